@@ -1,0 +1,5 @@
+"""``python -m dualdiff``: the command line, which lives in `dualdiff.lab`."""
+
+from dualdiff.lab.commands import main
+
+raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""Every error is a class: what happened, where in the user's code, and what to write instead."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(sys.modules["numpy"].__file__ or "")) + os.sep if "numpy" in sys.modules else ""
+
+__all__ = [
+    "DerivativeError",
+    "EscapedValueError",
+    "GraphFreedError",
+    "InPlaceError",
+    "InputError",
+    "NonScalarError",
+    "TracedAssignmentError",
+    "TracedConversionError",
+    "UnsupportedFunctionError",
+    "user_frame",
+    "where",
+]
+
+
+class DerivativeError(Exception):
+    """Base of every error dualdiff raises on purpose."""
+
+
+class UnsupportedFunctionError(DerivativeError, TypeError):
+    """A function outside the vocabulary, or one that has no derivative, met a traced value."""
+
+
+class TracedConversionError(DerivativeError, TypeError):
+    """A traced value was asked to become a plain number or array, which would drop its derivative."""
+
+
+class TracedAssignmentError(DerivativeError, TypeError):
+    """A traced value was to be stored in a plain array, which would drop its derivative."""
+
+
+class EscapedValueError(DerivativeError, RuntimeError):
+    """A traced value was used after the operator that made it had returned."""
+
+
+class InPlaceError(DerivativeError, RuntimeError):
+    """A write that would make a derivative stale: into a leaf, or over a value saved for backward."""
+
+
+class GraphFreedError(DerivativeError, RuntimeError):
+    """A graph was asked for a second sweep after its saved values had been freed."""
+
+
+class NonScalarError(DerivativeError, RuntimeError, TypeError):
+    """A gradient was asked of a function or tensor that is not a scalar."""
+
+
+class InputError(DerivativeError, TypeError, ValueError):
+    """An argument that cannot be differentiated, or does not fit."""
+
+
+def user_frame() -> FrameType | None:
+    """Return the innermost frame that is neither dualdiff's nor NumPy's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not (name.startswith(_HERE) or (_NUMPY and name.startswith(_NUMPY)) or name.startswith("<__array_function__")):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def where() -> str:
+    """Say where the user's code is at this moment, for the head of a message."""
+    frame = user_frame()
+    if frame is None:
+        return "here"
+    return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}"
+
+
+def line_of(code: CodeType, instruction: int) -> str:
+    """Return the file and line of an instruction noted earlier (byte offset into ``code``)."""
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+            break
+    return f"{os.path.basename(code.co_filename)}, line {line}"

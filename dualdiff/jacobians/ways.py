@@ -1,0 +1,307 @@
+"""The dense ways to a Jacobian: columns by dual numbers, rows by a tape.
+
+A :class:`Problem` is a function of flat leaves with the structure taken off; a way returns one block per
+(output leaf, input leaf), of shape ``output shape + input shape``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dualdiff.dual import Dual, Pushing
+from dualdiff.errors import DerivativeError, InputError, TracedAssignmentError, where
+from dualdiff.passes import pull
+from dualdiff.primitive import CAREFUL, Traced, packed
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tape import DiscreteVar, Tape, Var, frozen
+from dualdiff.tracer import is_finite_everywhere, plain
+
+BUDGET = 2**28
+"""Bytes that the widest array of a sweep may take over all its directions before they are cut into chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A function of flat, floating-point leaves that returns flat leaves.
+
+    ``call(leaves)`` runs the user's function and returns its flat outputs (and remembers their structure).
+    """
+
+    call: Callable[[list[Any]], list[Any]]
+    inputs: list[Any]
+    chunk: int | None = None
+    holomorphic: bool = False
+
+    @property
+    def n(self) -> int:
+        return sum(size_of(shape_of(x)) for x in self.inputs)
+
+
+@contextmanager
+def errors_of_the_user() -> Any:
+    """Raise our own error where NumPy wrapped it in one of its own."""
+    try:
+        yield
+    except DerivativeError:
+        raise
+    except Exception as e:
+        seen: BaseException | None = e
+        while seen is not None:
+            if isinstance(seen, DerivativeError):
+                if "setting an array element" in str(e):
+                    raise TracedAssignmentError(
+                        str(seen).split(":")[0] + ": this stores a value that is being differentiated in a plain NumPy array, "
+                        "which would lose its derivative. Make the array with np.zeros_like(x), np.empty_like(x) or "
+                        "dualdiff.numpy.zeros(…), or collect the entries in a list and use np.stack or np.array."
+                    ) from e
+                raise seen from e
+            seen = seen.__cause__ or seen.__context__
+        raise
+
+
+def outputs_of(values: Sequence[Any]) -> list[Any]:
+    """Check and tidy what a function returned: arrays of numbers, traced or constant."""
+    out = []
+    for v in values:
+        v = plain(packed(v))
+        if isinstance(v, Traced):
+            if v.link is not None:
+                v.link.refresh(v)
+            if dtype_of(v).kind in "biu":
+                raise InputError(
+                    f"the function returned a value of dtype {dtype_of(v)} computed from its input: such a value has no "
+                    "derivative. If its zero derivative is meant, return it as a float (.astype(float))."
+                )
+        elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
+            raise InputError(f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them")
+        elif dtype_of(v).kind in "biu":
+            v = v.astype(np.float64) if hasattr(v, "astype") else float(v)
+        elif dtype_of(v).kind not in "fc":
+            raise InputError(f"the function returned an array of dtype {dtype_of(v)}, which has no derivative")
+        out.append(v)
+    return out
+
+
+def peel(v: Any, run: Any) -> Any:
+    """Return the value under one level."""
+    return v.value if isinstance(v, Traced) and v.run is run else v
+
+
+def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
+    """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
+    tape = Tape(replayable, lines)
+    try:
+        with errors_of_the_user():
+            results = outputs_of(problem.call([tape.add_input(x) for x in problem.inputs]))
+    finally:
+        tape.close()
+    tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 for v in results]
+    return tape, [peel(v, tape) for v in results]
+
+
+def pull_rows(
+    problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]
+) -> list[Any]:
+    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
+    try:
+        found = pull(tape, seeds, lead)
+    except Exception:
+        if tape.lines is not None:
+            raise
+        again, _ = record(problem, lines=True)
+        pull(again, seeds, lead)
+        raise
+    if not all(c is None or is_finite_everywhere(c) for c in found):
+        token = CAREFUL.set(True)
+        try:
+            found = pull(tape, seeds, lead, careful=True)
+        finally:
+            CAREFUL.reset(token)
+    return found
+
+
+def run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
+    """Run a problem on dual numbers; return its plain outputs and their tangents (None for none)."""
+
+    def once() -> tuple[list[Any], list[Any]]:
+        run = Pushing(lead)
+        try:
+            duals = [
+                x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents, strict=True)
+            ]
+            with errors_of_the_user():
+                results = outputs_of(problem.call(duals))
+        finally:
+            run.open = False
+        mine = [isinstance(v, Traced) and v.run is run for v in results]
+        return (
+            [v.value if m else v for v, m in zip(results, mine, strict=True)],
+            [v.mark if m else None for v, m in zip(results, mine, strict=True)],
+        )
+
+    values, found = once()
+    if not all(t is None or is_finite_everywhere(t) for t in found):
+        token = CAREFUL.set(True)
+        try:
+            values, found = once()
+        finally:
+            CAREFUL.reset(token)
+    return values, found
+
+
+def seed_block(start: int, stop: int, offset: int, x: Any) -> Any:
+    """Return rows ``start:stop`` of the identity, restricted to the entries of one leaf that begins at ``offset``."""
+    shape, dtype = shape_of(x), dtype_of(x)
+    size = size_of(shape)
+    k = stop - start
+    if start == 0 and offset == 0 and k == size:
+        return np.eye(size, dtype=dtype).reshape((k, *shape))
+    if stop <= offset or start >= offset + size:
+        return None
+    seed = np.zeros((k, size), dtype)
+    lo, hi = max(start, offset), min(stop, offset + size)
+    rows = np.arange(lo - start, hi - start)
+    seed[rows, rows + start - offset] = 1
+    return seed.reshape((k, *shape))
+
+
+def default_chunk(total: int, widest: int) -> int:
+    """Return how many directions fit the memory budget."""
+    return max(1, min(total, BUDGET // max(8 * widest, 1)))
+
+
+def check_real(problem: Problem) -> None:
+    complex_inputs = [x for x in problem.inputs if dtype_of(x).kind == "c"]
+    if complex_inputs and not problem.holomorphic:
+        raise InputError(
+            "a Jacobian with respect to complex numbers needs holomorphic=True (the derivative ∂f/∂z of a holomorphic "
+            "function); for others differentiate with respect to the real and imaginary parts"
+        )
+    if problem.holomorphic and len(complex_inputs) != len(problem.inputs):
+        raise InputError("holomorphic=True needs complex inputs")
+
+
+def empty_block(v: Any, x: Any) -> Any:
+    """Return the zero block of an output that does not depend on an input."""
+    dtype = np.result_type(dtype_of(v), dtype_of(x)) if dtype_of(v).kind == "c" else dtype_of(v)
+    return np.zeros(shape_of(v) + shape_of(x), dtype)
+
+
+def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
+    """Compute the Jacobian by columns: dual numbers that carry the identity, in chunks of directions."""
+    check_real(problem)
+    n = problem.n
+    sizes = [size_of(shape_of(x)) for x in problem.inputs]
+    offsets = np.cumsum([0, *sizes])
+    chunk = problem.chunk or default_chunk(n, max([1, *sizes]))
+    single = n == 1
+    columns: list[list[Any]] = []
+    values: list[Any] = []
+    for start in range(0, n, chunk) if n else (0,):
+        stop = min(start + chunk, n)
+        if single:
+            tangents = [None if not s else np.ones(shape_of(x), dtype_of(x))[()] for x, s in zip(problem.inputs, sizes, strict=True)]
+            values, found = run_duals(problem, tangents, ())
+            found = [None if t is None else np.reshape(t, (1, *shape_of(t))) for t in found]
+        else:
+            tangents = [seed_block(start, stop, int(o), x) for o, x in zip(offsets, problem.inputs)]
+            values, found = run_duals(problem, tangents, (stop - start,))
+        columns.append(found)
+    if problem.holomorphic:
+        _check_cauchy_riemann(problem)
+    blocks: list[list[Any]] = []
+    for i, v in enumerate(values):
+        parts = [c[i] for c in columns]
+        if all(p is None for p in parts):
+            blocks.append([empty_block(v, x) for x in problem.inputs])
+            continue
+        some = next(p for p in parts if p is not None)
+        parts = [
+            np.zeros_like(some, shape=(min(chunk, n - a), *shape_of(v))) if p is None else p
+            for p, a in zip(parts, range(0, n, chunk), strict=True)
+        ]
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        whole = np.moveaxis(whole, 0, -1)
+        blocks.append(
+            [
+                (whole if len(sizes) == 1 else whole[..., int(o) : int(o) + s]).reshape(shape_of(v) + shape_of(x))
+                for o, s, x in zip(offsets, sizes, problem.inputs)
+            ]
+        )
+    return values, blocks
+
+
+def _check_cauchy_riemann(problem: Problem) -> None:
+    """Raise unless the directional derivative along iv is i times that along v."""
+    rng = np.random.default_rng(0)
+    v = [rng.standard_normal(shape_of(x)).astype(dtype_of(x)) for x in problem.inputs]
+    _, a = run_duals(problem, v, ())
+    _, b = run_duals(problem, [1j * t for t in v], ())
+    for s, t in zip(a, b, strict=True):
+        if s is not None and t is not None:
+            scale = np.max(np.abs(s), initial=0.0)
+            if np.any(np.abs(t - 1j * s) > 1e-6 * scale):
+                raise InputError("the function is not holomorphic here: its derivative along iv is not i times that along v")
+
+
+def reverse(problem: Problem, recorded: tuple[Tape, list[Any]] | None = None) -> tuple[list[Any], list[list[Any]]]:
+    """Compute the Jacobian by rows: one recording, then a pull that carries the identity, in chunks."""
+    check_real(problem)
+    tape, values = recorded or record(problem)
+    if problem.holomorphic:
+        _check_cauchy_riemann(problem)
+    widest = max([1, *(size_of(shape_of(e[4])) for e in tape.equations)])
+    blocks: list[list[Any]] = []
+    for v, slot in zip(values, tape.outputs, strict=True):
+        m = size_of(shape_of(v))
+        if slot < 0 or m == 0:
+            blocks.append([empty_block(v, x) for x in problem.inputs])
+            continue
+        rows = _rows(problem, tape, slot, v, m, problem.chunk or default_chunk(m, widest), 1)
+        if problem.holomorphic:
+            rows = [None if r is None else np.conjugate(r) for r in rows]
+        elif dtype_of(v).kind == "c":
+            imaginary = _rows(problem, tape, slot, v, m, problem.chunk or default_chunk(m, widest), 1j)
+            rows = [None if r is None else r + 1j * i for r, i in zip(rows, imaginary, strict=True)]
+        blocks.append(
+            [
+                empty_block(v, x) if r is None else r.reshape(shape_of(v) + shape_of(x))
+                for r, x in zip(rows, problem.inputs, strict=True)
+            ]
+        )
+    return values, blocks
+
+
+def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, unit: complex) -> list[Any]:
+    """Pull all unit covectors of one output; return per input an array of m rows."""
+    if m == 1:
+        one = np.full(shape_of(v), unit, dtype_of(v))
+        found = pull_rows(problem, tape, [(slot, one[()] if shape_of(v) == () else one)], ())
+        return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
+    parts = []
+    for start in range(0, m, chunk):
+        stop = min(start + chunk, m)
+        seed = seed_block(start, stop, 0, v)
+        parts.append(pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (stop - start,)))
+    rows = []
+    for group in zip(*parts, strict=True):
+        live = [g for g in group if g is not None]
+        if not live:
+            rows.append(None)
+        elif len(group) == 1:
+            rows.append(group[0])
+        else:
+            tail = shape_of(live[0])[1:]
+            heads = [min(chunk, m - a) for a in range(0, m, chunk)]
+            rows.append(
+                np.concatenate([np.zeros_like(live[0], shape=(h, *tail)) if g is None else g for g, h in zip(group, heads, strict=True)])
+            )
+    return rows
+
+
+__all__ = ["DiscreteVar", "Problem", "forward", "record", "reverse"]

@@ -1,0 +1,126 @@
+"""Reverse mode: a tape read backwards. Given covectors at the outputs it returns those at the inputs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.primitive import Elementwise, Sweep, Traced
+from dualdiff.rules.indexing import getitem, setitem
+from dualdiff.shapes import SOLE, fit, shape_of
+from dualdiff.tape import Tape
+
+ndarray = np.ndarray
+
+
+def pull(tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...] = (), careful: bool = False) -> list[Any]:
+    r"""Propagate covectors from slots of a tape to its inputs: :math:`\bar x = J^T \bar y`.
+
+    Parameters
+    ----------
+    tape : Tape
+        The recorded run.
+    seeds : sequence of (slot, cotangent)
+        A cotangent has the batch axis ``lead`` in front of the value's shape. It is never written to.
+    lead : tuple of int
+        ``()`` for one direction, ``(k,)`` for ``k`` of them.
+    careful : bool
+        Let exact zeros win over infinite partials.
+
+    Returns
+    -------
+    list
+        One cotangent per input; None where nothing reaches it.
+    """
+    sweep = Sweep(lead, careful)
+    careful = sweep.careful
+    equations = tape.equations
+    n = len(tape.inputs)
+    cot: list[Any] = [None] * (n + len(equations))
+    for slot, seed in seeds:
+        if slot >= 0:
+            _add(cot, slot, seed.view() if type(seed) is ndarray else seed)
+    seed = None
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slot = len(cot)
+        for e in reversed(equations):
+            slot -= 1
+            g = cot[slot]
+            if g is None:
+                continue
+            cot[slot] = None
+            row, ins, args, params, out, forms = e
+            if row is getitem:
+                i = ins[0]
+                if not isinstance(g, Traced):
+                    buffer = cot[i]
+                    cot[i] = None
+                    x = args[0]
+                    if buffer is None:
+                        buffer = np.zeros(lead + x.shape, x.dtype)
+                    elif type(buffer) is not ndarray or sys.getrefcount(buffer) > SOLE or buffer.base is not None:
+                        buffer = None if isinstance(buffer, Traced) else np.array(buffer)
+                    if buffer is not None:
+                        getitem.deposit(sweep, buffer, g, args, params)
+                        cot[i] = buffer
+                        continue
+            elif row is setitem and type(g) is ndarray and sys.getrefcount(g) <= SOLE and g.base is None:
+                found = setitem.pull_in_place(sweep, g, ins, args, params)
+                g = None
+                for i, c, form in zip(ins, found, forms or (None,) * 2):
+                    if c is not None:
+                        _add(cot, i, c if form is None else fit(c, lead, *form))
+                found = c = None
+                continue
+            if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
+                for i, p in zip(ins, row.partials):
+                    if i is not None and i >= 0:
+                        if type(p) is int:
+                            if p == 0:
+                                continue
+                            c = g if p == 1 else -g
+                        else:
+                            c = g * p(out, *args)
+                        if cot[i] is None:
+                            cot[i] = c
+                        else:
+                            _add(cot, i, c)
+                g = c = None
+                continue
+            found = row.pull(sweep, g, ins, args, params, out)
+            if forms is None:
+                for i, c in zip(ins, found):
+                    if c is not None:
+                        if cot[i] is None:
+                            cot[i] = c
+                        else:
+                            _add(cot, i, c)
+            else:
+                for i, c, (shape, dtype) in zip(ins, found, forms):
+                    if c is not None:
+                        _add(cot, i, fit(c, lead, shape, dtype))
+            g = found = c = None
+    return cot[:n]
+
+
+def _add(cot: list[Any], slot: int, c: Any) -> None:
+    """Accumulate, in place where the buffer is the engine's and nobody else holds it."""
+    have = cot[slot]
+    if have is None:
+        cot[slot] = c
+        return
+    cot[slot] = None
+    if (
+        type(have) is ndarray
+        and have.base is None
+        and sys.getrefcount(have) <= SOLE
+        and have.shape == shape_of(c)
+        and not isinstance(c, Traced)
+    ):
+        np.add(have, c, out=have)
+        cot[slot] = have
+    else:
+        cot[slot] = have + c

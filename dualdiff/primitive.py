@@ -1,0 +1,644 @@
+"""A primitive is one row; its kind derives the rest.
+
+A row states a function, its partials or its transpose, and its domain. The *kind* turns the row into a
+value, a push (forward mode), a pull (reverse mode) and a cost. Only the kinds know about broadcasting
+and about the batch of directions: rules count axes from the end, so a leading batch axis passes unseen.
+
+============  =========================================  ======================
+kind          push of directions ``dx``                  pull of covectors ``g``
+============  =========================================  ======================
+elementwise   Σ pᵢ·dxᵢ                                   sum-to-shape(conj(pᵢ)·g)
+movement      the same function                          scatter by the position map
+linear        the same function                          the transpose given
+multilinear   product rule                               the transposes given
+general       given                                      given
+discrete      none                                       none
+============  =========================================  ======================
+
+The names of a row's lambda parameters say what the rule needs: a parameter that begins with an
+underscore is passed as a shape and dtype only, so the tape need not keep its value.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
+
+ndarray = np.ndarray
+Shape = tuple[int, ...]
+
+
+# --------------------------------------------------------------------------------------------------
+# traced values and the dispatcher
+
+
+class Run(Protocol):
+    """One running operator: it owns a level and says what a primitive does to values it traces."""
+
+    level: int
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any: ...
+
+
+class Traced:
+    """A value, and the mark a running operator put on it: a tangent (forward) or a slot (reverse)."""
+
+    __slots__ = ("link", "mark", "run", "value")
+
+    value: Any
+    mark: Any
+    run: Any
+    link: Any
+
+
+class _Levels:
+    """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
+
+    current = 0
+
+    def new(self) -> int:
+        self.current += 1
+        return self.current
+
+
+LEVELS = _Levels()
+
+
+def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Apply a primitive: the operand of the highest level decides how; plain operands are just computed."""
+    top = None
+    level = -1
+    for a in args:
+        if isinstance(a, Traced):
+            if a.link is not None:
+                a.link.refresh(a)
+            if a.run.level > level:
+                top = a.run
+                level = top.level
+        elif type(a) is ndarray and a.dtype.char == "O":
+            return bind(primitive, [packed(b) for b in args], params)
+    if top is None:
+        return primitive.fn(*args, **params)
+    return top.process(primitive, args, params)
+
+
+packers: list[Callable[[Any], Any]] = []
+"""The register's one hook: how an object array of traced scalars becomes a traced array."""
+
+
+def packed(x: Any) -> Any:
+    """Pack an object array of traced scalars into one traced array; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        return packers[0](x)
+    return x
+
+
+# --------------------------------------------------------------------------------------------------
+# strong zeros
+
+
+def careful_product(t: Any, p: Any) -> Any:
+    """Multiply so that an exact zero seed wins over an infinite or NaN partial."""
+    # The partial is replaced as well, so that derivatives of this product stay finite too.
+    zero = np.equal(t, 0)
+    return np.multiply(t, np.where(zero, np.zeros_like(p), p))
+
+
+CAREFUL: ContextVar[bool] = ContextVar("dualdiff_careful", default=False)
+"""True while a pass is redone because its result was not finite: the inner passes are careful as well."""
+
+
+class Sweep:
+    """What a rule may know of the pass it serves: the batch axis and the product to use."""
+
+    __slots__ = ("careful", "lead", "mul", "rank")
+
+    def __init__(self, lead: Shape, careful: bool = False) -> None:
+        self.lead = lead
+        self.rank = len(lead)
+        self.careful = careful or CAREFUL.get()
+        self.mul = careful_product if self.careful else operator.mul
+
+
+# --------------------------------------------------------------------------------------------------
+# the kinds
+
+Partial = Callable[..., Any] | int
+"""One derivative: a function of (out, *operands), or the constant 1, -1 or 0."""
+
+
+def _needs(rule: Any) -> tuple[bool, ...] | None:
+    """Read from a rule's parameter names which values it needs; None means all of them."""
+    if not callable(rule):
+        return ()
+    try:
+        ps = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in ps):
+        return None
+    return tuple(not p.name.startswith("_") for p in ps if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+class Primitive:
+    """A function that the engine treats as one step. Calling it dispatches on its operands."""
+
+    kind = "primitive"
+    differentiable = True
+    #: whether the result may share the operand's memory, as a NumPy view does
+    view = False
+    #: seconds per direction: a fixed part, and per element of the larger of operand and result
+    cost_fixed = 1.0e-6
+    cost_element = 0.8e-9
+
+    def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
+        self.name = name
+        self.fn = fn
+        self.domain = domain
+        self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return bind(self, args, params)
+
+    # -- what each kind derives -------------------------------------------------------------------
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        """Return the tangent of the result, or None where nothing reaches it."""
+        raise NotImplementedError
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        """Return one cotangent per operand, None for those that are not active."""
+        raise NotImplementedError
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        """Say whether the result, and which operands, must be kept for a pull to the active operands."""
+        return True, (True,) * len(active)
+
+    def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        try:
+            return self._keep[active]
+        except KeyError:
+            found = self._keep[active] = self.needs(active)
+            return found
+
+    def cost(self, args: Sequence[Any], params: dict[str, Any], out: Any, directions: int) -> float:
+        """Return the seconds one push or pull of ``directions`` takes, by the kind's measured constants."""
+        size = max([size_of(shape_of(out)), *(size_of(shape_of(a)) for a in args)])
+        return self.cost_fixed + self.cost_element * size * directions
+
+
+def is_active(i: int | None) -> bool:
+    """Whether an operand slot carries derivatives (None: a constant; negative: a discrete traced value)."""
+    return i is not None and i >= 0
+
+
+def full(total: Any, sweep: Sweep, out: Any) -> Any:
+    """Give a tangent the shape and dtype of the result it belongs to."""
+    shape = sweep.lead + shape_of(out)
+    if shape_of(total) != shape:
+        total = np.broadcast_to(total, shape)
+    want = dtype_of(out)
+    if dtype_of(total) != want and want.kind in "fc":
+        total = total.astype(want) if hasattr(total, "astype") else want.type(total)
+    return total
+
+
+class Elementwise(Primitive):
+    """One value from each broadcast group of operand entries; the row gives one partial per operand.
+
+    ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic.
+    ``singular`` says that a partial may be infinite where the value is finite; NumPy's warning about it
+    is silenced, since the derivative itself shows it.
+    """
+
+    kind = "elementwise"
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *partials: Partial,
+        op: Callable[..., Any] | None = None,
+        wirtinger: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
+        singular: bool = False,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self.partials = partials
+        self.op = op or fn
+        self.wirtinger = wirtinger
+        self.singular = singular
+        self._needs = [_needs(p) for p in partials]
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        out, args = self.wirtinger is not None, [self.wirtinger is not None] * len(active)
+        for p, on in zip(self._needs, active, strict=True):
+            if not on or p == ():
+                continue
+            if p is None:
+                return True, (True,) * len(active)
+            out |= p[0]
+            args = [a or b for a, b in zip(args, p[1:], strict=True)]
+        return out, tuple(args)
+
+    def partial(self, p: Callable[..., Any], out: Any, args: Sequence[Any]) -> Any:
+        if not self.singular:
+            return p(out, *args)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return p(out, *args)
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        lead = sweep.lead
+        total = None
+        rank = len(shape_of(out)) if lead else 0
+        for p, t, a in zip(self.partials, tangents, args, strict=True):
+            if t is None or p == 0:
+                continue
+            if lead:
+                s = shape_of(a)
+                if len(s) != rank:
+                    t = t.reshape(lead + (1,) * (rank - len(s)) + s)
+            if self.wirtinger is not None and dtype_of(a).kind == "c":
+                dz, dzbar = self.wirtinger
+                c = sweep.mul(t, dz(out, *args)) + sweep.mul(np.conjugate(t), dzbar(out, *args))
+            elif type(p) is int:
+                c = t if p == 1 else -t
+            else:
+                c = sweep.mul(t, self.partial(p, out, args))  # type: ignore[arg-type]
+            total = c if total is None else total + c
+        if total is None:
+            return None
+        if dtype_of(total).kind == "c" and dtype_of(out).kind != "c":
+            total = np.real(total)
+        return full(total, sweep, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        cotangents: list[Any] = []
+        for i, p, a in zip(ins, self.partials, args, strict=True):
+            if i is None or i < 0 or p == 0:
+                cotangents.append(None)
+            elif self.wirtinger is not None and dtype_of(a).kind == "c":
+                dz, dzbar = self.wirtinger
+                c = sweep.mul(g, np.conjugate(dz(out, *args)))
+                cotangents.append(c + sweep.mul(np.conjugate(g), dzbar(out, *args)))
+            elif type(p) is int:
+                cotangents.append(g if p == 1 else -g)
+            else:
+                q = p(out, *args)  # type: ignore[operator]
+                if dtype_of(q).kind == "c":
+                    q = np.conjugate(q)
+                cotangents.append(sweep.mul(g, q))
+        return cotangents
+
+
+class Linear(Primitive):
+    """A linear function of one operand: its push is itself, its pull the transpose the row gives.
+
+    ``fn`` must take its axes from the end, so that it works unchanged under a batch axis;
+    ``pull(g, x, **params)`` receives ``x`` as shape and dtype only.
+    """
+
+    kind = "linear"
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        pull: Callable[..., Any],
+        push: Callable[..., Any] | None = None,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self.transpose = pull
+        self.forward = push
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        return False, (False,)
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        (t,) = tangents
+        if self.forward is not None:
+            return self.forward(t, args[0], sweep.lead, **params)
+        return bind(self, (t,), params)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        return (self.transpose(g, args[0], **params),)
+
+
+class Movement(Primitive):
+    """A function that only moves, repeats or drops entries, or puts zeros between them.
+
+    Its derivative is read off one run of the function on an array of positions: entry ``j`` of that
+    *position map* says which entry of the operand stands at ``j`` (0 for none, otherwise one more than
+    its index). Push gathers by the map, pull adds by it.
+    """
+
+    kind = "movement"
+    cost_element = 1.5e-9
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        return False, (False,)
+
+    def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
+        """Return the position map: one plus the flat operand index of every result entry, 0 where none."""
+        return self.fn(np.arange(1, size_of(shape) + 1).reshape(shape), **params)
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        (t,) = tangents
+        if not sweep.lead:
+            return bind(self, (t,), params)
+        shape = shape_of(args[0])
+        return gather(t, len(shape), self.positions(shape, params))
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        x = args[0]
+        position = self.positions(x.shape, params)
+        return (scatter(g, position.ndim, position, x.shape),)
+
+
+class Multilinear(Primitive):
+    """A function linear in each operand; the row gives one transpose per operand.
+
+    ``fn`` broadcasts leading axes (as ``matmul`` does), so a batch axis in front of one operand is one
+    more of them. A transpose ``pull(g, *operands, **params)`` may leave broadcast axes to be summed.
+    """
+
+    kind = "multilinear"
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *pulls: Callable[..., Any],
+        op: Callable[..., Any] | None = None,
+        push: Callable[..., Any] | None = None,
+        flops: Callable[..., float] | None = None,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self.pulls = pulls
+        self.op = op or fn
+        self.forward = push
+        self.flops = flops
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        keep = [any(on for j, on in enumerate(active) if j != i) for i in range(len(active))]
+        return False, tuple(keep)
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        total = None
+        for i, t in enumerate(tangents):
+            if t is None:
+                continue
+            if self.forward is not None:
+                c = self.forward(i, t, args, sweep.lead, **params)
+            else:
+                rank = max(len(shape_of(a)) for a in args)
+                swapped = [*args[:i], align(t, sweep.lead, shape_of(args[i]), rank), *args[i + 1 :]]
+                c = bind(self, swapped, params)
+            total = c if total is None else total + c
+        return full(total, sweep, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        return [
+            rule(g, *args, **params) if i is not None and i >= 0 else None
+            for i, rule in zip(ins, self.pulls, strict=True)
+        ]
+
+    def cost(self, args: Sequence[Any], params: dict[str, Any], out: Any, directions: int) -> float:
+        if self.flops is None:
+            return super().cost(args, params, out, directions)
+        return self.cost_fixed + 1e-10 * self.flops(*args, **params) * directions
+
+
+class General(Primitive):
+    """Anything else: the row gives push and pull whole.
+
+    ``push(sweep, tangents, out, *args, **params)`` gets None for operands without tangent;
+    ``pull(sweep, g, out, *args, **params)`` returns a cotangent per operand (None where it has none).
+    """
+
+    kind = "general"
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        push: Callable[..., Any],
+        pull: Callable[..., Any],
+        keeps: tuple[bool, Sequence[bool]] | None = None,
+        cost: Callable[..., float] | None = None,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self._push = push
+        self._pull = pull
+        self._keeps = keeps
+        self._cost = cost
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        if self._keeps is None:
+            return True, (True,) * len(active)
+        return self._keeps[0], tuple(self._keeps[1])
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        t = self._push(sweep, tangents, out, *args, **params)
+        return None if t is None else full(t, sweep, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        found = self._pull(sweep, g, out, *args, **params)
+        return [c if i is not None and i >= 0 else None for c, i in zip(found, ins, strict=True)]
+
+    def cost(self, args: Sequence[Any], params: dict[str, Any], out: Any, directions: int) -> float:
+        if self._cost is None:
+            return super().cost(args, params, out, directions)
+        return self.cost_fixed + self._cost(*args, **params) * directions
+
+
+class Discrete(Primitive):
+    """A function whose result is piecewise constant: recorded, so that a tape can be replayed, but without tangent."""
+
+    kind = "discrete"
+    differentiable = False
+
+    def push(
+        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Any:
+        return None
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        return [None] * len(ins)
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        return False, (False,) * len(active)
+
+    def cost(self, args: Sequence[Any], params: dict[str, Any], out: Any, directions: int) -> float:
+        return 0.0
+
+
+# --------------------------------------------------------------------------------------------------
+# position maps
+
+
+def gather(t: Any, rank: int, position: Any) -> Any:
+    """Pick entries of the last ``rank`` axes of ``t`` by a position map (0 picks a zero)."""
+    lead = shape_of(t)[: len(shape_of(t)) - rank]
+    flat = np.reshape(t, (*lead, -1))
+    if position.size == 0:
+        return np.zeros_like(t, shape=lead + position.shape)
+    if position.min() == 0:
+        flat = np.concatenate([np.zeros_like(flat, shape=(*lead, 1)), flat], axis=-1)
+        return flat[..., position]
+    return flat[..., position - 1]
+
+
+def scatter(g: Any, rank: int, position: Any, shape: Shape) -> Any:
+    """Add entries of the last ``rank`` axes of ``g`` to where a position map took them from."""
+    lead = shape_of(g)[: len(shape_of(g)) - rank]
+    n = size_of(shape)
+    flat = np.reshape(g, (*lead, position.size))
+    return np.reshape(scatter_add(flat, position=position.reshape(-1), size=n + 1)[..., 1:], lead + shape)
+
+
+def _scatter_add(g: Any, *, position: Any, size: int) -> Any:
+    """Sum ``g[..., j]`` into entry ``position[j]`` of a new last axis of length ``size``."""
+    out = np.zeros_like(g, shape=(*g.shape[:-1], size))
+    if position.size and np.bincount(position, minlength=size).max() <= 1:
+        out[..., position] = g
+    else:
+        np.add.at(out, (..., position), g)
+    return out
+
+
+scatter_add = Linear("scatter_add", _scatter_add, pull=lambda g, x, *, position, size: g[..., position])
+
+
+# --------------------------------------------------------------------------------------------------
+# the register
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How the register knows a NumPy or SciPy function: what it is, and what to call or say."""
+
+    function: Any
+    name: str
+    status: str  # primitive kinds, "composite", "discrete", "refused", "not yet"
+    handler: Callable[..., Any] | None = None
+    reason: str = ""
+    domain: Any = None
+    primitive: Primitive | None = None
+
+
+REGISTER: dict[Any, Entry] = {}
+"""Every function the engine knows, by the function object. It is written while the rules are imported, and not after."""
+
+
+def name_of(function: Any) -> str:
+    """Return the name users know a function by, such as ``np.linalg.norm``."""
+    module = getattr(function, "__module__", None) or ("numpy" if isinstance(function, np.ufunc) else "")
+    if isinstance(function, np.ufunc):
+        module = "numpy" if getattr(np, function.__name__, None) is function else "scipy.special"
+    short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
+    return f"{short}.{getattr(function, '__name__', function)}"
+
+
+def register(
+    functions: Any,
+    status: str,
+    handler: Callable[..., Any] | None,
+    *,
+    reason: str = "",
+    domain: Any = None,
+    primitive: Primitive | None = None,
+) -> None:
+    """Write one row of the register. Several names of one function, and names this NumPy lacks (None), are fine."""
+    for function in functions if isinstance(functions, (tuple, list)) else (functions,):
+        if function is not None:
+            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive)
+
+
+def elementwise(function: Any, *partials: Partial, domain: Any, **options: Any) -> Elementwise:
+    """Add an elementwise row: the function and one partial ``(out, *operands) -> derivative`` per operand."""
+    row = Elementwise(name_of(function), function, *partials, domain=domain, **options)
+    register(function, row.kind, row, domain=domain, primitive=row)
+    return row
+
+
+def discrete(*functions: Any, domain: Any = None) -> None:
+    """Add rows for functions whose results are integers, booleans or piecewise constant."""
+    for function in functions:
+        if function is not None:
+            row = Discrete(name_of(function), function, domain)
+            register(function, row.kind, row, domain=domain, primitive=row)
+
+
+def movement(function: Any, domain: Any = None) -> Movement:
+    """Add a movement row: the function alone. Its first argument is the operand, the rest are parameters."""
+    signature = inspect.signature(function)
+    row = Movement(name_of(function), function, domain)
+    first = next(iter(signature.parameters))
+
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs).arguments
+        x = bound.pop(first)
+        return bind(row, (x,), {k: v for k, v in bound.items() if v is not np._NoValue})
+
+    register(function, row.kind, handler, domain=domain, primitive=row)
+    return row
+
+
+def composite(*functions: Any, domain: Any = None, status: str = "composite") -> Callable[[Any], Any]:
+    """Add a function written in primitives: decorate a function with NumPy's own signature."""
+
+    def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
+        register([f for f in functions if f is not None], status, handler, domain=domain)
+        return handler
+
+    return decorate
+
+
+def refused(functions: Any, reason: str) -> None:
+    """Add functions that cannot carry derivatives, with the reason and what to write instead."""
+    register(functions, "refused", None, reason=reason)
+
+
+def operands_of(args: Iterable[Any]) -> list[Any]:
+    """Return operands as the tape keeps them when their values are not needed."""
+    return [aval(a) for a in args]

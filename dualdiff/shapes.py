@@ -1,0 +1,121 @@
+"""The batch axis: aligning directions, summing broadcasts away, negative axes, position maps.
+
+Directions ride on leading axes. ``lead`` is ``()`` for a single direction and ``(k,)`` for ``k`` of them;
+a tangent or cotangent of an array of shape ``s`` has shape ``lead + s``. Because every rule counts its
+axes from the end, the same rule serves both.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FLOAT64 = np.dtype(np.float64)
+_PYTHON_DTYPES = {float: FLOAT64, int: np.dtype(np.int64), bool: np.dtype(bool), complex: np.dtype(np.complex128)}
+
+
+class Aval(NamedTuple):
+    """What is left of a value whose elements no rule needs: its shape and dtype."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return size_of(self.shape)
+
+
+def size_of(shape: tuple[int, ...]) -> int:
+    """Return the number of elements of an array of this shape."""
+    size = 1
+    for s in shape:
+        size *= s
+    return size
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Return ``x.shape``; a Python number has shape ``()`` (``np.shape`` would cost a microsecond)."""
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        return ()
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """Return ``x.dtype``, and for a Python number the dtype NumPy would give it."""
+    try:
+        return x.dtype  # type: ignore[no-any-return]
+    except AttributeError:
+        return _PYTHON_DTYPES.get(type(x)) or np.asarray(x).dtype
+
+
+def aval(x: Any) -> Aval:
+    """Return the shape and dtype of ``x``."""
+    return Aval(shape_of(x), dtype_of(x))
+
+
+def align(t: Any, lead: tuple[int, ...], shape: tuple[int, ...], rank: int) -> Any:
+    """Insert unit axes after the batch axis so that a tangent broadcasts against an array of ``rank``."""
+    missing = rank - len(shape)
+    if missing <= 0 or not lead:
+        return t
+    return t.reshape(lead + (1,) * missing + shape)
+
+
+def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent over the axes along which an operand of ``shape`` was broadcast."""
+    have = shape_of(c)
+    if have == lead + shape:
+        return c
+    extra = len(have) - len(lead) - len(shape)
+    axes = tuple(range(len(lead), len(lead) + extra))
+    if axes:
+        c = np.sum(c, axis=axes)
+    n = len(shape)
+    ones = tuple(i - n for i in range(n) if shape[i] == 1 and shape_of(c)[i - n] != 1)
+    if ones:
+        c = np.sum(c, axis=ones, keepdims=True)
+    return c
+
+
+def fit(c: Any, lead: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Project a cotangent onto its operand: its shape, its field (real part) and its precision."""
+    c = sum_to_shape(c, lead, shape)
+    have = dtype_of(c)
+    if have != dtype:
+        if have.kind == "c" and dtype.kind != "c":
+            c = np.real(c)
+        if dtype_of(c) != dtype and dtype.kind in "fc":
+            c = c.astype(dtype) if hasattr(c, "astype") else dtype.type(c)
+    return c
+
+
+def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return ``axis`` (None, an int, or several) as a tuple of negative axes."""
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    out = []
+    for a in axes:
+        a = a.__index__()
+        if not -ndim <= a < ndim:
+            raise np.exceptions.AxisError(a, ndim)
+        out.append(a - ndim if a >= 0 else a)
+    if len(set(out)) != len(out):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(out)
+
+
+def _held_by_a_local() -> int:
+    """Return what ``sys.getrefcount`` says of an object that one local variable holds, on this interpreter."""
+    probe = np.empty(1)
+    return sys.getrefcount(probe)
+
+
+SOLE = _held_by_a_local()

@@ -1,0 +1,302 @@
+"""The tape: the program of one evaluation, as a flat list of equations in the order they ran.
+
+An equation is a tuple ``(primitive, ins, args, params, out, forms)``. Inputs take the first slots and
+equation ``e`` writes slot ``n_inputs + e``, so an output slot need not be stored.
+
+- ``ins``: per operand the slot it came from; None for a constant, ``~slot`` for a discrete traced value.
+- ``args`` and ``out``: values where a rule needs them, otherwise shape and dtype (``Aval``).
+- ``forms``: None if every active operand has the shape and real dtype of the result; otherwise the
+  (shape, dtype) to which a pull fits each cotangent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dualdiff.errors import EscapedValueError, user_frame, where
+from dualdiff.primitive import LEVELS, Discrete, Elementwise, Primitive, Traced, bind, packed
+from dualdiff.rules.indexing import setitem
+from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
+from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
+
+ndarray = np.ndarray
+float64 = np.float64
+NOTHING: dict[str, Any] = {}
+_SCALARS = frozenset((float, np.float64))
+_NUMBERS = frozenset((float, np.float64, int))
+_IMMUTABLE = frozenset((float, int, complex, bool, np.float64, np.float32, np.bool_, np.int64, np.complex128))
+
+
+class Var(Tracer):
+    """A value on a tape: its mark is the slot that holds it."""
+
+    __slots__ = ()
+
+
+class DiscreteVar(Tracer):
+    """An integer, boolean or piecewise constant value computed from traced ones: recorded, without derivative."""
+
+    __slots__ = ()
+
+
+class Equation(NamedTuple):
+    """A readable form of one entry of a tape."""
+
+    primitive: Primitive
+    ins: tuple[int | None, ...]
+    args: tuple[Any, ...]
+    params: dict[str, Any]
+    out: Any
+    forms: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...] | None
+
+
+class Guard(NamedTuple):
+    """A traced value that left to Python, and the value it had then."""
+
+    slot: int
+    value: Any
+
+
+def frozen(x: Any) -> Any:
+    """Return a value no user can still write into: a copy, unless it is read-only down to its base."""
+    if type(x) in _IMMUTABLE or type(x) is Aval:
+        return x
+    if type(x) is ndarray:
+        base: Any = x
+        while type(base) is ndarray:
+            if base.flags.writeable:
+                return x.copy()
+            base = base.base
+        return x if base is None else x.copy()
+    if isinstance(x, Traced):
+        return x
+    return x.copy() if hasattr(x, "copy") else x
+
+
+def brief(x: Any) -> Any:
+    """Return what a rule that does not need a value still may ask: its shape and dtype.
+
+    Scalars and small arrays stay as they are: holding them costs less than describing them.
+    """
+    if type(x) is ndarray and x.size > SMALL:
+        return Aval(x.shape, x.dtype)
+    if type(x) is ndarray or type(x) in _IMMUTABLE or type(x) is Aval:
+        return x
+    return Aval(x.shape, x.dtype)
+
+
+SMALL = 64
+"""Arrays of at most this many elements are kept whole even where only their shape is needed."""
+
+
+def _escaped(equation: Any) -> None:
+    raise EscapedValueError(
+        f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
+        "the function). Return it from the function instead."
+    )
+
+
+class Tape:
+    """A recording: a program (equations, shapes, dtypes, guards) and the values its rules need.
+
+    Parameters
+    ----------
+    replayable : bool
+        Keep every constant, so that the program can be run again at another point.
+    lines : bool
+        Note the user's line of every equation, for messages.
+    """
+
+    __slots__ = ("append", "equations", "guards", "inputs", "level", "lines", "open", "outputs", "replayable")
+
+    def __init__(self, replayable: bool = False, lines: bool = False) -> None:
+        self.level = LEVELS.new()
+        self.equations: list[tuple[Any, ...]] = []
+        self.guards: list[Guard] = []
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.open = True
+        self.replayable = replayable
+        self.lines: list[Any] | None = [] if lines else None
+        self.append = self._append_with_line if lines else self.equations.append
+
+    def _append_with_line(self, equation: Any) -> None:
+        frame = user_frame()
+        self.lines.append(frame and (frame.f_code, frame.f_lasti))  # type: ignore[union-attr]
+        self.equations.append(equation)
+
+    def close(self) -> None:
+        """End the recording: what still points here afterwards has escaped."""
+        self.open = False
+        self.append = _escaped
+
+    # -- reading -----------------------------------------------------------------------------------
+    def __len__(self) -> int:
+        return len(self.equations)
+
+    def __iter__(self) -> Any:
+        return (Equation(*e) for e in self.equations)
+
+    def __repr__(self) -> str:
+        return f"<tape of {len(self.inputs)} inputs, {len(self.equations)} equations, {len(self.guards)} guards>"
+
+    # -- writing -----------------------------------------------------------------------------------
+    def add_input(self, value: Any) -> Var:
+        """Give an input the next slot."""
+        if self.equations:
+            raise RuntimeError("inputs come before the first equation")
+        value = frozen(value)
+        self.inputs.append(aval(value))
+        return Var(value, len(self.inputs) - 1, self)
+
+    def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
+        """Write one equation and return its slot."""
+        active = tuple([i is not None and i >= 0 for i in ins])
+        keep_out, keep_args = row.keep(active)
+        kept = []
+        for a, i, k in zip(args, ins, keep_args, strict=True):
+            if i is None and (k or self.replayable):
+                kept.append(frozen(a))
+            else:
+                kept.append(a if k or self.replayable else brief(a))
+        forms = None
+        if row.differentiable:
+            shape, dtype = shape_of(out), dtype_of(out)
+            for a, on in zip(args, active, strict=True):
+                if on and (dtype.kind != "f" or shape_of(a) != shape or dtype_of(a) is not dtype):
+                    forms = tuple([(shape_of(a), dtype_of(a)) for a in args])
+                    break
+        self.append((row, ins, tuple(kept), params, out if keep_out or self.replayable else brief(out), forms))
+        return len(self.inputs) + len(self.equations) - 1
+
+    # -- the run protocol --------------------------------------------------------------------------
+    def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
+        """Compute a primitive on values below this level and write down what happened."""
+        ins: list[int | None] = []
+        values = []
+        live = False
+        for a in args:
+            if isinstance(a, Traced) and a.run is self:
+                values.append(a.value)
+                if type(a) is Var:
+                    ins.append(a.mark)
+                    live = True
+                else:
+                    ins.append(~a.mark)
+            else:
+                values.append(plain(a))
+                ins.append(None)
+        out = bind(row, values, params)
+        discrete = not (live and row.differentiable) or _is_discrete(out)
+        slot = self.note(row, tuple(ins), values, params, out)
+        new = (DiscreteVar if discrete else Var)(out, slot, self)
+        if row.view and is_view(out):  # type: ignore[attr-defined]
+            tie_view(new, args[0], row, params)
+        return new
+
+    def unary(self, row: Any, x: Any) -> Any:
+        """Record one elementwise operation of one operand: the short way for operators and ufuncs."""
+        if type(x) is not Var or x.run is not self or x.link is not None or not row.differentiable:
+            return bind(row, (operand(x),), NOTHING)
+        a = x.value
+        out = row.op(a)
+        if type(out) is float64:  # the hot path of scalar code
+            self.append((row, (x.mark,), (a,), NOTHING, out, None if type(a) in _SCALARS else _forms((a,))))
+            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+        return Var(out, self.note(row, (x.mark,), (a,), NOTHING, out), self)
+
+    def binary(self, row: Any, x: Any, y: Any) -> Any:
+        """Record one elementwise operation of two operands: the short way for operators and ufuncs."""
+        i: int | None = None
+        j: int | None = None
+        if type(x) is Var and x.run is self and x.link is None:
+            a, i = x.value, x.mark
+        elif type(x) in _NUMBERS:
+            a = x
+        else:
+            return bind(row, (operand(x), operand(y)), NOTHING)
+        if type(y) is Var and y.run is self and y.link is None:
+            b, j = y.value, y.mark
+        elif type(y) in _NUMBERS:
+            b = y
+        else:
+            return bind(row, (operand(x), operand(y)), NOTHING)
+        if not row.differentiable:
+            return bind(row, (x, y), NOTHING)
+        out = row.op(a, b)
+        if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code
+            self.append((row, (i, j), (a, b), NOTHING, out, None))
+            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+        return Var(out, self.note(row, (i, j), (a, b), NOTHING, out), self)
+
+    def leave(self, x: Any) -> Any:
+        """Let a traced value's plain value out to Python, and record the value it had."""
+        if x.link is not None:
+            x.link.refresh(x)
+        value = x.value
+        if isinstance(value, Traced):
+            value = value.run.leave(value)
+        if not self.open:
+            _escaped(None)
+        self.guards.append(Guard(x.mark, value))
+        return value
+
+    def duplicate(self, x: Any) -> Any:
+        """Return another array with the same value and slot; whoever is written first takes a copy then."""
+        return type(x)(x.value if type(x.value) in _IMMUTABLE or type(x.value) is ndarray else x.value.copy(), x.mark, self)
+
+    def write(self, x: Any, index: Any, v: Any) -> None:
+        """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
+        slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
+        slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
+        value = v.value if slot_v is not None else plain(v)
+        buffer = x.value
+        form = aval(buffer) if slot_x is not None or not self.replayable else np.array(buffer)
+        if isinstance(buffer, Traced) or isinstance(value, Traced):
+            out = bind(setitem, (buffer, value), {"index": index})
+        else:
+            x.value = None
+            try:
+                if not (type(buffer) is ndarray and sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
+                    fresh = np.array(buffer)
+                    fresh[index] = value
+                    buffer = fresh
+                else:
+                    buffer[index] = value
+            finally:
+                x.value = buffer
+            out = buffer
+        del buffer
+        slot = self.note(setitem, (slot_x, slot_v), (form, value), {"index": index}, aval(out))
+        active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
+        new = (Var if active and not _is_discrete(out) else DiscreteVar)(None, slot, self)
+        object.__dict__["__class__"].__set__(x, type(new))
+        x.value, x.mark, x.run = out, slot, self
+
+
+def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
+    return tuple([(shape_of(a), dtype_of(a)) for a in args])
+
+
+def _is_discrete(out: Any) -> bool:
+    kind = type(out)
+    if kind is float or kind is float64:
+        return False
+    return dtype_of(out).kind not in "fc"
+
+
+def record(f: Any, *args: Any, replayable: bool = False, lines: bool = False) -> tuple[Tape, Any]:
+    """Run ``f`` on flat arguments and write down what it does; return the tape and what ``f`` returned."""
+    tape = Tape(replayable, lines)
+    try:
+        result = f(*[tape.add_input(a) for a in args])
+    finally:
+        tape.close()
+    return tape, result
+
+
+__all__ = ["FLOAT64", "Discrete", "Elementwise", "Equation", "Guard", "Tape", "packed", "record"]

@@ -1,0 +1,699 @@
+"""Tracer: what makes a traced value behave as the NumPy array it stands for.
+
+NumPy's two protocols, the operators, the methods and the in-place writes of ``ndarray`` all end in a
+primitive. What a primitive then does to a traced value is the business of the running operator
+(``dual.py``, ``tape.py``, ``tensor.py``); nothing here knows about modes.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff import rules
+from dualdiff.errors import (
+    EscapedValueError,
+    InputError,
+    TracedAssignmentError,
+    TracedConversionError,
+    UnsupportedFunctionError,
+    where,
+)
+from dualdiff.primitive import LEVELS, REGISTER, Elementwise, Primitive, Traced, bind, name_of, packed, packers
+from dualdiff.rules import elementwise as ew
+from dualdiff.rules.indexing import canonical_index, getitem, setitem
+from dualdiff.shapes import dtype_of, shape_of, size_of
+
+ndarray = np.ndarray
+
+
+# --------------------------------------------------------------------------------------------------
+# views and versions
+
+
+class Link:
+    """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written."""
+
+    __slots__ = ("base", "born", "params", "primitive", "seen", "version")
+
+    def __init__(self) -> None:
+        self.base: Any = None
+        self.version = 0
+        self.born = LEVELS.current
+
+    def refresh(self, x: Traced) -> None:
+        """Bring a view up to date with writes into its base."""
+        base = self.base
+        if base is None:
+            return
+        base.link.refresh(base)
+        if base.link.version != self.seen:
+            self.seen = base.link.version
+            become(x, bind(self.primitive, (base,), self.params))
+            self.version += 1
+
+
+def link_of(x: Traced) -> Link:
+    """Return the link of ``x``, made when first asked for."""
+    if x.link is None:
+        x.link = Link()
+    return x.link  # type: ignore[no-any-return]
+
+
+def is_view(value: Any) -> bool:
+    """Whether a result shares its memory with its operand."""
+    if type(value) is ndarray:
+        return value.base is not None
+    return isinstance(value, Traced) and value.link is not None and value.link.base is not None
+
+
+def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
+    """Note that ``view`` is ``primitive(base)`` and shares its memory."""
+    link = view.link = Link()
+    link.base = base
+    link.primitive = primitive
+    link.params = params
+    link.seen = link_of(base).version
+
+
+def become(x: Traced, new: Any) -> None:
+    """Let the object ``x`` stand for ``new`` from now on (a write gave it another value, or another level)."""
+    if not isinstance(new, Traced):
+        new = Plain(new)
+    _CLASS.__set__(x, type(new))
+    x.value, x.mark, x.run = new.value, new.mark, new.run
+
+
+_CLASS: Any = object.__dict__["__class__"]
+
+
+def write(x: Traced, index: Any, v: Any) -> None:
+    """Carry out ``x[index] = v``: the new value, its derivative, and every array that shares its memory."""
+    if x.link is not None:
+        x.link.refresh(x)
+    index = canonical_index(index, shape_of(x))
+    if isinstance(v, (list, tuple)):
+        v = np.array(v, dtype=object) if contains_traced(v) else np.asarray(v)
+    v = packed(v)
+    level = x.run.level
+    run = x.run
+    if isinstance(v, Traced):
+        if v.link is not None:
+            v.link.refresh(v)
+        if v is x:
+            v = v.copy()  # type: ignore[attr-defined]
+        if v.run.level > level:
+            run = v.run
+            if level > 0 or link_of(x).born < run.level:
+                raise TracedAssignmentError(
+                    f"{where()}: this stores a value that is being differentiated in an array made outside the function "
+                    "under differentiation, where its derivative would be lost when the function returns. "
+                    "Make the array inside the function (np.zeros_like(x), or dualdiff.numpy.zeros)."
+                )
+    run.write(x, index, v)
+    link = x.link
+    if link is not None:
+        link.version += 1
+        base = link.base
+        if base is not None:
+            if link.primitive is getitem:
+                write(base, link.params["index"], x)
+            else:
+                at = link.primitive.fn(np.arange(size_of(shape_of(base))).reshape(shape_of(base)), **link.params)
+                write(base, np.unravel_index(at, shape_of(base)), x)
+            link.seen = base.link.version
+
+
+def contains_traced(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    if isinstance(x, (list, tuple)):
+        return any(map(contains_traced, x))
+    return isinstance(x, Traced)
+
+
+def pack(x: ndarray[Any, Any]) -> Any:
+    """Turn an object array of traced scalars into one traced array (plain when it holds only numbers)."""
+    items = list(x.flat)
+    if not any(isinstance(i, Traced) for i in items):
+        return x
+    return rules.movement.stack_scalars(items, x.shape)
+
+
+packers.append(pack)
+
+
+# --------------------------------------------------------------------------------------------------
+# the class
+
+
+def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forward(self: Any, other: Any) -> Any:
+        return self.run.binary(row, self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return self.run.binary(row, other, self)
+
+    return forward, reflected
+
+
+def _inplace(row: Primitive) -> Callable[..., Any]:
+    def method(self: Any, other: Any) -> Any:
+        if not shape_of(self):
+            return self.run.binary(row, self, other)
+        new = self.run.binary(row, self, other)
+        if shape_of(new) != shape_of(self):
+            raise ValueError(
+                f"non-broadcastable output operand with shape {shape_of(self)} doesn't match the broadcast shape {shape_of(new)}"
+            )
+        write(self, Ellipsis, new)
+        return self
+
+    return method
+
+
+def _comparison(function: Any) -> Callable[..., Any]:
+    row: Any = REGISTER[function].primitive
+
+    def method(self: Any, other: Any) -> Any:
+        return bind(row, (self, operand(other)), {})
+
+    return method
+
+
+_NUMBERS = (int, float, complex, np.number, np.bool_, ndarray)
+
+
+def operand(x: Any) -> Any:
+    """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
+    if isinstance(x, Traced) or isinstance(x, _NUMBERS):
+        return packed(x)
+    if isinstance(x, (list, tuple)):
+        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+    if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        return x
+    if hasattr(x, "__array__"):
+        return np.asarray(x)
+    if hasattr(x, "__float__"):
+        return float(x)
+    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
+
+
+class Tracer(Traced):
+    """A value that takes part in NumPy code while something records what is done to it."""
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    def __init__(self, value: Any, mark: Any, run: Any) -> None:
+        self.value = value
+        self.mark = mark
+        self.run = run
+        self.link = None
+
+    # -- what users test ---------------------------------------------------------------------------
+    @property
+    def __class__(self) -> Any:
+        return self.value.__class__
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.value)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return dtype_of(self.value)
+
+    @property
+    def ndim(self) -> int:
+        return len(shape_of(self.value))
+
+    @property
+    def size(self) -> int:
+        return size_of(shape_of(self.value))
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object")
+        return shape[0]
+
+    def __repr__(self) -> str:
+        return f"Traced({raw(self)!r})"
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
+        return repr(self)
+
+    __hash__ = object.__hash__
+
+    # -- ways out to Python ------------------------------------------------------------------------
+    def _refuse(self, what: str, fix: str) -> Any:
+        raise TracedConversionError(
+            f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
+            f"Instead, {fix}."
+        )
+
+    def __float__(self) -> float:
+        if self.dtype.kind in "biu":
+            return float(self.run.leave(self))
+        return self._refuse(  # type: ignore[no-any-return]
+            "float()",
+            "use NumPy's functions (math.sin → np.sin), make arrays that are filled entry by entry with "
+            "np.zeros_like(x) or dualdiff.numpy.zeros, or freeze the value on purpose with dd.stop_gradient(x)",
+        )
+
+    def __complex__(self) -> complex:
+        if self.dtype.kind in "biu":
+            return complex(self.run.leave(self))
+        return self._refuse("complex()", "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)")  # type: ignore[no-any-return]
+
+    def __int__(self) -> int:
+        return int(self.run.leave(self))
+
+    def __trunc__(self) -> int:
+        return int(self.run.leave(self))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "biu":
+            raise TypeError(f"{where()}: only integer values can be used as an index, not {self.dtype}")
+        return operator.index(self.run.leave(self))
+
+    def __bool__(self) -> bool:
+        return bool(self.run.leave(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
+        if self.dtype.kind in "biu":
+            return np.asarray(self.run.leave(self), dtype=dtype)
+        if dtype is not None and np.dtype(dtype) != np.dtype(object):
+            self._refuse(
+                f"conversion to a plain array of {np.dtype(dtype)}",
+                "drop the dtype= or the conversion (the value is already an array), or freeze it with dd.stop_gradient(x)",
+            )
+        out = np.empty(self.shape, dtype=object)
+        if self.ndim == 0:
+            out[()] = self
+        else:
+            for i in np.ndindex(self.shape):
+                out[i] = self[i]
+        return out
+
+    def __reduce__(self) -> Any:
+        raise EscapedValueError(f"{where()}: a value under differentiation cannot be pickled; it lives only while the operator runs")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__reduce__()
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    # -- NumPy's two protocols ---------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            entry = REGISTER.get(ufunc)
+            if entry is not None and entry.handler is not None:
+                row = entry.handler
+                if type(row) is Elementwise:
+                    if len(inputs) == 1:
+                        return self.run.unary(row, self) if row.op is row.fn else bind(row, (self,), {})
+                    x, y = inputs
+                    # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
+                    if type(x) is not float and type(y) is not float and type(self.value) is not float:
+                        return self.run.binary(row, x, y)
+                return row(*[operand(i) for i in inputs])
+        return rules.ufuncs.call(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        entry = REGISTER.get(function)
+        if entry is not None and entry.handler is not None:
+            return entry.handler(*args, **kwargs)
+        if entry is not None:
+            raise UnsupportedFunctionError(f"{where()}: {entry.name} cannot be differentiated: {entry.reason}.")
+        raise UnsupportedFunctionError(
+            f"{where()}: {name_of(function)} is not yet in dualdiff's vocabulary. Write it with functions that are "
+            "(docs: reference/support), or freeze its argument on purpose with dd.stop_gradient(x)."
+        )
+
+    # -- operators ---------------------------------------------------------------------------------
+    __add__, __radd__ = _binary(ew.add)
+    __sub__, __rsub__ = _binary(ew.subtract)
+    __mul__, __rmul__ = _binary(ew.multiply)
+    __truediv__, __rtruediv__ = _binary(ew.divide)
+    __pow__, __rpow__ = _binary(ew.power)
+    __mod__, __rmod__ = _binary(ew.remainder)
+    __floordiv__, __rfloordiv__ = _binary(ew.floor_divide)
+
+    __iadd__ = _inplace(ew.add)
+    __isub__ = _inplace(ew.subtract)
+    __imul__ = _inplace(ew.multiply)
+    __itruediv__ = _inplace(ew.divide)
+    __ipow__ = _inplace(ew.power)
+    __imod__ = _inplace(ew.remainder)
+    __ifloordiv__ = _inplace(ew.floor_divide)
+
+    def __matmul__(self, other: Any) -> Any:
+        return np.matmul(self, operand(other))
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return np.matmul(operand(other), self)
+
+    def __imatmul__(self, other: Any) -> Any:
+        write(self, Ellipsis, np.matmul(self, operand(other)))
+        return self
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __neg__(self) -> Any:
+        return self.run.unary(ew.negative, self)
+
+    def __pos__(self) -> Any:
+        return self.copy()
+
+    def __abs__(self) -> Any:
+        return self.run.unary(ew.absolute, self)
+
+    def __invert__(self) -> Any:
+        return bind(REGISTER[np.invert].primitive, (self,), {})  # type: ignore[arg-type]
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return np.round(self, ndigits)
+
+    def __floor__(self) -> Any:
+        return np.floor(self)
+
+    def __ceil__(self) -> Any:
+        return np.ceil(self)
+
+    __lt__ = _comparison(np.less)
+    __le__ = _comparison(np.less_equal)
+    __gt__ = _comparison(np.greater)
+    __ge__ = _comparison(np.greater_equal)
+    __eq__ = _comparison(np.equal)
+    __ne__ = _comparison(np.not_equal)
+    __and__ = __rand__ = _comparison(np.bitwise_and)
+    __or__ = __ror__ = _comparison(np.bitwise_or)
+    __xor__ = __rxor__ = _comparison(np.bitwise_xor)
+
+    # -- indexing ----------------------------------------------------------------------------------
+    def __getitem__(self, index: Any) -> Any:
+        return bind(getitem, (self,), {"index": index if type(index) is int else canonical_index(index, self.shape)})
+
+    def __setitem__(self, index: Any, v: Any) -> None:
+        write(self, index, v)
+
+    def __iter__(self) -> Iterator[Any]:
+        shape = self.shape
+        if not shape:
+            raise TypeError("iteration over a 0-d array")
+        for i in range(shape[0]):
+            yield self[i]
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any())
+
+    # -- methods and attributes of ndarray ---------------------------------------------------------
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @property
+    def flat(self) -> Any:
+        return Flat(self)
+
+    @property
+    def flags(self) -> Any:
+        return np.empty(self.shape, self.dtype).flags
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return np.empty(self.shape, self.dtype).strides
+
+    def copy(self, order: str = "C") -> Any:
+        if self.link is not None:
+            self.link.refresh(self)
+        return self.run.duplicate(self)
+
+    def item(self, *index: Any) -> Any:
+        if not index:
+            if self.size != 1:
+                raise ValueError("can only convert an array of size 1 to a Python scalar")
+            return np.reshape(self, ())
+        if len(index) == 1 and not isinstance(index[0], tuple):
+            return np.reshape(self, -1)[index[0]]
+        return self[index[0] if len(index) == 1 else index]
+
+    def tolist(self) -> Any:
+        return [v.tolist() for v in self] if self.ndim else self
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        return rules.elementwise.cast(self, dtype)
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            raise UnsupportedFunctionError(f"{where()}: view(dtype) reinterprets bytes, which has no derivative; use astype")
+        return self[...]
+
+    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
+
+    def transpose(self, *axes: Any) -> Any:
+        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def flatten(self, order: Any = "C") -> Any:
+        return np.ravel(self, order=order).copy()
+
+    def fill(self, value: Any) -> None:
+        write(self, Ellipsis, value)
+
+    def sort(self, axis: int = -1, **kwargs: Any) -> None:
+        write(self, Ellipsis, np.sort(self, axis=axis, **kwargs))
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(self, other) if out is None else np.dot(self, other, out=out)
+
+    def conj(self) -> Any:
+        return np.conjugate(self)
+
+    def max(self, *args: Any, **kwargs: Any) -> Any:
+        return np.max(self, *args, **kwargs)
+
+    def min(self, *args: Any, **kwargs: Any) -> Any:
+        return np.min(self, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        # Object arrays call the ufunc's name as a method (x.sin(), x.hypot(y)).
+        ufunc = getattr(np, name, None)
+        if isinstance(ufunc, np.ufunc):
+            return lambda *args: ufunc(self, *args)
+        if hasattr(ndarray, name):
+            raise UnsupportedFunctionError(f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values.")
+        raise AttributeError(f"{type(raw(self)).__name__!r} object has no attribute {name!r}")
+
+
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"Call ``np.{name}`` on this array."
+    return method
+
+
+for _name in (
+    "all any argmax argmin argpartition argsort choose clip compress conjugate cumprod cumsum diagonal mean nonzero partition "
+    "prod ptp put ravel repeat resize round searchsorted squeeze std sum swapaxes take trace var"
+).split():
+    if _name not in ("partition", "resize"):
+        setattr(Tracer, _name, _method(_name))
+
+
+class Flat:
+    """``x.flat`` of a traced array: the entries in order, readable and writable."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return size_of(shape_of(self.array))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(np.reshape(self.array, -1))
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.reshape(self.array, -1)[index]
+
+    def __setitem__(self, index: Any, v: Any) -> None:
+        at = np.arange(len(self))[index]
+        write(self.array, np.unravel_index(at, shape_of(self.array)), v)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.reshape(self.array, -1).__array__(dtype)
+
+
+def raw(x: Any) -> Any:
+    """Return the plain NumPy value under all levels of tracing."""
+    while isinstance(x, Traced):
+        if x.link is not None:
+            x.link.refresh(x)
+        x = x.value
+    return x
+
+
+# --------------------------------------------------------------------------------------------------
+# plain containers
+
+
+class Plain(Tracer):
+    """An array with no derivative that may come to hold traced values: what ``np.zeros_like(x)`` gives inside a function."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.mark = None
+        self.run = PLAIN
+        self.link = Link()
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.value, dtype=dtype)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __reduce__(self) -> Any:
+        return Plain, (self.value,)
+
+
+class _PlainRun:
+    """The run of level zero: it computes, and keeps arrays able to receive traced values."""
+
+    level = 0
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
+        if type(out) is not ndarray:
+            return out
+        if is_view(out):
+            (base,) = [a for a in args if isinstance(a, Traced)][:1]
+            new = Plain(out)
+            tie_view(new, base, primitive, params)
+            return new
+        return Plain(out)
+
+    def unary(self, row: Primitive, x: Any) -> Any:
+        return bind(row, (x,), {})
+
+    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
+        return bind(row, (operand(x), operand(y)), {})
+
+    def leave(self, x: Any) -> Any:
+        if x.link is not None:
+            x.link.refresh(x)
+        return x.value
+
+    def duplicate(self, x: Any) -> Any:
+        return Plain(np.array(x.value))
+
+    def write(self, x: Any, index: Any, v: Any) -> None:
+        if not x.value.flags.writeable or x.value.base is not None:
+            x.value = np.array(x.value)
+        x.value[index] = v.value if isinstance(v, Traced) else v
+
+
+PLAIN = _PlainRun()
+
+
+def plain(x: Any) -> Any:
+    """Return the array inside a container that never became active; anything else as it is."""
+    if type(x) is Plain:
+        x.link.refresh(x)
+        return x.value
+    return x
+
+
+def check_input(x: Any, what: str) -> Any:
+    """Return an input ready for tracing: a floating-point number or array (integers are promoted once)."""
+    if isinstance(x, Traced):
+        if x.dtype.kind in "biu":  # type: ignore[attr-defined]
+            return x.astype(np.float64)  # type: ignore[attr-defined]
+        return x
+    kind = type(x)
+    if kind is float or kind is complex or kind is np.float64:
+        return x
+    if kind is int or kind is bool:
+        return float(x)
+    if isinstance(x, (list, str, bytes)) or x is None:
+        raise InputError(f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array")
+    if not hasattr(x, "dtype"):
+        if isinstance(x, (int, float, complex)):
+            return type(x).__mro__[-2](x) if not isinstance(x, float) else float(x)
+        raise InputError(f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array")
+    k = x.dtype.kind
+    if k in "biu":
+        return x.astype(np.float64)
+    if k == "O" and type(x) is ndarray:
+        p = packed(x)
+        if p is not x:
+            return p
+        try:
+            return x.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    if k not in "fc":
+        raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
+    return x
+
+
+def is_finite_everywhere(x: Any) -> bool:
+    """Whether a derivative holds no NaN and no infinity (under all levels)."""
+    x = raw(x)
+    if type(x) is float:
+        return math.isfinite(x)
+    return bool(np.isfinite(x).all())
+
+
+__all__ = ["Elementwise", "Plain", "Tracer"]

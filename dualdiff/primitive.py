@@ -242,6 +242,7 @@ class Elementwise(Primitive):
         self.op = op or fn
         self.wirtinger = wirtinger
         self.singular = singular
+        self.arithmetic = op in (operator.add, operator.sub, operator.mul, operator.truediv)
         self._needs = [_needs(p) for p in partials]
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:

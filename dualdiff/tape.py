@@ -24,6 +24,7 @@ from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
 
 ndarray = np.ndarray
+array = np.array
 float64 = np.float64
 NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
@@ -204,6 +205,9 @@ class Tape:
             return bind(row, (operand(x),), NOTHING)
         a = x.value
         out = row.op(a)
+        if type(out) is ndarray and out.dtype is FLOAT64 and out.size <= SMALL and a.dtype is FLOAT64:
+            self.append((row, (x.mark,), (a,), NOTHING, out, None))
+            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
         if type(out) is float64:  # the hot path of scalar code
             self.append((row, (x.mark,), (a,), NOTHING, out, None if type(a) in _SCALARS else _forms((a,))))
             return Var(out, len(self.inputs) + len(self.equations) - 1, self)
@@ -227,7 +231,21 @@ class Tape:
             return bind(row, (operand(x), operand(y)), NOTHING)
         if not row.differentiable:
             return bind(row, (x, y), NOTHING)
+        if row.arithmetic:
+            # NumPy takes a 0-d array twice as fast as a Python number, here and again in the pull.
+            if type(a) is ndarray:
+                if type(b) is float and a.dtype is FLOAT64:
+                    b = array(b)
+            elif type(b) is ndarray and type(a) is float and b.dtype is FLOAT64:
+                a = array(a)
         out = row.op(a, b)
+        if type(out) is ndarray and out.dtype is FLOAT64 and out.size <= SMALL:  # the hot path of small arrays
+            shape = out.shape
+            if (a.shape == shape if i is not None else type(a) is not ndarray or not a.shape) and (
+                b.shape == shape if j is not None else type(b) is not ndarray or not b.shape
+            ):
+                self.append((row, (i, j), (a, b), NOTHING, out, None))
+                return Var(out, len(self.inputs) + len(self.equations) - 1, self)
         if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code
             self.append((row, (i, j), (a, b), NOTHING, out, None))
             return Var(out, len(self.inputs) + len(self.equations) - 1, self)

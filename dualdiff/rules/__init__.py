@@ -1,5 +1,27 @@
 """The rule tables, one file per area of NumPy: what each function is, and its derivative."""
 
-from dualdiff.rules import elementwise, indexing, movement, ufuncs
+from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlier ones)
+    elementwise,
+    discrete,
+    movement,
+    indexing,
+    reduction,
+    contraction,
+    linalg,
+    creation,
+    refused,
+    ufuncs,
+)
 
-__all__ = ["elementwise", "indexing", "movement", "ufuncs"]
+__all__ = [
+    "contraction",
+    "creation",
+    "discrete",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "movement",
+    "reduction",
+    "refused",
+    "ufuncs",
+]

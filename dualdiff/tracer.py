@@ -356,7 +356,7 @@ class Tracer(Traced):
     __truediv__, __rtruediv__ = _binary(ew.divide)
     __pow__, __rpow__ = _binary(ew.power)
     __mod__, __rmod__ = _binary(ew.remainder)
-    __floordiv__, __rfloordiv__ = _binary(ew.floor_divide)
+    __floordiv__, __rfloordiv__ = _binary(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
     __iadd__ = _inplace(ew.add)
     __isub__ = _inplace(ew.subtract)
@@ -364,7 +364,7 @@ class Tracer(Traced):
     __itruediv__ = _inplace(ew.divide)
     __ipow__ = _inplace(ew.power)
     __imod__ = _inplace(ew.remainder)
-    __ifloordiv__ = _inplace(ew.floor_divide)
+    __ifloordiv__ = _inplace(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
     def __matmul__(self, other: Any) -> Any:
         return np.matmul(self, operand(other))

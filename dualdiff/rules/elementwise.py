@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Elementwise, discrete, elementwise
+from dualdiff.primitive import Elementwise, elementwise
 from dualdiff.shapes import dtype_of
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
@@ -26,14 +26,6 @@ sin = elementwise(np.sin, lambda _y, x: np.cos(x), domain=REAL)
 cos = elementwise(np.cos, lambda _y, x: -np.sin(x), domain=REAL)
 sqrt = elementwise(np.sqrt, lambda y, _x: 0.5 / y, singular=True, domain=POSITIVE)
 tanh = elementwise(np.tanh, lambda y, _x: 1 - y * y, domain=REAL)
-discrete(np.sign, np.floor, np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
-         np.logical_and, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)
-from dualdiff.primitive import REGISTER  # noqa: E402
-
-floor_divide: Any = REGISTER[np.floor_divide].primitive
-floor_divide.op = operator.floordiv
-
-
 def cast(x: Any, dtype: Any) -> Any:
     """Return ``x.astype(dtype)``."""
     if np.dtype(dtype) == dtype_of(x):

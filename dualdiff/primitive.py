@@ -62,7 +62,8 @@ class Traced:
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 
-    current = 0
+    #: 0 is the level of plain containers, 1 that of eager tensors
+    current = 1
 
     def new(self) -> int:
         self.current += 1

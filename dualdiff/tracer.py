@@ -108,7 +108,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
             v = v.copy()  # type: ignore[attr-defined]
         if v.run.level > level:
             run = v.run
-            if level > 0 or link_of(x).born < run.level:
+            if x.mark is not None or link_of(x).born < run.level:
                 raise TracedAssignmentError(
                     f"{where()}: this stores a value that is being differentiated in an array made outside the function "
                     "under differentiation, where its derivative would be lost when the function returns. "
@@ -120,6 +120,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
         link.version += 1
         base = link.base
         if base is not None:
+            link.seen = base.link.version  # up to date: what was written is about to reach the base
             if link.primitive is getitem:
                 write(base, link.params["index"], x)
             else:
@@ -162,7 +163,7 @@ def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _inplace(row: Primitive) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if not shape_of(self):
+        if not shape_of(self) and not self._cell:
             return self.run.binary(row, self, other)
         new = self.run.binary(row, self, other)
         if shape_of(new) != shape_of(self):
@@ -207,6 +208,8 @@ class Tracer(Traced):
 
     __slots__ = ()
     __array_priority__ = 1000.0
+    #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
+    _cell = False
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value

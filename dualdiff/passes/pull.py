@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,13 @@ from dualdiff.tape import Tape
 ndarray = np.ndarray
 
 
-def pull(tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...] = (), careful: bool = False) -> list[Any]:
+def pull(
+    tape: Tape,
+    seeds: Sequence[tuple[int, Any]],
+    lead: tuple[int, ...] = (),
+    careful: bool = False,
+    watch: dict[int, Callable[[Any], Any]] | None = None,
+) -> list[Any]:
     r"""Propagate covectors from slots of a tape to its inputs: :math:`\bar x = J^T \bar y`.
 
     Parameters
@@ -29,6 +35,8 @@ def pull(tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...] = (
         ``()`` for one direction, ``(k,)`` for ``k`` of them.
     careful : bool
         Let exact zeros win over infinite partials.
+    watch : dict of slot to function, optional
+        Called with the whole cotangent of a slot when the sweep passes it; what it returns goes on instead.
 
     Returns
     -------
@@ -52,6 +60,8 @@ def pull(tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...] = (
             if g is None:
                 continue
             cot[slot] = None
+            if watch is not None and slot in watch:
+                g = watch[slot](g)
             row, ins, args, params, out, forms = e
             if row is getitem:
                 i = ins[0]

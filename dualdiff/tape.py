@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, user_frame, where
-from dualdiff.primitive import LEVELS, Discrete, Elementwise, Primitive, Traced, bind, packed
+from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, packed
 from dualdiff.rules.indexing import setitem
 from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
@@ -181,7 +181,7 @@ class Tape:
         values = []
         live = False
         for a in args:
-            if isinstance(a, Traced) and a.run is self:
+            if type(a) in TRACED and a.run is self:
                 values.append(a.value)
                 if type(a) is Var:
                     ins.append(a.mark)
@@ -195,7 +195,7 @@ class Tape:
         discrete = not (live and row.differentiable) or _is_discrete(out)
         slot = self.note(row, tuple(ins), values, params, out)
         new = (DiscreteVar if discrete else Var)(out, slot, self)
-        if row.view and is_view(out):  # type: ignore[attr-defined]
+        if row.view and is_view(out, values[0]):  # type: ignore[attr-defined]
             tie_view(new, args[0], row, params)
         return new
 
@@ -219,14 +219,14 @@ class Tape:
         j: int | None = None
         if type(x) is Var and x.run is self and x.link is None:
             a, i = x.value, x.mark
-        elif type(x) in _NUMBERS:
-            a = x
+        elif type(x) in _NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
+            a = x if type(x) is not ndarray or x.shape else x[()]
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
         if type(y) is Var and y.run is self and y.link is None:
             b, j = y.value, y.mark
-        elif type(y) in _NUMBERS:
-            b = y
+        elif type(y) in _NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
+            b = y if type(y) is not ndarray or y.shape else y[()]
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
         if not row.differentiable:
@@ -243,7 +243,7 @@ class Tape:
             shape = out.shape
             if (a.shape == shape if i is not None else type(a) is not ndarray or not a.shape) and (
                 b.shape == shape if j is not None else type(b) is not ndarray or not b.shape
-            ):
+            ):  # a 0-d constant here is one that was made above
                 self.append((row, (i, j), (a, b), NOTHING, out, None))
                 return Var(out, len(self.inputs) + len(self.equations) - 1, self)
         if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code

@@ -398,7 +398,7 @@ class _EagerRun:
         if row.differentiable and _enabled.get() and any(p is not None for p in parents) and dtype_of(out).kind in "fc":
             node = self.note(row, parents, values, memories, params, out)
         new = Tensor(out, node)
-        if row.view and is_view(out):
+        if row.view and is_view(out, values[0]):
             link, base = new.link, args[0]
             link.counter = base.link.counter
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n

@@ -64,11 +64,11 @@ def link_of(x: Traced) -> Link:
     return x.link  # type: ignore[no-any-return]
 
 
-def is_view(value: Any) -> bool:
-    """Whether a result shares its memory with its operand."""
-    if type(value) is ndarray:
-        return value.base is not None
-    return isinstance(value, Traced) and value.link is not None and value.link.base is not None
+def is_view(out: Any, operand: Any) -> bool:
+    """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
+    if type(out) is ndarray:
+        return out.base is not None and type(operand) is ndarray and np.may_share_memory(out, operand)
+    return isinstance(out, Traced) and out.link is not None and out.link.base is not None
 
 
 def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
@@ -298,6 +298,10 @@ class Tracer(Traced):
         return bool(self.run.leave(self))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
+        if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
+            cell = np.empty((), dtype=object)
+            cell[()] = self
+            return cell
         if self.dtype.kind in "biu":
             return np.asarray(self.run.leave(self), dtype=dtype)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
@@ -514,15 +518,6 @@ class Tracer(Traced):
     def min(self, *args: Any, **kwargs: Any) -> Any:
         return np.min(self, *args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        # Object arrays call the ufunc's name as a method (x.sin(), x.hypot(y)).
-        ufunc = getattr(np, name, None)
-        if isinstance(ufunc, np.ufunc):
-            return lambda *args: ufunc(self, *args)
-        if hasattr(ndarray, name):
-            raise UnsupportedFunctionError(f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values.")
-        raise AttributeError(f"{type(raw(self)).__name__!r} object has no attribute {name!r}")
-
 
 def _method(name: str) -> Callable[..., Any]:
     function = getattr(np, name)
@@ -541,6 +536,29 @@ for _name in (
 ).split():
     if _name not in ("partition", "resize"):
         setattr(Tracer, _name, _method(_name))
+
+
+def _ufunc_method(ufunc: Any) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> Any:
+        return ufunc(self, *args)
+
+    return method
+
+
+def _missing_method(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values.")
+
+    return method
+
+
+# Object arrays call a ufunc's name as a method of their entries (x.sin(), x.hypot(y)).
+for _name in dir(np):
+    if isinstance(getattr(np, _name), np.ufunc) and not hasattr(Tracer, _name):
+        setattr(Tracer, _name, _ufunc_method(getattr(np, _name)))
+for _name in dir(ndarray):
+    if not _name.startswith("_") and not hasattr(Tracer, _name):
+        setattr(Tracer, _name, _missing_method(_name))
 
 
 class Flat:
@@ -620,8 +638,8 @@ class _PlainRun:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
         if type(out) is not ndarray:
             return out
-        if is_view(out):
-            (base,) = [a for a in args if isinstance(a, Traced)][:1]
+        if primitive.view and is_view(out, args[0].value if isinstance(args[0], Traced) else None):
+            base = args[0]
             new = Plain(out)
             tie_view(new, base, primitive, params)
             return new

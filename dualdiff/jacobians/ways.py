@@ -7,7 +7,6 @@ A :class:`Problem` is a function of flat leaves with the structure taken off; a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import DerivativeError, InputError, TracedAssignmentError, where
 from dualdiff.passes import pull
-from dualdiff.primitive import CAREFUL, Traced, packed
+from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.tracer import is_finite_everywhere, plain
@@ -42,11 +41,10 @@ class Problem:
         return sum(size_of(shape_of(x)) for x in self.inputs)
 
 
-@contextmanager
-def errors_of_the_user() -> Any:
-    """Raise our own error where NumPy wrapped it in one of its own."""
+def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
+    """Run the user's function and tidy its outputs; raise our own error where NumPy wrapped it in one of its own."""
     try:
-        yield
+        return outputs_of(problem.call(leaves))
     except DerivativeError:
         raise
     except Exception as e:
@@ -69,7 +67,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     out = []
     for v in values:
         v = plain(packed(v))
-        if isinstance(v, Traced):
+        if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
@@ -96,8 +94,7 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     tape = Tape(replayable, lines)
     try:
-        with errors_of_the_user():
-            results = outputs_of(problem.call([tape.add_input(x) for x in problem.inputs]))
+        results = run_user(problem, [tape.add_input(x) for x in problem.inputs])
     finally:
         tape.close()
     tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 for v in results]
@@ -131,26 +128,29 @@ def run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...]) 
     def once() -> tuple[list[Any], list[Any]]:
         run = Pushing(lead)
         try:
-            duals = [
-                x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents, strict=True)
-            ]
-            with errors_of_the_user():
-                results = outputs_of(problem.call(duals))
+            results = run_user(
+                problem, [x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents)]
+            )
         finally:
             run.open = False
-        mine = [isinstance(v, Traced) and v.run is run for v in results]
-        return (
-            [v.value if m else v for v, m in zip(results, mine, strict=True)],
-            [v.mark if m else None for v, m in zip(results, mine, strict=True)],
-        )
+        values, found = [], []
+        for v in results:
+            if type(v) is Dual and v.run is run:
+                values.append(v.value)
+                found.append(v.mark)
+            else:
+                values.append(v)
+                found.append(None)
+        return values, found
 
     values, found = once()
-    if not all(t is None or is_finite_everywhere(t) for t in found):
-        token = CAREFUL.set(True)
-        try:
-            values, found = once()
-        finally:
-            CAREFUL.reset(token)
+    for t in found:
+        if t is not None and not is_finite_everywhere(t):
+            token = CAREFUL.set(True)
+            try:
+                return once()
+            finally:
+                CAREFUL.reset(token)
     return values, found
 
 
@@ -176,7 +176,10 @@ def default_chunk(total: int, widest: int) -> int:
 
 
 def check_real(problem: Problem) -> None:
+    """Raise where a complex Jacobian is asked for without saying so."""
     complex_inputs = [x for x in problem.inputs if dtype_of(x).kind == "c"]
+    if not complex_inputs and not problem.holomorphic:
+        return
     if complex_inputs and not problem.holomorphic:
         raise InputError(
             "a Jacobian with respect to complex numbers needs holomorphic=True (the derivative ∂f/∂z of a holomorphic "
@@ -192,48 +195,64 @@ def empty_block(v: Any, x: Any) -> Any:
     return np.zeros(shape_of(v) + shape_of(x), dtype)
 
 
+def columns_last(t: Any, shape: tuple[int, ...]) -> Any:
+    """Move the batch axis, first in a tangent, to the end, where a Jacobian has its columns."""
+    rank = len(shape)
+    return t if rank == 0 else t.T if rank == 1 else t.transpose((*range(1, rank + 1), 0))
+
+
 def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
     """Compute the Jacobian by columns: dual numbers that carry the identity, in chunks of directions."""
     check_real(problem)
-    n = problem.n
-    sizes = [size_of(shape_of(x)) for x in problem.inputs]
-    offsets = np.cumsum([0, *sizes])
+    inputs = problem.inputs
+    shapes = [shape_of(x) for x in inputs]
+    sizes = [size_of(s) for s in shapes]
+    n = sum(sizes)
     chunk = problem.chunk or default_chunk(n, max([1, *sizes]))
-    single = n == 1
-    columns: list[list[Any]] = []
-    values: list[Any] = []
-    for start in range(0, n, chunk) if n else (0,):
-        stop = min(start + chunk, n)
-        if single:
-            tangents = [None if not s else np.ones(shape_of(x), dtype_of(x))[()] for x, s in zip(problem.inputs, sizes, strict=True)]
-            values, found = run_duals(problem, tangents, ())
-            found = [None if t is None else np.reshape(t, (1, *shape_of(t))) for t in found]
-        else:
-            tangents = [seed_block(start, stop, int(o), x) for o, x in zip(offsets, problem.inputs)]
+    if n == 1:  # one direction needs no batch axis
+        tangents = [np.ones(s, dtype_of(x))[()] if size else None for x, s, size in zip(inputs, shapes, sizes)]
+        values, found = run_duals(problem, tangents, ())
+        whole = [None if t is None else t.reshape((*shape_of(v), 1)) for v, t in zip(values, found)]
+    else:
+        starts = range(0, n, chunk) if n else (0,)
+        parts = []
+        for start in starts:
+            stop = min(start + chunk, n)
+            offset, tangents = 0, []
+            for x, size in zip(inputs, sizes):
+                tangents.append(seed_block(start, stop, offset, x))
+                offset += size
             values, found = run_duals(problem, tangents, (stop - start,))
-        columns.append(found)
+            parts.append(found)
+        whole = [_joined([p[i] for p in parts], v, starts, n, chunk) for i, v in enumerate(values)]
     if problem.holomorphic:
         _check_cauchy_riemann(problem)
     blocks: list[list[Any]] = []
-    for i, v in enumerate(values):
-        parts = [c[i] for c in columns]
-        if all(p is None for p in parts):
-            blocks.append([empty_block(v, x) for x in problem.inputs])
+    for v, t in zip(values, whole):
+        if t is None:
+            blocks.append([empty_block(v, x) for x in inputs])
             continue
-        some = next(p for p in parts if p is not None)
-        parts = [
-            np.zeros_like(some, shape=(min(chunk, n - a), *shape_of(v))) if p is None else p
-            for p, a in zip(parts, range(0, n, chunk), strict=True)
-        ]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        whole = np.moveaxis(whole, 0, -1)
-        blocks.append(
-            [
-                (whole if len(sizes) == 1 else whole[..., int(o) : int(o) + s]).reshape(shape_of(v) + shape_of(x))
-                for o, s, x in zip(offsets, sizes, problem.inputs)
-            ]
-        )
+        head, offset, row = shape_of(v), 0, []
+        for s, size in zip(shapes, sizes):
+            piece = t if size == n else t[..., offset : offset + size]
+            row.append(piece if len(s) == 1 else piece.reshape(head + s))
+            offset += size
+        blocks.append(row)
     return values, blocks
+
+
+def _joined(parts: list[Any], v: Any, starts: Sequence[int], n: int, chunk: int) -> Any:
+    """Put the columns of all chunks side by side; None where no direction reaches this output."""
+    shape = shape_of(v)
+    if len(parts) == 1:
+        return None if parts[0] is None else columns_last(parts[0], shape)
+    some = next((p for p in parts if p is not None), None)
+    if some is None:
+        return None
+    filled = [
+        np.zeros_like(some, shape=(min(chunk, n - a), *shape)) if p is None else p for p, a in zip(parts, starts, strict=True)
+    ]
+    return columns_last(np.concatenate(filled), shape)
 
 
 def _check_cauchy_riemann(problem: Problem) -> None:

@@ -2,6 +2,11 @@
 
 ``Dual(v, t)`` stands for v + ε·t. Every primitive maps it to f(v) + ε·f'(v)·t, and the engine's ``push``
 is that map; a function of plain NumPy run on duals returns ``k`` columns of its Jacobian at once.
+
+A tangent is usually one array with the directions in front. Two other forms spare known zeros, since a
+Jacobian starts from the identity: :class:`OneHot`, a position map (each entry has one direction, with
+coefficient one), and :class:`Columns`, an array per *active* direction (each of ten curve parameters
+enters one term). Whatever does not know them gets the array.
 """
 
 from __future__ import annotations
@@ -13,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, where
-from dualdiff.primitive import LEVELS, Elementwise, Primitive, Sweep, Traced, bind
-from dualdiff.rules.indexing import setitem, setitem_at
-from dualdiff.shapes import FLOAT64, SOLE, shape_of
+from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, full
+from dualdiff.rules.indexing import getitem, stored, stored_tangent
+from dualdiff.rules.movement import stack0
+from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
 
 ndarray = np.ndarray
@@ -24,6 +30,7 @@ array = np.array
 NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
+_PLAIN = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 
 
 def _alike(a: Any, out: Any) -> bool:
@@ -32,6 +39,28 @@ def _alike(a: Any, out: Any) -> bool:
     if kind in _SCALARS:
         return type(a) in _SCALARS
     return kind is ndarray and type(a) is ndarray and a.shape == out.shape and a.dtype is FLOAT64 and out.dtype is FLOAT64
+
+
+class OneHot:
+    """The tangent of inputs that nothing has happened to: entry by entry, one plus its direction (0 for none)."""
+
+    __slots__ = ("positions",)
+
+    def __init__(self, positions: Any) -> None:
+        self.positions = positions
+
+
+class Columns(dict[int, Any]):
+    """The tangent of a value that few directions reach: direction -> array that broadcasts to the value's shape."""
+
+    __slots__ = ()
+
+
+ONE = 1.0
+"""The coefficient of a seed: known by identity, so that multiplying by it costs nothing."""
+MOST_COLUMNS = 32
+"""A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
+MOST_COLUMNS_OF_SCALARS = 8
 
 
 class Dual(Tracer):
@@ -43,10 +72,11 @@ class Dual(Tracer):
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("level", "open")
+    __slots__ = ("level", "open", "single")
 
     def __init__(self, lead: tuple[int, ...], careful: bool = False) -> None:
         super().__init__(lead, careful)
+        self.single = Sweep((), careful) if lead else self
         self.level = LEVELS.new()
         self.open = True
 
@@ -69,13 +99,106 @@ class Pushing(Sweep):
                 values.append(plain(a))
                 tangents.append(None)
         out = bind(row, values, params)
-        t = row.push(self, tangents, values, params, out)
+        t = self.push(row, tangents, values, params, out)
         if t is None:
             return out
         new = Dual(out, t, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
         return new
+
+    def push(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+        """Push tangents of any form through a primitive."""
+        special = False
+        for t in tangents:
+            kind = type(t)
+            if kind is Columns or kind is OneHot:
+                special = True
+                break
+        if special:
+            if type(tangents[0]) is OneHot and isinstance(row, Movement) and len(tangents) == 1:
+                positions = row.fn(tangents[0].positions, **params)
+                if shape_of(positions):
+                    return OneHot(positions)
+                return Columns(((int(positions) - 1, ONE),)) if positions else None
+            if all([t is None or type(t) is Columns for t in tangents]):
+                if row.plain:
+                    new = self._few(out, self._push_columns(row, tangents, values, out))  # type: ignore[arg-type]
+                    return new.mark if type(new) is Dual else None
+                if row is stack0 and not shape_of(values[0]):
+                    return self._stack_columns(tangents, values, out)
+            tangents = [self.dense(t, v) for t, v in zip(tangents, values)]
+        return row.push(self, tangents, values, params, out)
+
+    def _push_columns(self, row: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Columns:
+        """Push each active direction by itself; a partial is computed once for all of them."""
+        found = None
+        mul = self.mul
+        for p, columns in zip(row.partials, tangents):
+            if columns is None or p == 0:
+                continue
+            if type(p) is int:
+                new = columns if p == 1 else Columns([(d, -t) for d, t in columns.items()])
+            else:
+                q = row.partial(p, out, values)
+                new = Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()])
+            if found is None:
+                found = new
+            else:
+                found = Columns(found)
+                for d, t in new.items():
+                    found[d] = found[d] + t if d in found else t
+        return Columns() if found is None else found
+
+    def _few(self, out: Any, columns: Columns) -> Any:
+        """Return a dual with these columns, as one array if they are many; the value alone if there are none."""
+        if not columns:
+            return out
+        if len(columns) > MOST_COLUMNS_OF_SCALARS and (
+            len(columns) > MOST_COLUMNS or not (type(out) is ndarray and out.size > 64)
+        ):
+            return Dual(out, self.dense(columns, out), self)
+        return Dual(out, columns, self)
+
+    def item(self, x: Any, i: int) -> Any:
+        """Return entry ``i`` of a vector: the short way to a parameter."""
+        t = x.mark
+        if type(t) is not OneHot or x.link is not None:
+            return bind(getitem, (x,), {"index": i})
+        out = x.value[i]
+        p = t.positions.item(i)
+        return Dual(out, Columns(((p - 1, ONE),)), self) if p else out
+
+    def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
+        """Stack scalars with few directions each into one array of directions."""
+        entries = [(d, j, t) for j, columns in enumerate(tangents) if columns for d, t in columns.items()]
+        if any(type(t) in TRACED for _, _, t in entries) or type(out) is not ndarray:
+            return stack0.push(self, [self.dense(t, v) for t, v in zip(tangents, values)], values, NOTHING, out)
+        t = np.zeros((len(out), *self.lead), out.dtype)
+        for d, j, c in entries:
+            t[j, d] = c
+        return t.T
+
+    def dense(self, t: Any, value: Any) -> Any:
+        """Return a tangent of any form as one array with the directions in front."""
+        kind = type(t)
+        if kind is OneHot:
+            flat = t.positions.reshape(-1)
+            eye = np.zeros((*self.lead, flat.size), dtype_of(value))
+            at = np.flatnonzero(flat)
+            eye[flat[at] - 1, at] = 1
+            return eye.reshape(self.lead + t.positions.shape)
+        if kind is Columns:
+            shape = shape_of(value)
+            some = next(iter(t.values()))
+            if type(some) in TRACED or type(value) not in _PLAIN:
+                zero = np.zeros_like(value)
+                return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(self.lead[0])])
+            whole = np.zeros(self.lead + shape, dtype_of(value))
+            for d, c in t.items():
+                whole[d] = c
+            return whole
+        return t
 
     def _times(self, t: Any, p: Any) -> Any:
         # NumPy multiplies an array by a 0-d array three times as fast as by a scalar.
@@ -88,6 +211,11 @@ class Pushing(Sweep):
         self._check_open()
         a, s = x.value, x.mark
         out = row.op(a)
+        if type(s) is Columns and row.plain:
+            return self._few(out, self._push_columns(row, (s,), (a,), out))
+        if type(s) is Columns or type(s) is OneHot:
+            t = self.push(row, (s,), (a,), NOTHING, out)
+            return out if t is None else Dual(out, t, self)
         if self.careful or not _alike(a, out) or type(row) is not Elementwise or row.wirtinger is not None:
             t = row.push(self, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
@@ -112,6 +240,11 @@ class Pushing(Sweep):
             return bind(row, (operand(x), operand(y)), NOTHING)
         self._check_open()
         out = row.op(a, b)
+        if row.plain and (type(s) is Columns if t is None else type(t) is Columns and (s is None or type(s) is Columns)):
+            return self._few(out, self._push_columns(row, (s, t), (a, b), out))
+        if type(s) is Columns or type(t) is Columns or type(s) is OneHot or type(t) is OneHot:
+            u = self.push(row, (s, t), (a, b), NOTHING, out)
+            return out if u is None else Dual(out, u, self)
         if (
             self.careful
             or type(row) is not Elementwise
@@ -147,26 +280,19 @@ class Pushing(Sweep):
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v``, in the buffers of ``x`` where nobody else holds them."""
         self._check_open()
-        shape = shape_of(x)
         if isinstance(v, Traced) and v.run is self:
-            value, tv = v.value, v.mark
+            value, tv = v.value, self.dense(v.mark, v.value)
         else:
             value, tv = plain(v), None
-        tx = x.mark if x.run is self else None
+        tx = self.dense(x.mark, x.value) if x.run is self else None
         buffer = x.value
         x.value = x.mark = None
+        sole, sole_tangent = sys.getrefcount(buffer) <= SOLE, sys.getrefcount(tx) <= SOLE
         try:
-            if isinstance(buffer, Traced) or isinstance(value, Traced):
-                out = bind(setitem, (buffer, value), {"index": index})
-            else:
-                out = buffer
-                mine = sys.getrefcount(buffer) <= SOLE + 1 and type(buffer) is ndarray and buffer.base is None
-                if not (mine and buffer.flags.writeable):
-                    out = np.array(buffer)
-                out[index] = value
+            out = stored(buffer, index, value, sole)
         except BaseException:
             x.value, x.mark = buffer, tx
             raise
-        t = setitem_at(tx, tv, index, self.lead, shape, out, value)
+        t = stored_tangent(tx, tv, index, self.lead, out, value, sole_tangent)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

@@ -19,7 +19,7 @@ import numpy as np
 
 from dualdiff.errors import EscapedValueError, user_frame, where
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, packed
-from dualdiff.rules.indexing import setitem
+from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
 
@@ -251,6 +251,16 @@ class Tape:
             return Var(out, len(self.inputs) + len(self.equations) - 1, self)
         return Var(out, self.note(row, (i, j), (a, b), NOTHING, out), self)
 
+    def item(self, x: Any, i: int) -> Any:
+        """Record the reading of one entry of a vector: the short way for scalar code."""
+        if type(x) is not Var or x.link is not None:
+            return bind(getitem, (x,), {"index": i})
+        vector = x.value
+        out = vector[i]
+        form = Aval(vector.shape, vector.dtype)
+        self.append((getitem, (x.mark,), (form,), {"index": i}, out, (form,)))
+        return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+
     def leave(self, x: Any) -> Any:
         """Let a traced value's plain value out to Python, and record the value it had."""
         if x.link is not None:
@@ -273,27 +283,25 @@ class Tape:
         slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
         value = v.value if slot_v is not None else plain(v)
         buffer = x.value
-        form = aval(buffer) if slot_x is not None or not self.replayable else np.array(buffer)
-        if isinstance(buffer, Traced) or isinstance(value, Traced):
-            out = bind(setitem, (buffer, value), {"index": index})
+        form = aval(buffer)
+        kept = np.array(buffer) if self.replayable and slot_x is None else form
+        x.value = None
+        sole = sys.getrefcount(buffer) <= SOLE
+        try:
+            buffer = stored(buffer, index, value, sole)
+        finally:
+            x.value = buffer
+        if type(value) is float64 and form.dtype is FLOAT64 and not self.replayable:  # the hot path: one entry at a time
+            self.append((setitem, (slot_x, slot_v), (form, value), {"index": index}, form, None))
+            slot = len(self.inputs) + len(self.equations) - 1
         else:
-            x.value = None
-            try:
-                if not (type(buffer) is ndarray and sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
-                    fresh = np.array(buffer)
-                    fresh[index] = value
-                    buffer = fresh
-                else:
-                    buffer[index] = value
-            finally:
-                x.value = buffer
-            out = buffer
-        del buffer
-        slot = self.note(setitem, (slot_x, slot_v), (form, value), {"index": index}, aval(out))
+            slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
         active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
-        new = (Var if active and not _is_discrete(out) else DiscreteVar)(None, slot, self)
-        object.__dict__["__class__"].__set__(x, type(new))
-        x.value, x.mark, x.run = out, slot, self
+        _CLASS.__set__(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)
+        x.mark, x.run = slot, self
+
+
+_CLASS: Any = object.__dict__["__class__"]
 
 
 def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:

@@ -28,7 +28,7 @@ from dualdiff.errors import (
 )
 from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind
-from dualdiff.rules.indexing import setitem
+from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
 from dualdiff.tracer import Link, Tracer, is_finite_everywhere, is_view, operand, plain, raw
@@ -437,6 +437,9 @@ class _EagerRun:
 
     def binary(self, row: Primitive, x: Any, y: Any) -> Any:
         return bind(row, (operand(x), operand(y)), NOTHING)
+
+    def item(self, x: Any, i: int) -> Any:
+        return bind(getitem, (x,), {"index": i})
 
     def leave(self, x: Any) -> Any:
         return x.value

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.dual import Dual, Pushing
+from dualdiff.dual import Columns, Dual, OneHot, Pushing
 from dualdiff.errors import DerivativeError, InputError, TracedAssignmentError, where
 from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
@@ -122,35 +122,38 @@ def pull_rows(
     return found
 
 
-def run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
-    """Run a problem on dual numbers; return its plain outputs and their tangents (None for none)."""
+def run_duals(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Callable[[Any, Any], Any] | None = None
+) -> tuple[list[Any], list[Any]]:
+    """Run a problem on dual numbers; return its plain outputs and their tangents (None for none).
 
-    def once() -> tuple[list[Any], list[Any]]:
-        run = Pushing(lead)
-        try:
-            results = run_user(
-                problem, [x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents)]
-            )
-        finally:
-            run.open = False
-        values, found = [], []
-        for v in results:
-            if type(v) is Dual and v.run is run:
-                values.append(v.value)
-                found.append(v.mark)
-            else:
-                values.append(v)
-                found.append(None)
-        return values, found
-
-    values, found = once()
+    ``finish(tangent, value)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
+    """
+    values, found = _run_duals(problem, tangents, lead, finish)
     for t in found:
         if t is not None and not is_finite_everywhere(t):
             token = CAREFUL.set(True)
             try:
-                return once()
+                return _run_duals(problem, tangents, lead, finish)
             finally:
                 CAREFUL.reset(token)
+    return values, found
+
+
+def _run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any) -> tuple[list[Any], list[Any]]:
+    run = Pushing(lead)
+    try:
+        results = run_user(problem, [x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents)])
+    finally:
+        run.open = False
+    values, found = [], []
+    for v in results:
+        if type(v) is Dual and v.run is run:
+            values.append(v.value)
+            found.append(v.mark if finish is None else finish(v.mark, v.value))
+        else:
+            values.append(v)
+            found.append(None)
     return values, found
 
 
@@ -195,6 +198,28 @@ def empty_block(v: Any, x: Any) -> Any:
     return np.zeros(shape_of(v) + shape_of(x), dtype)
 
 
+def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> OneHot | None:
+    """Return the identity's rows ``start:stop`` on one leaf, as the direction of each of its entries."""
+    if start <= offset and offset + size <= stop:
+        return OneHot(np.arange(offset - start + 1, offset - start + size + 1).reshape(shape))
+    at = np.arange(offset, offset + size)
+    inside = (at >= start) & (at < stop)
+    return OneHot(np.where(inside, at - start + 1, 0).reshape(shape)) if inside.any() else None
+
+
+def columns_of(t: Any, v: Any, k: int) -> Any:
+    """Return a tangent of any form as an array with the batch axis last."""
+    shape = shape_of(v)
+    if type(t) is Columns and all(type(c) not in TRACED for c in t.values()) and type(v) not in TRACED:
+        whole = np.zeros((*shape, k), dtype_of(v))
+        for d, c in t.items():
+            whole[..., d] = c
+        return whole
+    if type(t) is Columns or type(t) is OneHot:
+        t = Pushing((k,)).dense(t, v)
+    return columns_last(t, shape)
+
+
 def columns_last(t: Any, shape: tuple[int, ...]) -> Any:
     """Move the batch axis, first in a tangent, to the end, where a Jacobian has its columns."""
     rank = len(shape)
@@ -219,10 +244,11 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
         for start in starts:
             stop = min(start + chunk, n)
             offset, tangents = 0, []
-            for x, size in zip(inputs, sizes):
-                tangents.append(seed_block(start, stop, offset, x))
+            for s, size in zip(shapes, sizes):
+                tangents.append(one_hot(start, stop, offset, s, size))
                 offset += size
-            values, found = run_duals(problem, tangents, (stop - start,))
+            k = stop - start
+            values, found = run_duals(problem, tangents, (k,), lambda t, v, k=k: columns_of(t, v, k))  # type: ignore[misc]
             parts.append(found)
         whole = [_joined([p[i] for p in parts], v, starts, n, chunk) for i, v in enumerate(values)]
     if problem.holomorphic:
@@ -245,14 +271,14 @@ def _joined(parts: list[Any], v: Any, starts: Sequence[int], n: int, chunk: int)
     """Put the columns of all chunks side by side; None where no direction reaches this output."""
     shape = shape_of(v)
     if len(parts) == 1:
-        return None if parts[0] is None else columns_last(parts[0], shape)
+        return parts[0]
     some = next((p for p in parts if p is not None), None)
     if some is None:
         return None
     filled = [
-        np.zeros_like(some, shape=(min(chunk, n - a), *shape)) if p is None else p for p, a in zip(parts, starts, strict=True)
+        np.zeros_like(some, shape=(*shape, min(chunk, n - a))) if p is None else p for p, a in zip(parts, starts, strict=True)
     ]
-    return columns_last(np.concatenate(filled), shape)
+    return np.concatenate(filled, axis=-1)
 
 
 def _check_cauchy_riemann(problem: Problem) -> None:

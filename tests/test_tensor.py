@@ -1,0 +1,508 @@
+"""The eager face, case by case: every cell of the tutorial, then PyTorch's semantics row by row."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import dualdiff as dd
+from dualdiff.errors import GraphFreedError, InPlaceError, InputError, NonScalarError, TracedAssignmentError, TracedConversionError
+
+# -- the tutorial ------------------------------------------------------------------------------------
+
+
+def test_tutorial_scalar():
+    x = dd.ones((2, 2), requires_grad=True)
+    y = x + 2
+    z = y * y * 3
+    out = z.mean()
+    out.backward()
+    np.testing.assert_array_equal(x.grad, np.full((2, 2), 4.5))
+
+
+def test_tutorial_vector_by_sum_and_by_gradient():
+    for sweep in (lambda y: y.sum().backward(), lambda y: y.backward([1.0, 1.0, 1.0])):
+        x = dd.arange(0, 3, requires_grad=True)
+        sweep(x**2 + x * 2)
+        np.testing.assert_array_equal(x.grad, [2.0, 4.0, 6.0])
+
+
+def _tutorial_matrix():
+    x = dd.tensor([[3.0, 4.0]], requires_grad=True)
+    y = dd.zeros((1, 2))
+    y[0, 0] = x[0, 0] ** 2 + x[0, 1]
+    y[0, 1] = x[0, 1] ** 3 + x[0, 0]
+    return x, 2 * y
+
+
+def test_tutorial_item_assignment_and_rows():
+    x, out = _tutorial_matrix()
+    out.backward([[1.0, 1.0]], retain_graph=True)
+    np.testing.assert_array_equal(x.grad, [[14.0, 98.0]])
+    x.grad.zero_()
+    out.backward([[1.0, 0.0]], retain_graph=True)
+    g1 = copy.deepcopy(x.grad)
+    x.grad.zero_()
+    out.backward([[0.0, 1.0]], retain_graph=True)
+    g2 = copy.deepcopy(x.grad)
+    np.testing.assert_array_equal(g1, [[12.0, 2.0]])
+    np.testing.assert_array_equal(np.concatenate((g1, g2), 0), [[12.0, 2.0], [2.0, 96.0]])
+
+
+def test_tutorial_errors():
+    x, out = _tutorial_matrix()
+    with pytest.raises(NonScalarError, match=r"dd\.jacobian"):
+        out.backward()
+    out.backward([[1.0, 1.0]])
+    with pytest.raises(GraphFreedError, match="retain_graph=True"):
+        out.backward([[1.0, 1.0]])
+    np.testing.assert_array_equal(x.grad, [[14.0, 98.0]])
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_tutorial_jacobian_in_one_call(mode):
+    def f(x):
+        y = np.zeros_like(x)
+        y[0, 0] = x[0, 0] ** 2 + x[0, 1]
+        y[0, 1] = x[0, 1] ** 3 + x[0, 0]
+        return 2 * y
+
+    j = dd.jacobian(f, mode=mode)(np.array([[3.0, 4.0]]))
+    assert j.shape == (1, 2, 1, 2)
+    np.testing.assert_array_equal(j[0, :, 0, :], [[12.0, 2.0], [2.0, 96.0]])
+
+
+# -- backward ----------------------------------------------------------------------------------------
+
+
+def test_retained_graph_accumulates():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = (x**2).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [4.0, 8.0])
+
+
+def test_two_graphs_accumulate():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    (x * 3).sum().backward()
+    (x * np.array([2.0, 4.0])).sum().backward()
+    np.testing.assert_array_equal(x.grad, [5.0, 7.0])
+
+
+def test_gradients_of_shared_leaves_do_not_share_memory():
+    a, b = dd.tensor([1.0], requires_grad=True), dd.tensor([2.0], requires_grad=True)
+    (a + b).backward([1.0])
+    a.grad.zero_()
+    np.testing.assert_array_equal(b.grad, [1.0])
+
+
+def test_gradient_is_checked():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    with pytest.raises(InputError, match=r"shape \(3,\)"):
+        y.backward([1.0, 1.0, 1.0])
+    with pytest.raises(InputError, match="complex"):
+        y.backward([1j, 1.0])
+    with pytest.raises(InputError):
+        y.backward([[1.0], "a"])
+    y.backward([1, 1])  # integers are taken
+    assert x.grad.dtype == np.float64
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+
+
+def test_failed_backward_changes_nothing():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    z = y * 2
+    z.register_hook(lambda g: np.zeros(7))
+    with pytest.raises(InputError, match="hook"):
+        z.backward([1.0, 1.0])
+    assert x.grad is None
+    y.backward([1.0, 1.0])  # nothing was freed
+    np.testing.assert_array_equal(x.grad, [2.0, 4.0])
+
+
+def test_create_graph_gives_second_and_third_derivatives():
+    x = dd.tensor(2.0, requires_grad=True)
+    (x**4).backward(create_graph=True)
+    g = x.grad
+    assert g.requires_grad
+    x.grad = None
+    g.backward(create_graph=True)
+    h = x.grad
+    x.grad = None
+    h.backward()
+    assert (g.item(), h.item(), x.grad.item()) == (32.0, 48.0, 48.0)
+
+
+def test_create_graph_through_reductions_and_indexing():
+    data = np.array([0.3, -1.2, 2.0])
+    x = dd.tensor(data, requires_grad=True)
+    y = (np.sin(x[1:] * x[:-1]) * np.exp(x[0])).sum()
+    (g,) = dd.gradients(y, [x], create_graph=True)
+    rows = [dd.gradients(g[i], [x], retain_graph=True)[0].numpy() for i in range(3)]
+    expect = dd.hessian(lambda x: (np.sin(x[1:] * x[:-1]) * np.exp(x[0])).sum())(data)
+    np.testing.assert_allclose(np.stack(rows), expect, rtol=1e-13, atol=1e-14)
+
+
+def test_unused_input():
+    x, z = dd.tensor(1.0, requires_grad=True), dd.tensor(1.0, requires_grad=True)
+    y = x * 2
+    y.backward(retain_graph=True)
+    assert z.grad is None
+    with pytest.raises(InputError, match="strict=False"):
+        dd.gradients(y, [x, z], retain_graph=True)
+    gx, gz = dd.gradients(y, [x, z], strict=False)
+    assert (gx.item(), gz.item()) == (2.0, 0.0)
+
+
+def test_gradients_of_a_computed_tensor():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    (g,) = dd.gradients((y**2).sum(), [y])
+    np.testing.assert_array_equal(g, [6.0, 12.0])
+    assert x.grad is None
+
+
+# -- in place ----------------------------------------------------------------------------------------
+
+
+def test_write_into_a_leaf_raises_with_two_fixes():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(InPlaceError, match=r"clone.*no_grad"):
+        x[0] = 5.0
+    with pytest.raises(InPlaceError):
+        x += 1
+    view = x[1:]
+    with pytest.raises(InPlaceError):
+        view[0] = 5.0
+    np.testing.assert_array_equal(x.detach(), [1.0, 2.0])
+
+
+def test_assignment_into_a_computed_tensor():
+    x = dd.tensor([10.0, 20.0], requires_grad=True)
+    y = x * 2
+    y[0] = x[1] * 3
+    y.backward([1.0, 0.0])
+    np.testing.assert_array_equal(x.grad, [0.0, 3.0])
+
+
+def test_write_through_a_view():
+    x = dd.tensor([1.0, 1.0], requires_grad=True)
+    y = x * 1.0
+    v = y[:1]
+    v *= 3
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [3.0, 1.0])
+
+
+def test_view_sees_a_later_write_into_its_base():
+    x = dd.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 2
+    v = y[1:]
+    y[1] = x[0] * 7
+    v.backward([1.0, 1.0])
+    np.testing.assert_array_equal(v.detach(), [7.0, 6.0])
+    np.testing.assert_array_equal(x.grad, [7.0, 0.0, 2.0])
+
+
+def test_overwritten_saved_value_raises_with_operation_and_line():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    z = y * y
+    y[0] = 0.0
+    with pytest.raises(InPlaceError, match=r"multiply \(test_tensor.py, line \d+\).*last at test_tensor.py, line \d+"):
+        z.backward([1.0, 1.0])
+
+
+def test_overwritten_value_that_is_not_needed_is_fine():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    z = y + 1
+    y[0] = 0.0
+    z.backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+
+
+def test_write_through_a_detached_tensor_is_seen():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    z = y * y
+    d = y.detach()
+    d[0] = 9.0
+    assert y[0].item() == 9.0
+    with pytest.raises(InPlaceError):
+        z.backward([1.0, 1.0])
+
+
+def test_constants_may_change_after_use():
+    c = np.array([2.0, 3.0])
+    x = dd.tensor([1.0, 1.0], requires_grad=True)
+    y = x * c
+    c[:] = 100.0
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [2.0, 3.0])
+
+
+def test_no_grad_step_of_an_optimiser():
+    w = dd.tensor([1.0, 2.0], requires_grad=True)
+    s = dd.tensor(3.0, requires_grad=True)
+    ((w * s) ** 2).sum().backward()
+    with dd.no_grad():
+        w -= 0.1 * w.grad
+        s -= 0.1 * s.grad
+    assert w.is_leaf
+    assert w.requires_grad
+    assert s.is_leaf
+    np.testing.assert_allclose(w.detach(), [1 - 1.8, 2 - 3.6])
+    np.testing.assert_allclose(s.item(), 3 - 0.1 * 30)
+
+
+def test_plain_destinations_raise():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    buffer = np.zeros(2)
+    with pytest.raises((TracedAssignmentError, TracedConversionError)):
+        buffer += x
+    with pytest.raises((TracedAssignmentError, TracedConversionError)):
+        np.multiply(x, 2.0, out=buffer)
+    with pytest.raises(Exception, match="test_tensor.py, line") as info:
+        buffer[0] = x[0]
+    assert isinstance(info.value, (TracedConversionError, ValueError, TypeError))
+    np.testing.assert_array_equal(buffer, [0.0, 0.0])
+
+
+# -- leaving, modes, bookkeeping ----------------------------------------------------------------------
+
+
+def test_float_raises_and_item_is_the_way_out():
+    x = dd.tensor(2.0, requires_grad=True)
+    with pytest.raises(TracedConversionError, match=r"test_tensor.py, line \d+.*\.item\(\)"):
+        float(x * 2)
+    assert (x * 2).item() == 4.0
+    assert float(dd.tensor(2.0)) == 2.0
+    assert dd.tensor([1.0, 2.0]).tolist() == [1.0, 2.0]
+
+
+def test_numpy_is_read_only_and_refuses_a_recorded_tensor():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TracedConversionError, match="detach"):
+        x.numpy()
+    plain = x.detach().numpy()
+    assert type(plain) is np.ndarray
+    with pytest.raises(ValueError, match="read-only"):
+        plain[0] = 3.0
+
+
+@pytest.mark.parametrize(
+    ("f", "df"),
+    [
+        (np.sin, np.cos),
+        (lambda x: np.sum(x) * np.ones(2), lambda x: np.full(2, 2.0)),
+        (np.linalg.norm, lambda x: x / np.sqrt(x @ x)),
+        (lambda x: np.concatenate([x, 2 * x]), lambda x: np.full(2, 3.0)),
+        (lambda x: np.dot(x, np.array([1.0, 5.0])), lambda x: np.array([1.0, 5.0])),
+        (lambda x: np.sort(x) * np.array([1.0, 5.0]), lambda x: np.array([5.0, 1.0])),
+    ],
+)
+def test_numpy_functions_are_tracked(f, df):
+    data = np.array([2.0, 0.5])
+    x = dd.tensor(data, requires_grad=True)
+    y = f(x)
+    y.backward(np.ones(y.shape))
+    np.testing.assert_allclose(x.grad, df(data))
+
+
+def test_integers_cannot_require_a_gradient():
+    with pytest.raises(InputError, match="floating-point"):
+        dd.tensor([1, 2], requires_grad=True)
+    assert dd.tensor([1, 2]).dtype.kind == "i"
+
+
+def test_tensor_of_a_traced_value_raises():
+    with pytest.raises(InputError, match="stop_gradient"):
+        dd.grad(lambda x: dd.tensor(x).sum())(np.ones(2))
+
+
+def test_detach_and_data_cut_the_graph():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x.detach() * x.data
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [1.0, 4.0])
+    assert x.detach().is_leaf
+    assert not x.detach().requires_grad
+
+
+def test_leaf_bookkeeping():
+    x = dd.tensor([1.0], requires_grad=True)
+    y = x * 2
+    assert x.is_leaf
+    assert x.grad_fn is None
+    assert not y.is_leaf
+    assert y.grad_fn.name == "np.multiply"
+    assert y.grad is None
+    assert dd.zeros(2).is_leaf
+    z = dd.zeros(2).requires_grad_()
+    assert z.requires_grad
+    with pytest.raises(InputError, match="detach"):
+        y.requires_grad_(False)
+    assert not z.requires_grad_(False).requires_grad
+    with pytest.raises(InputError, match="does not require"):
+        dd.zeros(2).sum().backward()
+
+
+def test_retain_grad_and_hooks():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    seen = []
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    handle = x.register_hook(lambda g: g * 10)
+    y.backward([1.0, 1.0], retain_graph=True)
+    np.testing.assert_array_equal(y.grad, [1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [30.0, 30.0])
+    assert seen == [[1.0, 1.0]]
+    handle.remove()
+    x.zero_grad()
+    assert x.grad is None
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [3.0, 3.0])
+
+
+def test_no_grad_as_context_and_decorator():
+    x = dd.tensor(1.0, requires_grad=True)
+
+    @dd.no_grad()
+    def f(x):
+        return x * 2
+
+    assert not f(x).requires_grad
+    with dd.no_grad():
+        assert not dd.is_grad_enabled()
+        with dd.no_grad():
+            pass
+        assert not (x * 2).requires_grad
+    assert dd.is_grad_enabled()
+    assert (x * 2).requires_grad
+
+
+def test_no_grad_is_per_thread():
+    x = dd.tensor(1.0, requires_grad=True)
+    seen = []
+    with dd.no_grad():
+        thread = threading.Thread(target=lambda: seen.append((x * 2).requires_grad))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_a_graph_nobody_holds_is_freed_at_once():
+    x = dd.tensor(np.ones(1000), requires_grad=True)
+    gc.collect()
+    gc.disable()
+    try:
+        y = np.sin(x) * x
+        node = weakref.ref(y.grad_fn)
+        z = y.sum()
+        z.backward()
+        del y, z
+        assert node() is None
+    finally:
+        gc.enable()
+
+
+def test_copies_and_pickles():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    (x**2).sum().backward()
+    for again in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert again.requires_grad
+        np.testing.assert_array_equal(again.grad, x.grad)
+        again.grad.zero_()
+        np.testing.assert_array_equal(x.grad, [2.0, 4.0])
+    with pytest.raises(InputError, match="detach"):
+        pickle.dumps(x * 2)
+    with pytest.raises(InputError, match="clone"):
+        copy.deepcopy(x * 2)
+
+
+# -- values where others are wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "expect"),
+    [
+        (lambda x: np.abs(x).sum(), [0.0, -2.0], [0.0, -1.0]),
+        (lambda x: np.max(x), [3.0, 3.0], [0.5, 0.5]),
+        (lambda x: np.maximum(x[0], x[1]), [3.0, 3.0], [0.5, 0.5]),
+        (lambda x: np.clip(x, 0.0, 1.0).sum(), [0.0, 1.0], [0.5, 0.5]),
+        (lambda x: np.linalg.norm(x), [0.0, 0.0], [0.0, 0.0]),
+        (lambda x: np.std(x), [2.0, 2.0], [0.0, 0.0]),
+        (lambda x: np.prod(x), [0.0, 3.0], [3.0, 0.0]),
+        (lambda x: np.prod(x), [0.0, 0.0], [0.0, 0.0]),
+        (lambda x: np.cumprod(x)[-1], [0.0, 3.0], [3.0, 0.0]),
+        (lambda x: (5 % x).sum(), [2.0, 1.5], [-2.0, -3.0]),
+        (lambda x: np.linalg.det(np.reshape(np.concatenate([x, np.array([2.0, 4.0])]), (2, 2))), [1.0, 2.0], [4.0, -2.0]),
+    ],
+)
+def test_special_points(f, at, expect):
+    x = dd.tensor(at, requires_grad=True)
+    f(x).backward()
+    np.testing.assert_allclose(x.grad, expect, atol=1e-14)
+    np.testing.assert_allclose(dd.jacfwd(f)(np.array(at)), expect, atol=1e-14)
+    np.testing.assert_allclose(dd.jacrev(f)(np.array(at)), expect, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero encountered in log")
+def test_where_takes_nothing_from_the_other_branch():
+    x = dd.tensor([0.0, 2.0], requires_grad=True)
+    np.where(x > 0, np.log(x), 0.0).backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [0.0, 0.5])
+
+
+def test_second_derivative_of_sinc_at_zero():
+    x = dd.tensor(0.0, requires_grad=True)
+    (g,) = dd.gradients(np.sinc(x), [x], create_graph=True)
+    (h,) = dd.gradients(g, [x])
+    np.testing.assert_allclose(h.item(), -(np.pi**2) / 3)
+
+
+def test_complex_absolute_square():
+    z = dd.tensor(1 + 2j, requires_grad=True)
+    (np.abs(z) ** 2).backward()
+    np.testing.assert_allclose(z.grad.item(), 2 + 4j)
+
+
+def test_empty_jacobian():
+    assert dd.jacobian(lambda x: x * 2)(np.zeros(0)).shape == (0, 0)
+
+
+def test_functional_operators_over_tensors_stay_differentiable():
+    w = dd.tensor([1.0, 2.0], requires_grad=True)
+    slope = dd.grad(lambda z: (z**3 * w).sum())(2.0)
+    slope.backward()
+    np.testing.assert_allclose(w.grad, [12.0, 12.0])
+
+
+def test_tensors_made_inside_a_function_receive_traced_values():
+    def f(x):
+        y = dd.zeros(2)
+        y[0] = x[0] * x[1]
+        y[1] = x[1] ** 2
+        return y
+
+    for operator in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_array_equal(operator(f)(np.array([2.0, 3.0])), [[3.0, 2.0], [0.0, 6.0]])
+    outside = dd.zeros(2)
+
+    def leak(x):
+        outside[0] = x[0]
+        return outside
+
+    with pytest.raises(TracedAssignmentError, match="outside"):
+        dd.jacfwd(leak)(np.ones(2))

@@ -1,6 +1,7 @@
 """Exact derivatives of ordinary NumPy code, in both modes of automatic differentiation."""
 
 from dualdiff import errors
+from dualdiff.allocator import keep_freed_memory
 from dualdiff.operators import (
     grad,
     hessian,
@@ -46,6 +47,7 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "keep_freed_memory",
     "linearize",
     "linspace",
     "no_grad",

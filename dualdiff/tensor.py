@@ -107,7 +107,7 @@ class Memory(Link):
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = None
+        self.base = self.primitive = self.places = None
         self.born = LEVELS.current
 
     @property

@@ -1,0 +1,57 @@
+"""What the documents claim: their examples run, and the notebooks give what they show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def examples(path: Path) -> list[str]:
+    """Return the Python blocks of a document."""
+    return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", [p for p in DOCUMENTS if examples(p)], ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_examples_run_and_print_what_they_say(path, capsys):
+    names: dict[str, object] = {}
+    for block in examples(path):
+        exec(compile(block, str(path), "exec"), names)
+        printed = capsys.readouterr().out.split("\n")
+        said = re.findall(r"^print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+        for claim in said:
+            assert claim in printed, f"{path.name} says {claim!r}, but the example printed {printed}"
+
+
+def test_readme_begins_with_the_two_commands():
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("make ")]
+    assert [line.split("#")[0].strip() for line in lines[:2]] == ["make demo", "make test"]
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def shown(outputs: list) -> list:
+    """Return the text of a cell's outputs."""
+    return [o.get("text") or o.get("data", {}).get("text/plain") for o in outputs]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::RuntimeWarning")
+def test_notebooks_run_and_show_the_same(path):
+    saved = nbformat.read(path, as_version=4)
+    again = nbformat.read(path, as_version=4)
+    NotebookClient(again, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    for before, after in zip(saved.cells, again.cells, strict=True):
+        if before.cell_type == "code":
+            assert shown(after.outputs) == shown(before.outputs), before.source

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, where
-from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, full
+from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, container, full
 from dualdiff.rules.indexing import getitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
+from dualdiff.tracer import Tracer, is_view, is_whole, operand, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -30,7 +30,7 @@ array = np.array
 NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
-_PLAIN = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
+PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 
 
 def _alike(a: Any, out: Any) -> bool:
@@ -100,8 +100,8 @@ class Pushing(Sweep):
                 tangents.append(None)
         out = bind(row, values, params)
         t = self.push(row, tangents, values, params, out)
-        if t is None:
-            return out
+        if t is None:  # piecewise constant; the user may go on to store traced values in it
+            return container(out) if type(out) is ndarray and out.dtype.kind in "fc" else out
         new = Dual(out, t, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
@@ -120,7 +120,7 @@ class Pushing(Sweep):
                 positions = row.fn(tangents[0].positions, **params)
                 if shape_of(positions):
                     return OneHot(positions)
-                return Columns(((int(positions) - 1, ONE),)) if positions else None
+                return Columns(((int(positions) - 1, ONE),)) if positions else Columns()
             if all([t is None or type(t) is Columns for t in tangents]):
                 if row.plain:
                     new = self._few(out, self._push_columns(row, tangents, values, out))  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ class Pushing(Sweep):
         found = None
         mul = self.mul
         for p, columns in zip(row.partials, tangents):
-            if columns is None or p == 0:
+            if not columns or p == 0:
                 continue
             if type(p) is int:
                 new = columns if p == 1 else Columns([(d, -t) for d, t in columns.items()])
@@ -150,10 +150,20 @@ class Pushing(Sweep):
                     found[d] = found[d] + t if d in found else t
         return Columns() if found is None else found
 
-    def _few(self, out: Any, columns: Columns) -> Any:
-        """Return a dual with these columns, as one array if they are many; the value alone if there are none."""
+    def _one(self, row: Elementwise, p: Any, columns: Columns, out: Any, values: Sequence[Any]) -> Any:
+        """Push the active directions of the only operand that has any."""
+        if type(p) is int:
+            if p == 1:
+                return Dual(out, columns, self)
+            return Dual(out, Columns([(d, -t) for d, t in columns.items()]), self) if p else out
         if not columns:
-            return out
+            return Dual(out, columns, self)
+        q = row.partial(p, out, values) if row.singular else p(out, *values)
+        mul = self.mul
+        return Dual(out, Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()]), self)
+
+    def _few(self, out: Any, columns: Columns) -> Any:
+        """Return a dual with these columns, as one array if they are many."""
         if len(columns) > MOST_COLUMNS_OF_SCALARS and (
             len(columns) > MOST_COLUMNS or not (type(out) is ndarray and out.size > 64)
         ):
@@ -167,7 +177,8 @@ class Pushing(Sweep):
             return bind(getitem, (x,), {"index": i})
         out = x.value[i]
         p = t.positions.item(i)
-        return Dual(out, Columns(((p - 1, ONE),)), self) if p else out
+        # Without a direction in this chunk it is traced all the same: a function must not see which columns are asked for.
+        return Dual(out, Columns([(p - 1, ONE)] if p else ()), self)
 
     def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
         """Stack scalars with few directions each into one array of directions."""
@@ -190,8 +201,10 @@ class Pushing(Sweep):
             return eye.reshape(self.lead + t.positions.shape)
         if kind is Columns:
             shape = shape_of(value)
-            some = next(iter(t.values()))
-            if type(some) in TRACED or type(value) not in _PLAIN:
+            some = next(iter(t.values()), None)
+            if type(some) in TRACED or type(value) not in PLAIN_TYPES:
+                if not t:
+                    return np.zeros_like(value, shape=self.lead + shape)
                 zero = np.zeros_like(value)
                 return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(self.lead[0])])
             whole = np.zeros(self.lead + shape, dtype_of(value))
@@ -208,15 +221,16 @@ class Pushing(Sweep):
         """Push through one elementwise operation of one operand: the short way for Python operators."""
         if x.link is not None:
             return bind(row, (x,), NOTHING)
-        self._check_open()
+        if not self.open:
+            self._check_open()
         a, s = x.value, x.mark
         out = row.op(a)
         if type(s) is Columns and row.plain:
-            return self._few(out, self._push_columns(row, (s,), (a,), out))
+            return self._one(row, row.partials[0], s, out, (a,))
         if type(s) is Columns or type(s) is OneHot:
             t = self.push(row, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
-        if self.careful or not _alike(a, out) or type(row) is not Elementwise or row.wirtinger is not None:
+        if self.careful or not _alike(a, out) or type(row) is not Elementwise or row.wirtinger is not None or row.singular:
             t = row.push(self, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
         (p,) = row.partials
@@ -238,16 +252,23 @@ class Pushing(Sweep):
             b, t = y if type(y) is not ndarray or y.shape else y[()], None
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
-        self._check_open()
+        if not self.open:
+            self._check_open()
         out = row.op(a, b)
-        if row.plain and (type(s) is Columns if t is None else type(t) is Columns and (s is None or type(s) is Columns)):
-            return self._few(out, self._push_columns(row, (s, t), (a, b), out))
+        if row.plain and (type(s) is Columns or type(t) is Columns):
+            if t is None:
+                return self._one(row, row.partials[0], s, out, (a, b))
+            if s is None:
+                return self._one(row, row.partials[1], t, out, (a, b))
+            if type(s) is type(t):
+                return self._few(out, self._push_columns(row, (s, t), (a, b), out))
         if type(s) is Columns or type(t) is Columns or type(s) is OneHot or type(t) is OneHot:
             u = self.push(row, (s, t), (a, b), NOTHING, out)
             return out if u is None else Dual(out, u, self)
         if (
             self.careful
             or type(row) is not Elementwise
+            or row.singular
             or (s is not None and not _alike(a, out))
             or (t is not None and not _alike(b, out))
         ):
@@ -258,9 +279,7 @@ class Pushing(Sweep):
             s = (s if p == 1 else -s if p else None) if type(p) is int else self._times(s, row.partial(p, out, (a, b)))
         if t is not None:
             t = (t if q == 1 else -t if q else None) if type(q) is int else self._times(t, row.partial(q, out, (a, b)))
-            if s is not None:
-                return Dual(out, s + t, self)
-            s = t
+            s = t if s is None else s if t is None else s + t
         return out if s is None else Dual(out, s, self)
 
     def leave(self, x: Any) -> Any:
@@ -280,6 +299,10 @@ class Pushing(Sweep):
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v``, in the buffers of ``x`` where nobody else holds them."""
         self._check_open()
+        if type(v) is Dual and v.run is self and is_whole(x, index, v):
+            object.__dict__["__class__"].__set__(x, Dual)
+            x.value, x.mark, x.run = v.value, v.mark, self  # whoever is written first takes a copy then
+            return
         if isinstance(v, Traced) and v.run is self:
             value, tv = v.value, self.dense(v.mark, v.value)
         else:

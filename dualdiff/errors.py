@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dis import opname
 from types import CodeType, FrameType
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -58,6 +59,21 @@ class NonScalarError(DerivativeError, RuntimeError, TypeError):
 
 class InputError(DerivativeError, TypeError, ValueError):
     """An argument that cannot be differentiated, or does not fit."""
+
+
+STORED_IN_PLAIN_ARRAY = (
+    "this stores a value that is being differentiated in a plain NumPy array, which would lose its derivative. "
+    "Make the array with np.zeros_like(x), np.empty_like(x) or dualdiff.numpy.zeros(…), or collect the entries in a "
+    "list and use np.stack or np.array."
+)
+
+
+def stores_item() -> bool:
+    """Whether the code that called the library (the user's, or NumPy's own) is at an assignment, ``a[i] = v``."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return frame is not None and opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")
 
 
 def user_frame() -> FrameType | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dualdiff.errors import InputError, NonScalarError
 from dualdiff.jacobians import Explanation, Problem, choose, forward, reverse
-from dualdiff.jacobians.ways import pull_rows, record, run_duals
+from dualdiff.jacobians.ways import apart, pull_rows, record, run_duals
 from dualdiff.passes import push
 from dualdiff.primitive import Discrete, Traced
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -205,9 +205,15 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     call = _Call(f, tuple(range(len(primals))), primals, {}, has_aux)
     directions = _match("a tangent", tuple(tangents), call.leaves, call.leaves)
     values, found = run_duals(call.problem(), directions, ())
+    found = apart(found, directions)
     found = [np.zeros_like(v) if t is None else t for t, v in zip(found, values)]
     out = (call.build_outputs(values), call.build_outputs([_as(t, v) for t, v in zip(found, values)]))
     return (*out, call.plain_aux(None)) if has_aux else out
+
+
+def _own(v: Any) -> Any:
+    """Return a value that shares no memory with a tape that lives on: users may write into what they get."""
+    return v.copy() if type(v) is np.ndarray else v
 
 
 def _as(t: Any, v: Any) -> Any:
@@ -249,9 +255,10 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         found = push(tape, directions, tape.outputs)
         if not all(t is None or is_finite_everywhere(t) for t in found):
             found = push(tape, directions, tape.outputs, careful=True)
+        found = apart(found, directions)
         return call.build_outputs([np.zeros_like(v) if t is None else _as(t, v) for t, v in zip(found, values)])
 
-    return call.build_outputs(values), push_direction
+    return call.build_outputs([_own(v) for v in values]), push_direction
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -294,10 +301,10 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
     def pullback(cotangent: Any) -> Any:
         seeds = _match("a cotangent", cotangent, values, values)
-        found = pull_rows(problem, tape, list(zip(tape.outputs, seeds)), ())
+        found = apart(pull_rows(problem, tape, list(zip(tape.outputs, seeds)), ()), seeds)
         return call.build_inputs([np.zeros_like(x) if c is None else _as(c, x) for c, x in zip(found, call.leaves)])
 
-    out = (call.build_outputs(values), pullback)
+    out = (call.build_outputs([_own(v) for v in values]), pullback)
     return (*out, call.plain_aux(tape)) if has_aux else out
 
 
@@ -324,7 +331,7 @@ class _ValueAndGrad(_Operator):
         if dtype_of(v).kind == "c":
             raise NonScalarError(f"{name} returned a complex number; a gradient needs a real one (np.real or np.abs of it)")
         one = 1.0 if type(v) is float else dtype_of(v).type(1)
-        found = pull_rows(problem, tape, [(tape.outputs[0], one)], ())
+        found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], ()), ())
         gradient = call.build_inputs([np.zeros_like(x) if c is None else _as(c, x) for c, x in zip(found, call.leaves)])
         value = call.build_outputs(values)
         return ((value, call.plain_aux(tape)), gradient) if self.has_aux else (value, gradient)

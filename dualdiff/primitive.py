@@ -30,6 +30,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
@@ -100,13 +101,67 @@ def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> A
 
 
 packers: list[Callable[[Any], Any]] = []
-"""The register's one hook: how an object array of traced scalars becomes a traced array."""
+"""A hook: how an object array of traced scalars becomes a traced array."""
+
+containers: list[Callable[[Any], Any]] = []
+"""A hook: how a plain array becomes one that can come to hold traced values."""
 
 
 def packed(x: Any) -> Any:
     """Pack an object array of traced scalars into one traced array; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
         return packers[0](x)
+    return x
+
+
+def container(x: Any) -> Any:
+    """Wrap a new plain array so that it can come to hold traced values; return anything else as it is."""
+    return containers[0](x) if hasattr(x, "__setitem__") and not isinstance(x, Traced) else x
+
+
+def contains_traced(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    if isinstance(x, (list, tuple)):
+        return any(map(contains_traced, x))
+    return isinstance(x, Traced)
+
+
+_NUMBERS = (int, float, complex, np.number, np.bool_, ndarray)
+
+
+def operand(x: Any) -> Any:
+    """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
+    if isinstance(x, Traced) or isinstance(x, _NUMBERS):
+        return packed(x)
+    if isinstance(x, (list, tuple)):
+        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+    if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        return x
+    if hasattr(x, "__array__"):
+        return np.asarray(x)
+    if hasattr(x, "__float__"):
+        return float(x)
+    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
+
+
+def fixed(x: Any, what: str = "this argument") -> Any:
+    """Return an argument that derivatives do not reach as a plain value nobody else can write into.
+
+    Integers and booleans computed from traced values leave to Python, which records a guard; a traced
+    floating-point number raises.
+    """
+    if isinstance(x, Traced):
+        if not x._may_leave():  # type: ignore[attr-defined]
+            raise UnsupportedFunctionError(
+                f"{where()}: {what} is being differentiated, but its derivative is not supported there. Pass a plain "
+                "value, or freeze it on purpose with dd.stop_gradient."
+            )
+        x = x.run.leave(x)
+        return x.copy() if type(x) is ndarray else x
+    if type(x) in (list, tuple):
+        return type(x)([fixed(i, what) for i in x])
+    if type(x) is ndarray:
+        return fixed(packed(x), what) if x.dtype.char == "O" and packed(x) is not x else x.copy()
     return x
 
 
@@ -118,7 +173,7 @@ def careful_product(t: Any, p: Any) -> Any:
     """Multiply so that an exact zero seed wins over an infinite or NaN partial."""
     # The partial is replaced as well, so that derivatives of this product stay finite too.
     zero = np.equal(t, 0)
-    return np.multiply(t, np.where(zero, np.zeros_like(p), p))
+    return np.multiply(t, np.where(zero, np.zeros_like(t), p))
 
 
 CAREFUL: ContextVar[bool] = ContextVar("dualdiff_careful", default=False)
@@ -164,6 +219,8 @@ class Primitive:
     differentiable = True
     #: whether the result may share the operand's memory, as a NumPy view does
     view = False
+    #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
+    plain = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
     cost_fixed = 1.0e-6
     cost_element = 0.8e-9
@@ -171,6 +228,7 @@ class Primitive:
     def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
         self.name = name
         self.fn = fn
+        self.op = fn
         self.domain = domain
         self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
 
@@ -229,7 +287,7 @@ def full(total: Any, sweep: Sweep, out: Any) -> Any:
 class Elementwise(Primitive):
     """One value from each broadcast group of operand entries; the row gives one partial per operand.
 
-    ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic.
+    ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic (None: zero).
     ``singular`` says that a partial may be infinite where the value is finite; NumPy's warning about it
     is silenced, since the derivative itself shows it.
     """
@@ -242,7 +300,7 @@ class Elementwise(Primitive):
         fn: Callable[..., Any],
         *partials: Partial,
         op: Callable[..., Any] | None = None,
-        wirtinger: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
+        wirtinger: tuple[Callable[..., Any] | None, Callable[..., Any]] | None = None,
         singular: bool = False,
         domain: Any = None,
     ) -> None:
@@ -251,8 +309,13 @@ class Elementwise(Primitive):
         self.op = op or fn
         self.wirtinger = wirtinger
         self.singular = singular
+        self.plain = wirtinger is None and type(self) is Elementwise
         self.arithmetic = op in (operator.add, operator.sub, operator.mul, operator.truediv)
         self._needs = [_needs(p) for p in partials]
+        self.keeps_of: tuple[tuple[bool, ...], ...] = ()
+        if len(partials) == 2:  # by active operands: none, the first, the second, both
+            found = [self.needs(active) for active in ((False, False), (True, False), (False, True), (True, True))]
+            self.keeps_of = tuple([(out, *args) for out, args in found])
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         out, args = self.wirtinger is not None, [self.wirtinger is not None] * len(active)
@@ -286,11 +349,16 @@ class Elementwise(Primitive):
                     t = t.reshape(lead + (1,) * (rank - len(s)) + s)
             if self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = sweep.mul(t, dz(out, *args)) + sweep.mul(np.conjugate(t), dzbar(out, *args))
+                c = sweep.mul(np.conjugate(t), dzbar(out, *args))
+                if dz is not None:
+                    c = c + sweep.mul(t, dz(out, *args))
             elif type(p) is int:
                 c = t if p == 1 else -t
+            elif self.singular:
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                    c = sweep.mul(t, p(out, *args))  # type: ignore[operator]
             else:
-                c = sweep.mul(t, self.partial(p, out, args))  # type: ignore[arg-type]
+                c = sweep.mul(t, p(out, *args))  # type: ignore[operator]
             total = c if total is None else total + c
         if total is None:
             return None
@@ -307,8 +375,8 @@ class Elementwise(Primitive):
                 cotangents.append(None)
             elif self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = sweep.mul(g, np.conjugate(dz(out, *args)))
-                cotangents.append(c + sweep.mul(np.conjugate(g), dzbar(out, *args)))
+                c = sweep.mul(np.conjugate(g), dzbar(out, *args))
+                cotangents.append(c if dz is None else c + sweep.mul(g, np.conjugate(dz(out, *args))))
             elif type(p) is int:
                 cotangents.append(g if p == 1 else -g)
             else:
@@ -354,7 +422,8 @@ class Linear(Primitive):
     def pull(
         self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
     ) -> Sequence[Any]:
-        return (self.transpose(g, args[0], **params),)
+        x = args[0]
+        return (self.transpose(g, aval(x) if type(x) is float else x, **params),)
 
 
 class Movement(Primitive):
@@ -388,8 +457,8 @@ class Movement(Primitive):
         self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
     ) -> Sequence[Any]:
         x = args[0]
-        position = self.positions(x.shape, params)
-        return (scatter(g, position.ndim, position, x.shape),)
+        position = self.positions(shape_of(x), params)
+        return (scatter(g, position.ndim, position, shape_of(x)),)
 
 
 class Multilinear(Primitive):
@@ -528,8 +597,8 @@ class Discrete(Primitive):
 
 def gather(t: Any, rank: int, position: Any) -> Any:
     """Pick entries of the last ``rank`` axes of ``t`` by a position map (0 picks a zero)."""
-    lead = shape_of(t)[: len(shape_of(t)) - rank]
-    flat = np.reshape(t, (*lead, -1))
+    lead, tail = shape_of(t)[: len(shape_of(t)) - rank], shape_of(t)[len(shape_of(t)) - rank :]
+    flat = np.reshape(t, (*lead, size_of(tail)))
     if position.size == 0:
         return np.zeros_like(t, shape=lead + position.shape)
     if position.min() == 0:
@@ -548,12 +617,34 @@ def scatter(g: Any, rank: int, position: Any, shape: Shape) -> Any:
 
 def _scatter_add(g: Any, *, position: Any, size: int) -> Any:
     """Sum ``g[..., j]`` into entry ``position[j]`` of a new last axis of length ``size``."""
-    out = np.zeros_like(g, shape=(*g.shape[:-1], size))
-    if position.size and np.bincount(position, minlength=size).max() <= 1:
-        out[..., position] = g
+    return sum_into(np.zeros_like(g, shape=(*g.shape[:-1], size)), position, g)
+
+
+def sum_into(out: Any, position: Any, g: Any) -> Any:
+    """Add ``g[..., j]`` to ``out[..., position[j]]``, however often a position occurs; return ``out``."""
+    if position.size == 0:
+        return out
+    if position.size == 1 or np.bincount(position).max() <= 1:
+        out[..., position] += g
+    elif type(out) is ndarray and type(g) is ndarray and out.ndim == 1:
+        np.add.at(out, position, g)
     else:
-        np.add.at(out, (..., position), g)
+        # Sum what goes to one place first: add.at costs ten times as much on more than one axis.
+        order = np.argsort(position, kind="stable")
+        ordered = position[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        out[..., ordered[starts]] += add_runs(g[..., order], starts=starts)
     return out
+
+
+def _add_runs(g: Any, *, starts: Any) -> Any:
+    """Sum the runs of the last axis that begin at ``starts``."""
+    return np.add.reduceat(g, starts, axis=-1)
+
+
+add_runs = Linear(
+    "np.add.reduceat", _add_runs, pull=lambda g, x, *, starts: np.repeat(g, np.diff(starts, append=x.shape[-1]), axis=-1)
+)
 
 
 scatter_add = Linear("scatter_add", _scatter_add, pull=lambda g, x, *, position, size: g[..., position])
@@ -644,9 +735,39 @@ def composite(*functions: Any, domain: Any = None, status: str = "composite") ->
     return decorate
 
 
-def refused(functions: Any, reason: str) -> None:
+def refused(functions: Any, reason: str, status: str = "refused") -> None:
     """Add functions that cannot carry derivatives, with the reason and what to write instead."""
-    register(functions, "refused", None, reason=reason)
+    listed = functions if isinstance(functions, (tuple, list)) else (functions,)
+    register([f for f in listed if f not in REGISTER], status, None, reason=reason)
+
+
+def not_yet(functions: Any, instead: str) -> None:
+    """Add functions that could carry derivatives but have no rule yet, with what to write instead."""
+    refused(functions, instead, status="not yet")
+
+
+def without_rule(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function that has no rule on arguments that carry no derivative; raise if one does."""
+
+    def leaves(x: Any) -> Any:
+        if isinstance(x, Traced):
+            if not x._may_leave():  # type: ignore[attr-defined]
+                raise UnsupportedFunctionError(f"{where()}: {_why_not(function)}")
+            return x.run.leave(x)
+        return type(x)([leaves(i) for i in x]) if type(x) in (list, tuple) else x
+
+    return function(*map(leaves, args), **{k: leaves(v) for k, v in kwargs.items()})
+
+
+def _why_not(function: Any) -> str:
+    entry = REGISTER.get(function)
+    if entry is not None and entry.status == "refused":
+        return f"{entry.name} cannot be differentiated: {entry.reason}."
+    instead = entry.reason if entry is not None else "Write it with functions that are (docs: reference/support)"
+    return (
+        f"{name_of(function)} is not yet in dualdiff's vocabulary. {instead}, "
+        "or freeze its argument on purpose with dd.stop_gradient(x)."
+    )
 
 
 def operands_of(args: Iterable[Any]) -> list[Any]:

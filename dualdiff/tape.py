@@ -21,7 +21,7 @@ from dualdiff.errors import EscapedValueError, user_frame, where
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, operand, plain, tie_view
+from dualdiff.tracer import Tracer, is_view, is_whole, operand, plain, tie_view
 
 ndarray = np.ndarray
 array = np.array
@@ -42,6 +42,7 @@ class DiscreteVar(Tracer):
     """An integer, boolean or piecewise constant value computed from traced ones: recorded, without derivative."""
 
     __slots__ = ()
+    discrete = True
 
 
 class Equation(NamedTuple):
@@ -70,11 +71,9 @@ def frozen(x: Any) -> Any:
         base: Any = x
         while type(base) is ndarray:
             if base.flags.writeable:
-                return x.copy()
+                return x.copy("K")
             base = base.base
-        return x if base is None else x.copy()
-    if isinstance(x, Traced):
-        return x
+        return x if base is None else x.copy("K")
     return x.copy() if hasattr(x, "copy") else x
 
 
@@ -239,12 +238,24 @@ class Tape:
             elif type(b) is ndarray and type(a) is float and b.dtype is FLOAT64:
                 a = array(a)
         out = row.op(a, b)
-        if type(out) is ndarray and out.dtype is FLOAT64 and out.size <= SMALL:  # the hot path of small arrays
+        if type(out) is ndarray and out.dtype is FLOAT64 and not self.replayable:  # the hot path of arrays
             shape = out.shape
-            if (a.shape == shape if i is not None else type(a) is not ndarray or not a.shape) and (
-                b.shape == shape if j is not None else type(b) is not ndarray or not b.shape
-            ):  # a 0-d constant here is one that was made above
-                self.append((row, (i, j), (a, b), NOTHING, out, None))
+            if (
+                type(a) is ndarray and a.shape == shape and a.dtype is FLOAT64
+                if i is not None
+                else type(a) is not ndarray or not a.shape
+            ) and (
+                type(b) is ndarray and b.shape == shape and b.dtype is FLOAT64
+                if j is not None
+                else type(b) is not ndarray or not b.shape
+            ):
+                if out.size > SMALL:
+                    keep_out, keep_a, keep_b = row.keeps_of[(i is not None) + 2 * (j is not None)]
+                    form = Aval(shape, FLOAT64)
+                    equation = (row, (i, j), (a if keep_a else form, b if keep_b else form), NOTHING, out if keep_out else form, None)
+                else:
+                    equation = (row, (i, j), (a, b), NOTHING, out, None)
+                self.append(equation)
                 return Var(out, len(self.inputs) + len(self.equations) - 1, self)
         if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code
             self.append((row, (i, j), (a, b), NOTHING, out, None))
@@ -279,6 +290,22 @@ class Tape:
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
+        if type(v) is Var and v.run is self and is_whole(x, index, v):
+            _CLASS.__set__(x, Var)
+            x.value, x.mark, x.run = v.value, v.mark, self  # whoever is written first takes a copy then
+            return
+        if type(x) is Var and type(v) is Var and x.run is self and v.run is self and not self.replayable:
+            buffer, value = x.value, v.value
+            if type(value) is float64 and type(buffer) is ndarray and buffer.dtype is FLOAT64:  # entries filled one by one
+                x.value = None
+                if not (sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
+                    buffer = array(buffer)
+                x.value = buffer
+                buffer[index] = value
+                form = Aval(buffer.shape, FLOAT64)
+                self.append((setitem, (x.mark, v.mark), (form, value), {"index": index}, form, None))
+                x.mark = len(self.inputs) + len(self.equations) - 1
+                return
         slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
         slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
         value = v.value if slot_v is not None else plain(v)

@@ -16,16 +16,41 @@ import numpy as np
 
 from dualdiff import rules
 from dualdiff.errors import (
+    STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
     InputError,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
+    stores_item,
     where,
 )
-from dualdiff.primitive import LEVELS, REGISTER, Elementwise, Primitive, Traced, bind, name_of, packed, packers
+from dualdiff.primitive import (
+    LEVELS,
+    REGISTER,
+    TRACED,
+    Elementwise,
+    Primitive,
+    Traced,
+    bind,
+    container,
+    containers,
+    name_of,
+    operand,
+    packed,
+    packers,
+    without_rule,
+)
 from dualdiff.rules import elementwise as ew
-from dualdiff.rules.indexing import canonical_index, getitem, setitem
+from dualdiff.rules.indexing import (
+    canonical_index,
+    compose,
+    getitem,
+    has_integer_arrays,
+    is_basic,
+    positions,
+    without_repeats,
+)
 from dualdiff.shapes import dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
@@ -38,12 +63,14 @@ ndarray = np.ndarray
 class Link:
     """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written."""
 
-    __slots__ = ("base", "born", "params", "primitive", "seen", "version")
+    __slots__ = ("base", "born", "params", "places", "primitive", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
+        self.primitive: Any = None
         self.version = 0
         self.born = LEVELS.current
+        self.places: Any = None
 
     def refresh(self, x: Traced) -> None:
         """Bring a view up to date with writes into its base."""
@@ -55,6 +82,27 @@ class Link:
             self.seen = base.link.version
             become(x, bind(self.primitive, (base,), self.params))
             self.version += 1
+
+    def is_stale(self) -> bool:
+        """Whether the base, or what it is a view of, was written since this view was read."""
+        link = self
+        while link.base is not None:
+            if link.base.link.version != link.seen:
+                return True
+            link = link.base.link
+        return False
+
+    def place(self, index: Any) -> Any:
+        """Return the index into the base that an index into this view stands for."""
+        base = shape_of(self.base)
+        if self.primitive is getitem:
+            index_of_base = compose(self.params["index"], index, base)
+            if index_of_base is not None:
+                return index_of_base
+        if getattr(self, "places", None) is None:
+            self.places = self.primitive.fn(positions(base), **self.params)
+        at = np.unravel_index(self.places[index], base) if base else ()
+        return tuple([i if type(i) is ndarray else int(i) for i in at])
 
 
 def link_of(x: Traced) -> Link:
@@ -68,7 +116,10 @@ def is_view(out: Any, operand: Any) -> bool:
     """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
     if type(out) is ndarray:
         return out.base is not None and type(operand) is ndarray and np.may_share_memory(out, operand)
-    return isinstance(out, Traced) and out.link is not None and out.link.base is not None
+    if isinstance(out, Traced):
+        return out.link is not None and out.link.base is not None
+    # Another type of array: it says itself, through NumPy's protocol.
+    return hasattr(out, "__array_function__") and bool(np.may_share_memory(out, operand))
 
 
 def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
@@ -92,48 +143,54 @@ _CLASS: Any = object.__dict__["__class__"]
 
 
 def write(x: Traced, index: Any, v: Any) -> None:
-    """Carry out ``x[index] = v``: the new value, its derivative, and every array that shares its memory."""
-    if x.link is not None:
-        x.link.refresh(x)
+    """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
-    if isinstance(v, (list, tuple)):
-        v = np.array(v, dtype=object) if contains_traced(v) else np.asarray(v)
-    v = packed(v)
-    level = x.run.level
-    run = x.run
+    v = operand(v)
     if isinstance(v, Traced):
-        if v.link is not None:
-            v.link.refresh(v)
+        link = v.link
+        if link is not None:
+            if link.base is x and link.primitive is getitem and is_basic(index) and link.params["index"] == index:
+                return  # y[1:] += 1 ends here: Python assigns to y[1:] the view that was written already
+            link.refresh(v)
         if v is x:
             v = v.copy()  # type: ignore[attr-defined]
-        if v.run.level > level:
-            run = v.run
-            if x.mark is not None or link_of(x).born < run.level:
-                raise TracedAssignmentError(
-                    f"{where()}: this stores a value that is being differentiated in an array made outside the function "
-                    "under differentiation, where its derivative would be lost when the function returns. "
-                    "Make the array inside the function (np.zeros_like(x), or dualdiff.numpy.zeros)."
-                )
-    run.write(x, index, v)
     link = x.link
-    if link is not None:
-        link.version += 1
-        base = link.base
-        if base is not None:
-            link.seen = base.link.version  # up to date: what was written is about to reach the base
-            if link.primitive is getitem:
-                write(base, link.params["index"], x)
-            else:
-                at = link.primitive.fn(np.arange(size_of(shape_of(base))).reshape(shape_of(base)), **link.params)
-                write(base, np.unravel_index(at, shape_of(base)), x)
-            link.seen = base.link.version
+    while link is not None and link.base is not None:
+        if link.primitive.view == "read-only":
+            raise ValueError(f"{where()}: assignment destination is read-only, as NumPy's {link.primitive.name} is; write into a copy")
+        if not hasattr(link.primitive, "positions"):
+            raise UnsupportedFunctionError(
+                f"{where()}: this writes into a view made by {link.primitive.name}, and so into the array it shows, which is not "
+                "yet in dualdiff's vocabulary. Write into that array itself, or into a copy of the view."
+            )
+        index, x = link.place(index), link.base
+        if not shape_of(x) and shape_of(v):
+            v = np.reshape(v, ())
+        link = x.link
+    run = x.run
+    if isinstance(v, Traced) and v.run.level > run.level:
+        run = v.run
+        if x.mark is not None or link_of(x).born < run.level:
+            raise TracedAssignmentError(
+                f"{where()}: this stores a value that is being differentiated in an array made outside the function "
+                "under differentiation, where its derivative would be lost when the function returns. "
+                "Make the array inside the function (np.zeros_like(x), or dualdiff.numpy.zeros)."
+            )
+    if run.level and has_integer_arrays(index):
+        index, v = without_repeats(index, v, shape_of(x))
+    run.write(x, index, v)
+    if x.link is not None:
+        x.link.version += 1
 
 
-def contains_traced(x: Any) -> bool:
-    """Whether a nested list or tuple holds a traced value."""
-    if isinstance(x, (list, tuple)):
-        return any(map(contains_traced, x))
-    return isinstance(x, Traced)
+def is_whole(x: Traced, index: Any, v: Traced) -> bool:
+    """Whether ``x[index] = v`` replaces all of ``x`` by an array laid out alike, so that ``x`` may just take its value."""
+    if index is not Ellipsis and not (type(index) is slice and index == slice(None)):
+        return False
+    a, b = x.value, v.value
+    return (
+        type(a) is ndarray and type(b) is ndarray and a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides
+    )
 
 
 def pack(x: ndarray[Any, Any]) -> Any:
@@ -145,6 +202,7 @@ def pack(x: ndarray[Any, Any]) -> Any:
 
 
 packers.append(pack)
+containers.append(lambda x: Plain(x))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -163,17 +221,24 @@ def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _inplace(row: Primitive) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if not shape_of(self) and not self._cell:
+        if not shape_of(self) and not self._cell and type(raw(self)) is not ndarray:
             return self.run.binary(row, self, other)
-        new = self.run.binary(row, self, other)
-        if shape_of(new) != shape_of(self):
-            raise ValueError(
-                f"non-broadcastable output operand with shape {shape_of(self)} doesn't match the broadcast shape {shape_of(new)}"
-            )
-        write(self, Ellipsis, new)
-        return self
+        return assigned(self, self.run.binary(row, self, other))
 
     return method
+
+
+def assigned(x: Any, new: Any) -> Any:
+    """Store the result of ``x += y`` in ``x`` as NumPy does; return ``x``."""
+    if shape_of(new) != shape_of(x):
+        raise ValueError(
+            f"non-broadcastable output operand with shape {shape_of(x)} doesn't match the broadcast shape {shape_of(new)}"
+        )
+    have, want = dtype_of(new), dtype_of(x)
+    if have != want and not np.can_cast(have, want, "same_kind"):
+        raise TypeError(f"{where()}: cannot cast the result from {have} to {want} with casting rule 'same_kind'")
+    write(x, Ellipsis, new)
+    return x
 
 
 def _comparison(function: Any) -> Callable[..., Any]:
@@ -185,29 +250,13 @@ def _comparison(function: Any) -> Callable[..., Any]:
     return method
 
 
-_NUMBERS = (int, float, complex, np.number, np.bool_, ndarray)
-
-
-def operand(x: Any) -> Any:
-    """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
-    if isinstance(x, Traced) or isinstance(x, _NUMBERS):
-        return packed(x)
-    if isinstance(x, (list, tuple)):
-        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
-    if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
-        return x
-    if hasattr(x, "__array__"):
-        return np.asarray(x)
-    if hasattr(x, "__float__"):
-        return float(x)
-    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
-
-
 class Tracer(Traced):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
     __array_priority__ = 1000.0
+    #: whether the value has no derivative at this level, so that it may become a plain one
+    discrete = False
     #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
     _cell = False
 
@@ -256,6 +305,8 @@ class Tracer(Traced):
         return f"Traced({raw(self)!r})"
 
     def __format__(self, spec: str) -> str:
+        if spec and self._may_leave():
+            return format(self.run.leave(self), spec)
         if spec:
             self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
         return repr(self)
@@ -263,6 +314,10 @@ class Tracer(Traced):
     __hash__ = object.__hash__
 
     # -- ways out to Python ------------------------------------------------------------------------
+    def _may_leave(self) -> bool:
+        """Whether the value is piecewise constant at every level: becoming plain then loses no derivative."""
+        return self.dtype.kind in "biu" or (self.discrete and (type(self.value) not in TRACED or self.value._may_leave()))
+
     def _refuse(self, what: str, fix: str) -> Any:
         raise TracedConversionError(
             f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
@@ -270,7 +325,7 @@ class Tracer(Traced):
         )
 
     def __float__(self) -> float:
-        if self.dtype.kind in "biu":
+        if self._may_leave():
             return float(self.run.leave(self))
         return self._refuse(  # type: ignore[no-any-return]
             "float()",
@@ -279,7 +334,7 @@ class Tracer(Traced):
         )
 
     def __complex__(self) -> complex:
-        if self.dtype.kind in "biu":
+        if self._may_leave():
             return complex(self.run.leave(self))
         return self._refuse("complex()", "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)")  # type: ignore[no-any-return]
 
@@ -302,9 +357,11 @@ class Tracer(Traced):
             cell = np.empty((), dtype=object)
             cell[()] = self
             return cell
-        if self.dtype.kind in "biu":
+        if self._may_leave():
             return np.asarray(self.run.leave(self), dtype=dtype)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
+            if stores_item():
+                raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
             self._refuse(
                 f"conversion to a plain array of {np.dtype(dtype)}",
                 "drop the dtype= or the conversion (the value is already an array), or freeze it with dd.stop_gradient(x)",
@@ -337,7 +394,7 @@ class Tracer(Traced):
                 row = entry.handler
                 if type(row) is Elementwise:
                     if len(inputs) == 1:
-                        return self.run.unary(row, self) if row.op is row.fn else bind(row, (self,), {})
+                        return self.run.unary(row, self) if type(self.value) is not float or row.op is row.fn else bind(row, (self,), {})
                     x, y = inputs
                     # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
                     if type(x) is not float and type(y) is not float and type(self.value) is not float:
@@ -349,12 +406,7 @@ class Tracer(Traced):
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
             return entry.handler(*args, **kwargs)
-        if entry is not None:
-            raise UnsupportedFunctionError(f"{where()}: {entry.name} cannot be differentiated: {entry.reason}.")
-        raise UnsupportedFunctionError(
-            f"{where()}: {name_of(function)} is not yet in dualdiff's vocabulary. Write it with functions that are "
-            "(docs: reference/support), or freeze its argument on purpose with dd.stop_gradient(x)."
-        )
+        return without_rule(function, args, kwargs)
 
     # -- operators ---------------------------------------------------------------------------------
     __add__, __radd__ = _binary(ew.add)
@@ -374,14 +426,13 @@ class Tracer(Traced):
     __ifloordiv__ = _inplace(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
     def __matmul__(self, other: Any) -> Any:
-        return np.matmul(self, operand(other))
+        return bind(rules.contraction.matmul_, (self, operand(other)), {})
 
     def __rmatmul__(self, other: Any) -> Any:
-        return np.matmul(operand(other), self)
+        return bind(rules.contraction.matmul_, (operand(other), self), {})
 
     def __imatmul__(self, other: Any) -> Any:
-        write(self, Ellipsis, np.matmul(self, operand(other)))
-        return self
+        return assigned(self, np.matmul(self, operand(other)))
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -422,17 +473,34 @@ class Tracer(Traced):
 
     # -- indexing ----------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
-        return bind(getitem, (self,), {"index": index if type(index) is int else canonical_index(index, self.shape)})
+        if type(index) is int:
+            if type(self.value) is ndarray and self.value.ndim == 1:
+                if self.link is None or self.link.base is None:
+                    return self.run.item(self, index)
+                if self.link.is_stale():  # the entry is read from the base: bringing the whole view up to date costs more
+                    return self.link.base[self.link.place(index)]
+        else:
+            index = canonical_index(index, self.shape)
+            if self.link is not None and self.link.primitive is getitem and self.link.is_stale() and index is not Ellipsis:
+                through = compose(self.link.params["index"], index, shape_of(self.link.base))
+                if through is not None and not (type(index) is tuple and Ellipsis in index):
+                    return self.link.base[through]
+        return bind(getitem, (self,), {"index": index})
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        write(self, index, v)
+        link = self.link
+        if type(index) is int and type(v) is type(self) and v.run is self.run and v.link is None and (link is None or link.base is None):
+            self.run.write(self, index, v)  # the hot path: entries filled one by one
+            if link is not None:
+                link.version += 1
+        else:
+            write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:
         shape = self.shape
         if not shape:
-            raise TypeError("iteration over a 0-d array")
-        for i in range(shape[0]):
-            yield self[i]
+            raise TypeError("iteration over a 0-d array")  # at iter(), as np.iterable expects
+        return (self[i] for i in range(shape[0]))
 
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any())
@@ -460,11 +528,11 @@ class Tracer(Traced):
 
     @property
     def flags(self) -> Any:
-        return np.empty(self.shape, self.dtype).flags
+        return getattr(raw(self), "flags", None) or np.empty(self.shape, self.dtype).flags
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return np.empty(self.shape, self.dtype).strides
+        return getattr(raw(self), "strides", None) or np.empty(self.shape, self.dtype).strides
 
     def copy(self, order: str = "C") -> Any:
         if self.link is not None:
@@ -484,7 +552,7 @@ class Tracer(Traced):
         return [v.tolist() for v in self] if self.ndim else self
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        return rules.elementwise.cast(self, dtype)
+        return rules.elementwise.cast(self, dtype, *args, **kwargs)
 
     def view(self, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
@@ -512,6 +580,9 @@ class Tracer(Traced):
     def conj(self) -> Any:
         return np.conjugate(self)
 
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+        return np.clip(self, min, max, out=out, **kwargs)
+
     def max(self, *args: Any, **kwargs: Any) -> Any:
         return np.max(self, *args, **kwargs)
 
@@ -531,7 +602,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "all any argmax argmin argpartition argsort choose clip compress conjugate cumprod cumsum diagonal mean nonzero partition "
+    "all any argmax argmin argpartition argsort choose compress conjugate cumprod cumsum diagonal mean nonzero partition "
     "prod ptp put ravel repeat resize round searchsorted squeeze std sum swapaxes take trace var"
 ).split():
     if _name not in ("partition", "resize"):
@@ -603,6 +674,7 @@ class Plain(Tracer):
     """An array with no derivative that may come to hold traced values: what ``np.zeros_like(x)`` gives inside a function."""
 
     __slots__ = ()
+    discrete = True
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -610,20 +682,30 @@ class Plain(Tracer):
         self.run = PLAIN
         self.link = Link()
 
+    def _fresh(self) -> Any:
+        """Return the plain array, or this object itself where a write into its base has made it a traced one."""
+        self.link.refresh(self)
+        return self.value if type(self) is Plain else self
+
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self._fresh())
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._fresh())
 
     def __complex__(self) -> complex:
-        return complex(self.value)
+        return complex(self._fresh())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(self.value, dtype=dtype)
+        x = self._fresh()
+        if x is self or copy or (dtype is not None and np.dtype(dtype) != x.dtype):
+            return np.array(x, dtype=dtype)
+        x = x.view()
+        x.flags.writeable = False  # a write into it would not reach this array once that holds traced values
+        return x
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self._fresh(), spec)
 
     def __reduce__(self) -> Any:
         return Plain, (self.value,)
@@ -637,7 +719,7 @@ class _PlainRun:
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
         if type(out) is not ndarray:
-            return out
+            return container(out)
         if primitive.view and is_view(out, args[0].value if isinstance(args[0], Traced) else None):
             base = args[0]
             new = Plain(out)
@@ -651,16 +733,19 @@ class _PlainRun:
     def binary(self, row: Primitive, x: Any, y: Any) -> Any:
         return bind(row, (operand(x), operand(y)), {})
 
+    def item(self, x: Any, i: int) -> Any:
+        return bind(getitem, (x,), {"index": i})
+
     def leave(self, x: Any) -> Any:
         if x.link is not None:
             x.link.refresh(x)
         return x.value
 
     def duplicate(self, x: Any) -> Any:
-        return Plain(np.array(x.value))
+        return Plain(x.value.copy())
 
     def write(self, x: Any, index: Any, v: Any) -> None:
-        if not x.value.flags.writeable or x.value.base is not None:
+        if type(x.value) is ndarray and (not x.value.flags.writeable or x.value.base is not None):
             x.value = np.array(x.value)
         x.value[index] = v.value if isinstance(v, Traced) else v
 
@@ -700,10 +785,8 @@ def check_input(x: Any, what: str) -> Any:
         p = packed(x)
         if p is not x:
             return p
-        try:
+        if all(isinstance(v, (int, float, np.number)) for v in x.flat):  # None would become nan
             return x.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
     if k not in "fc":
         raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
     return x
@@ -712,7 +795,7 @@ def check_input(x: Any, what: str) -> Any:
 def is_finite_everywhere(x: Any) -> bool:
     """Whether a derivative holds no NaN and no infinity (under all levels)."""
     x = raw(x)
-    if type(x) is float:
+    if type(x) is float or type(x) is np.float64:
         return math.isfinite(x)
     return bool(np.isfinite(x).all())
 

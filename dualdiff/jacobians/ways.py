@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.dual import Columns, Dual, OneHot, Pushing
-from dualdiff.errors import DerivativeError, InputError, TracedAssignmentError, where
+from dualdiff.dual import PLAIN_TYPES, Columns, Dual, OneHot, Pushing
+from dualdiff.errors import STORED_IN_PLAIN_ARRAY, DerivativeError, InputError, TracedAssignmentError, where
 from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -52,11 +52,7 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
         while seen is not None:
             if isinstance(seen, DerivativeError):
                 if "setting an array element" in str(e):
-                    raise TracedAssignmentError(
-                        str(seen).split(":")[0] + ": this stores a value that is being differentiated in a plain NumPy array, "
-                        "which would lose its derivative. Make the array with np.zeros_like(x), np.empty_like(x) or "
-                        "dualdiff.numpy.zeros(…), or collect the entries in a list and use np.stack or np.array."
-                    ) from e
+                    raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
                 raise seen from e
             seen = seen.__cause__ or seen.__context__
         raise
@@ -71,18 +67,24 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
             if v.link is not None:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
-                raise InputError(
-                    f"the function returned a value of dtype {dtype_of(v)} computed from its input: such a value has no "
-                    "derivative. If its zero derivative is meant, return it as a float (.astype(float))."
-                )
+                raise InputError(_discrete(v))
         elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
             raise InputError(f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them")
-        elif dtype_of(v).kind in "biu":
-            v = v.astype(np.float64) if hasattr(v, "astype") else float(v)
+        elif type(v) is int or type(v) is bool:
+            v = float(v)
+        elif dtype_of(v).kind in "biu":  # forward mode cannot tell a decision from a constant, so neither mode does
+            raise InputError(_discrete(v))
         elif dtype_of(v).kind not in "fc":
             raise InputError(f"the function returned an array of dtype {dtype_of(v)}, which has no derivative")
         out.append(v)
     return out
+
+
+def _discrete(v: Any) -> str:
+    return (
+        f"the function returned a value of dtype {dtype_of(v)}: such a value has no derivative. "
+        "If its zero derivative is meant, return it as a float (.astype(float))."
+    )
 
 
 def peel(v: Any, run: Any) -> Any:
@@ -99,6 +101,16 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
         tape.close()
     tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 for v in results]
     return tape, [peel(v, tape) for v in results]
+
+
+def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Return derivatives that share no memory with the seeds the user gave, nor with one another."""
+    out: list[Any] = []
+    for c in found:
+        if type(c) is np.ndarray and any(type(o) is np.ndarray and np.may_share_memory(c, o) for o in (*given, *out)):
+            c = c.copy()
+        out.append(c)
+    return out
 
 
 def pull_rows(
@@ -140,10 +152,16 @@ def run_duals(
     return values, found
 
 
+def _zero(x: Any, lead: tuple[int, ...]) -> Any:
+    shape = lead + shape_of(x)
+    return np.zeros_like(x, shape=shape) if shape else 0.0
+
+
 def _run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any) -> tuple[list[Any], list[Any]]:
     run = Pushing(lead)
     try:
-        results = run_user(problem, [x if t is None else Dual(frozen(x), t, run) for x, t in zip(problem.inputs, tangents)])
+        # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
+        results = run_user(problem, [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)])
     finally:
         run.open = False
     values, found = [], []
@@ -210,11 +228,11 @@ def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: in
 def columns_of(t: Any, v: Any, k: int) -> Any:
     """Return a tangent of any form as an array with the batch axis last."""
     shape = shape_of(v)
-    if type(t) is Columns and all(type(c) not in TRACED for c in t.values()) and type(v) not in TRACED:
-        whole = np.zeros((*shape, k), dtype_of(v))
+    if type(t) is Columns and type(v) in PLAIN_TYPES and TRACED.isdisjoint(map(type, t.values())):
+        whole = (np.empty if len(t) == k else np.zeros)((k, *shape), dtype_of(v))
         for d, c in t.items():
-            whole[..., d] = c
-        return whole
+            whole[d] = c
+        return columns_last(whole, shape)
     if type(t) is Columns or type(t) is OneHot:
         t = Pushing((k,)).dense(t, v)
     return columns_last(t, shape)
@@ -313,6 +331,8 @@ def reverse(problem: Problem, recorded: tuple[Tape, list[Any]] | None = None) ->
         elif dtype_of(v).kind == "c":
             imaginary = _rows(problem, tape, slot, v, m, problem.chunk or default_chunk(m, widest), 1j)
             rows = [None if r is None else r + 1j * i for r, i in zip(rows, imaginary, strict=True)]
+        if len(rows) > 1:
+            rows = apart(rows, ())
         blocks.append(
             [
                 empty_block(v, x) if r is None else r.reshape(shape_of(v) + shape_of(x))

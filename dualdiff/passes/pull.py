@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import line_of
 from dualdiff.primitive import Elementwise, Sweep, Traced
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import SOLE, fit, shape_of
@@ -52,68 +53,78 @@ def pull(
         if slot >= 0:
             _add(cot, slot, seed.view() if type(seed) is ndarray else seed)
     seed = None
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slot = len(cot)
-        for e in reversed(equations):
-            slot -= 1
-            g = cot[slot]
-            if g is None:
-                continue
-            cot[slot] = None
-            if watch is not None and slot in watch:
-                g = watch[slot](g)
-            row, ins, args, params, out, forms = e
-            if row is getitem:
-                i = ins[0]
-                if not isinstance(g, Traced):
+    slot = len(cot)
+    try:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for e in reversed(equations):
+                slot -= 1
+                g = cot[slot]
+                if g is None:
+                    continue
+                cot[slot] = None
+                if watch is not None and slot in watch:
+                    g = watch[slot](g)
+                row, ins, args, params, out, forms = e
+                if row is getitem:
+                    i = ins[0]
                     buffer = cot[i]
                     cot[i] = None
-                    x = args[0]
+                    if buffer is not None and not (sys.getrefcount(buffer) <= SOLE and _is_own(buffer)):
+                        buffer = np.array(buffer) if type(buffer) is ndarray else buffer.copy()
                     if buffer is None:
-                        buffer = np.zeros(lead + x.shape, x.dtype)
-                    elif type(buffer) is not ndarray or sys.getrefcount(buffer) > SOLE or buffer.base is not None:
-                        buffer = None if isinstance(buffer, Traced) else np.array(buffer)
-                    if buffer is not None:
-                        getitem.deposit(sweep, buffer, g, args, params)
-                        cot[i] = buffer
-                        continue
-            elif row is setitem and type(g) is ndarray and sys.getrefcount(g) <= SOLE and g.base is None:
-                found = setitem.pull_in_place(sweep, g, ins, args, params)
-                g = None
-                for i, c, form in zip(ins, found, forms or (None,) * 2):
-                    if c is not None:
-                        _add(cot, i, c if form is None else fit(c, lead, *form))
-                found = c = None
-                continue
-            if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
-                for i, p in zip(ins, row.partials):
-                    if i is not None and i >= 0:
-                        if type(p) is int:
-                            if p == 0:
-                                continue
-                            c = g if p == 1 else -g
-                        else:
-                            c = g * p(out, *args)
-                        if cot[i] is None:
-                            cot[i] = c
-                        else:
-                            _add(cot, i, c)
-                g = c = None
-                continue
-            found = row.pull(sweep, g, ins, args, params, out)
-            if forms is None:
-                for i, c in zip(ins, found):
-                    if c is not None:
-                        if cot[i] is None:
-                            cot[i] = c
-                        else:
-                            _add(cot, i, c)
-            else:
-                for i, c, (shape, dtype) in zip(ins, found, forms):
-                    if c is not None:
-                        _add(cot, i, fit(c, lead, shape, dtype))
-            g = found = c = None
+                        cot[i] = getitem.pull(sweep, g, ins, args, params, out)[0]
+                    else:
+                        cot[i] = getitem.deposit(sweep, buffer, g, args[0].shape, params["index"])
+                    buffer = None
+                    continue
+                if row is setitem and sys.getrefcount(g) <= SOLE and _is_own(g):
+                    found = setitem.pull_in_place(sweep, g, ins, args, params)
+                    g = None
+                    for i, c, form in zip(ins, found, forms or (None,) * 2):
+                        if c is not None:
+                            _add(cot, i, c if form is None else fit(c, lead, *form))
+                    found = c = None
+                    continue
+                if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
+                    for i, p in zip(ins, row.partials):
+                        if i is not None and i >= 0:
+                            if type(p) is int:
+                                if p == 0:
+                                    continue
+                                c = g if p == 1 else -g
+                            else:
+                                c = g * p(out, *args)
+                            if cot[i] is None:
+                                cot[i] = c
+                            else:
+                                _add(cot, i, c)
+                    g = c = None
+                    continue
+                found = row.pull(sweep, g, ins, args, params, out)
+                if forms is None:
+                    for i, c in zip(ins, found):
+                        if c is not None and i is not None and i >= 0:
+                            if cot[i] is None:
+                                cot[i] = c
+                            else:
+                                _add(cot, i, c)
+                else:
+                    for i, c, (shape, dtype) in zip(ins, found, forms):
+                        if c is not None and i is not None and i >= 0:
+                            _add(cot, i, fit(c, lead, shape, dtype))
+                g = found = c = None
+    except Exception as error:
+        if tape.lines and tape.lines[slot - n]:
+            error.add_note(f"in the derivative of {equations[slot - n][0].name}, {line_of(*tape.lines[slot - n])}")
+        raise
     return cot[:n]
+
+
+def _is_own(c: Any) -> bool:
+    """Whether a cotangent that only one variable holds shares no memory with others, so that it may be written into."""
+    if isinstance(c, Traced):
+        return c.link is None or c.link.base is None
+    return type(c) is ndarray and c.base is None and c.flags.writeable
 
 
 def _add(cot: list[Any], slot: int, c: Any) -> None:

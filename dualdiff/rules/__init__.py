@@ -9,6 +9,8 @@ from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlie
     contraction,
     linalg,
     creation,
+    destinations,
+    sampled,
     refused,
     ufuncs,
 )
@@ -16,6 +18,7 @@ from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlie
 __all__ = [
     "contraction",
     "creation",
+    "destinations",
     "discrete",
     "elementwise",
     "indexing",
@@ -23,5 +26,6 @@ __all__ = [
     "movement",
     "reduction",
     "refused",
+    "sampled",
     "ufuncs",
 ]

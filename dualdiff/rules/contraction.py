@@ -1,1 +1,870 @@
-"""Rules."""
+"""Products summed over common axes: matmul, dot, einsum and their family.
+
+All of them are one primitive, the contraction of two arrays whose axes carry letters (here integers). A batch of
+directions is one more letter of the operand that moves, so that ``k`` directions make one larger matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+import operator as op
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dualdiff.errors import where
+from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
+from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.reduction import NONE, converted, deliver, flat
+from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
+
+ndarray = np.ndarray
+Letters = tuple[int, ...]
+Shape = tuple[int, ...]
+
+
+def conj(x: Any) -> Any:
+    """Return the complex conjugate, and a real array as it is."""
+    return np.conjugate(x) if dtype_of(x).kind == "c" else x
+
+
+# --------------------------------------------------------------------------------------------------
+# two arrays with lettered axes
+
+
+class Plan(NamedTuple):
+    """How to carry out a contraction as one (stacked) matrix product, or as a broadcast product."""
+
+    swap: bool
+    left: Letters
+    right: Letters
+    batch: Letters
+    rows: Letters
+    inner: Letters
+    columns: Letters
+
+
+@lru_cache(maxsize=8192)
+def plan_of(left: Letters, right: Letters, result: Letters) -> Plan:
+    """Sort the letters of a contraction: in both and kept, left only, summed, right only."""
+    swap = bool(result) and result[-1] in left and result[-1] not in right
+    if swap:
+        left, right = right, left
+    ls, rs, kept = set(left), set(right), set(result)
+    return Plan(
+        swap,
+        left,
+        right,
+        tuple([c for c in result if c in ls and c in rs]),
+        tuple([c for c in result if c in ls and c not in rs]),
+        tuple([c for c in left if c not in kept]),
+        tuple([c for c in result if c in rs and c not in ls]),
+    )
+
+
+def _ordered(x: Any, letters: Letters, wanted: Letters) -> Any:
+    return x if letters == wanted else x.transpose([letters.index(c) for c in wanted])
+
+
+def _as_stack(x: Any, letters: Letters, batch: Letters, rows: Letters, columns: Letters) -> Any:
+    """Order the axes as batch, rows, columns and join each group but the batch (an absent group is absent)."""
+    if letters == batch + columns + rows and rows and columns:  # a transposed matrix is no copy
+        y = _joined(x, len(batch), len(columns), len(rows))
+        return y.transpose((*range(len(batch)), -1, -2)) if batch else y.T
+    return _joined(_ordered(x, letters, batch + rows + columns), len(batch), len(rows), len(columns))
+
+
+def _joined(x: Any, batch: int, first: int, second: int) -> Any:
+    if first <= 1 and second <= 1:
+        return x
+    s = x.shape
+    a, b = s[batch : batch + first], s[batch + first :]
+    return x.reshape(s[:batch] + ((math.prod(a),) if first else ()) + ((math.prod(b),) if second else ()))
+
+
+WIDE = 16
+"""A batch of products with at least so many columns each is left a batch: joining it would cost more in copies."""
+
+
+def _contract(a: Any, b: Any, *, left: Letters, right: Letters, result: Letters) -> Any:
+    if not left or not right:
+        c = a * b
+        letters = left or right
+        return _ordered(c, letters, result) if letters != result else c
+    p = plan_of(left, right, result)
+    if p.swap:
+        a, b = b, a
+    if not p.inner:  # nothing is summed: a broadcast product
+        return _aligned(a, p.left, result) * _aligned(b, p.right, result)
+    batch, rows, inner, columns = p.batch, p.rows, p.inner, p.columns
+    front: Letters = ()
+    if columns and rows and not batch and result[0] == columns[0] and len(columns) > 1:
+        others = math.prod([s for s, c in zip(b.shape, p.right) if c in columns[1:]])
+        if others >= WIDE:
+            front, columns = columns[:1], columns[1:]
+    x = _as_stack(a, p.left, batch, rows, inner)
+    y = _as_stack(b, p.right, front + batch, inner, columns)
+    if batch and not rows and not columns:
+        c = np.einsum("...k,...k->...", x, y)
+    elif not batch:
+        c = x @ y
+    elif not rows:
+        c = (x[..., None, :] @ y)[..., 0, :]
+    elif not columns:
+        c = (x @ y[..., None])[..., 0]
+    else:
+        c = x @ y
+    order = front + batch + rows + columns
+    if len(rows) > 1 or len(columns) > 1:
+        sizes = dict(zip(p.left, a.shape)) | dict(zip(p.right, b.shape))
+        c = c.reshape([sizes[i] for i in order])
+    return _ordered(c, order, result) if order != result else c
+
+
+def _aligned(x: Any, letters: Letters, result: Letters) -> Any:
+    """Order the axes as in ``result``, with unit axes for the letters that ``x`` lacks."""
+    x = _ordered(x, letters, tuple([c for c in result if c in letters]))
+    if len(letters) == len(result):
+        return x
+    sizes = iter(x.shape)
+    return x.reshape([next(sizes) if c in letters else 1 for c in result])
+
+
+class Contraction(Multilinear):
+    """The contraction of two arrays: letters in both but not in the result are summed over.
+
+    Every letter occurs once per operand, and in two of the three of left, right and result.
+    """
+
+    def __init__(self, name: str, fn: Any) -> None:
+        """Name the contraction; its transposes are contractions themselves."""
+        super().__init__(name, fn, None, None)  # type: ignore[arg-type]
+
+    def letters(self, args: Sequence[Any], params: dict[str, Any]) -> tuple[Letters, Letters, Letters, Shape, Shape]:
+        """Return the letters of both operands and the result, and the shapes those letters stand for."""
+        return params["left"], params["right"], params["result"], shape_of(args[0]), shape_of(args[1])
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
+        a, b = args
+        ta, tb = tangents
+        total = None
+        if ta is not None:
+            total = contract(
+                _shaped(ta, lead + a_shape), _shaped(b, b_shape), left=k + left, right=right, result=k + result
+            )
+        if tb is not None:
+            c = contract(
+                _shaped(a, a_shape), _shaped(tb, lead + b_shape), left=left, right=k + right, result=k + result
+            )
+            total = c if total is None else total + c
+        return full(total, sweep, out)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
+        a, b = args
+        i, j = ins
+        ca = cb = None
+        if i is not None and i >= 0:
+            ca = contract(g, conj(_shaped(b, b_shape)), left=k + result, right=right, result=k + left)
+            ca = _shaped(ca, lead + shape_of(a))
+        if j is not None and j >= 0:
+            cb = contract(g, conj(_shaped(a, a_shape)), left=k + result, right=left, result=k + right)
+            cb = _shaped(cb, lead + shape_of(b))
+        return ca, cb
+
+    def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
+        left, right, _, a_shape, b_shape = self.letters(args, params)
+        flops = 2 * math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
+        size = max(size_of(shape_of(out)), size_of(a_shape), size_of(b_shape))
+        return self.cost_fixed + max(5e-11 * flops, self.cost_element * size) * directions
+
+
+def _new_letter(*groups: Letters) -> Letters:
+    return (min([0, *[min(g) for g in groups if g]]) - 1,)
+
+
+def _shaped(x: Any, shape: Shape) -> Any:
+    return x if shape_of(x) == shape or type(x) is Aval else np.reshape(x, shape)
+
+
+contract = Contraction("contraction", _contract)
+
+
+def stacked(
+    a: Any, b: Any, a_core: Letters, b_core: Letters, core: Letters
+) -> tuple[Letters, Letters, Letters, Shape, Shape]:
+    """Give letters to two stacks that broadcast against each other; an axis of size 1 that is repeated gets none.
+
+    ``a_core``, ``b_core`` and ``core`` are the letters (below 8) of the last axes of the operands and the result.
+    """
+    return _stacked(shape_of(a), shape_of(b), a_core, b_core, core)
+
+
+@lru_cache(maxsize=8192)
+def _stacked(
+    sa: Shape, sb: Shape, a_core: Letters, b_core: Letters, core: Letters
+) -> tuple[Letters, Letters, Letters, Shape, Shape]:
+    ha, hb = sa[: len(sa) - len(a_core)], sb[: len(sb) - len(b_core)]
+    n = max(len(ha), len(hb))
+    left, right, result = [], [], []
+    a_shape, b_shape = [], []
+    for i in range(n):
+        s = ha[i - n + len(ha)] if i - n + len(ha) >= 0 else None
+        t = hb[i - n + len(hb)] if i - n + len(hb) >= 0 else None
+        c = 8 + i
+        result.append(c)
+        if s is not None and (s == t or s != 1 or t is None):
+            left.append(c)
+            a_shape.append(s)
+        if t is not None and (s == t or t != 1 or s is None):
+            right.append(c)
+            b_shape.append(t)
+    return (
+        (*left, *a_core),
+        (*right, *b_core),
+        (*result, *core),
+        (*a_shape, *sa[len(ha) :]),
+        (*b_shape, *sb[len(hb) :]),
+    )
+
+
+# --------------------------------------------------------------------------------------------------
+# matmul
+
+
+class MatMul(Contraction):
+    """``a @ b`` by NumPy's rules for one, two and more dimensions. The plain cases go straight to BLAS."""
+
+    def letters(self, args: Sequence[Any], params: dict[str, Any]) -> tuple[Letters, Letters, Letters, Shape, Shape]:
+        sa, sb = shape_of(args[0]), shape_of(args[1])
+        rows = (1,) if len(sa) > 1 else ()
+        columns = (3,) if len(sb) > 1 else ()
+        return _stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        if sweep.lead:
+            return super().push(sweep, tangents, args, params, out)
+        a, b = args
+        ta, tb = tangents
+        total = None if ta is None else bind(self, (ta, b), params)
+        if tb is not None:
+            c = bind(self, (a, tb), params)
+            total = c if total is None else total + c
+        return full(total, sweep, out)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        a, b = args
+        na, nb = len(shape_of(a)), len(shape_of(b))
+        if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
+            return super().pull(sweep, g, ins, args, params, out)
+        i, j = ins
+        left, right = i is not None and i >= 0, j is not None and j >= 0
+        if na == nb == 2:
+            return g @ conj(b).T if left else None, conj(a).T @ g if right else None
+        if na == 2:
+            return g[..., None] * conj(b) if left else None, g @ conj(a) if right else None
+        if nb == 2:
+            return g @ conj(b).T if left else None, conj(a)[:, None] * g[..., None, :] if right else None
+        if sweep.lead:
+            g = g[..., None]
+        return g * conj(b) if left else None, g * conj(a) if right else None
+
+
+matmul_ = MatMul("np.matmul", op.matmul)
+
+
+def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
+    """``np.matmul``, also the operator ``@``."""
+    _only_defaults("np.matmul", options)
+    return deliver(bind(matmul_, (operand(x1), operand(x2)), {}), out, "np.matmul")
+
+
+_DEFAULTS = {"casting": "same_kind", "order": "K", "subok": True, "keepdims": False}
+
+
+def _only_defaults(name: str, options: dict[str, Any]) -> None:
+    """Refuse the options of a generalised ufunc that no rule knows."""
+    odd = [k for k, v in options.items() if v is not None and v is not NONE and v != _DEFAULTS.get(k, NONE)]
+    if odd:
+        raise unsupported(name, odd, "np.moveaxis and astype on its operands")
+
+
+register(
+    (np.matmul, getattr(np.linalg, "matmul", None)), "multilinear", matmul, domain=("real", "real"), primitive=matmul_
+)
+
+
+def _stack_product(
+    function: Any, a_core: Letters, b_core: Letters, core: Letters, conjugate: bool, aliases: tuple[Any, ...] = ()
+) -> None:
+    """Register a product of stacks (vecdot, matvec, vecmat)."""
+    if function is None:
+        return
+    name = f"np.{function.__name__}"
+
+    def handler(x1: Any, x2: Any, /, out: Any = None, *, axis: int = -1, **options: Any) -> Any:
+        _only_defaults(name, options)
+        a, b = operand(x1), operand(x2)
+        if len(shape_of(a)) < len(a_core) or len(shape_of(b)) < len(b_core):
+            raise ValueError(f"{name}: Input operand does not have enough dimensions")
+        if axis is not None and axis is not NONE and axis != -1:
+            a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
+        if shape_of(a)[-1] != shape_of(b)[len(shape_of(b)) - len(b_core) + b_core.index(a_core[-1])]:
+            raise ValueError(f"{name}: Input operand 1 has a mismatch in its core dimension")
+        if conjugate:
+            a = conj(a)
+        left, right, result, a_shape, b_shape = stacked(a, b, a_core, b_core, core)
+        np.broadcast_shapes(shape_of(a)[: -len(a_core)], shape_of(b)[: -len(b_core)])
+        y = bind(contract, (_shaped(a, a_shape), _shaped(b, b_shape)), {"left": left, "right": right, "result": result})
+        return deliver(y, out, name)
+
+    register((function, *aliases), "multilinear", handler, domain=("real", "real"), primitive=contract)
+
+
+_stack_product(np.vecdot, (1,), (1,), (), True, (getattr(np.linalg, "vecdot", None),))
+_stack_product(getattr(np, "matvec", None), (1, 2), (2,), (1,), False)
+_stack_product(getattr(np, "vecmat", None), (1,), (1, 2), (2,), True)
+
+
+# --------------------------------------------------------------------------------------------------
+# dot and its relatives
+
+
+def _letters(n: int, start: int = 0) -> Letters:
+    return tuple(range(start, start + n))
+
+
+def _contracted(a: Any, b: Any, left: Letters, right: Letters, result: Letters) -> Any:
+    sizes = dict(zip(left, shape_of(a)))
+    for c, s in zip(right, shape_of(b)):
+        if sizes.setdefault(c, s) != s:
+            raise ValueError(f"shapes {shape_of(a)} and {shape_of(b)} not aligned: {sizes[c]} != {s}")
+    return bind(contract, (a, b), {"left": left, "right": right, "result": result})
+
+
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """``np.dot`` for all ranks."""
+    a, b = operand(a), operand(b)
+    m, n = len(shape_of(a)), len(shape_of(b))
+    if not m or not n:
+        y = np.multiply(a, b)
+    elif n == 1 or m == n == 2 or (m == 1 and n == 2):
+        if shape_of(a)[-1] != shape_of(b)[0]:
+            raise ValueError(f"shapes {shape_of(a)} and {shape_of(b)} not aligned")
+        y = bind(matmul_, (a, b), {})
+    else:
+        left, right = _letters(m), list(_letters(n, m))
+        right[-2] = m - 1
+        y = _contracted(a, b, left, tuple(right), (*left[:-1], *right[:-2], right[-1]))
+    return deliver(y, out, "np.dot")
+
+
+register(np.dot, "multilinear", dot, domain=("real", "real"), primitive=matmul_)
+
+
+def inner(a: Any, b: Any, /) -> Any:
+    """``np.inner``."""
+    a, b = operand(a), operand(b)
+    m, n = len(shape_of(a)), len(shape_of(b))
+    if not m or not n:
+        return np.multiply(a, b)
+    left, right = _letters(m), (*_letters(n - 1, m), m - 1)
+    return _contracted(a, b, left, right, left[:-1] + right[:-1])
+
+
+register(np.inner, "multilinear", inner, domain=("real", "real"), primitive=contract)
+
+
+def vdot(a: Any, b: Any, /) -> Any:
+    """``np.vdot``: the first operand is conjugated."""
+    return _contracted(conj(flat(operand(a))), flat(operand(b)), (0,), (0,), ())
+
+
+register(np.vdot, "multilinear", vdot, domain=("real", "real"), primitive=contract)
+
+
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """``np.outer``."""
+    return deliver(_contracted(flat(operand(a)), flat(operand(b)), (0,), (1,), (0, 1)), out, "np.outer")
+
+
+register(np.outer, "multilinear", outer, domain=("real", "real"), primitive=contract)
+
+
+@composite(getattr(np.linalg, "outer", None))
+def linalg_outer(x1: Any, x2: Any, /) -> Any:
+    """``np.linalg.outer``."""
+    if len(shape_of(operand(x1))) != 1 or len(shape_of(operand(x2))) != 1:
+        raise ValueError("Input arrays must be one-dimensional")
+    return outer(x1, x2)
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """``np.tensordot``."""
+    a, b = operand(a), operand(b)
+    m, n = len(shape_of(a)), len(shape_of(b))
+    if hasattr(axes, "__index__"):
+        k = axes.__index__()
+        if k < 0:
+            raise ValueError("tensordot with a negative number of axes")
+        axes_a, axes_b = tuple(range(-k, 0)), tuple(range(k))
+    else:
+        axes_a, axes_b = (tuple(s) if isinstance(s, (tuple, list)) else (s,) for s in axes)
+    axes_a, axes_b = negative_axes(axes_a, m), negative_axes(axes_b, n)
+    if len(axes_a) != len(axes_b) or any(shape_of(a)[i] != shape_of(b)[j] for i, j in zip(axes_a, axes_b)):
+        raise ValueError("shape-mismatch for sum")
+    left, right = _letters(m), list(_letters(n, m))
+    for i, j in zip(axes_a, axes_b):
+        right[j] = left[i]
+    summed = {left[i] for i in axes_a}
+    return _contracted(a, b, left, tuple(right), tuple([c for c in (*left, *right) if c not in summed]))
+
+
+register(
+    (np.tensordot, getattr(np.linalg, "tensordot", None)),
+    "multilinear",
+    tensordot,
+    domain=("real", "real"),
+    primitive=contract,
+)
+
+
+@composite(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """``np.kron``."""
+    a, b = operand(a), operand(b)
+    n = max(len(shape_of(a)), len(shape_of(b)))
+    sa = (1,) * (n - len(shape_of(a))) + shape_of(a)
+    sb = (1,) * (n - len(shape_of(b))) + shape_of(b)
+    wide_a = tuple([v for s in sa for v in (s, 1)])
+    wide_b = tuple([v for s in sb for v in (1, s)])
+    return np.reshape(np.reshape(a, wide_a) * np.reshape(b, wide_b), tuple([s * t for s, t in zip(sa, sb)]))
+
+
+# --------------------------------------------------------------------------------------------------
+# einsum
+
+
+def _diagonals(x: Any, *, letters: Letters) -> Any:
+    return np.einsum(x, list(letters), list(dict.fromkeys(letters)))
+
+
+class Diagonals(Movement):
+    """The entries whose axes of one letter have one index; in NumPy a view."""
+
+    view = True
+
+    def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
+        """Return the position map as an array of its own."""
+        return np.array(super().positions(shape, params))
+
+
+diagonals = Diagonals("np.einsum", _diagonals)
+
+
+@lru_cache(maxsize=1024)
+def _lettered(text: str, ranks: tuple[int, ...]) -> tuple[list[Letters], Letters]:
+    """Return the letters of the operands and the result that an einsum string stands for."""
+    terms, arrow, result = text.replace(" ", "").partition("->")
+    return _numbered([_labels(p) for p in terms.split(",")], _labels(result) if arrow else None, ranks)
+
+
+def _labels(text: str) -> list[Any]:
+    before, dots, after = text.partition("...")
+    if not (before + after).isalpha() and before + after:
+        raise ValueError(f"invalid subscripts {text!r} in einstein sum subscripts string, subscripts must be letters")
+    return [*before, Ellipsis, *after] if dots else list(before)
+
+
+def _implicit(terms: list[list[Any]]) -> list[Any]:
+    """Return the result's labels where none are given: an ellipsis, then every label that occurs once, in order."""
+    every = [c for t in terms for c in t if c is not Ellipsis]
+    once = sorted([c for c in set(every) if every.count(c) == 1])
+    return ([Ellipsis] if any(Ellipsis in t for t in terms) else []) + once
+
+
+def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: Any) -> Any:
+    """``np.einsum``: recorded as contractions of two operands, in the order that takes the fewest operations."""
+    dtype = options.pop("dtype", None)
+    if set(options) - {"order", "casting"}:
+        raise TypeError(f"einsum got unexpected keyword arguments {sorted(options)}")
+    if isinstance(operands[0], str):
+        arrays = [converted(operand(x), dtype) for x in operands[1:]]
+        letters, final = _lettered(operands[0], tuple([len(shape_of(x)) for x in arrays]))
+    else:
+        found, lists = list(operands[::2]), [list(s) for s in operands[1::2]]
+        result = list(found.pop()) if len(found) > len(lists) else None
+        arrays = [converted(operand(x), dtype) for x in found]
+        letters, final = _numbered(lists, result, [len(shape_of(x)) for x in arrays])
+    sizes: dict[int, int] = {}
+    for ls, x in zip(letters, arrays, strict=True):
+        for c, s in zip(ls, shape_of(x)):
+            if sizes.setdefault(c, s) == 1:
+                sizes[c] = s
+            elif s not in (1, sizes[c]):
+                raise ValueError(
+                    f"operands could not be broadcast together in einsum: sizes {sizes[c]} and {s} of one subscript"
+                )
+    parts = [_prepared(x, ls, sizes) for x, ls in zip(arrays, letters, strict=True)]
+    for n, (x, ls) in enumerate(parts):  # what only one operand has is summed before anything is multiplied
+        others = {c for m, (_, o) in enumerate(parts) if m != n for c in o} | set(final)
+        alone = tuple([i - len(ls) for i, c in enumerate(ls) if c not in others])
+        if alone:
+            parts[n] = (np.sum(x, axis=alone), tuple([c for c in ls if c in others]))
+    while len(parts) > 1:
+        i, j = _cheapest(parts, sizes) if len(parts) > 2 else (0, 1)
+        (y, ly), (x, lx) = parts.pop(j), parts.pop(i)
+        needed = {c for _, o in parts for c in o} | set(final)
+        kept = final if not parts else tuple([c for c in dict.fromkeys(lx + ly) if c in needed])
+        parts.append((bind(contract, (x, y), {"left": lx, "right": ly, "result": kept}), kept))
+    (y, ls), *_ = parts
+    if ls != final:
+        y = np.transpose(y, [ls.index(c) for c in final])
+    return deliver(y, out, "np.einsum")
+
+
+register(np.einsum, "multilinear", einsum, domain=("real", "real"), primitive=contract)
+
+
+def _numbered(terms: list[list[Any]], result: list[Any] | None, ranks: Sequence[int]) -> tuple[list[Letters], Letters]:
+    """Return labels as integers; an ellipsis stands for as many of them as an operand has axes left, from the right."""
+    if len(terms) != len(ranks):
+        raise ValueError(f"einstein sum subscripts name {len(terms)} operands, but there are {len(ranks)}")
+    if result is None:
+        result = _implicit(terms)
+    rest = [rank - len(t) + (Ellipsis in t) for t, rank in zip(terms, ranks)]
+    if any(r < 0 or (r and Ellipsis not in t) for r, t in zip(rest, terms)):
+        raise ValueError(f"einstein sum subscripts do not fit operands of {', '.join(map(str, ranks))} dimensions")
+    wide = max(rest)
+    if wide and Ellipsis not in result:
+        raise ValueError("output has subscripts without ellipsis, but the operands broadcast over one")
+    numbers = {c: wide + n for n, c in enumerate(dict.fromkeys([c for t in terms for c in t if c is not Ellipsis]))}
+
+    def translated(labels: list[Any], r: int) -> Letters:
+        return tuple([n for c in labels for n in (range(wide - r, wide) if c is Ellipsis else (numbers[c],))])
+
+    for c in result:
+        if c is not Ellipsis and c not in numbers:
+            raise ValueError(
+                f"einstein sum subscripts string included output subscript {c!r} which never appeared in an input"
+            )
+    final = translated(result, wide)
+    if len(set(final)) != len(final):
+        raise ValueError("einstein sum subscripts string includes an output subscript multiple times")
+    return [translated(t, r) for t, r in zip(terms, rest)], final
+
+
+def _prepared(x: Any, letters: Letters, sizes: dict[int, int]) -> tuple[Any, Letters]:
+    """Take diagonals of repeated letters, and drop axes of size 1 that another operand repeats."""
+    dropped = [i for i, (c, s) in enumerate(zip(letters, shape_of(x))) if s == 1 and sizes[c] != 1]
+    if dropped:
+        x = np.reshape(x, tuple([s for i, s in enumerate(shape_of(x)) if i not in dropped]))
+        letters = tuple([c for i, c in enumerate(letters) if i not in dropped])
+    if len(set(letters)) != len(letters):
+        x = bind(diagonals, (x,), {"letters": letters})
+        letters = tuple(dict.fromkeys(letters))
+    return x, letters
+
+
+def _cheapest(parts: list[tuple[Any, Letters]], sizes: dict[int, int]) -> tuple[int, int]:
+    """Return the pair of operands whose contraction takes the fewest operations."""
+    pairs = [(i, j) for i in range(len(parts)) for j in range(i + 1, len(parts))]
+    return min(pairs, key=lambda p: math.prod([sizes[c] for c in {*parts[p[0]][1], *parts[p[1]][1]}]))
+
+
+# --------------------------------------------------------------------------------------------------
+# trace and cross
+
+
+def _trace(x: Any, *, offset: int) -> Any:
+    return np.trace(x, offset, -2, -1)
+
+
+def over_matrix(g: Any) -> Any:
+    """Give scalars (also Python's) two unit axes at the end, to multiply matrices."""
+    return np.reshape(g, (*shape_of(g), 1, 1))
+
+
+def _trace_pull(g: Any, x: Any, *, offset: int) -> Any:
+    n, m = x.shape[-2:]
+    return np.where(np.eye(n, m, offset, dtype=bool), over_matrix(g), 0.0)
+
+
+trace_ = Linear("np.trace", _trace, pull=_trace_pull)
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """``np.trace``."""
+    x = converted(operand(a), dtype)
+    axes = negative_axes((axis1, axis2), len(shape_of(x)))
+    if axes != (-2, -1):
+        x = np.moveaxis(x, axes, (-2, -1))
+    return deliver(bind(trace_, (x,), {"offset": int(offset)}), out, "np.trace")
+
+
+register(np.trace, "linear", trace, domain="real", primitive=trace_)
+
+
+@composite(getattr(np.linalg, "trace", None))
+def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """``np.linalg.trace``."""
+    return trace(x, offset, -2, -1, dtype)
+
+
+@composite(getattr(np.linalg, "diagonal", None))
+def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """``np.linalg.diagonal``."""
+    return np.diagonal(x, offset, -2, -1)
+
+
+def _cross(a: Any, b: Any) -> Any:
+    return np.cross(a, b)
+
+
+cross_ = Multilinear(
+    "np.cross",
+    _cross,
+    lambda g, _a, b: np.cross(conj(b), g),
+    lambda g, a, _b: np.cross(g, conj(a)),
+    flops=lambda a, b: 90 * max(size_of(shape_of(a)), size_of(shape_of(b))),
+)
+"""The cross product of vectors of three entries, on the last axis."""
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """``np.cross`` of vectors of two or three entries."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = operand(a), operand(b)
+    if not shape_of(a) or not shape_of(b):
+        raise ValueError("At least one array has zero dimension")
+    a = np.moveaxis(a, axisa, -1) if axisa != -1 else a
+    b = np.moveaxis(b, axisb, -1) if axisb != -1 else b
+    m, n = shape_of(a)[-1], shape_of(b)[-1]
+    if m not in (2, 3) or n not in (2, 3):
+        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    if m == n == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = [x if shape_of(x)[-1] == 3 else np.concatenate([x, np.zeros_like(x[..., :1])], axis=-1) for x in (a, b)]
+    y = bind(cross_, (a, b), {})
+    return y if axisc == -1 else np.moveaxis(y, -1, axisc)
+
+
+register(np.cross, "multilinear", cross, domain=("real", "real"), primitive=cross_)
+
+
+@composite(getattr(np.linalg, "cross", None))
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """``np.linalg.cross``."""
+    x1, x2 = operand(x1), operand(x2)
+    if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
+    return cross(x1, x2, axis=axis)
+
+
+# --------------------------------------------------------------------------------------------------
+# several matrices
+
+
+@composite(np.linalg.multi_dot)
+def multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    """``np.linalg.multi_dot``: in the order that takes the fewest operations."""
+    xs = [operand(x) for x in arrays]
+    if len(xs) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    first, last = len(shape_of(xs[0])) == 1, len(shape_of(xs[-1])) == 1
+    sizes = [1 if first else shape_of(xs[0])[0], *[shape_of(x)[0] for x in xs[1:]], 1 if last else shape_of(xs[-1])[1]]
+    if first:
+        sizes[1] = shape_of(xs[0])[0]
+    n = len(xs)
+    best: dict[tuple[int, int], tuple[float, int]] = {(i, i): (0, i) for i in range(n)}
+    for width in range(1, n):
+        for i in range(n - width):
+            j = i + width
+            best[i, j] = min(
+                [(best[i, s][0] + best[s + 1, j][0] + sizes[i] * sizes[s + 1] * sizes[j + 1], s) for s in range(i, j)]
+            )
+
+    def product(i: int, j: int) -> Any:
+        if i == j:
+            return xs[i]
+        s = best[i, j][1]
+        return dot(product(i, s), product(s + 1, j))
+
+    return deliver(product(0, n - 1), out, "np.linalg.multi_dot")
+
+
+@composite(np.linalg.matrix_power)
+def matrix_power(a: Any, n: Any) -> Any:
+    """``np.linalg.matrix_power``, by repeated squaring."""
+    a = operand(a)
+    shape = shape_of(a)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise np.linalg.LinAlgError(
+            f"{where()}: the last two axes of a matrix power must have one length, not {shape[-2:]}"
+        )
+    n = n.__index__()
+    if n == 0:
+        return np.zeros_like(a) + np.eye(shape[-1], dtype=dtype_of(a))
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    y = None
+    while n:
+        if n & 1:
+            y = a if y is None else matmul(y, a)
+        n >>= 1
+        if n:
+            a = matmul(a, a)
+    return y.copy() if y is a else y  # type: ignore[union-attr]
+
+
+# --------------------------------------------------------------------------------------------------
+# polynomials
+
+
+@composite(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """``np.polyval``, by Horner's rule."""
+    p, x = operand(np.asarray(p) if isinstance(p, np.poly1d) else p), operand(x)
+    if isinstance(x, np.poly1d):
+        raise unsupported("np.polyval", ["x"], "an array x")
+    y = np.zeros_like(x)
+    for n in range(len(p)):
+        y = y * x + p[n]
+    return y
+
+
+def _at_least_1d(x: Any) -> Any:
+    x = operand(np.asarray(x) if isinstance(x, np.poly1d) else x)
+    return x if shape_of(x) else flat(x)
+
+
+def _poly_sum(function: Any, sign: int) -> None:
+    def handler(a1: Any, a2: Any) -> Any:
+        a, b = _at_least_1d(a1), _at_least_1d(a2)
+        m, n = len(a), len(b)
+        if m < n:
+            a = np.concatenate([np.zeros_like(a, shape=(n - m,)), a])
+        elif n < m:
+            b = np.concatenate([np.zeros_like(b, shape=(m - n,)), b])
+        return a + b if sign > 0 else a - b
+
+    register(function, "composite", handler)
+
+
+_poly_sum(np.polyadd, 1)
+_poly_sum(np.polysub, -1)
+
+
+@composite(np.polymul)
+def polymul(a1: Any, a2: Any) -> Any:
+    """``np.polymul``."""
+    return np.convolve(_at_least_1d(a1), _at_least_1d(a2))
+
+
+@composite(np.poly)
+def poly(seq_of_zeros: Any) -> Any:
+    """``np.poly`` of roots."""
+    roots = _at_least_1d(seq_of_zeros)
+    if len(shape_of(roots)) != 1:
+        raise unsupported("np.poly", ["seq_of_zeros"], "the eigenvalues of the matrix: np.poly(np.linalg.eigvals(A))")
+    y = np.ones_like(roots, shape=(1,))
+    for n in range(len(roots)):
+        y = np.concatenate([y, np.zeros_like(y, shape=(1,))]) - np.concatenate(
+            [np.zeros_like(y, shape=(1,)), y * roots[n]]
+        )
+    return y
+
+
+@composite(np.polyder)
+def polyder(p: Any, m: int = 1) -> Any:
+    """``np.polyder``."""
+    if m < 0:
+        raise ValueError("Order of derivative must be positive (see polyint)")
+    p = _at_least_1d(p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+    return p
+
+
+@composite(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """``np.polyint``."""
+    if m < 0:
+        raise ValueError("Order of integral must be positive (see polyder)")
+    constants = _at_least_1d(0.0 if k is None else k)
+    if len(constants) == 1 and m > 1:
+        constants = np.concatenate([constants] * m)
+    if len(constants) < m:
+        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    p = _at_least_1d(p)
+    for n in range(m):
+        p = np.concatenate([p / np.arange(len(p), 0, -1), np.reshape(constants[n], (1,))])
+    return p
+
+
+@composite(np.polydiv)
+def polydiv(u: Any, v: Any) -> Any:
+    """``np.polydiv``, by long division."""
+    u, v = _at_least_1d(u) + 0.0, _at_least_1d(v) + 0.0
+    m, n = len(u), len(v)
+    scale = 1.0 / v[0]
+    digits = []
+    for _ in range(m - n + 1):
+        d = scale * u[0]
+        digits.append(d)
+        u = np.concatenate([u[1:n] - d * v[1:], u[n:]])
+    drop = 0  # NumPy drops the leading zeros of the rest
+    while drop < len(u) - 1 and bool(np.isclose(u[drop], 0, rtol=1e-14)):
+        drop += 1
+    return np.stack(digits) if digits else np.zeros_like(v, shape=(1,)), u[drop:] if len(u) else np.zeros_like(
+        v, shape=(1,)
+    )
+
+
+@composite(np.roots)
+def roots(p: Any) -> Any:
+    """``np.roots``: the eigenvalues of the companion matrix."""
+    p = _at_least_1d(p)
+    if len(shape_of(p)) != 1:
+        raise ValueError("Input must be a rank-1 array.")
+    (places,) = np.nonzero(fixed(np.not_equal(p, 0)))
+    if not len(places):
+        return np.array([])
+    zeros = len(p) - 1 - places[-1]
+    p = p[places[0] : places[-1] + 1]
+    n = len(p) - 1
+    if not n:
+        return np.zeros(zeros)
+    first = np.reshape(-p[1:] / p[0], (1, n))
+    w = np.linalg.eigvals(np.concatenate([first, np.eye(n, dtype=dtype_of(p))[:-1]], axis=0))
+    return np.concatenate([w, np.zeros_like(w, shape=(zeros,))]) if zeros else w
+
+
+@composite(np.polyfit)
+def polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+    """``np.polyfit``: the coefficients of a least-squares fit."""
+    odd = [name for name, given in (("full", full), ("cov", cov)) if given is not False]
+    if odd:
+        raise unsupported("np.polyfit", odd, "np.linalg.lstsq of np.vander(x, deg + 1)")
+    if deg < 0:
+        raise ValueError("expected deg >= 0")
+    x, y = operand(x) + 0.0, operand(y) + 0.0
+    if len(shape_of(x)) != 1:
+        raise TypeError("expected 1D vector for x")
+    if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
+        raise TypeError("expected x and y to have same length")
+    a = np.stack([x**n if n else np.ones_like(x) for n in range(deg, -1, -1)], axis=1)
+    if w is not None:
+        w = operand(w) + 0.0
+        a, y = a * w[:, None], y * (w if len(shape_of(y)) == 1 else w[:, None])
+    scale = np.sqrt(np.sum(a * a, axis=0))
+    if rcond is None:
+        rcond = shape_of(x)[0] * float(np.finfo(dtype_of(x)).eps)
+    c = np.linalg.lstsq(a / scale, y, rcond)[0]
+    return c / (scale if len(shape_of(c)) == 1 else scale[:, None])

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import InputError, where
-from dualdiff.primitive import Movement, Primitive, Sweep, Traced, bind, gather, packed
-from dualdiff.shapes import SOLE, Aval, dtype_of, shape_of, size_of, sum_to_shape
+from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
+from dualdiff.shapes import SOLE, dtype_of, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
+PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
 
 
-def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
+# --------------------------------------------------------------------------------------------------
+# what an index says
+
+
+def canonical_index(index: Any, shape: Shape) -> Any:
     """Return an index that only plain values fill and nobody can change later.
 
     Traced integers and masks leave to Python (which records a guard); writeable arrays are copied.
@@ -26,8 +32,10 @@ def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
 
 def _canonical(i: Any) -> Any:
     kind = type(i)
-    if kind is int or kind is slice or i is None or i is Ellipsis:
-        if kind is slice and (isinstance(i.start, Traced) or isinstance(i.stop, Traced) or isinstance(i.step, Traced)):
+    if kind is int or i is None or i is Ellipsis:
+        return i
+    if kind is slice:
+        if isinstance(i.start, Traced) or isinstance(i.stop, Traced) or isinstance(i.step, Traced):
             return slice(*[None if s is None else s.__index__() for s in (i.start, i.stop, i.step)])
         return i
     if isinstance(i, Traced):
@@ -35,38 +43,55 @@ def _canonical(i: Any) -> Any:
             raise InputError(f"{where()}: arrays used as indices must be integers or booleans, not {dtype_of(i)}")
         i = i.run.leave(i)
         kind = type(i)
-    if isinstance(i, list):
-        i = np.asarray(i) if i else np.zeros(0, dtype=np.intp)
-        if i.dtype.char == "O":
-            i = np.array([_canonical(j) for j in i.flat]).reshape(i.shape)
+    if kind is bool or kind is np.bool_:
         return i
-    if type(i) is ndarray:
-        if i.dtype.char == "O":
-            return np.array([_canonical(j) for j in i.flat]).reshape(i.shape)
-        return i.copy() if i.flags.writeable or i.base is not None else i
+    if kind is ndarray and i.dtype.char != "O":
+        if i.ndim == 0 and i.dtype.kind == "b":
+            return bool(i)
+        return i.copy("K") if i.flags.writeable or i.base is not None else i
+    if hasattr(i, "__index__") and kind is not ndarray:
+        return i.__index__()
+    i = np.array(i) if kind is not ndarray and (not hasattr(i, "__len__") or len(i)) else i
+    if not hasattr(i, "dtype"):
+        return np.zeros(np.shape(i), dtype=np.intp)  # x[[]] reads nothing
+    if i.dtype.char == "O":
+        i = np.array([_canonical(j) for j in i.flat]).reshape(i.shape)
+    if i.dtype.kind not in "biu":
+        raise IndexError("only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices")
     return i
 
 
 def is_basic(index: Any) -> bool:
     """Whether an index uses only integers, slices, None and Ellipsis (NumPy then returns a view)."""
     if type(index) is tuple:
-        return not any(isinstance(i, (ndarray, list)) or isinstance(i, (bool, np.bool_)) for i in index)
-    return not isinstance(index, (ndarray, list, bool, np.bool_))
+        for i in index:
+            if isinstance(i, (ndarray, bool, np.bool_)):
+                return False
+        return True
+    return not isinstance(index, (ndarray, bool, np.bool_))
+
+
+def has_integer_arrays(index: Any) -> bool:
+    """Whether an index names entries one by one, and so may name one twice."""
+    if type(index) is tuple:
+        for i in index:
+            if type(i) is ndarray and i.dtype.kind != "b":
+                return True
+        return False
+    return type(index) is ndarray and index.dtype.kind != "b"
 
 
 def fronted(index: Any) -> int:
     """Return how many result axes NumPy moves to the front: those of advanced indices set apart by a slice."""
     if type(index) is not tuple:
         return 0
-    advanced = [isinstance(i, (ndarray, bool, np.bool_, int, np.integer)) for i in index]
-    if not any(isinstance(i, (ndarray, bool, np.bool_)) for i in index):
+    arrays = [i for i in index if isinstance(i, (bool, np.bool_)) or (isinstance(i, ndarray) and i.ndim)]
+    if not arrays:
         return 0
-    at = [n for n, a in enumerate(advanced) if a]
+    at = [n for n, i in enumerate(index) if isinstance(i, (ndarray, bool, np.bool_, int, np.integer))]
     if at[-1] - at[0] + 1 == len(at):
         return 0
-    arrays = [np.asarray(i) for i, a in zip(index, advanced, strict=True) if a]
-    ranks = [1 if a.dtype == bool else a.ndim for a in arrays]
-    return max(ranks)
+    return max([1 if isinstance(i, (bool, np.bool_)) or i.dtype.kind == "b" else i.ndim for i in arrays])
 
 
 def batched_index(index: Any, rank: int) -> Any:
@@ -74,23 +99,106 @@ def batched_index(index: Any, rank: int) -> Any:
     return (slice(None),) * rank + (index if type(index) is tuple else (index,))
 
 
-def take_at(t: Any, index: Any, lead: tuple[int, ...]) -> Any:
+def _expanded(index: Any, rank: int) -> tuple[Any, ...] | None:
+    """Return a basic index with one entry per axis (and None where one is added); None if it names too many."""
+    parts = index if type(index) is tuple else (index,)
+    missing = rank - sum(1 for i in parts if i is not None and i is not Ellipsis)
+    if missing < 0:
+        return None
+    full = (slice(None),) * missing
+    if Ellipsis in parts:
+        n = parts.index(Ellipsis)
+        return (*parts[:n], *full, *parts[n + 1 :])
+    return (*parts, *full)
+
+
+def compose(outer: Any, inner: Any, shape: Shape) -> Any:
+    """Return the basic index that reads ``x[outer][inner]`` at once; None where there is none."""
+    if not (is_basic(outer) and is_basic(inner)):
+        return None
+    entries = _expanded(outer, len(shape))
+    if entries is None:
+        return None
+    wanted = _expanded(inner, sum(1 for e in entries if type(e) is not int))
+    if wanted is None:
+        return None
+    out: list[Any] = []
+    n = axis = 0
+    for w in wanted:
+        if w is None:
+            out.append(None)
+            continue
+        while type(entries[n]) is int:
+            out.append(entries[n])
+            n, axis = n + 1, axis + 1
+        e = entries[n]
+        n += 1
+        if e is None:
+            steps = range(1)
+        else:
+            steps = range(*e.indices(shape[axis]))
+            axis += 1
+        if type(w) is int:
+            if not -len(steps) <= w < len(steps):
+                return None  # let NumPy raise
+            if e is not None:
+                out.append(steps[w])
+            continue
+        steps = steps[w]
+        if e is not None:
+            out.append(slice(steps.start, steps.stop if steps.stop >= 0 else None, steps.step) if steps else slice(0, 0))
+        elif steps:
+            out.append(None)
+        else:
+            return None
+    out.extend(entries[n:])
+    return tuple(out)
+
+
+@lru_cache(maxsize=16)
+def _positions(shape: Shape) -> Any:
+    p = np.arange(size_of(shape)).reshape(shape)
+    p.flags.writeable = False
+    return p
+
+
+def positions(shape: Shape) -> Any:
+    """Return the flat index of every entry of an array (read-only)."""
+    return _positions(shape) if size_of(shape) <= 1 << 17 else np.arange(size_of(shape)).reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def _nothing(shape: Shape) -> Any:
+    """Return an array of this shape that takes no memory, to ask NumPy what shape an index reads."""
+    return np.broadcast_to(np.False_, shape)
+
+
+def without_repeats(index: Any, v: Any, shape: Shape) -> tuple[Any, Any]:
+    """Return an assignment that names no entry twice and does the same: of several values for one entry the last stays."""
+    at = positions(shape)[index]
+    flat = at.ravel()
+    entries, first = np.unique(flat, return_index=True)
+    if entries.size == flat.size:
+        return index, v
+    owner = np.zeros(size_of(shape), dtype=np.intp)
+    owner.reshape(shape)[index] = np.arange(flat.size).reshape(at.shape)  # NumPy itself says who is last
+    if shape_of(v):
+        v = np.broadcast_to(v if len(shape_of(v)) <= at.ndim else np.reshape(v, shape_of(v)[-at.ndim :]), at.shape)
+        v = np.reshape(v, -1)[owner[entries]]
+    return np.unravel_index(entries, shape), v
+
+
+# --------------------------------------------------------------------------------------------------
+# reading
+
+
+def take_at(t: Any, index: Any, lead: Shape) -> Any:
     """Read ``t[..., index]`` under the batch axis."""
     if not lead:
         return t[index]
     picked = t[batched_index(index, len(lead))]
     moved = fronted(index)
     return np.moveaxis(picked, moved, 0) if moved else picked
-
-
-def _position(shape: tuple[int, ...], index: Any) -> Any:
-    return np.arange(size_of(shape)).reshape(shape)[index]
-
-
-def _repeats(index: Any) -> bool:
-    """Whether an index may name an entry more than once."""
-    parts = index if type(index) is tuple else (index,)
-    return any(isinstance(i, (ndarray, list)) and np.asarray(i).dtype != bool for i in parts)
 
 
 class GetItem(Movement):
@@ -102,29 +210,33 @@ class GetItem(Movement):
         return take_at(tangents[0], params["index"], sweep.lead)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        x = args[0]
-        if type(g) is ndarray or not isinstance(g, Traced):
-            buffer = np.zeros(sweep.lead + x.shape, dtype_of(g))
-            self.deposit(sweep, buffer, g, args, params)
-            return (buffer,)
-        return (embed(g, index=params["index"], shape=x.shape, lead=sweep.lead),)
+        shape = sweep.lead + args[0].shape
+        buffer = np.zeros(shape, dtype_of(g)) if type(g) in PLAIN else np.zeros_like(g, shape=shape)
+        return (self.deposit(sweep, buffer, g, args[0].shape, params["index"]),)
 
-    def deposit(self, sweep: Sweep, buffer: Any, g: Any, args: Any, params: dict[str, Any]) -> None:
-        """Add a cotangent to the entries it was read from, in place: O(read), not O(array)."""
-        index = params["index"]
-        if type(index) is int and not sweep.rank:
+    def deposit(self, sweep: Sweep, buffer: Any, g: Any, shape: Shape, index: Any) -> Any:
+        """Add a cotangent to the entries it was read from, in place where it can be: O(read), not O(array)."""
+        if isinstance(g, Traced) and not isinstance(buffer, Traced):
+            buffer = container(buffer)
+        rank = sweep.rank
+        if not rank and type(index) is int:
             buffer[index] += g
-        elif is_basic(index):
-            buffer[batched_index(index, sweep.rank)] += g
-        else:
-            moved = fronted(index)
-            if sweep.rank and moved:
-                g = np.moveaxis(g, 0, moved)
-            at = batched_index(index, sweep.rank)
-            if _repeats(index):
-                np.add.at(buffer, at, g)
-            else:
-                buffer[at] += g
+            return buffer
+        if has_integer_arrays(index):
+            at = positions(shape)[index]
+            flat = np.reshape(g, (*sweep.lead, at.size))
+            if type(buffer) is ndarray and not buffer.flags.c_contiguous:
+                buffer = np.ascontiguousarray(buffer)
+            whole = sum_into(np.reshape(buffer, (*sweep.lead, size_of(shape))), at.ravel(), flat)
+            return whole.reshape(buffer.shape)
+        moved = fronted(index) if rank else 0
+        if moved:
+            g = np.moveaxis(g, 0, moved)
+        buffer[batched_index(index, rank) if rank else index] += g
+        return buffer
+
+    def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
+        return positions(shape)[params["index"]] + 1
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(out)) * directions
@@ -137,71 +249,54 @@ def _getitem(x: Any, *, index: Any) -> Any:
 getitem = GetItem("indexing", _getitem)
 
 
-class Embed(Primitive):
-    """The transpose of reading: zeros with ``g`` added at an index. Its own transpose is reading."""
-
-    kind = "linear"
-
-    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return embed(tangents[0], index=params["index"], shape=params["shape"], lead=sweep.lead + params["lead"])
-
-    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return (take_at(g, params["index"], sweep.lead + params["lead"]),)
-
-    def needs(self, active: tuple[bool, ...]) -> Any:
-        return False, (False,)
-
-
-def _embed(g: Any, *, index: Any, shape: tuple[int, ...], lead: tuple[int, ...]) -> Any:
-    buffer = np.zeros_like(g, shape=lead + shape)
-    getitem.deposit(Sweep(lead), buffer, g, (), {"index": index})
-    return buffer
-
-
-embed = Embed("embedding", _embed)
-
-
 # --------------------------------------------------------------------------------------------------
 # writing
 
 
-def setitem_at(
-    ty: Any, tv: Any, index: Any, lead: tuple[int, ...], shape: tuple[int, ...], out: Any, v: Any
-) -> Any:
-    """Return the tangent of ``y`` after ``y[index] = v``, in the tangent's own buffer where nobody else holds it.
+def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
+    """Return ``y`` with ``y[index] = v`` carried out, in ``y`` itself where nobody else holds it (``sole``)."""
+    if isinstance(y, Traced) or isinstance(v, Traced):
+        level = y.run.level if isinstance(y, Traced) else 0
+        if level and isinstance(v, Traced) and v.run.level > level:
+            return bind(setitem, (y, v), {"index": index})
+        if not isinstance(y, Traced):
+            y = container(y if sole else np.array(y))
+        elif not sole or (y.link is not None and y.link.base is not None):
+            y = y.copy()  # type: ignore[attr-defined]
+    elif type(y) is not ndarray:
+        y = y.copy() if hasattr(y, "__array_function__") else np.array(y)
+    elif not sole or y.base is not None or not y.flags.writeable:
+        y = np.array(y)
+    y[index] = v
+    return y
 
-    ``ty`` and ``tv`` are None where a value has no tangent.
+
+def stored_tangent(ty: Any, tv: Any, index: Any, lead: Shape, out: Any, v: Any, sole: bool) -> Any:
+    """Return the tangent of ``y`` after ``y[index] = v``, in its own buffer where nobody else holds it (``sole``).
+
+    ``ty`` and ``tv`` are None where a value has no tangent; ``out`` and ``v`` tell the shapes of the values.
     """
-    if isinstance(ty, Traced) or isinstance(tv, Traced):
-        if ty is None:
-            ty = np.zeros_like(tv, shape=lead + shape)
-        zero = np.zeros_like(ty, shape=(*lead, 1)).reshape(lead) if lead else 0.0
-        return bind(setitem, (ty, zero if tv is None else tv), {"index": index, "lead": lead, "rank": len(shape_of(v))})
     if ty is None:
-        ty = np.zeros(lead + shape, dtype_of(out))
-    elif type(ty) is not ndarray or sys.getrefcount(ty) > SOLE + 2 or ty.base is not None or not ty.flags.writeable:
-        ty = np.array(ty, dtype=dtype_of(out))
-    _store(ty, 0.0 if tv is None else tv, index, lead, len(shape_of(v)))
-    return ty
+        shape = lead + shape_of(out)
+        ty = np.zeros(shape, dtype_of(out)) if type(tv) in PLAIN else np.zeros_like(tv, shape=shape, dtype=dtype_of(out))
+        sole = True
+    if tv is None:
+        tv = 0.0
+    elif lead:
+        tv = _aligned(tv, index, lead, shape_of(out), shape_of(v))
+    return stored(ty, batched_index(index, len(lead)) if lead else index, tv, sole)
 
 
-def _store(y: Any, v: Any, index: Any, lead: tuple[int, ...], rank: int) -> None:
-    """Write ``y[..., index] = v`` under the batch axis; ``rank`` is that of ``v`` without it."""
-    if not lead:
-        y[index] = v
-        return
-    at = batched_index(index, len(lead))
-    if shape_of(v) and shape_of(v)[: len(lead)] == lead:
-        target = shape_of(take_at(y, index, lead))
-        missing = len(target) - len(lead) - rank
-        if missing > 0:
-            v = v.reshape(lead + (1,) * missing + shape_of(v)[len(lead) :])
-        elif missing < 0:  # NumPy drops leading unit axes of what it stores
-            v = v.reshape(lead + shape_of(v)[len(lead) - missing :])
-        moved = fronted(index)
-        if moved:
-            v = np.moveaxis(np.broadcast_to(v, target), 0, moved)
-    y[at] = v
+def _aligned(tv: Any, index: Any, lead: Shape, shape: Shape, v: Shape) -> Any:
+    """Give the tangent of what is stored the axes that the indexed place has under the batch axis."""
+    target = shape[1:] if type(index) is int else _nothing(shape)[index].shape
+    missing = len(target) - len(v)
+    if missing > 0:
+        tv = np.reshape(tv, lead + (1,) * missing + v)
+    elif missing < 0:  # NumPy drops leading unit axes of what it stores
+        tv = np.reshape(tv, lead + v[-missing:])
+    moved = fronted(index)
+    return np.moveaxis(np.broadcast_to(tv, lead + target), 0, moved) if moved else tv
 
 
 class SetItem(Primitive):
@@ -214,62 +309,42 @@ class SetItem(Primitive):
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         ty, tv = tangents
-        lead = sweep.lead + params.get("lead", ())
-        y = shape_of(args[0])[len(params.get("lead", ())) :]
-        rank = params.get("rank", len(shape_of(args[1])))
-        v = Aval(shape_of(args[1])[-rank:] if rank else (), dtype_of(args[1]))
-        return setitem_at(ty, tv, params["index"], lead, y, out, v)
+        tangents[0] = None  # so that a count of its holders sees this function alone
+        return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        index = params["index"]
-        inner = params.get("lead", ())
-        lead = sweep.lead + inner
-        i, j = ins
-        gv = None
-        if j is not None and j >= 0:
-            gv = self.cotangent_of_value(take_at(g, index, lead), sweep.lead, shape_of(args[1]))
-        if i is None or i < 0:
-            return None, gv
-        if isinstance(g, Traced):
-            zero = np.zeros_like(g, shape=(*lead, 1)).reshape(lead) if lead else 0.0
-            return bind(setitem, (g, zero), {"index": index, "lead": lead, "rank": 0}), gv
-        g = np.array(g)
-        g[batched_index(index, len(lead))] = 0.0
-        return g, gv
+        return self.pull_in_place(sweep, np.array(g) if type(g) is ndarray else g.copy(), ins, args, params)
 
-    @staticmethod
-    def cotangent_of_value(gv: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-        extra = len(shape) - (len(shape_of(gv)) - len(lead))
-        if extra > 0:  # NumPy dropped leading unit axes of what it stored
-            return np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
-        return sum_to_shape(gv, lead, shape)
-
-    def pull_in_place(self, sweep: Sweep, g: ndarray, ins: Any, args: Any, params: dict[str, Any]) -> Any:
+    def pull_in_place(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any]) -> Any:
         """As ``pull``, but in ``g`` itself, which nobody else holds: O(written), not O(array)."""
-        index = params["index"]
+        index, lead = params["index"], sweep.lead
         i, j = ins
         gv = None
         if j is not None and j >= 0:
-            gv = take_at(g, index, sweep.lead)
-            if type(gv) is ndarray:
-                gv = gv.copy() if is_basic(index) else gv
-                gv = self.cotangent_of_value(gv, sweep.lead, shape_of(args[1]))
+            gv = take_at(g, index, lead)
+            if shape_of(gv):
+                gv = gv.copy()  # it may be a view of what is cleared below
+                shape = shape_of(args[1])
+                extra = len(shape) - (len(shape_of(gv)) - len(lead))
+                if extra > 0:  # NumPy dropped leading unit axes of what it stored
+                    gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
+                else:
+                    gv = sum_to_shape(gv, lead, shape)
+            elif type(gv) not in PLAIN or type(gv) is ndarray:
+                gv = gv.copy()
         if i is None or i < 0:
             return None, gv
-        g[batched_index(index, sweep.rank) if sweep.rank else index] = 0.0
+        g[batched_index(index, len(lead)) if lead else index] = 0.0
         return g, gv
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(args[1])) * directions
 
 
-def _setitem(y: Any, v: Any, *, index: Any, lead: tuple[int, ...] = (), rank: int = 0) -> Any:
-    y = np.array(y) if type(y) is not ndarray else y.copy()
-    if lead:
-        _store(y, v, index, lead, rank)
-    else:
-        y[index] = packed(v)
-    return y
+def _setitem(y: Any, v: Any, *, index: Any) -> Any:
+    return stored(y, index, packed(v), False)
 
 
 setitem = SetItem("assignment", _setitem)
+
+__all__ = ["canonical_index", "getitem", "setitem", "stored", "stored_tangent"]

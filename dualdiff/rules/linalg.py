@@ -1,1 +1,857 @@
-"""Rules."""
+"""Linear algebra: solve, inverse, determinant, norms, and the factorisations.
+
+Every rule works on the last two axes. A function of several results (``eigh``, ``svd``, ``qr``) is one primitive whose
+result holds them side by side, so that its rule is written in that result alone and nests to any order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, fixed, operand, register
+from dualdiff.rules.contraction import conj, matmul, over_matrix
+from dualdiff.rules.discrete import asks
+from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.reduction import (
+    axes_of,
+    expand,
+    flat,
+    max_of,
+    min_of,
+    reciprocal_or_zero,
+    settled_form,
+    sum_of,
+)
+from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
+
+ndarray = np.ndarray
+Shape = tuple[int, ...]
+
+
+def adjoint(x: Any) -> Any:
+    """Return the conjugate transpose of the last two axes."""
+    return conj(np.swapaxes(x, -1, -2))
+
+
+def product(a: Any, b: Any) -> Any:
+    """Return ``a @ b``; a stack of matrices times one matrix is one product."""
+    sa, sb = shape_of(a), shape_of(b)
+    if len(sa) > 2 and len(sb) == 2:
+        return np.reshape(np.reshape(a, (size_of(sa[:-1]), sa[-1])) @ b, (*sa[:-1], sb[-1]))
+    return a @ b
+
+
+def _is_square(shape: Shape) -> None:
+    if len(shape) < 2:
+        raise np.linalg.LinAlgError(f"{len(shape)}-dimensional array given. Array must be at least two-dimensional")
+    if shape[-1] != shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+
+
+def _count(a: Any, per_cube: float = 2.0) -> float:
+    shape = shape_of(a)
+    return 1e-10 * per_cube * size_of(shape) * shape[-1]
+
+
+# --------------------------------------------------------------------------------------------------
+# solve and inverse
+
+
+def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
+    """Solve a·x = r for a batch of right-hand sides, all as columns of one system."""
+    if not lead:
+        return bind(solve_, (a, r), {})
+    p = shape_of(r)[-1]
+    columns = np.moveaxis(r, 0, -2)
+    columns = np.reshape(columns, (*shape_of(columns)[:-2], lead[0] * p))
+    x = bind(solve_, (a, columns), {})
+    return np.moveaxis(np.reshape(x, (*shape_of(x)[:-1], *lead, p)), -2, 0)
+
+
+def _solve_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
+    ta, tb = ts
+    rank = len(shape_of(out))
+    r = None if tb is None else align(tb, sweep.lead, shape_of(b), rank)
+    if ta is not None:
+        c = product(align(ta, sweep.lead, shape_of(a), rank), out)
+        r = -c if r is None else r - c
+    return _solve_columns(a, r, sweep.lead)
+
+
+def _solve_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
+    gb = _solve_columns(adjoint(a), g, sweep.lead)
+    ga = -product(gb, adjoint(out))
+    return sum_to_shape(ga, sweep.lead, shape_of(a)), sum_to_shape(gb, sweep.lead, shape_of(b))
+
+
+solve_ = General(
+    "np.linalg.solve",
+    np.linalg.solve,
+    _solve_push,
+    _solve_pull,
+    keeps=(True, (True, False)),
+    cost=lambda a, b: _count(b),
+)
+
+
+def solve(a: Any, b: Any) -> Any:
+    """``np.linalg.solve``: a one-dimensional ``b`` is a vector, every other a stack of matrices."""
+    a, b = operand(a), operand(b)
+    _is_square(shape_of(a))
+    if len(shape_of(b)) != 1:
+        return bind(solve_, (a, b), {})
+    return bind(solve_, (a, np.reshape(b, (*shape_of(b), 1))), {})[..., 0]
+
+
+register(np.linalg.solve, "general", solve, domain=("nonsingular", "real"), primitive=solve_)
+
+
+def _inv_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    return -product(product(out, ts[0]), out)
+
+
+def _inv_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    h = adjoint(out)
+    return (-product(product(h, g), h),)
+
+
+inv_ = General(
+    "np.linalg.inv", np.linalg.inv, _inv_push, _inv_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 4)
+)
+
+
+@composite(np.linalg.inv, status="general", domain="nonsingular")
+def inv(a: Any) -> Any:
+    """``np.linalg.inv``."""
+    return bind(inv_, (operand(a),), {})
+
+
+@composite(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """``np.linalg.tensorsolve``."""
+    a, b = operand(a), operand(b)
+    if axes is not None:
+        rest = [k for k in range(len(shape_of(a))) if k not in axes]
+        a = np.transpose(a, [*rest, *axes])
+    n = size_of(shape_of(b))
+    shape = shape_of(a)[len(shape_of(b)) :]
+    if size_of(shape) != n:
+        raise np.linalg.LinAlgError(
+            "Input arrays must satisfy the requirement prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+        )
+    return np.reshape(solve(np.reshape(a, (n, n)), flat(b)), shape)
+
+
+@composite(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """``np.linalg.tensorinv``."""
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    a = operand(a)
+    shape = shape_of(a)
+    n = size_of(shape[ind:])
+    return np.reshape(inv(np.reshape(a, (size_of(shape[:ind]), n))), shape[ind:] + shape[:ind])
+
+
+# --------------------------------------------------------------------------------------------------
+# determinants
+
+
+WELL = 1e5
+"""Up to this condition number cofactors come from the inverse, beyond it (singular included) from singular values."""
+
+
+def _inverse_if_well(a: Any) -> Any:
+    """Return the inverse of well-conditioned matrices, and None if one of the stack is not."""
+    try:
+        w = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return None
+    if not size_of(shape_of(a)):
+        return w
+    size = np.max(np.sum(np.abs(a), axis=-1), axis=-1) * np.max(np.sum(np.abs(w), axis=-1), axis=-1)
+    return w if bool(np.all(np.less(size, WELL))) else None
+
+
+def _others(s: Any) -> Any:
+    """Return, at each entry of the last axis, the product of all other entries."""
+    ones = np.ones_like(s, shape=(*shape_of(s)[:-1], 1))
+    before = np.concatenate([ones, np.cumprod(s, axis=-1)[..., :-1]], axis=-1)
+    after = np.concatenate([ones, np.cumprod(s[..., ::-1], axis=-1)[..., :-1]], axis=-1)[..., ::-1]
+    return before * after
+
+
+def _cofactors(a: Any) -> Any:
+    w = _inverse_if_well(a)
+    if w is not None:
+        d = np.linalg.det(a)
+        if bool(np.all(np.isfinite(d))) and not bool(np.any(np.equal(d, 0))):
+            return d[..., None, None] * np.swapaxes(w, -1, -2)
+    u, s, vh = np.linalg.svd(a)
+    turn = np.linalg.det(u) * np.linalg.det(vh)
+    return turn[..., None, None] * conj((u * _others(s)[..., None, :]) @ vh)
+
+
+def _cofactor_rule(sweep: Sweep, t: Any, out: Any, a: Any, transpose: bool) -> Any:
+    """Apply the derivative of the cofactor matrix, or its adjoint, which differ by conjugation."""
+    mark = conj if transpose else (lambda x: x)
+    w = _inverse_if_well(a)
+    if w is not None and bool(np.any(np.not_equal(out, 0))):
+        c, w = mark(out), mark(np.swapaxes(w, -1, -2))
+        if transpose:
+            whole = np.sum(t * w, axis=(-2, -1), keepdims=True)
+            return whole * c - w @ np.swapaxes(t, -1, -2) @ c
+        whole = np.sum(c * t, axis=(-2, -1), keepdims=True)
+        return whole * w - c @ np.swapaxes(t, -1, -2) @ w
+    if type(a) in TRACED:
+        raise UnsupportedFunctionError(
+            f"{where()}: the third derivative of np.linalg.det at a singular (or nearly singular) matrix is not "
+            "available; write the determinant of a small matrix by its formula"
+        )
+    # In the singular bases the matrix is diagonal, and so is what its cofactors do to the diagonal of a change.
+    u, s, vh = np.linalg.svd(a)
+    turn = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    n = shape_of(s)[-1]
+    eye = np.eye(n, dtype=bool)
+    pairs = np.prod(np.where(eye[:, None, :] | eye[None, :, :], 1.0, s[..., None, None, :]), axis=-1)
+    pairs = np.where(eye, 0.0, pairs)  # the product of all singular values but two
+    if transpose:
+        basis = conj(turn) * (np.swapaxes(u, -1, -2) @ t @ np.swapaxes(vh, -1, -2))
+    else:
+        basis = adjoint(u) @ t @ adjoint(vh)
+    diagonal = np.sum(pairs * np.sum(basis * eye, axis=-1)[..., None, :], axis=-1)
+    core = np.where(eye, diagonal[..., None], -np.swapaxes(basis, -1, -2) * pairs)
+    return u @ core @ vh if transpose else turn * (conj(u) @ core @ conj(vh))
+
+
+cofactors = General(
+    "cofactors",
+    _cofactors,
+    lambda sweep, ts, out, a: _cofactor_rule(sweep, ts[0], out, a, False),
+    lambda sweep, g, out, a: (_cofactor_rule(sweep, g, out, a, True),),
+    cost=lambda a: _count(a, 20),
+)
+"""The derivative of the determinant, right at every rank."""
+
+
+def _det_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    return np.sum(bind(cofactors, (a,), {}) * ts[0], axis=(-2, -1))
+
+
+def _det_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    return (over_matrix(g) * conj(bind(cofactors, (a,), {})),)
+
+
+det_ = General("np.linalg.det", np.linalg.det, _det_push, _det_pull, keeps=(False, (True,)), cost=lambda a: _count(a))
+
+
+@composite(np.linalg.det, status="general", domain="matrix")
+def det(a: Any) -> Any:
+    """``np.linalg.det``."""
+    return bind(det_, (operand(a),), {})
+
+
+def _logdet_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    return np.real(np.sum(np.swapaxes(np.linalg.inv(a), -1, -2) * ts[0], axis=(-2, -1)))
+
+
+def _logdet_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    return (over_matrix(g) * adjoint(np.linalg.inv(a)),)
+
+
+def _phase_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    return 1j * out * np.imag(np.sum(np.swapaxes(np.linalg.inv(a), -1, -2) * ts[0], axis=(-2, -1)))
+
+
+def _phase_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    c = np.real(np.conjugate(g) * (1j * out))
+    return (over_matrix(c) * (1j * adjoint(np.linalg.inv(a))),)
+
+
+def _logdet(a: Any) -> Any:
+    return np.linalg.slogdet(a)[1]
+
+
+def _sign(a: Any) -> Any:
+    return np.linalg.slogdet(a)[0]
+
+
+logdet_ = General("np.linalg.slogdet", _logdet, _logdet_push, _logdet_pull, keeps=(False, (True,)), cost=_count)
+phase_ = General("np.linalg.slogdet", _sign, _phase_push, _phase_pull, keeps=(True, (True,)), cost=_count)
+sign_ = Discrete("np.linalg.slogdet", _sign)
+_SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
+
+
+@composite(np.linalg.slogdet, status="general", domain="nonsingular")
+def slogdet(a: Any) -> Any:
+    """``np.linalg.slogdet``: a real sign is piecewise constant, a complex phase is not."""
+    a = operand(a)
+    sign = phase_ if dtype_of(a).kind == "c" else sign_
+    return _SlogdetResult(bind(sign, (a,), {}), bind(logdet_, (a,), {}))
+
+
+# --------------------------------------------------------------------------------------------------
+# Cholesky
+
+
+def _hermitian(t: Any, lower: bool = True) -> Any:
+    """Return the Hermitian matrix that a LAPACK routine reads from one triangle of ``t``."""
+    n = shape_of(t)[-1]
+    tri = np.tri(n, dtype=bool)
+    s = np.where(tri if lower else tri.T, t, adjoint(t))
+    return np.where(np.eye(n, dtype=bool), np.real(t), s) if dtype_of(t).kind == "c" else s
+
+
+def _hermitian_transpose(g: Any, lower: bool = True) -> Any:
+    """Transpose :func:`_hermitian`: both triangles are gathered in the one that is read."""
+    n = shape_of(g)[-1]
+    eye = np.eye(n, dtype=bool)
+    strict = np.tri(n, k=-1, dtype=bool)
+    c = np.where(strict if lower else strict.T, g + adjoint(g), 0.0)
+    return np.where(eye, np.real(g) if dtype_of(g).kind == "c" else g, c)
+
+
+def _half_lower(p: Any) -> Any:
+    """Return the lower triangle with half the diagonal."""
+    n = shape_of(p)[-1]
+    return np.where(np.tri(n, dtype=bool), p, 0.0) - np.where(np.eye(n, dtype=bool), 0.5 * p, 0.0)
+
+
+def _cholesky_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    w = np.linalg.inv(out)
+    return out @ _half_lower(product(w @ _hermitian(ts[0]), adjoint(w)))
+
+
+def _cholesky_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    w = np.linalg.inv(out)
+    s = product(adjoint(w) @ _half_lower(adjoint(out) @ g), w)
+    return (_hermitian_transpose(s),)
+
+
+cholesky_ = General(
+    "np.linalg.cholesky",
+    np.linalg.cholesky,
+    _cholesky_push,
+    _cholesky_pull,
+    keeps=(True, (False,)),
+    cost=lambda a: _count(a, 6),
+)
+
+
+@composite(np.linalg.cholesky, status="general", domain="positive definite")
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """``np.linalg.cholesky``: a function of the triangle it reads, the lower one (or the upper one)."""
+    a = operand(a)
+    return adjoint(bind(cholesky_, (adjoint(a),), {})) if upper else bind(cholesky_, (a,), {})
+
+
+# --------------------------------------------------------------------------------------------------
+# norms
+
+
+def _norm2(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if type(x) is ndarray and len(axis) == x.ndim and not keepdims and x.dtype.kind == "f":
+        v = x.ravel(order="K")
+        return np.sqrt(v.dot(v))
+    squares = (np.conjugate(x) * x).real if dtype_of(x).kind == "c" else x * x
+    return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
+
+
+def _norm2_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    c = sweep.mul(ts[0], conj(x))
+    total = np.sum(np.real(c) if dtype_of(x).kind == "c" else c, axis=axis, keepdims=keepdims)
+    return total * reciprocal_or_zero(out)
+
+
+def _norm2_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    return (expand(sweep.mul(g, reciprocal_or_zero(out)), shape_of(x), axis, keepdims) * x,)
+
+
+norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull)
+
+
+def _pnorm(x: Any, *, axis: tuple[int, ...], keepdims: bool, p: float) -> Any:
+    return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
+
+
+def _pnorm_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, p: float) -> Any:
+    """Return sign(x)·(|x|/norm)^(p-1), and 0 where the entry or the norm is 0."""
+    y = expand(out, shape_of(x), axis, keepdims)
+    size = np.abs(x)
+    zero = np.logical_or(np.equal(size, 0), np.equal(y, 0))
+    ratio = np.where(zero, 1.0, size) / np.where(np.equal(y, 0), 1.0, y)
+    return np.where(zero, 0.0, np.sign(x) * ratio ** (p - 1))
+
+
+def _pnorm_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
+    return np.sum(sweep.mul(ts[0], _pnorm_partial(x, out, axis, keepdims, p)), axis=axis, keepdims=keepdims)
+
+
+def _pnorm_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
+    return (sweep.mul(expand(g, shape_of(x), axis, keepdims), _pnorm_partial(x, out, axis, keepdims, p)),)
+
+
+pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull)
+
+
+def _check_order(order: Any) -> None:
+    if type(order) in TRACED:
+        raise unsupported("np.linalg.norm", ["ord"], "np.sum(np.abs(x) ** p) ** (1 / p) for a differentiated order")
+
+
+def _vector_norm(x: Any, order: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    _check_order(order)
+    params = {"axis": axis, "keepdims": keepdims}
+    if order is None or order == 2:
+        return bind(norm2_, (x,), params)
+    if order == math.inf:
+        return max_of(np.abs(x), **params)
+    if order == -math.inf:
+        return min_of(np.abs(x), **params)
+    if order == 0:
+        return sum_of(np.not_equal(x, 0).astype(np.dtype(dtype_of(x).char.lower())), **params)
+    if order == 1:
+        return sum_of(np.abs(x), **params)
+    if isinstance(order, str):
+        raise ValueError(f"Invalid norm order {order!r} for vectors")
+    if dtype_of(x).kind == "c":
+        x = np.abs(x)
+    return bind(pnorm_, (x,), {**params, "p": float(order)})
+
+
+def _matrix_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    _check_order(order)
+    row, column = axes
+    if order is None or order in ("fro", "f"):
+        return bind(norm2_, (x,), {"axis": axes, "keepdims": keepdims})
+    if order in (1, -1, math.inf, -math.inf):
+        first, second = (row, column) if abs(order) == 1 else (column, row)
+        pick = max_of if order > 0 else min_of
+        y = pick(sum_of(np.abs(x), first, keepdims=True), second, keepdims=True)
+    elif order in (2, -2, "nuc"):
+        s = svdvals(np.moveaxis(x, axes, (-2, -1)))
+        fold: Callable[..., Any] = sum_of if order == "nuc" else max_of if order == 2 else min_of
+        # A singular value is an absolute value: at zero its derivative is taken as zero.
+        y = fold(np.abs(s), axis=-1)
+        shape = list(shape_of(x))
+        shape[row] = shape[column] = 1
+        return np.reshape(y, tuple(shape)) if keepdims else y
+    else:
+        raise ValueError(f"Invalid norm order {order!r} for matrices")
+    return y if keepdims else np.squeeze(y, axis=axes)
+
+
+def _as_float(x: Any) -> Any:
+    x = operand(x)
+    return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
+
+
+@composite(np.linalg.norm, status="general", domain="nonzero")
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """``np.linalg.norm`` of vectors and matrices; at 0 its derivative is 0, and ties share it evenly."""
+    _check_order(ord)
+    x = _as_float(x)
+    n = len(shape_of(x))
+    keepdims = bool(keepdims)
+    if axis is None:
+        if ord is None or (n == 1 and ord == 2) or (n == 2 and ord in ("f", "fro")):
+            return bind(norm2_, (x,), axes_of(None, n, keepdims))
+        axes = tuple(range(-n, 0))
+    else:
+        axes = negative_axes(axis, n)
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes, keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, axes, keepdims)
+    raise ValueError("Improper number of dimensions to norm.")
+
+
+@composite(getattr(np.linalg, "vector_norm", None), domain="nonzero")
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """``np.linalg.vector_norm``."""
+    x = _as_float(x)
+    return _vector_norm(x, ord, negative_axes(axis, len(shape_of(x))), bool(keepdims))
+
+
+@composite(getattr(np.linalg, "matrix_norm", None), domain="nonzero")
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """``np.linalg.matrix_norm``."""
+    return _matrix_norm(_as_float(x), ord, (-2, -1), bool(keepdims))
+
+
+@composite(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Any:
+    """``np.linalg.cond``."""
+    x = operand(x)
+    if len(shape_of(x)) < 2:
+        raise np.linalg.LinAlgError("Array must be at least two-dimensional")
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
+
+
+asks(1, np.linalg.matrix_rank)
+
+
+# --------------------------------------------------------------------------------------------------
+# eigenvalues
+
+
+_quiet = np.errstate(divide="ignore", invalid="ignore")
+"""Factors are infinite where values coincide or vanish; the derivative itself shows whether that matters."""
+
+
+def _gaps(w: Any) -> Any:
+    """Return 1/(w[j] - w[i]) at [i, j], 0 on the diagonal; infinite between equal values."""
+    gap = w[..., None, :] - w[..., :, None]
+    eye = np.eye(shape_of(w)[-1], dtype=bool)
+    return np.where(eye, 0.0, 1.0 / np.where(eye, 1.0, gap))
+
+
+def _diagonal(p: Any) -> Any:
+    return np.diagonal(p, axis1=-2, axis2=-1)
+
+
+def _as_diagonal(w: Any) -> Any:
+    return w[..., None, :] * np.eye(shape_of(w)[-1], dtype=bool)
+
+
+def _side_by_side(vectors: Any, values: Any) -> Any:
+    return np.concatenate([vectors, values[..., None, :].astype(dtype_of(vectors))], axis=-2)
+
+
+def _eigh(a: Any, *, lower: bool) -> Any:
+    w, v = np.linalg.eigh(a, "L" if lower else "U")
+    return _side_by_side(v, w)
+
+
+@_quiet
+def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool) -> Any:
+    v, w = out[..., :-1, :], np.real(out[..., -1, :])
+    p = product(adjoint(v) @ _hermitian(ts[0], lower), v)
+    return _side_by_side(v @ sweep.mul(p, _gaps(w)), np.real(_diagonal(p)))
+
+
+@_quiet
+def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool) -> Any:
+    v, w = out[..., :-1, :], np.real(out[..., -1, :])
+    gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
+    core = _as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, _gaps(w))
+    return (_hermitian_transpose(product(v @ core, adjoint(v)), lower),)
+
+
+eigh_ = General(
+    "np.linalg.eigh", _eigh, _eigh_push, _eigh_pull, keeps=(True, (False,)), cost=lambda a, lower: _count(a, 10)
+)
+"""Eigenvectors, and below them one row of eigenvalues."""
+_EighResult: Any = type(np.linalg.eigh(np.eye(1)))
+
+
+def _triangle(uplo: str) -> dict[str, bool]:
+    if uplo.upper() not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return {"lower": uplo.upper() == "L"}
+
+
+def _refuse_phases(name: str, a: Any, instead: str) -> None:
+    if dtype_of(a).kind == "c":
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} of a complex matrix returns vectors whose phases are arbitrary, and so are their "
+            f"derivatives; {instead}."
+        )
+
+
+@composite(np.linalg.eigh, status="general", domain="distinct eigenvalues")
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """``np.linalg.eigh`` of real symmetric matrices: a function of the triangle it reads."""
+    a = operand(a)
+    _is_square(shape_of(a))
+    _refuse_phases("np.linalg.eigh", a, "np.linalg.eigvalsh is supported")
+    packed = bind(eigh_, (a,), _triangle(UPLO))
+    return _EighResult(packed[..., -1, :], packed[..., :-1, :])
+
+
+@composite(np.linalg.eigvalsh, status="general", domain="distinct eigenvalues")
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """``np.linalg.eigvalsh``: a function of the triangle it reads."""
+    a = operand(a)
+    _is_square(shape_of(a))
+    return np.real(bind(eigh_, (a,), _triangle(UPLO))[..., -1, :])
+
+
+def _eig(a: Any) -> Any:
+    w, v = np.linalg.eig(a)
+    return np.concatenate([v, w[..., None, :]], axis=-2).astype(np.result_type(dtype_of(a), np.complex64))
+
+
+@_quiet
+def _eig_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    v, w = out[..., :-1, :], out[..., -1, :]
+    p = product(np.linalg.inv(v) @ ts[0], v)
+    return _side_by_side(v @ sweep.mul(p, _gaps(w)), _diagonal(p))
+
+
+@_quiet
+def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    v, w = out[..., :-1, :], out[..., -1, :]
+    gv, gw = g[..., :-1, :], g[..., -1, :]
+    core = _as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, conj(_gaps(w)))
+    return (product(adjoint(np.linalg.inv(v)) @ core, adjoint(v)),)
+
+
+eig_ = General("np.linalg.eigvals", _eig, _eig_push, _eig_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 30))
+
+
+@composite(np.linalg.eigvals, status="general", domain="distinct eigenvalues")
+def eigvals(a: Any) -> Any:
+    """``np.linalg.eigvals``; real where all of them are, as in NumPy."""
+    a = operand(a)
+    _is_square(shape_of(a))
+    w = bind(eig_, (a,), {})[..., -1, :]
+    if dtype_of(a).kind != "c" and not bool(np.any(np.not_equal(np.imag(w), 0))):
+        return np.real(w)
+    return w
+
+
+register(
+    np.linalg.eig,
+    "refused",
+    None,
+    reason="the lengths and phases of its eigenvectors are a convention; use np.linalg.eigvals, "
+    "or np.linalg.eigh for symmetric matrices",
+)
+
+
+# --------------------------------------------------------------------------------------------------
+# singular values
+
+
+def _cut(packed: Any, m: int, n: int) -> tuple[Any, Any, Any]:
+    """Return U, S and Vᴴ from a packed decomposition of m×n matrices."""
+    k = min(m, n)
+    head = shape_of(packed)[:-1]
+    u, s, vh = packed[..., : m * k], packed[..., m * k : m * k + k], packed[..., m * k + k :]
+    return np.reshape(u, (*head, m, k)), np.real(s), np.reshape(vh, (*head, k, n))
+
+
+def _packed(u: Any, s: Any, vh: Any) -> Any:
+    head = shape_of(s)[:-1]
+    parts = [np.reshape(x, (*head, size_of(shape_of(x)[len(head) :]))) for x in (u, s, vh)]
+    return np.concatenate([parts[0], parts[1].astype(dtype_of(u)), parts[2]], axis=-1)
+
+
+def _svd(a: Any) -> Any:
+    return _packed(*np.linalg.svd(a, full_matrices=False))
+
+
+@_quiet
+def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    u, s, vh = _cut(out, m, n)
+    t, uh, v = ts[0], adjoint(u), adjoint(vh)
+    tv = product(t, v)
+    p = uh @ tv
+    row, column = s[..., None, :], s[..., :, None]
+    gaps = _gaps(s * s)
+    one_over = 1.0 / row
+    du = u @ sweep.mul(p * row + column * adjoint(p), gaps)
+    dv = v @ sweep.mul(column * p + adjoint(p) * row, gaps)
+    if dtype_of(a).kind == "c":
+        du = du + u * (1j * sweep.mul(np.imag(_diagonal(p))[..., None, :], one_over))
+    if m > n:
+        du = du + sweep.mul(tv - u @ p, one_over)
+    if n > m:
+        du_side = adjoint(t) @ u
+        dv = dv + sweep.mul(du_side - v @ adjoint(p), one_over)
+    return _packed(du, np.real(_diagonal(p)), adjoint(dv))
+
+
+@_quiet
+def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    u, s, vh = _cut(out, m, n)
+    gu, gs, gvh = _cut(g, m, n)
+    uh, v, gv = adjoint(u), adjoint(vh), adjoint(gvh)
+    row, column = s[..., None, :], s[..., :, None]
+    gaps = _gaps(s * s)
+    one_over = 1.0 / row
+    e = uh @ gu
+    left, right = sweep.mul(e, gaps), sweep.mul(adjoint(v) @ gv, gaps)
+    core = _as_diagonal(gs) + (left + adjoint(left)) * row + column * (right + adjoint(right))
+    if dtype_of(a).kind == "c":
+        core = core + 1j * _as_diagonal(sweep.mul(np.imag(_diagonal(e)), one_over[..., 0, :]))
+    c = product(u @ core, vh)
+    if m > n:
+        c = c + product(sweep.mul(gu - u @ e, one_over), vh)
+    if n > m:
+        c = c + u @ adjoint(sweep.mul(gv - v @ (adjoint(v) @ gv), one_over))
+    return (c,)
+
+
+svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a: _count(a, 20))
+"""U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
+_SVDResult: Any = type(np.linalg.svd(np.eye(1)))
+
+
+@composite(getattr(np.linalg, "svdvals", None), status="general", domain="distinct singular values")
+def svdvals(x: Any, /) -> Any:
+    """``np.linalg.svdvals``."""
+    x = operand(x)
+    m, n = shape_of(x)[-2:]
+    k = min(m, n)
+    return np.real(bind(svd_, (x,), {})[..., m * k : m * k + k])
+
+
+@composite(np.linalg.svd, status="general", domain="distinct singular values")
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """``np.linalg.svd``: the vectors of real matrices, the values of all."""
+    a = operand(a)
+    if hermitian:
+        raise unsupported("np.linalg.svd", ["hermitian"], "np.linalg.eigh")
+    if not compute_uv:
+        return svdvals(a)
+    m, n = shape_of(a)[-2:]
+    if full_matrices and m != n:
+        raise unsupported("np.linalg.svd", ["full_matrices"], "full_matrices=False: the further vectors are arbitrary")
+    _refuse_phases("np.linalg.svd", a, "np.linalg.svdvals is supported")
+    return _SVDResult(*_cut(bind(svd_, (a,), {}), m, n))
+
+
+def _pinv(a: Any, *, options: tuple[tuple[str, Any], ...]) -> Any:
+    return np.linalg.pinv(a, **dict(options))
+
+
+def _pinv_push(sweep: Sweep, ts: Any, p: Any, a: Any, *, options: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    t, ph = ts[0], adjoint(p)
+    th = adjoint(t)
+    d = -product(p @ t, p)
+    if m >= n:
+        h = product(p @ ph @ th, np.eye(m, dtype=dtype_of(a)) - a @ p)
+        d = d + h
+    if n >= m:
+        d = d + product((np.eye(n, dtype=dtype_of(a)) - p @ a) @ th, ph @ p)
+    return d
+
+
+def _pinv_pull(sweep: Sweep, g: Any, p: Any, a: Any, *, options: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    ph, gh = adjoint(p), adjoint(g)
+    c = -product(ph @ g, ph)
+    if m >= n:
+        c = c + product((np.eye(m, dtype=dtype_of(a)) - a @ p) @ gh, p @ ph)
+    if n >= m:
+        c = c + product(ph @ p @ gh, np.eye(n, dtype=dtype_of(a)) - p @ a)
+    return (c,)
+
+
+pinv_ = General("np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, cost=lambda a, options: _count(a, 10))
+
+
+@composite(np.linalg.pinv, status="general", domain="full rank")
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
+    """``np.linalg.pinv`` of matrices of full rank (elsewhere it is not even continuous)."""
+    a = operand(a)
+    if hermitian:
+        raise unsupported("np.linalg.pinv", ["hermitian"], "np.linalg.pinv(a) without it")
+    options = {} if rcond is None else {"rcond": rcond}
+    if rtol is not np._NoValue:
+        options["rtol"] = rtol
+    p = bind(pinv_, (a,), {"options": tuple(options.items())})
+    if type(a) in TRACED and not a._may_leave():
+        _require_full_rank(a, options.get("rtol", rcond))
+    return p
+
+
+def _require_full_rank(a: Any, tolerance: Any) -> None:
+    """Raise where the pseudo-inverse jumps."""
+    s = np.linalg.svd(settled_form(a), compute_uv=False)
+    if not size_of(shape_of(s)):
+        return
+    if tolerance is None:
+        tolerance = max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps
+    if bool(np.any(s[..., -1] <= tolerance * s[..., 0])):
+        raise np.linalg.LinAlgError(
+            f"{where()}: the pseudo-inverse (np.linalg.pinv, lstsq) jumps at a matrix that has not full rank, "
+            "so it has no derivative there"
+        )
+
+
+@composite(np.linalg.lstsq, domain=("full rank", "real"))
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """``np.linalg.lstsq`` of matrices of full rank."""
+    a, b = operand(a), operand(b)
+    m, n = shape_of(a)[-2:]
+    if rcond is None:
+        rcond = max(m, n) * float(np.finfo(np.result_type(dtype_of(a), np.float32)).eps)
+    elif rcond == -1:
+        rcond = float(np.finfo(dtype_of(a)).eps)
+    x = matmul(pinv(a, rcond), b)
+    s = svdvals(a)
+    rank = int(np.sum(fixed(np.greater(s, rcond * np.max(s))))) if size_of(shape_of(s)) else 0
+    if rank < n or m <= n:
+        return x, np.zeros(0, dtype_of(x)), rank, s
+    r = b - matmul(a, x)
+    residuals = sum_of(np.real(r * conj(r)) if dtype_of(r).kind == "c" else r * r, 0)
+    return x, residuals if shape_of(residuals) else np.reshape(residuals, (1,)), rank, s
+
+
+# --------------------------------------------------------------------------------------------------
+# QR
+
+
+def _qr(a: Any) -> Any:
+    return np.concatenate(np.linalg.qr(a), axis=-2)
+
+
+def _skew(c: Any) -> Any:
+    low = np.where(np.tri(shape_of(c)[-1], k=-1, dtype=bool), c, 0.0)
+    return low - np.swapaxes(low, -1, -2)
+
+
+def _qr_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    m = shape_of(a)[-2]
+    q, r = out[..., :m, :], out[..., m:, :]
+    b = product(ts[0], np.linalg.inv(r))
+    c = np.swapaxes(q, -1, -2) @ b
+    turn = _skew(c)
+    return np.concatenate([b + q @ (turn - c), product(c - turn, r)], axis=-2)
+
+
+def _qr_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    q, r = out[..., :m, :], out[..., m:, :]
+    gq, gr = g[..., :m, :], g[..., m:, :]
+    s = r @ np.swapaxes(gr, -1, -2) - product(np.swapaxes(gq, -1, -2), q)
+    low = np.where(np.tri(n, dtype=bool), s, 0.0)
+    strict = np.where(np.tri(n, k=-1, dtype=bool), s, 0.0)
+    return (product(gq + q @ (low + np.swapaxes(strict, -1, -2)), np.swapaxes(np.linalg.inv(r), -1, -2)),)
+
+
+qr_ = General("np.linalg.qr", _qr, _qr_push, _qr_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 10))
+"""Q, and R below it, of matrices with at least as many rows as columns."""
+_QRResult: Any = type(np.linalg.qr(np.eye(1)))
+
+
+@composite(np.linalg.qr, status="general", domain="full rank")
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """``np.linalg.qr`` of real matrices whose first columns are independent."""
+    a = operand(a)
+    m, n = shape_of(a)[-2:]
+    if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
+        raise unsupported("np.linalg.qr", ["mode"], "mode='reduced'")
+    _refuse_phases("np.linalg.qr", a, "use real matrices")
+    if m >= n:
+        packed = bind(qr_, (a,), {})
+        q, r = packed[..., :m, :], packed[..., m:, :]
+    else:
+        packed = bind(qr_, (a[..., :m],), {})
+        q = packed[..., :m, :]
+        r = np.concatenate([packed[..., m:, :], np.swapaxes(q, -1, -2) @ a[..., m:]], axis=-1)
+    return r if mode == "r" else _QRResult(q, r)

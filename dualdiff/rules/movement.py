@@ -1,17 +1,61 @@
-"""Functions that move entries: reshaping, transposing, joining, repeating."""
+"""Functions that move entries: reshaping, transposing, joining, repeating, padding."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Linear, Movement, Primitive, Sweep, bind, composite, dtype_of, shape_of
-from dualdiff.shapes import align, negative_axes, size_of
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.primitive import (
+    Linear,
+    Movement,
+    Primitive,
+    Shape,
+    Sweep,
+    Traced,
+    bind,
+    composite,
+    container,
+    fixed,
+    full,
+    operand,
+    register,
+)
+from dualdiff.rules.elementwise import cast, into, unsupported
+from dualdiff.rules.indexing import getitem, positions
+from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
+
+ndarray = np.ndarray
+NOTHING: dict[str, Any] = {}
 
 
-def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return x.reshape(shape)
+def reshaped(x: Any, shape: Shape) -> Any:
+    """Return ``x`` (an array or a number) with another shape, in C order."""
+    return x.reshape(shape) if hasattr(x, "reshape") else np.reshape(x, shape)
+
+
+def axis_of(axis: Any, ndim: int) -> int:
+    """Return one axis counted from the end."""
+    return negative_axes(operator.index(axis), ndim)[0]
+
+
+def along(axis: int, i: Any) -> tuple[Any, ...]:
+    """Return the index that applies ``i`` to an axis counted from the end."""
+    return (Ellipsis, i, *(slice(None),) * (-axis - 1))
+
+
+def ints(x: Any) -> tuple[int, ...]:
+    """Return an int or several as a tuple; traced ones leave to Python."""
+    if isinstance(x, (tuple, list)) or (isinstance(x, (ndarray, Traced)) and shape_of(x)):
+        return tuple([operator.index(i) for i in x])
+    return (operator.index(x),)
+
+
+# --------------------------------------------------------------------------------------------------
+# other shapes of the same memory
 
 
 class Reshape(Movement):
@@ -20,17 +64,390 @@ class Reshape(Movement):
     view = True
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return tangents[0].reshape(sweep.lead + params["shape"])
+        return reshaped(tangents[0], sweep.lead + params["shape"])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return (g.reshape(sweep.lead + args[0].shape) if shape_of(g) != sweep.lead + args[0].shape else g,)
+        shape = sweep.lead + shape_of(args[0])
+        return (g if shape_of(g) == shape else reshaped(g, shape),)
 
 
-reshape = Reshape("np.reshape", _reshape)
+reshape = Reshape("np.reshape", reshaped)
+
+
+def as_shape(x: Any, shape: Shape) -> Any:
+    """Reshape a traced or plain array; ``shape`` holds no -1."""
+    return bind(reshape, (x,), {"shape": shape})
+
+
+def _without_minus_one(shape: Any, size: int) -> Shape:
+    shape = ints(shape)
+    if shape.count(-1) == 1:
+        known = -size_of(shape)
+        if known == 0 or size % known:
+            raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
+        return tuple([size // known if s == -1 else s for s in shape])
+    return shape
+
+
+def _is_fortran(x: Any, order: str) -> bool:
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', not {order!r}")
+    return order == "F" or (order == "A" and len(shape_of(x)) > 1 and x.flags.fnc)
+
+
+def _np_reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None) -> Any:
+    a = operand(a)
+    shape = _without_minus_one(newshape if shape is None else shape, size_of(shape_of(a)))
+    if order != "C" and _is_fortran(a, order):
+        out = transposed(as_shape(transposed(a), shape[::-1]))
+    else:
+        out = as_shape(a, shape)
+    if copy:
+        return out.copy()
+    if copy is False and isinstance(out, Traced) and (out.link is None or out.link.base is None):
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return out
+
+
+register(np.reshape, "movement", _np_reshape, primitive=reshape)
+
+
+@composite(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    a = operand(a)
+    shape = shape_of(a)
+    if len(shape) > 1 and order != "C":
+        if order == "K":
+            strides = a.strides
+            a = transposed(a, sorted(range(len(shape)), key=lambda n: -abs(strides[n])))
+        elif _is_fortran(a, order):
+            a = transposed(a)
+    out = as_shape(a, (size_of(shape),))
+    # A reshape may be a view with steps between its entries; what ravel returns lies close, if need be as a copy.
+    return out if not isinstance(a, Traced) or a.flags.c_contiguous else out.copy()  # type: ignore[attr-defined]
+
+
+class Transpose(Movement):
+    """``x.transpose(axes)``, the axes counted from the end."""
+
+    view = True
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        return tangents[0].transpose((*range(sweep.rank), *params["axes"]))
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        axes = params["axes"]
+        back = [0] * len(axes)
+        for to, come in enumerate(axes):
+            back[come] = to - len(axes)
+        return (g.transpose((*range(sweep.rank), *back)),)
+
+
+def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
+    return x.transpose(axes)
+
+
+transpose = Transpose("np.transpose", _transpose)
+
+
+def transposed(a: Any, axes: Any = None) -> Any:
+    a = operand(a)
+    n = len(shape_of(a))
+    if n == 0:
+        return as_shape(a, ())
+    axes = tuple(range(-1, -n - 1, -1)) if axes is None else negative_axes(ints(axes), n)
+    if len(axes) != n:
+        raise ValueError("axes don't match array")
+    return bind(transpose, (a,), {"axes": axes})
+
+
+register(np.transpose, "movement", transposed, primitive=transpose)
+
+
+@composite(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = operand(a)
+    n = len(shape_of(a))
+    axes = list(range(-n, 0))
+    i, j = axis_of(axis1, n), axis_of(axis2, n)
+    axes[i], axes[j] = j, i
+    return bind(transpose, (a,), {"axes": tuple(axes)})
+
+
+@composite(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = operand(a)
+    n = len(shape_of(a))
+    come, go = negative_axes(ints(source), n), negative_axes(ints(destination), n)
+    if len(come) != len(go):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    axes = [i for i in range(-n, 0) if i not in come]
+    for to, i in sorted(zip(go, come)):
+        axes.insert(to + n, i)
+    return bind(transpose, (a,), {"axes": tuple(axes)}) if n else as_shape(a, ())
+
+
+@composite(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    n = len(shape_of(a))
+    axis, start = axis_of(axis, n) + n, operator.index(start)
+    if not -n <= start <= n:
+        raise np.exceptions.AxisError(f"start arg requires {-n} <= start < {n + 1}, but {start} was passed in")
+    start += n if start < 0 else 0
+    return moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+@composite(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    if len(shape_of(x)) < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {len(shape_of(x))}")
+    return swapaxes(x, -1, -2)
+
+
+@composite(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    shape = shape_of(a)
+    if axis is None:
+        return as_shape(a, tuple([s for s in shape if s != 1]))
+    gone = negative_axes(ints(axis), len(shape))
+    if any(shape[i] != 1 for i in gone):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return as_shape(a, tuple([s for i, s in enumerate(shape, -len(shape)) if i not in gone]))
+
+
+@composite(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    a = operand(a)
+    axis = ints(axis)
+    shape = list(shape_of(a))
+    for i in sorted(i + len(shape) + len(axis) for i in negative_axes(axis, len(shape) + len(axis))):
+        shape.insert(i, 1)
+    return as_shape(a, tuple(shape))
+
+
+def _atleast(shape_for: Callable[[Shape], Shape]) -> Callable[..., Any]:
+    def one(x: Any) -> Any:
+        x = operand(x)
+        shape = shape_for(shape_of(x))
+        return x if shape == shape_of(x) else as_shape(x, shape)
+
+    def handler(*arrays: Any) -> Any:
+        return one(arrays[0]) if len(arrays) == 1 else tuple([one(x) for x in arrays])
+
+    return handler
+
+
+atleast_1d = composite(np.atleast_1d)(_atleast(lambda s: s or (1,)))
+atleast_2d = composite(np.atleast_2d)(_atleast(lambda s: (1,) * (2 - len(s)) + s))
+atleast_3d = composite(np.atleast_3d)(
+    _atleast(lambda s: s if len(s) > 2 else (*s, 1) if len(s) == 2 else (1, *(s or (1,)), 1))
+)
+
+
+class BroadcastTo(Movement):
+    """``np.broadcast_to(x, shape)``; its transpose sums."""
+
+    view: Any = "read-only"
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        shape = params["shape"]
+        return np.broadcast_to(align(tangents[0], sweep.lead, shape_of(args[0]), len(shape)), sweep.lead + shape)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        return (sum_to_shape(g, sweep.lead, shape_of(args[0])),)
+
+
+def _broadcast_to(x: Any, *, shape: Shape) -> Any:
+    return np.broadcast_to(x, shape)
+
+
+broadcast_to = BroadcastTo("np.broadcast_to", _broadcast_to)
+
+
+def broadcasted(array: Any, shape: Any, subok: bool = False) -> Any:
+    return bind(broadcast_to, (operand(array),), {"shape": ints(shape)})
+
+
+register(np.broadcast_to, "movement", broadcasted, primitive=broadcast_to)
+
+
+@composite(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    xs = [operand(x) for x in args]
+    shape = np.broadcast_shapes(*[shape_of(x) for x in xs])
+    return tuple([x if shape_of(x) == shape else broadcasted(x, shape) for x in xs])
+
+
+@composite(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    m = operand(m)
+    n = len(shape_of(m))
+    axes = negative_axes(None if axis is None else ints(axis), n)
+    return m[tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(-n, 0)])]
+
+
+@composite(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return flip(m, 1)
+
+
+@composite(np.flipud)
+def flipud(m: Any) -> Any:
+    return flip(m, 0)
+
+
+@composite(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    m = operand(m)
+    i, j = negative_axes(ints(axes), len(shape_of(m)))
+    k = operator.index(k) % 4
+    if k == 0:
+        return m[...]
+    if k == 2:
+        return flip(m, (i, j))
+    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+
+
+def _diagonal(x: Any, *, offset: int) -> Any:
+    return np.diagonal(x, offset, -2, -1)
+
+
+class Diagonal(Movement):
+    """A diagonal of the last two axes; its transpose puts it back among zeros."""
+
+    view: Any = "read-only"
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        return np.diagonal(tangents[0], params["offset"], -2, -1)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        whole = np.zeros_like(g, shape=sweep.lead + shape_of(args[0]))
+        whole[(Ellipsis, *_diagonal_entries(params["offset"], shape_of(g)[-1]))] = g
+        return (whole,)
+
+
+def _diagonal_entries(k: int, n: int) -> tuple[Any, Any]:
+    return np.arange(max(-k, 0), max(-k, 0) + n), np.arange(max(k, 0), max(k, 0) + n)
+
+
+_last_diagonal = Diagonal("np.diagonal", _diagonal)
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    n = len(shape_of(a))
+    if n < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    i, j = negative_axes((axis1, axis2), n)
+    if (i, j) != (-2, -1):
+        a = moveaxis(a, (i, j), (-2, -1))
+    return bind(_last_diagonal, (a,), {"offset": operator.index(offset)})
+
+
+register(np.diagonal, "movement", diagonal, primitive=_last_diagonal)
+
+
+@composite(np.linalg.diagonal)
+def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return diagonal(x, offset, -2, -1)
+
+
+@composite(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    if len(shape_of(v)) == 2:
+        return diagonal(v, k)
+    if len(shape_of(v)) != 1:
+        raise ValueError("Input must be 1- or 2-d.")
+    k = operator.index(k)
+    size = shape_of(v)[0] + abs(k)
+    out = np.zeros_like(v, shape=(size, size))
+    out[_diagonal_entries(k, shape_of(v)[0])] = v
+    return out
+
+
+@composite(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    return diag(ravel(v), k)
+
+
+@composite(np.copy)
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    return operand(a).copy()
+
+
+# --------------------------------------------------------------------------------------------------
+# joining
+
+
+def _stack(*xs: Any, axis: int | None = None) -> Any:
+    if xs and not _SCALARS.issuperset(map(type, xs)):
+        return np.stack(xs, axis=0 if axis is None else axis)
+    return np.array(xs)
+
+
+_SCALARS = frozenset((float, int, bool, complex, np.float64, np.float32, np.longdouble, np.complex128, np.complex64, np.int64))
 
 
 class Stack(Primitive):
-    """Equal shapes joined along a new first axis."""
+    """Equal shapes joined along a new axis, counted from the end."""
+
+    kind = "movement"
+
+    def needs(self, active: tuple[bool, ...]) -> Any:
+        return False, (False,) * len(active)
+
+    @staticmethod
+    def axis(args: Any, params: dict[str, Any]) -> int:
+        return params.get("axis", -len(shape_of(args[0])) - 1)
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        if any(t is None for t in tangents):
+            some = next(t for t in tangents if t is not None)
+            shape = sweep.lead + shape_of(args[0])
+            zero = np.zeros_like(some, shape=shape) if shape else 0.0
+            tangents = [zero if t is None else t for t in tangents]
+        axis = self.axis(args, params)
+        return full(bind(self, tangents, {"axis": axis} if sweep.lead else params), sweep, out)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        axis = self.axis(args, params)
+        if type(g) is ndarray and g.ndim == 1:
+            return list(g)  # the engine drops what is for a constant
+        return [g[along(axis, n)] if i is not None and i >= 0 else None for n, i in enumerate(ins)]
+
+
+stack0 = Stack("np.stack", _stack)
+
+
+def stack_scalars(items: list[Any], shape: Shape) -> Any:
+    """Join scalars into an array of the given shape."""
+    flat = bind(stack0, [i[()] if type(i) is ndarray else i for i in items], NOTHING)
+    return bind(reshape, (flat,), {"shape": shape}) if len(shape) != 1 else flat
+
+
+def _typed(x: Any, dtype: Any, casting: str) -> Any:
+    return x if dtype is None else cast(x, dtype, casting=casting, copy=False)
+
+
+def stacked(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = [operand(x) for x in arrays]
+    if not xs:
+        raise ValueError("need at least one array to stack")
+    shape = shape_of(xs[0])
+    for x in xs:
+        if shape_of(x) != shape:
+            raise ValueError("all input arrays must have the same shape")
+    if not shape:
+        xs = [x[()] if type(x) is ndarray else x for x in xs]
+    axis = axis_of(axis, len(shape) + 1)
+    result = bind(stack0, xs, NOTHING if axis == -len(shape) - 1 else {"axis": axis})
+    return into(_typed(result, dtype, casting), out, "np.stack")
+
+
+register(np.stack, "movement", stacked, primitive=stack0)
+
+
+class Concatenate(Primitive):
+    """Arrays joined along one axis, counted from the end."""
 
     kind = "movement"
 
@@ -39,33 +456,678 @@ class Stack(Primitive):
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         some = next(t for t in tangents if t is not None)
-        shape = sweep.lead + shape_of(args[0])
-        zero = None
-        parts = []
-        for t in tangents:
-            if t is None:
-                zero = np.zeros_like(some, shape=shape) if zero is None else zero
-                t = zero
-            parts.append(t)
-        return np.stack(parts, axis=sweep.rank)
+        parts = [np.zeros_like(some, shape=sweep.lead + shape_of(a)) if t is None else t for t, a in zip(tangents, args)]
+        return full(bind(self, parts, params), sweep, out)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        if not sweep.rank:
-            return [g[n] if i is not None and i >= 0 else None for n, i in enumerate(ins)]
-        return [g[:, n] if i is not None and i >= 0 else None for n, i in enumerate(ins)]
+        axis = params["axis"]
+        found: list[Any] = []
+        start = 0
+        for i, a in zip(ins, args):
+            stop = start + shape_of(a)[axis]
+            found.append(g[along(axis, slice(start, stop))] if i is not None and i >= 0 else None)
+            start = stop
+        return found
 
 
-def _stack0(*xs: Any) -> Any:
-    return np.stack(xs) if xs and shape_of(xs[0]) else np.array(xs)
+def _concatenate(*xs: Any, axis: int) -> Any:
+    return np.concatenate(xs, axis=axis)
 
 
-stack0 = Stack("np.stack", _stack0)
+concatenate = Concatenate("np.concatenate", _concatenate)
 
 
-def stack_scalars(items: list[Any], shape: tuple[int, ...]) -> Any:
-    """Join scalars into an array of the given shape."""
-    flat = bind(stack0, [i[()] if shape_of(i) == () and type(i) is np.ndarray else i for i in items], {})
-    return bind(reshape, (flat,), {"shape": shape}) if len(shape) != 1 else flat
+def joined(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = [operand(x) for x in arrays]
+    if not xs:
+        raise ValueError("need at least one array to concatenate")
+    if axis is None:
+        xs, axis = [as_shape(x, (size_of(shape_of(x)),)) for x in xs], 0
+    if not shape_of(xs[0]):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    result = bind(concatenate, xs, {"axis": axis_of(axis, len(shape_of(xs[0])))})
+    return into(_typed(result, dtype, casting), out, "np.concatenate")
 
 
-__all__ = ["Linear", "align", "composite", "dtype_of", "negative_axes", "size_of"]
+register(np.concatenate, "movement", joined, primitive=concatenate)
+
+
+def _several(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+@composite(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = _several(atleast_1d(*tup))
+    return joined(xs, 0 if xs and len(shape_of(xs[0])) == 1 else 1, dtype=dtype, casting=casting)
+
+
+@composite(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return joined(_several(atleast_2d(*tup)), 0, dtype=dtype, casting=casting)
+
+
+@composite(np.dstack)
+def dstack(tup: Any) -> Any:
+    return joined(_several(atleast_3d(*tup)), 2)
+
+
+@composite(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    xs = [operand(x) for x in tup]
+    return joined([as_shape(x, (size_of(shape_of(x)), 1)) if len(shape_of(x)) < 2 else x for x in xs], 1)
+
+
+@composite(np.block)
+def block(arrays: Any) -> Any:
+    def depth(x: Any) -> int:
+        return 1 + max([depth(i) for i in x]) if isinstance(x, list) else 0
+
+    def leaves(x: Any) -> Any:
+        return [i for part in x for i in leaves(part)] if isinstance(x, list) else [operand(x)]
+
+    levels = depth(arrays)
+    rank = max([levels, *(len(shape_of(x)) for x in leaves(arrays))])
+
+    def build(x: Any, level: int) -> Any:
+        if isinstance(x, list):
+            if not x:
+                raise ValueError("List at np.block cannot be empty")
+            return joined([build(i, level - 1) for i in x], -level)
+        if level:
+            raise ValueError("List depths are mismatched in np.block")
+        x = operand(x)
+        return as_shape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x))
+
+    return build(arrays, levels).copy()
+
+
+@composite(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return joined((ravel(arr), ravel(values)))
+    return joined((arr, values), axis)
+
+
+def gathered(xs: Any, places: Any) -> Any:
+    """Return ``concatenate(all entries of all xs)[places]``: a movement of several operands by its position map."""
+    return joined([as_shape(x, (size_of(shape_of(x)),)) for x in xs])[places]
+
+
+@composite(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    arr, values = operand(arr), operand(values)
+    if dtype_of(values) != dtype_of(arr):  # NumPy converts what it inserts
+        values = values.astype(dtype_of(arr)) if hasattr(values, "astype") else np.array(values, dtype=dtype_of(arr))
+    new = positions(shape_of(values)) + size_of(shape_of(arr))
+    return gathered((arr, values), np.insert(positions(shape_of(arr)), fixed(obj), new, axis))
+
+
+@composite(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    arr = ravel(arr) if axis is None else operand(arr)
+    axis = axis_of(-1 if axis is None else axis, len(shape_of(arr)))
+    return arr[along(axis, np.delete(np.arange(shape_of(arr)[axis]), fixed(obj)))]
+
+
+@composite(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    xs = [operand(x) for x in choices]
+    start, places = 0, []
+    for x in xs:
+        places.append(positions(shape_of(x)) + start)
+        start += size_of(shape_of(x))
+    return into(gathered(xs, np.choose(fixed(a), places, mode=mode)), out, "np.choose")
+
+
+# --------------------------------------------------------------------------------------------------
+# cutting
+
+
+def _pieces(x: Any, sections: Any, axis: Any, even: bool) -> list[Any]:
+    x = operand(x)
+    if not shape_of(x):
+        raise ValueError("array split does not work on 0-d arrays")
+    axis = axis_of(axis, len(shape_of(x)))
+    n = shape_of(x)[axis]
+    sections = fixed(sections)
+    if hasattr(sections, "__len__"):
+        cuts = [0, *ints(sections), n]
+    else:
+        k = operator.index(sections)
+        if k <= 0:
+            raise ValueError("number sections must be larger than 0.")
+        if even and n % k:
+            raise ValueError("array split does not result in an equal division")
+        cuts = [0]
+        for i in range(k):
+            cuts.append(cuts[-1] + n // k + (i < n % k))
+    return [x[along(axis, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:])]
+
+
+@composite(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return _pieces(ary, indices_or_sections, axis, even=True)
+
+
+@composite(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return _pieces(ary, indices_or_sections, axis, even=False)
+
+
+@composite(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if not shape_of(ary):
+        raise ValueError("hsplit only works on arrays of 1 or more dimensions")
+    return _pieces(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0, even=True)
+
+
+@composite(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if len(shape_of(ary)) < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
+    return _pieces(ary, indices_or_sections, 0, even=True)
+
+
+@composite(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if len(shape_of(ary)) < 3:
+        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
+    return _pieces(ary, indices_or_sections, 2, even=True)
+
+
+@composite(getattr(np, "unstack", None))
+def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    if not shape_of(x):
+        raise ValueError("Input array must be at least 1-d.")
+    axis = axis_of(axis, len(shape_of(x)))
+    return tuple([x[along(axis, i)] for i in range(shape_of(x)[axis])])
+
+
+@composite(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    x = operand(filt)
+    rank = len(shape_of(x))
+    axes = negative_axes(None if axis is None else ints(axis), rank)
+    trim = trim.lower()
+    if trim not in ("fb", "bf", "f", "b"):
+        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    full_places = np.nonzero(fixed(x != 0))
+    cuts = []
+    for i in range(-rank, 0):
+        at, n = full_places[i], shape_of(x)[i]
+        if i not in axes:
+            cuts.append(slice(None))
+        elif not at.size:
+            cuts.append(slice(0, 0))
+        else:
+            cuts.append(slice(int(at.min()) if "f" in trim else 0, int(at.max()) + 1 if "b" in trim else n))
+    return x[tuple(cuts)]
+
+
+# --------------------------------------------------------------------------------------------------
+# repeating and shifting
+
+
+@composite(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    x = operand(A)
+    reps = ints(fixed(reps))
+    n = max(len(shape_of(x)), len(reps))
+    shape, reps = (1,) * (n - len(shape_of(x))) + shape_of(x), (1,) * (n - len(reps)) + reps
+    if all(r == 1 for r in reps):
+        return as_shape(x, shape).copy()
+    narrow = tuple([i for s in shape for i in (1, s)])
+    wide = tuple([i for r, s in zip(reps, shape) for i in (r, s)])
+    return as_shape(broadcasted(as_shape(x, narrow), wide), tuple([r * s for r, s in zip(reps, shape)])).copy()
+
+
+@composite(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    x = ravel(a) if axis is None else operand(a)
+    axis = axis_of(-1 if axis is None else axis, len(shape_of(x)))
+    repeats = np.asarray(fixed(repeats))
+    shape = shape_of(x)
+    if repeats.size != 1:
+        return x[along(axis, np.repeat(np.arange(shape[axis]), repeats))]
+    r = int(repeats.reshape(())[()])
+    if r < 0:
+        raise ValueError("repeats may not contain negative values.")
+    head, tail = shape[: len(shape) + axis + 1], shape[len(shape) + axis + 1 :]
+    wide = broadcasted(as_shape(x, (*head, 1, *tail)), (*head, r, *tail))
+    return as_shape(wide, (*head[:-1], head[-1] * r, *tail)).copy()
+
+
+@composite(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    x = ravel(a)
+    shape = ints(fixed(new_shape))
+    n = shape_of(x)[0]
+    if n == 0 or 0 in shape:
+        return np.zeros_like(x, shape=shape)
+    return x[np.arange(size_of(shape)).reshape(shape) % n]
+
+
+@composite(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    x = operand(a)
+    if axis is None:
+        return as_shape(roll(ravel(x), shift, 0), shape_of(x))
+    shifts, axes = np.broadcast_arrays(ints(fixed(shift)), ints(axis))
+    moves: dict[int, int] = {}
+    for s, i in zip(shifts.tolist(), axes.tolist()):
+        i = axis_of(i, len(shape_of(x)))
+        moves[i] = moves.get(i, 0) + s
+    for i, s in moves.items():
+        n = shape_of(x)[i]
+        s = s % n if n else 0
+        if s:
+            x = joined((x[along(i, slice(n - s, None))], x[along(i, slice(None, n - s))]), i)
+    return x if x is not a else x.copy()
+
+
+def _half(x: Any, axes: Any) -> tuple[Any, list[int]]:
+    axes = list(range(len(shape_of(x)))) if axes is None else list(ints(axes))
+    return axes, [shape_of(x)[i] // 2 for i in axes]
+
+
+@composite(np.fft.fftshift)
+def fftshift(x: Any, axes: Any = None) -> Any:
+    axes, half = _half(x, axes)
+    return roll(x, half, axes)
+
+
+@composite(np.fft.ifftshift)
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    axes, half = _half(x, axes)
+    return roll(x, [-h for h in half], axes)
+
+
+# --------------------------------------------------------------------------------------------------
+# padding
+
+
+_BY_POSITION = ("reflect", "symmetric", "wrap")
+_BY_STATISTIC = {"mean": np.mean, "maximum": np.max, "minimum": np.min, "median": np.median}
+_PAD_OPTIONS = {
+    "constant": ("constant_values",),
+    "linear_ramp": ("end_values",),
+    "reflect": ("reflect_type",),
+    "symmetric": ("reflect_type",),
+    **dict.fromkeys(_BY_STATISTIC, ("stat_length",)),
+    **dict.fromkeys(("edge", "wrap", "empty"), ()),
+}
+
+
+def _pairs(x: Any, rank: int) -> list[Any]:
+    """Return one (before, after) per axis of what np.pad takes: a number, (v,), (before, after), ((before, after), …)."""
+    if isinstance(x, dict):
+        raise unsupported("np.pad", ["dict of values"], "a sequence of (before, after) pairs")
+    if x is None:
+        return [(None, None)] * rank
+    x = operand(x)
+    shape = shape_of(x)
+    if not shape:
+        return [(x, x)] * rank
+    rows = np.broadcast_to(positions(shape), (rank, 2))
+    flat = as_shape(x, (size_of(shape),))
+    return [(flat[int(i)], flat[int(j)]) for i, j in rows]
+
+
+@composite(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    x = operand(array)
+    rank = len(shape_of(x))
+    if callable(mode):
+        raise unsupported("np.pad", ["mode=function"], "np.concatenate, or one of NumPy's own modes")
+    if mode not in _PAD_OPTIONS:
+        raise ValueError(f"mode '{mode}' is not supported")
+    wrong = set(kwargs) - set(_PAD_OPTIONS[mode])
+    if wrong:
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {wrong}")
+    if isinstance(pad_width, dict):
+        pairs = {k % rank: (v if isinstance(v, tuple) else (v, v)) for k, v in pad_width.items()}
+        pad_width = [pairs.get(i, (0, 0)) for i in range(rank)]
+    widths = [(int(a), int(b)) for a, b in _pairs(fixed(pad_width), rank)]
+    if any(a < 0 or b < 0 for a, b in widths):
+        raise ValueError("index can't contain negative values")
+    if mode == "constant" or mode == "empty":
+        return _pad_constant(x, widths, _pairs(kwargs.get("constant_values", 0.0), rank))
+    option = _pairs(next(iter(kwargs.values()), 0.0 if mode == "linear_ramp" else None), rank) if mode not in _BY_POSITION else None
+    for i, (a, b) in enumerate(widths, -rank):
+        if not a and not b:
+            continue
+        n = shape_of(x)[i]
+        if n == 0:
+            raise ValueError(f"can't extend empty axis {i + rank} using modes other than 'constant' or 'empty'")
+        if option is None:
+            x = _pad_by_position(x, a, b, mode, i, kwargs.get("reflect_type", "even"))
+            continue
+        before, after = option[i]
+        if mode == "edge":
+            left, right = x[along(i, slice(0, 1))], x[along(i, slice(n - 1, n))]
+        elif mode == "linear_ramp":
+            left, right = x[along(i, slice(0, 1))], x[along(i, slice(n - 1, n))]
+            steps = as_column(np.arange(max(a, b), dtype=dtype_of(x)), i)
+            left = before + (left - before) * (steps[along(i, slice(0, a))] / max(a, 1))
+            right = after + (right - after) * (steps[along(i, slice(0, b))][along(i, slice(None, None, -1))] / max(b, 1))
+        else:
+            k, m = n if before is None else min(int(fixed(before)), n), n if after is None else min(int(fixed(after)), n)
+            of = _BY_STATISTIC[mode]
+            left = of(x[along(i, slice(0, k))], axis=i, keepdims=True)
+            right = of(x[along(i, slice(n - m, n))], axis=i, keepdims=True)
+        shape = list(shape_of(x))
+        shape[i] = a
+        left = broadcasted(left, shape)
+        shape[i] = b
+        x = joined((left, x, broadcasted(right, shape)), i)
+    return x if x is not array else x.copy()
+
+
+def as_column(v: Any, axis: int) -> Any:
+    """Return a vector laid along an axis counted from the end."""
+    return as_shape(v, shape_of(v) + (1,) * (-axis - 1))
+
+
+def _pad_constant(x: Any, widths: list[tuple[int, int]], values: list[tuple[Any, Any]]) -> Any:
+    shape = tuple([s + a + b for s, (a, b) in zip(shape_of(x), widths)])
+    out = np.zeros_like(x, shape=shape)
+    if not isinstance(x, Traced):
+        out = container(out)
+    for i, ((a, b), (before, after)) in enumerate(zip(widths, values), -len(shape)):
+        if a:
+            out[along(i, slice(0, a))] = before
+        if b:
+            out[along(i, slice(shape[i] - b, None))] = after
+    out[tuple([slice(a, a + s) for s, (a, _) in zip(shape_of(x), widths)])] = x
+    return out
+
+
+def _pad_by_position(x: Any, a: int, b: int, mode: str, axis: int, kind: str) -> Any:
+    n = shape_of(x)[axis]
+    if kind == "even" or n == 1:
+        return x[along(axis, np.pad(np.arange(n), (a, b), mode))]
+    # Odd reflections are sums of entries; run on the unit vectors, np.pad gives their matrix.
+    matrix = np.pad(np.eye(n, dtype=dtype_of(x)), ((a, b), (0, 0)), mode, reflect_type=kind)  # type: ignore[call-overload]
+    return moveaxis(np.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
+
+
+# --------------------------------------------------------------------------------------------------
+# triangles, grids, windows
+
+
+def _triangle(function: Any, name: str) -> Callable[..., Any]:
+    def of(x: Any, *, k: int) -> Any:
+        return function(x, k)
+
+    row = Linear(name, of, pull=lambda g, x, *, k: function(g, k))
+
+    def handler(m: Any, k: int = 0) -> Any:
+        m = operand(m)
+        if len(shape_of(m)) == 1:
+            m = broadcasted(m, shape_of(m) * 2)
+        return bind(row, (m,), {"k": operator.index(k)})
+
+    register(function, "linear", handler, primitive=row)
+    return handler
+
+
+tril = _triangle(np.tril, "np.tril")
+triu = _triangle(np.triu, "np.triu")
+
+
+@composite(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    n = len(xi)
+    grids = [as_shape(x, (1,) * i + (size_of(shape_of(x)),) + (1,) * (n - i - 1)) for i, x in enumerate(map(operand, xi))]
+    if indexing == "xy" and n > 1:
+        grids = [swapaxes(g, 0, 1) for g in grids]
+    if not sparse:
+        shape = np.broadcast_shapes(*[shape_of(g) for g in grids])
+        grids = [broadcasted(g, shape) for g in grids]
+    return tuple([g.copy() for g in grids] if copy else grids)
+
+
+@composite(np.ix_)
+def ix_(*args: Any) -> Any:
+    out = []
+    for i, x in enumerate(map(operand, args)):
+        if len(shape_of(x)) != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if dtype_of(x).kind == "b":
+            x = np.nonzero(x)[0]
+        out.append(as_shape(x, (1,) * i + shape_of(x) + (1,) * (len(args) - i - 1)))
+    return tuple(out)
+
+
+@composite(np.vander)
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
+    x = operand(x)
+    if len(shape_of(x)) != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    n = shape_of(x)[0] if N is None else operator.index(N)
+    if n <= 0:
+        return np.zeros_like(x, shape=(*shape_of(x), 0))
+    x = cast(x, np.promote_types(dtype_of(x), int), copy=False)
+    columns = [np.ones_like(x)]
+    while len(columns) < n:
+        columns.append(columns[-1] * x)
+    return stacked(columns if increasing else columns[::-1], axis=1)
+
+
+class _Windows(Movement):
+    view: Any = "read-only"
+
+
+def _windows(x: Any, *, window_shape: Any, axis: Any) -> Any:
+    return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
+
+
+_sliding = _Windows("np.lib.stride_tricks.sliding_window_view", _windows)
+
+
+@composite(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+    if writeable:
+        raise unsupported("np.lib.stride_tricks.sliding_window_view", ["writeable"], "a write into the array itself")
+    axis = None if axis is None else negative_axes(ints(axis), len(shape_of(x)))
+    return bind(_sliding, (x,), {"window_shape": ints(fixed(window_shape)), "axis": axis})
+
+
+# --------------------------------------------------------------------------------------------------
+# reading by index
+
+
+@composite(np.take)
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    x = ravel(a) if axis is None else operand(a)
+    axis = axis_of(-1 if axis is None else axis, len(shape_of(x)))
+    n = shape_of(x)[axis]
+    i = np.asarray(fixed(indices))
+    if i.size == 0:
+        i = i.astype(np.intp)
+    if mode == "wrap":
+        i = i % n
+    elif mode == "clip":
+        i = np.clip(i, 0, n - 1)
+    return into(x[along(axis, i)], out, "np.take")
+
+
+@composite(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    places = np.take_along_axis(positions(shape_of(arr)), fixed(operand(indices)), axis)
+    return ravel(arr)[places]
+
+
+@composite(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    x = ravel(a) if axis is None else operand(a)
+    axis = axis_of(-1 if axis is None else axis, len(shape_of(x)))
+    keep = np.flatnonzero(fixed(operand(condition)))
+    return into(x[along(axis, keep)], out, "np.compress")
+
+
+@composite(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    return ravel(arr)[np.flatnonzero(fixed(operand(condition)))]
+
+
+def _sorted_groups(x: Any, equal_nan: bool) -> tuple[Any, Any]:
+    """Return the order that sorts a vector, and where in it a new value begins."""
+    order = fixed(np.argsort(x, kind="stable"))
+    if not order.size:
+        return order, np.zeros(0, dtype=bool)
+    s = x[order]
+    new = fixed(s[1:] != s[:-1])
+    if equal_nan:
+        nan = fixed(np.isnan(s))
+        new = new & ~(nan[1:] & nan[:-1])
+    return order, np.concatenate([[True], new])
+
+
+@composite(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:
+    if axis is not None and len(shape_of(ar)) != 1:
+        raise UnsupportedFunctionError(
+            f"{where()}: np.unique along an axis is not yet in dualdiff's vocabulary; find the rows with "
+            "np.unique(dd.stop_gradient(x), axis=…, return_index=True) and read them: x[index]"
+        )
+    x = ravel(ar)
+    order, new = _sorted_groups(x, equal_nan)
+    first = order[new]
+    found = [x[first]]
+    if return_index:
+        found.append(first)
+    if return_inverse:
+        inverse = np.empty(order.size, dtype=np.intp)
+        inverse[order] = np.cumsum(new) - 1
+        found.append(inverse.reshape(shape_of(ar)))
+    if return_counts:
+        found.append(np.diff(np.flatnonzero(new), append=order.size))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+@composite(np.unique_values)
+def unique_values(x: Any, /) -> Any:
+    return unique(x, equal_nan=False)
+
+
+def _unique_like(function: Any, **options: bool) -> None:
+    result = type(function(np.zeros(1)))
+
+    def handler(x: Any, /) -> Any:
+        return result(*unique(x, equal_nan=False, **options))
+
+    composite(function)(handler)
+
+
+_unique_like(np.unique_counts, return_counts=True)
+_unique_like(np.unique_inverse, return_inverse=True)
+_unique_like(np.unique_all, return_index=True, return_inverse=True, return_counts=True)
+
+
+@composite(np.union1d)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    return unique(joined((ar1, ar2), None))
+
+
+@composite(np.intersect1d)
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    if return_indices:
+        raise unsupported("np.intersect1d", ["return_indices"], "np.intersect1d(..., return_indices=True) of dd.stop_gradient(x)")
+    x, y = (ravel(ar1), ravel(ar2)) if assume_unique else (unique(ar1), unique(ar2))
+    x = joined((x, y))
+    x = x[fixed(np.argsort(x, kind="stable"))]
+    return x[:-1][np.flatnonzero(fixed(x[1:] == x[:-1]))]
+
+
+@composite(np.setdiff1d)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    x = ravel(ar1) if assume_unique else unique(ar1)
+    return x[np.flatnonzero(~fixed(np.isin(x, ar2)))]
+
+
+@composite(np.setxor1d)
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    x = joined((ar1, ar2), None) if assume_unique else joined((unique(ar1), unique(ar2)))
+    x = x[fixed(np.argsort(x, kind="stable"))]
+    if not size_of(shape_of(x)):
+        return x
+    edge = np.concatenate([[True], fixed(x[1:] != x[:-1]), [True]])
+    return x[np.flatnonzero(edge[1:] & edge[:-1])]
+
+
+@composite(np.partition)
+def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    x, axis = (ravel(a), -1) if axis is None else (operand(a), axis)
+    return take_along_axis(x, np.argpartition(x, fixed(kth), axis=axis, kind=kind), axis)  # type: ignore[call-overload]
+
+
+@composite(np.apply_along_axis)
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    x = moveaxis(arr, axis, -1)
+    outer = shape_of(x)[:-1]
+    if 0 in outer:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    rows = as_shape(x, (size_of(outer), shape_of(x)[-1]))
+    found = [operand(func1d(rows[i], *args, **kwargs)) for i in range(size_of(outer))]
+    out = as_shape(stacked(found), outer + shape_of(found[0]))
+    at = axis_of(axis, len(shape_of(arr))) + len(shape_of(arr))
+    rank = len(shape_of(found[0]))
+    return moveaxis(out, tuple(range(-rank, 0)), tuple(range(at, at + rank))) if rank else out
+
+
+@composite(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    x = operand(a)
+    rank = len(shape_of(x))
+    for i in ints(axes):
+        found = func(x, i + rank if i < 0 else i)
+        x = found if len(shape_of(found)) == rank else expand_dims(found, i)
+        if len(shape_of(x)) != rank:
+            raise ValueError("function is not returning an array of the correct shape")
+    return x
+
+
+# --------------------------------------------------------------------------------------------------
+# index arithmetic
+
+
+@composite(np.unravel_index, status="discrete")
+def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
+    return np.unravel_index(fixed(operand(indices)), fixed(shape), order)  # type: ignore[call-overload]
+
+
+@composite(np.ravel_multi_index, status="discrete")
+def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: Any = "C") -> Any:
+    index = fixed(multi_index) if isinstance(multi_index, Traced) else tuple([fixed(operand(i)) for i in multi_index])
+    return np.ravel_multi_index(index, fixed(dims), mode, order)
+
+
+def _of_shape(function: Any) -> None:
+    @composite(function, status="discrete")
+    def handler(arr: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(np.empty(shape_of(arr)), *map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()})
+
+
+for _function in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from):
+    _of_shape(_function)
+
+
+@composite(np.einsum_path, status="discrete")
+def einsum_path(*operands: Any, **options: Any) -> Any:
+    return np.einsum_path(*[np.empty(shape_of(x)) if isinstance(x, Traced) else x for x in operands], **options)
+
+
+__all__ = ["getitem", "reshape", "stack0", "stack_scalars", "transposed"]

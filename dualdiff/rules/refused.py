@@ -1,1 +1,63 @@
-"""Rules."""
+"""What carries no derivative, with the reason and what to write instead; and what has no rule yet.
+
+A function in neither table nor here raises too, with its name: the census test lists what is missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib import recfunctions, scimath
+
+from dualdiff.primitive import not_yet, refused
+
+
+def named(module: object, names: str) -> list:
+    """Return the functions of a module that this version of NumPy has."""
+    return [getattr(module, name, None) for name in names.split()]
+
+
+# --------------------------------------------------------------------------------------------------
+# refused
+
+refused(
+    named(np, "array2string array_repr array_str save savetxt savez savez_compressed"),
+    "text and files hold plain numbers; print or save dd.stop_gradient(x), or the result after differentiation",
+)
+refused(
+    named(np, "packbits unpackbits"),
+    "bits of integers have no derivative; pass integers that do not come from differentiated values",
+)
+refused(
+    named(np, "is_busday busday_count busday_offset datetime_as_string"),
+    "dates are not numbers that have derivatives; convert to days as floats outside the function",
+)
+refused(
+    [f for f in vars(recfunctions).values() if getattr(f, "__module__", "") == "numpy.lib.recfunctions" and callable(f)],
+    "structured arrays hold plain numbers; keep each field as an array of its own",
+)
+refused(
+    [f for m in (np.strings, np.char) for f in vars(m).values() if callable(f) and not isinstance(f, type)],
+    "text has no derivative",
+)
+
+# --------------------------------------------------------------------------------------------------
+# not yet
+
+not_yet(
+    [f for f in vars(np.fft).values() if callable(f)],
+    "Write it as a product with the matrix np.fft.fft(np.eye(n)), which is constant",
+)
+not_yet(
+    named(scimath, "sqrt log log2 log10 logn power arccos arcsin arctanh"),
+    "Make the argument complex where it may leave the domain, as in np.sqrt(x + 0j)",
+)
+not_yet(named(np, "roots"), "Use np.linalg.eigvals of the companion matrix")
+not_yet(named(np, "polyfit"), "Use np.linalg.lstsq(np.vander(x, deg + 1), y)[0]")
+not_yet(named(np, "polydiv"), "Divide by hand, or use np.polymul and np.polysub")
+not_yet(named(np, "poly"), "Use np.polymul of the factors (1, -root)")
+not_yet(named(np, "sort_complex"), "Sort by np.argsort(dd.stop_gradient(x)) and read x at that order")
+not_yet(
+    named(np, "histogram histogram2d histogramdd histogram_bin_edges"),
+    "Count with np.searchsorted and np.bincount(..., weights=x)",
+)
+not_yet(named(np.polynomial.polynomial, "polyval2d polygrid2d"), "Use np.polynomial.polynomial.polyval twice")

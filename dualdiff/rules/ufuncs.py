@@ -1,19 +1,325 @@
-"""The ufunc door when more than a plain call is asked: out=, where=, reduce, accumulate, outer."""
+"""The ufunc door when more than a plain call is asked: out=, where=, dtype=, reduce, accumulate, outer, at.
+
+Everything here ends in plain calls of the ufunc and in NumPy's reductions, which dispatch again.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
-from dualdiff.primitive import REGISTER, Traced, name_of
+from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, operand, scatter, scatter_add
+from dualdiff.rules.discrete import left
+from dualdiff.rules.elementwise import cast, into, unsupported
+from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
+
+HARMLESS = ("order", "subok")
+"""Options that say how a result lies in memory, which a derivative need not know."""
 
 
-def call(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
+def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Serve one ufunc call that is not of the simplest form."""
     entry = REGISTER.get(ufunc)
-    if entry is None or entry.handler is None:
-        raise UnsupportedFunctionError(f"{where()}: {name_of(ufunc)} is not yet in dualdiff's vocabulary.")
-    raise UnsupportedFunctionError(f"{where()}: {name_of(ufunc)}.{method} with {sorted(kwargs)} is not yet in dualdiff's vocabulary.")
+    name = name_of(ufunc)
+    if entry is not None and entry.handler is None:
+        raise UnsupportedFunctionError(f"{where()}: {name} cannot be differentiated: {entry.reason}.")
+    if entry is None and any(type(i) in TRACED for i in inputs):
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} is not yet in dualdiff's vocabulary. Write it with functions that are "
+            "(docs: reference/support), or freeze its argument on purpose with dd.stop_gradient(x)."
+        )
+    options = {
+        k: v for k, v in kwargs.items() if k not in HARMLESS and v is not np._NoValue and (v is not None or k == "axis")
+    }
+    out = options.pop("out", None)
+    if method == "__call__":
+        return _store(_call(ufunc, inputs, options, out, name), out, name)
+    if method == "at":
+        return _at(ufunc, name, *inputs)
+    if any(type(i) in TRACED for i in inputs):
+        found = _METHODS[method](ufunc, *inputs, **options)
+    else:
+        found = getattr(ufunc, method)(*inputs, **options)
+    return _store(found, out, f"{name}.{method}")
 
 
-__all__ = ["TracedAssignmentError", "Traced", "call"]
+def _store(result: Any, out: Any, name: str) -> Any:
+    """Put results where ``out=`` asks for them."""
+    if out is None:
+        return result
+    if type(out) is not tuple:
+        return into(result, out, name)
+    if len(out) == 1:
+        return into(result, out[0], name)
+    return tuple([into(r, o, name) for r, o in zip(result, out, strict=True)])
+
+
+# --------------------------------------------------------------------------------------------------
+# calls with options
+
+
+def _call(ufunc: Any, inputs: Sequence[Any], options: dict[str, Any], out: Any, name: str) -> Any:
+    mask = options.pop("where", True)
+    dtype = options.pop("dtype", None)
+    signature = options.pop("signature", options.pop("sig", None))
+    casting = options.pop("casting", "same_kind")
+    if dtype is not None or signature is not None or casting != "same_kind":
+        inputs = _cast_inputs(ufunc, [operand(i) for i in inputs], dtype, signature, casting)
+    if mask is True:
+        return _plain_call(ufunc, inputs, options)
+    if out is None or any(o is None for o in out):
+        instead = "np.where(mask, f(x), other), or pass out= as well (without it the rest is undefined)"
+        raise unsupported(name, ["where"], instead)
+    with np.errstate(all="ignore"):  # entries that are masked out are computed as well
+        found = _plain_call(ufunc, inputs, options)
+    if ufunc.nout == 1:
+        return np.where(mask, found, out[0])
+    return tuple([np.where(mask, f, o) for f, o in zip(found, out, strict=True)])
+
+
+def _plain_call(ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    if not options:
+        return ufunc(*inputs)
+    if ufunc.signature is None:
+        raise unsupported(name_of(ufunc), options, "the call without them")
+    handler: Any = REGISTER[ufunc].handler
+    return handler(*inputs, **options)  # the axes of a generalised ufunc are its row's affair
+
+
+def _cast_inputs(ufunc: Any, inputs: list[Any], dtype: Any, signature: Any, casting: Any) -> list[Any]:
+    """Cast the operands to those of the loop that NumPy would choose."""
+    if dtype is not None:
+        signature = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+    plain = [type(i.value if type(i) in TRACED else i) for i in inputs]
+    given = [p if p in (int, float, complex) else dtype_of(i) for p, i in zip(plain, inputs, strict=True)]
+    loop = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout), signature=signature, casting=casting)
+    return [cast(i, d, copy=False) for i, d in zip(inputs, loop)]
+
+
+# --------------------------------------------------------------------------------------------------
+# reduce
+
+
+def _axis_of(x: Any, axis: Any) -> Any:
+    """Return the axes of a reduction in a form that all functions take: a ufunc accepts axis 0 of a scalar."""
+    return None if axis is not None and shape_of(x) == () and axis in (0, -1, ()) else axis
+
+
+_DEFAULTS = {("where", True, False), ("keepdims", False, True)}
+
+
+def _reduce(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, **options: Any) -> Any:
+    x = operand(x)
+    options = {k: v for k, v in options.items() if (k, v is True, v is False) not in _DEFAULTS}
+    if type(axis) is tuple and len(axis) == 1:
+        (axis,) = axis
+    axis = _axis_of(x, axis)
+    if ufunc in _SUMS:
+        return _SUMS[ufunc](x, axis=axis, **({} if dtype is None else {"dtype": dtype}), **options)
+    if isinstance(_row_of(ufunc), Discrete):
+        settings = {k: left(v) for k, v in options.items()}
+        return bind(_query(ufunc, "reduce"), (x,), {"axis": axis, "dtype": dtype, **settings})
+    if dtype is not None:
+        x = cast(x, dtype, copy=False)
+    if ufunc in _EXTREMES:
+        return _EXTREMES[ufunc](x, axis=axis, **options)
+    _check_foldable(ufunc, "reduce")
+    keepdims = options.pop("keepdims", False)
+    if options:
+        raise unsupported(f"{name_of(ufunc)}.reduce", options, "the call without them")
+    axes = negative_axes(axis, len(shape_of(x)))
+    if len(axes) > 1 and ufunc not in _REORDERABLE:
+        raise ValueError(f"{name_of(ufunc)}.reduce is not reorderable, so at most one axis may be specified")
+    return _folded(ufunc, x, axes, bool(keepdims))
+
+
+def _check_foldable(ufunc: Any, method: str) -> None:
+    """Raise for ufuncs that nobody folds: of power and arctan2 NumPy 2.4 itself gives wrong values."""
+    if ufunc not in _FOLDABLE:
+        raise unsupported(f"{name_of(ufunc)}.{method}", [], f"functools.reduce({name_of(ufunc)}, x)")
+
+
+def _folded(ufunc: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    shape = shape_of(x)
+    kept = tuple([1 if i - len(shape) in axes else s for i, s in enumerate(shape)])
+    rest = tuple([s for i, s in enumerate(shape) if i - len(shape) not in axes])
+    if size_of(tuple([shape[a] for a in axes])) == 0:
+        # NumPy gives the identity, or an error
+        return ufunc.reduce(np.empty(shape, dtype_of(x)), axis=axes, keepdims=keepdims)
+    first = np.moveaxis(x, axes, tuple(range(len(axes))))
+    first = np.reshape(first, (-1, *rest)) if len(axes) != 1 else first
+    y = _FOLDS[ufunc](first) if ufunc in _FOLDS else functools.reduce(ufunc, list(first))
+    return np.reshape(y, kept) if keepdims else y
+
+
+def _log_sum(exp: Any, log: Any) -> Callable[[Any], Any]:
+    def fold(x: Any) -> Any:
+        # The shift may be a constant, as it cancels in the derivative.
+        top = bind(_query(np.maximum, "reduce"), (x,), {"axis": 0})
+        shift = np.where(np.isfinite(top), top, 0)
+        with np.errstate(divide="ignore"):
+            y = log(np.sum(exp(x - shift), axis=0)) + shift
+        if not np.any(np.isinf(top)):
+            return y
+        # Where the largest is infinite the sum is too; equal ones share the derivative, as in logaddexp.
+        mine = np.equal(x, top)
+        mean = np.sum(np.where(mine, x, 0), axis=0) / np.sum(cast(mine, dtype_of(x)), axis=0)
+        return np.where(np.isinf(top), mean, y)
+
+    return fold
+
+
+_SUMS: dict[Any, Any] = {np.add: np.sum, np.multiply: np.prod}
+_EXTREMES = {np.maximum: np.max, np.minimum: np.min}
+_REORDERABLE = {np.hypot, np.logaddexp, np.logaddexp2, np.fmax, np.fmin}
+_FOLDABLE = {*_REORDERABLE, np.subtract, np.divide}
+_FOLDS: dict[Any, Callable[[Any], Any]] = {
+    np.subtract: lambda x: x[0] - np.sum(x[1:], axis=0),
+    np.divide: lambda x: x[0] / np.prod(x[1:], axis=0),
+    np.logaddexp: _log_sum(np.exp, np.log),
+    np.logaddexp2: _log_sum(np.exp2, np.log2),
+}
+
+
+# --------------------------------------------------------------------------------------------------
+# accumulate, reduceat, outer
+
+
+def _row_of(ufunc: Any) -> Any:
+    return REGISTER[ufunc].primitive
+
+
+@functools.cache
+def _query(ufunc: Any, method: str) -> Discrete:
+    return Discrete(f"{name_of(ufunc)}.{method}", getattr(ufunc, method))
+
+
+def _accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None) -> Any:
+    x = operand(x)
+    if not shape_of(x):
+        raise TypeError("cannot accumulate on a scalar")
+    if isinstance(_row_of(ufunc), Discrete):
+        return bind(_query(ufunc, "accumulate"), (x,), {"axis": axis, "dtype": dtype})
+    if dtype is not None:
+        x = cast(x, dtype, copy=False)
+    if ufunc in _RUNNING_SUMS:
+        return _RUNNING_SUMS[ufunc](x, axis=axis)
+    if ufunc in _RUNNING:
+        at = list(np.ogrid[tuple(slice(s) for s in shape_of(x))])
+        at[axis] = bind(_RUNNING[ufunc], (x,), {"axis": axis})
+        return x[tuple(at)]
+    _check_foldable(ufunc, "accumulate")
+    entries = list(np.moveaxis(x, axis, 0))
+    if not entries:
+        return x.copy()
+    for i in range(1, len(entries)):
+        entries[i] = ufunc(entries[i - 1], entries[i])
+    return np.moveaxis(np.stack(entries), 0, axis)
+
+
+def _running(ufunc: Any) -> Discrete:
+    """Return the discrete row that says where a running extreme stands: the first of several equal ones."""
+
+    def positions(x: Any, *, axis: int) -> Any:
+        best = ufunc.accumulate(x, axis=axis)
+        ranks = np.reshape(np.arange(x.shape[axis]), [-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+        before = np.roll(best, 1, axis=axis)
+        changed = np.not_equal(best, before) & ~(np.isnan(best) & np.isnan(before))
+        return np.maximum.accumulate(np.where(changed | (ranks == 0), ranks, 0), axis=axis)
+
+    return Discrete(f"{name_of(ufunc)}.accumulate", positions)
+
+
+_RUNNING_SUMS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
+_RUNNING = {f: _running(f) for f in (np.maximum, np.minimum, np.fmax, np.fmin)}
+
+
+def _outer(ufunc: Any, a: Any, b: Any, **options: Any) -> Any:
+    a, b = operand(a), operand(b)
+    left_operand = np.reshape(a, shape_of(a) + (1,) * len(shape_of(b)))
+    return ufunc(left_operand, b, **options)
+
+
+def _segments(indices: Any, n: int) -> list[Any]:
+    """Return the entries that each segment of ``reduceat`` takes."""
+    ends = [*indices[1:], n]
+    return [np.arange(a, b) if a < b else np.array([a]) for a, b in zip(indices, ends, strict=True)]
+
+
+def _reduceat_pull(g: Any, x: Any, *, indices: Any) -> Any:
+    parts = _segments(indices, x.shape[-1])
+    segment = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+    return bind(scatter_add, (g[..., segment],), {"position": np.concatenate(parts), "size": x.shape[-1]})
+
+
+_add_reduceat = Linear(
+    "np.add.reduceat", lambda x, *, indices: np.add.reduceat(x, indices, axis=-1), pull=_reduceat_pull
+)
+
+
+def _reduceat(ufunc: Any, x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    x, indices = operand(x), np.array(left(indices))
+    if isinstance(_row_of(ufunc), Discrete):
+        return bind(_query(ufunc, "reduceat"), (x,), {"indices": indices, "axis": axis, "dtype": dtype})
+    if dtype is not None:
+        x = cast(x, dtype, copy=False)
+    x = np.moveaxis(x, axis, -1)
+    if indices.size and not (indices.min() >= 0 and indices.max() < shape_of(x)[-1]):
+        raise IndexError(f"index of {name_of(ufunc)}.reduceat out of bounds [0, {shape_of(x)[-1]})")
+    if ufunc is np.add and indices.size:
+        y = bind(_add_reduceat, (x,), {"indices": indices})
+    else:
+        y = np.stack([ufunc.reduce(x[..., s], axis=-1) for s in _segments(indices, shape_of(x)[-1])], axis=-1)
+    return np.moveaxis(y, -1, axis)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "reduce": _reduce,
+    "accumulate": _accumulate,
+    "reduceat": _reduceat,
+    "outer": _outer,
+}
+
+
+# --------------------------------------------------------------------------------------------------
+# at
+
+
+def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
+    """Carry out ``ufunc.at(x, index, v)`` on a traced array: in place, repeated entries one after the other."""
+    index = tuple(map(left, index)) if type(index) is tuple else left(index)
+    if type(x) not in TRACED:
+        values = tuple([v.run.leave(v) if type(v) in TRACED and v._may_leave() else v for v in values])
+        if any(type(v) in TRACED for v in values):
+            raise TracedAssignmentError(
+                f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
+                "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
+                "np.bincount(i, weights)."
+            )
+        ufunc.at(x, index, *values)
+        return
+    shape = shape_of(x)
+    at = np.arange(size_of(shape)).reshape(shape)[index]
+    values = tuple([np.broadcast_to(operand(v), at.shape) for v in values])
+    found = np.result_type(*[dtype_of(v) for v in (x, *values)])
+    if not np.can_cast(found, dtype_of(x), "same_kind"):
+        raise TypeError(f"Cannot cast {name}.at output from {found!r} to {dtype_of(x)!r} with casting rule 'same_kind'")
+    if ufunc in (np.add, np.subtract):
+        x[...] = ufunc(x, scatter(values[0], at.ndim, at + 1, shape))
+        return
+    at = at.reshape(-1)
+    values = tuple([np.reshape(v, -1) for v in values])
+    order = np.argsort(at, kind="stable")  # the r-th visit of every entry makes one round
+    starts = np.flatnonzero(np.diff(at[order], prepend=-1))
+    visit = np.arange(at.size) - np.repeat(starts, np.diff(starts, append=at.size))
+    for r in range(visit.max() + 1 if visit.size else 0):
+        these = order[visit == r]
+        entries = np.unravel_index(at[these], shape)
+        x[entries] = ufunc(x[entries], *[v[these] for v in values])
+
+
+__all__ = ["call"]

@@ -1,0 +1,356 @@
+"""The ufunc door, worked by hand: out=, where=, dtype=, reduce, accumulate, outer, reduceat, at."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import dualdiff as dd
+from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
+from dualdiff.primitive import REGISTER
+
+INF = math.inf
+MODES = [dd.jacfwd, dd.jacrev]
+modes = pytest.mark.parametrize("jac", MODES, ids=["forward", "reverse"])
+
+
+def both(f: Any, x: Any) -> Any:
+    """Return the Jacobian, the same in both modes."""
+    forward, reverse = dd.jacfwd(f)(x), dd.jacrev(f)(x)
+    np.testing.assert_array_equal(forward, reverse)
+    return forward
+
+
+def test_every_float_ufunc_is_in_the_register() -> None:
+    missing = []
+    for name in dir(np):
+        ufunc = getattr(np, name)
+        if isinstance(ufunc, np.ufunc) and ufunc.signature is None:
+            entry = REGISTER.get(ufunc)
+            if entry is None or (entry.handler is None and not entry.reason):
+                missing.append(name)
+    assert missing == []
+
+
+# -- options of a call ------------------------------------------------------------------------------
+
+
+@modes
+def test_out_writes_into_a_traced_array(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        assert np.multiply(x, 3, out=y) is y
+        np.exp(y, out=y)
+        np.add(1.0, 2.0, out=y[:1])  # plain operands, a view as destination
+        np.add(x, 1, y, order="F", subok=False)
+        np.multiply(y, y, out=(y,))
+        return y
+
+    x = np.array([1.0, 2.0])
+    assert jac(f)(x).tolist() == [[4, 0], [0, 6]]
+
+
+@modes
+def test_out_broadcasts_as_numpy_does(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.empty_like(x, shape=(2, 3))
+        return np.negative(x, out=y)
+
+    assert jac(f)(np.ones(3)).sum() == -6
+
+    def too_small(x: Any) -> Any:
+        return np.add(x, 1, out=np.empty_like(x, shape=(1, 3)))
+
+    with pytest.raises(ValueError, match="broadcast"):
+        jac(too_small)(np.ones((2, 3)))
+
+    def to_integers(x: Any) -> Any:
+        return np.add(x, 1, out=np.empty_like(x, dtype=int))
+
+    with pytest.raises(TypeError, match="same_kind"):
+        jac(to_integers)(np.ones(3))
+
+
+@modes
+def test_several_destinations(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        a, b = np.empty_like(x), np.empty_like(x)
+        np.modf(x, out=(a, b))
+        np.divmod(b, 2.0, out=(b, None))
+        return a * b
+
+    assert jac(f)(np.array([2.5, 5.25])).tolist() == [[1, 0], [0, 2]]
+
+
+@modes
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, buffer: np.multiply(x, 2, out=buffer),
+        lambda x, buffer: np.multiply(x, 2, buffer),
+        lambda x, buffer: np.modf(x, out=(buffer, buffer.copy())),
+        lambda x, buffer: np.add.reduce(np.stack([x, x]), axis=0, out=buffer),
+        lambda x, buffer: np.add(x, 1, out=buffer, where=[True, False]),
+        lambda x, buffer: buffer.__iadd__(x),
+    ],
+)
+def test_plain_destinations_are_refused(jac: Any, f: Any) -> None:
+    with pytest.raises(TracedAssignmentError, match=r"test_ufuncs.py, line \d+: .*plain array"):
+        jac(lambda x: f(x, np.ones(2)))(np.ones(2))
+
+
+@modes
+def test_where_with_out_is_a_masked_write(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        y = 5 * x
+        np.log(x, out=y, where=x > 0)
+        np.multiply(y, 2, out=y, where=np.array([False, True]))
+        return y
+
+    x = np.array([-1.0, 2.0])
+    assert jac(f)(x).tolist() == [[5, 0], [0, 1]]
+    np.testing.assert_allclose(dd.vjp(f, x)[0], [-5, 2 * math.log(2)])
+    with pytest.raises(UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: np.log with where=.*np.where"):
+        jac(lambda x: np.log(x, where=x > 0))(x)
+    assert jac(lambda x: np.sin(x, where=True))(np.zeros(1)) == 1
+
+
+@modes
+def test_dtype_casts_as_numpy_does(jac: Any) -> None:
+    x = np.array([1.5, 2.0])
+    for f in (
+        lambda x: np.multiply(x, x, dtype=np.float32),
+        lambda x: np.add(x, 2, dtype=complex),
+        lambda x: np.add(x > 1, x > 1.7, dtype=float) * x,
+        lambda x: np.multiply(x, 3, dtype=np.float64, casting="same_kind"),
+        lambda x: np.sqrt(x, signature=(np.float32, None)),
+        lambda x: np.equal(x, 2, dtype=bool) * x,
+    ):
+        value = dd.vjp(f, x)[0]
+        np.testing.assert_array_equal(value, f(x))
+        assert value.dtype == f(x).dtype
+        assert jac(f)(x).shape == (2, 2)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        jac(lambda x: np.add(x, 1, dtype=int))(x)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        jac(lambda x: np.add(x, 1, dtype=np.float32, casting="safe"))(x)
+
+
+@modes
+def test_a_ufunc_that_nobody_knows_is_named(jac: Any) -> None:
+    unknown = np.frompyfunc(lambda x: x, 1, 1)
+    with pytest.raises(
+        UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: .* is not yet in dualdiff's vocabulary"
+    ):
+        jac(unknown)(1.0)
+    assert "scipy.special.wofz" not in REGISTER
+    if scipy.special.nctdtrinc not in REGISTER:
+        with pytest.raises(UnsupportedFunctionError, match=r"scipy.special.nctdtrinc is not yet"):
+            jac(lambda x: scipy.special.nctdtrinc(x, 0.5, 1.0))(1.0)
+
+
+# -- reduce -----------------------------------------------------------------------------------------
+
+
+REDUCTIONS: list[Any] = [
+    lambda x: np.add.reduce(x),
+    lambda x: np.add.reduce(x, axis=(0, 2), keepdims=True),
+    lambda x: np.add.reduce(x, axis=None, initial=3.0),
+    lambda x: np.add.reduce(x, 1, dtype=np.longdouble),
+    lambda x: np.add.reduce(x, axis=(1,), where=np.array([True, False, True])[:, None]),
+    lambda x: np.multiply.reduce(x, axis=-1),
+    lambda x: np.maximum.reduce(x, axis=1),
+    lambda x: np.minimum.reduce(x, axis=(0, 1)),
+    lambda x: np.maximum.reduce(x, axis=None, initial=2.5),
+    lambda x: np.fmax.reduce(x, axis=1),
+    lambda x: np.fmin.reduce(x, axis=(0, 1), keepdims=True),
+    lambda x: np.subtract.reduce(x, axis=1),
+    lambda x: np.divide.reduce(x, axis=2, keepdims=True),
+    lambda x: np.hypot.reduce(x, axis=(0, 1)),
+    lambda x: np.logaddexp.reduce(x, axis=(1, 2)),
+    lambda x: np.logaddexp2.reduce(x, axis=-1, keepdims=True),
+    lambda x: np.add.accumulate(x, axis=1),
+    lambda x: np.multiply.accumulate(x, axis=-1),
+    lambda x: np.maximum.accumulate(x, axis=1),
+    lambda x: np.minimum.accumulate(x, 2),
+    lambda x: np.fmax.accumulate(x),
+    lambda x: np.subtract.accumulate(x, axis=1),
+    lambda x: np.logaddexp.accumulate(x, axis=1),
+    lambda x: np.add.reduceat(x, [0, 2, 1], axis=1),
+    lambda x: np.multiply.reduceat(x, [1, 0], axis=2),
+    lambda x: np.maximum.reduceat(x, np.array([0, 1]), axis=0),
+    lambda x: np.subtract.outer(x, x[0, 0]),
+]
+
+
+@pytest.mark.parametrize("f", REDUCTIONS)
+def test_methods_have_numpys_values_and_the_right_slopes(f: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.permutation(np.linspace(0.5, 3.0, 12)).reshape(2, 3, 2)
+    v, h = rng.standard_normal(x.shape), 1e-6
+    value = dd.vjp(f, x)[0]
+    np.testing.assert_allclose(value, f(x), rtol=1e-14)
+    assert value.dtype == f(x).dtype
+    expected = (f(x + h * v) - f(x - h * v)) / (2 * h)
+    for jac in MODES:
+        np.testing.assert_allclose(np.tensordot(jac(f)(x), v, 3), expected, rtol=1e-7, atol=1e-8)
+
+
+@modes
+def test_reductions_of_discrete_values(jac: Any) -> None:
+    x = np.array([[1.0, 2.0], [3.0, -4.0]])
+
+    def f(x: Any) -> Any:
+        assert np.logical_and.reduce(x > 0, axis=1).tolist() == [True, False]
+        assert not np.logical_or.reduce(x > 5, axis=None)
+        assert np.add.reduce(x > 0, axis=None) == 3
+        assert np.bitwise_xor.accumulate(x > 0, axis=1).tolist() == [[True, False], [True, True]]
+        assert np.less.outer(x[0], x[0]).tolist() == [[False, True], [False, False]]
+        return x
+
+    assert jac(f)(x).shape == (2, 2, 2, 2)
+
+
+@modes
+def test_reductions_of_scalars_and_empties(jac: Any) -> None:
+    assert jac(lambda x: np.add.reduce(x))(2.0) == 1
+    assert jac(lambda x: np.multiply.reduce(x, axis=None))(2.0) == 1
+    empty = np.zeros((0, 2))
+    assert jac(lambda x: np.add.reduce(x))(empty).shape == (2, 0, 2)
+    assert dd.vjp(lambda x: np.logaddexp.reduce(x), empty)[0].tolist() == [-INF, -INF]
+    assert dd.vjp(lambda x: np.hypot.reduce(x, axis=0), empty)[0].tolist() == [0, 0]
+    with pytest.raises(ValueError, match="identity"):
+        jac(lambda x: np.subtract.reduce(x))(empty)
+    with pytest.raises(TypeError, match="scalar"):
+        jac(lambda x: np.add.accumulate(x))(2.0)
+
+
+def test_logaddexp_reduce_at_infinities() -> None:
+    def f(x: Any) -> Any:
+        return np.logaddexp.reduce(x)
+
+    assert both(f, np.array([-INF, 0.0, 0.0])).tolist() == [0, 0.5, 0.5]
+    assert both(f, np.array([-INF, -INF])).tolist() == [0.5, 0.5]
+    with np.errstate(invalid="ignore"):
+        assert both(f, np.array([INF, 0.0, INF])).tolist() == [0.5, 0, 0.5]
+    np.testing.assert_allclose(both(f, np.array([1000.0, 1000.0])), [0.5, 0.5], rtol=1e-15)
+    columns = both(lambda x: np.logaddexp.reduce(x, axis=0), np.array([[-INF, 0.0], [-INF, 0.0]]))
+    assert columns.tolist() == [[[0.5, 0], [0.5, 0]], [[0, 0.5], [0, 0.5]]]
+    assert both(f, np.array([-INF, 1.0], dtype=np.float32)).dtype == np.float32
+
+
+def test_running_extremes_take_the_first_of_equals_and_pass_nan_on() -> None:
+    x = np.array([1.0, 1.0, 0.0, 2.0])
+    assert both(np.maximum.accumulate, x).argmax(axis=1).tolist() == [0, 0, 0, 3]
+    assert both(np.minimum.accumulate, x).argmax(axis=1).tolist() == [0, 0, 2, 2]
+    y = np.array([np.nan, 1.0, np.nan, 2.0])
+    for f, at in ((np.maximum.accumulate, [0, 0, 0, 0]), (np.fmax.accumulate, [0, 1, 1, 3])):
+        np.testing.assert_array_equal(dd.vjp(f, y)[0], f(y))
+        assert both(f, y).argmax(axis=1).tolist() == at
+
+
+@modes
+def test_folds_that_are_not_supported_say_what_to_write(jac: Any) -> None:
+    for f in (np.power.reduce, np.arctan2.reduce, np.copysign.accumulate):
+        with pytest.raises(UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: np.*functools.reduce"):
+            jac(lambda x, f=f: f(x))(np.ones(3))
+    with pytest.raises(ValueError, match="not reorderable"):
+        jac(lambda x: np.subtract.reduce(x, axis=(0, 1)))(np.ones((2, 2)))
+    with pytest.raises(UnsupportedFunctionError, match=r"np.hypot.reduce with initial="):
+        jac(lambda x: np.hypot.reduce(x, initial=1.0))(np.ones(2))
+    with pytest.raises(IndexError, match="out of bounds"):
+        jac(lambda x: np.add.reduceat(x, [0, 3]))(np.ones(3))
+
+
+# -- at ---------------------------------------------------------------------------------------------
+
+
+def _scatter(x: Any) -> Any:
+    y = np.zeros_like(x)
+    np.add.at(y, [0, 0, 2], x)
+    np.subtract.at(y, (np.array([1]),), 2 * x[1])
+    return y
+
+
+def _multiply(x: Any) -> Any:
+    y = 1 * x
+    np.multiply.at(y, [0, 0], x[1:])
+    return y
+
+
+def _maximum(x: Any) -> Any:
+    y = np.zeros_like(x)
+    np.maximum.at(y, [1, 1, 1], x)
+    return y
+
+
+def _unary(x: Any) -> Any:
+    y = 1 * x
+    np.square.at(y, [0, 0, 2])
+    return y
+
+
+def _rows(x: Any) -> Any:
+    y = np.zeros_like(x, shape=(2, 3))
+    np.add.at(y, (slice(None), [0, 0]), x[:2])
+    np.divide.at(y, (1, slice(None)), 2.0)
+    return y
+
+
+def _masked(x: Any) -> Any:
+    y = 1 * x
+    np.add.at(y, x > 2.5, 10 * x[0])
+    return y
+
+
+@pytest.mark.parametrize("f", [_scatter, _multiply, _maximum, _unary, _rows, _masked])
+def test_at_writes_through_as_numpy_does(f: Any) -> None:
+    x, v, h = np.array([1.5, 2.0, 3.0]), np.array([1.0, -2.0, 0.5]), 1e-6
+    np.testing.assert_array_equal(dd.vjp(f, x)[0], f(x))
+    expected = (f(x + h * v) - f(x - h * v)) / (2 * h)
+    for jac in MODES:
+        np.testing.assert_allclose(jac(f)(x) @ v, expected, atol=1e-8)
+        np.testing.assert_allclose(jac(jac(lambda x: np.sum(f(x) ** 2)))(x).T, jac(jac(lambda x: np.sum(f(x) ** 2)))(x))
+
+
+@modes
+def test_at_in_a_view_reaches_the_base(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        y = 1 * x
+        np.add.at(y[1:], [0, 0], 3 * x[0])
+        return y
+
+    assert jac(f)(np.ones(2)).tolist() == [[1, 0], [6, 1]]
+
+
+@modes
+def test_at_in_a_plain_array(jac: Any) -> None:
+    def lost(x: Any) -> Any:
+        y = np.zeros(3)
+        np.add.at(y, [0, 1], x)
+        return x
+
+    with pytest.raises(TracedAssignmentError, match=r"test_ufuncs.py, line \d+: np.add.at .*np.bincount"):
+        jac(lost)(np.ones(2))
+
+    def counts(x: Any) -> Any:  # traced positions only: the counts are piecewise constant
+        n = np.zeros(3)
+        np.add.at(n, np.floor(x).astype(int), 1.0)
+        return x * n[:2]
+
+    assert jac(counts)(np.array([1.2, 1.5])).tolist() == [[0, 0], [0, 2]]
+
+
+@modes
+def test_at_does_not_round_into_integers(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        n = np.zeros_like(x, dtype=int)
+        np.add.at(n, [0], x[0])
+        return x
+
+    with pytest.raises(TypeError, match="same_kind"):
+        jac(f)(np.ones(2))

@@ -1,0 +1,125 @@
+"""The house has floors: a module imports only from lower ones, or from its own package."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "dualdiff"
+FLOORS = {
+    "errors": 0,
+    "shapes": 0,
+    "trees": 0,
+    "allocator": 1,
+    "coloring": 0,
+    "primitive": 1,
+    "rules": 2,
+    "tracer": 3,
+    "dual": 4,
+    "tape": 4,
+    "passes": 5,
+    "tensor": 6,
+    "jacobians": 6,
+    "numpy": 6,
+    "capture": 7,
+    "operators": 8,
+    "scipy": 8,
+    "testing": 9,
+    "lab": 9,
+}
+#: the front door sees every room; the command line, which stands at it, is in the lab
+DOORS = ("__init__", "__main__")
+
+
+def room_of(path: Path) -> str:
+    """Return the first part of a module's name inside the package: its room."""
+    parts = path.relative_to(HOUSE).with_suffix("").parts
+    return parts[0]
+
+
+def imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, int]]:
+    """Yield the rooms that a module asks for, wherever in it, with the line."""
+    package = ("dualdiff", *path.relative_to(HOUSE).parts[:-1])
+    rooms = {p.stem if p.is_file() else p.name for p in HOUSE.iterdir()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                parts = name.name.split(".")
+                if parts[0] == "dualdiff":
+                    yield parts[1] if len(parts) > 1 else "", node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            parts = [*base, *(node.module or "").split(".")] if node.module else list(base)
+            if parts and parts[0] == "dualdiff":
+                if len(parts) > 1:
+                    yield parts[1], node.lineno
+                else:
+                    for name in node.names:
+                        yield name.name if name.name in rooms else "", node.lineno
+
+
+MODULES = sorted(HOUSE.rglob("*.py"))
+
+
+def complaints(path: Path, source: str) -> list[str]:
+    """Return what a module's imports do against the order of the floors."""
+    room = room_of(path)
+    if room in DOORS:
+        return []
+    if room not in FLOORS:
+        return [f"{path.relative_to(HOUSE)}: the room has no floor; give it one here and in the design"]
+    out = []
+    for other, line in imports(ast.parse(source), path):
+        if other == room or (other == "" and room == "lab"):
+            continue
+        if other == "":
+            out.append(f"{path.relative_to(HOUSE)}:{line} goes out by the front door")
+        elif other not in FLOORS or FLOORS[other] >= FLOORS[room]:
+            out.append(f"{path.relative_to(HOUSE)}:{line} (floor {FLOORS[room]}) asks {other} (floor {FLOORS.get(other)})")
+    return out
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(p.relative_to(HOUSE)) for p in MODULES])
+def test_imports_go_down(path: Path) -> None:
+    assert complaints(path, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("shapes.py", "from dualdiff.primitive import bind"),
+        ("dual.py", "def f():\n    from dualdiff.tape import Tape"),
+        ("passes/push.py", "import dualdiff.operators"),
+        ("passes/push.py", "from ..operators import jvp"),
+        ("tape.py", "import dualdiff as dd"),
+        ("tape.py", "from dualdiff import operators"),
+        ("cellar.py", ""),
+    ],
+)
+def test_imports_that_go_up_are_seen(room: str, source: str) -> None:
+    assert len(complaints(HOUSE / room, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("passes/push.py", "from dualdiff.passes.pull import pull\nfrom dualdiff.tape import Tape"),
+        ("passes/push.py", "from .pull import pull"),
+        ("lab/fits.py", "import dualdiff as dd"),
+        ("operators.py", "import numpy as np\nfrom dualdiff import errors"),
+    ],
+)
+def test_imports_that_go_down_pass(room: str, source: str) -> None:
+    assert complaints(HOUSE / room, source) == []
+
+
+def test_the_library_never_imports_its_tests_or_peers() -> None:
+    banned = {"hypothesis", "pytest", "tests", "torch", "jax", "autograd"}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [n.name for n in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            peers = {n.split(".")[0] for n in names} & banned
+            assert not peers or (room_of(path) == "lab" and peers <= {"torch", "jax", "autograd"}), f"{path}: {peers}"

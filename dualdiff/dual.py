@@ -173,7 +173,7 @@ class Pushing(Sweep):
     def item(self, x: Any, i: int) -> Any:
         """Return entry ``i`` of a vector: the short way to a parameter."""
         t = x.mark
-        if type(t) is not OneHot or x.link is not None:
+        if type(t) is not OneHot or (x.link is not None and x.link.is_stale()):
             return bind(getitem, (x,), {"index": i})
         out = x.value[i]
         p = t.positions.item(i)
@@ -219,7 +219,7 @@ class Pushing(Sweep):
 
     def unary(self, row: Any, x: Any) -> Any:
         """Push through one elementwise operation of one operand: the short way for Python operators."""
-        if x.link is not None:
+        if x.link is not None and x.link.is_stale():
             return bind(row, (x,), NOTHING)
         if not self.open:
             self._check_open()
@@ -240,13 +240,13 @@ class Pushing(Sweep):
 
     def binary(self, row: Any, x: Any, y: Any) -> Any:
         """Push through one elementwise operation of two operands: the short way for operators and ufuncs."""
-        if type(x) is Dual and x.run is self and x.link is None:
+        if type(x) is Dual and x.run is self and (x.link is None or not x.link.is_stale()):
             a, s = x.value, x.mark
         elif type(x) in _NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
             a, s = x if type(x) is not ndarray or x.shape else x[()], None
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
-        if type(y) is Dual and y.run is self and y.link is None:
+        if type(y) is Dual and y.run is self and (y.link is None or not y.link.is_stale()):
             b, t = y.value, y.mark
         elif type(y) in _NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
             b, t = y if type(y) is not ndarray or y.shape else y[()], None

@@ -217,8 +217,10 @@ class Primitive:
 
     kind = "primitive"
     differentiable = True
-    #: whether the result may share the operand's memory, as a NumPy view does
-    view = False
+    #: whether the result may share the operand's memory, as a NumPy view does ("read-only": and may not be written)
+    view: bool | str = False
+    #: whether its rules ask nothing of its one operand and of its result but their shapes and dtypes
+    shapes_only = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
@@ -395,6 +397,7 @@ class Linear(Primitive):
     """
 
     kind = "linear"
+    shapes_only = True
 
     def __init__(
         self,
@@ -435,6 +438,7 @@ class Movement(Primitive):
     """
 
     kind = "movement"
+    shapes_only = True
     cost_element = 1.5e-9
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:

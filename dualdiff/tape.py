@@ -74,6 +74,8 @@ def frozen(x: Any) -> Any:
                 return x.copy("K")
             base = base.base
         return x if base is None else x.copy("K")
+    if isinstance(x, Traced):
+        return x.copy("K")  # type: ignore[attr-defined]
     return x.copy() if hasattr(x, "copy") else x
 
 
@@ -176,6 +178,18 @@ class Tape:
     # -- the run protocol --------------------------------------------------------------------------
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         """Compute a primitive on values below this level and write down what happened."""
+        if row.shapes_only and not self.replayable and type(args[0]) is Var and args[0].run is self:  # the short way
+            x = args[0]
+            a = x.value
+            if type(a) is ndarray and a.dtype is FLOAT64:
+                out = row.fn(a, **params)
+                if type(out) is ndarray and out.dtype is FLOAT64:
+                    form, found = Aval(a.shape, FLOAT64), Aval(out.shape, FLOAT64)
+                    self.append((row, (x.mark,), (form,), params, found, None if form.shape == found.shape else (form,)))
+                    new = Var(out, len(self.inputs) + len(self.equations) - 1, self)
+                    if row.view and is_view(out, a):
+                        tie_view(new, x, row, params)
+                    return new
         ins: list[int | None] = []
         values = []
         live = False
@@ -200,7 +214,7 @@ class Tape:
 
     def unary(self, row: Any, x: Any) -> Any:
         """Record one elementwise operation of one operand: the short way for operators and ufuncs."""
-        if type(x) is not Var or x.run is not self or x.link is not None or not row.differentiable:
+        if type(x) is not Var or x.run is not self or (x.link is not None and x.link.is_stale()) or not row.differentiable:
             return bind(row, (operand(x),), NOTHING)
         a = x.value
         out = row.op(a)
@@ -216,13 +230,13 @@ class Tape:
         """Record one elementwise operation of two operands: the short way for operators and ufuncs."""
         i: int | None = None
         j: int | None = None
-        if type(x) is Var and x.run is self and x.link is None:
+        if type(x) is Var and x.run is self and (x.link is None or not x.link.is_stale()):
             a, i = x.value, x.mark
         elif type(x) in _NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
             a = x if type(x) is not ndarray or x.shape else x[()]
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
-        if type(y) is Var and y.run is self and y.link is None:
+        if type(y) is Var and y.run is self and (y.link is None or not y.link.is_stale()):
             b, j = y.value, y.mark
         elif type(y) in _NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
             b = y if type(y) is not ndarray or y.shape else y[()]
@@ -264,7 +278,7 @@ class Tape:
 
     def item(self, x: Any, i: int) -> Any:
         """Record the reading of one entry of a vector: the short way for scalar code."""
-        if type(x) is not Var or x.link is not None:
+        if type(x) is not Var or (x.link is not None and x.link.is_stale()):
             return bind(getitem, (x,), {"index": i})
         vector = x.value
         out = vector[i]

@@ -118,6 +118,9 @@ class Memory(Link):
     def version(self, n: int) -> None:
         self.counter.n = n
 
+    def is_stale(self) -> bool:
+        return self.base is not None and self.counter.n != self.seen
+
     def refresh(self, x: Traced) -> None:
         """Give a view the equation that its base has now (the memory is shared, the value is right already)."""
         base = self.base
@@ -453,6 +456,11 @@ class _EagerRun:
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` in the tensor's own memory, and record it where a gradient is required."""
+        if type(x) is not Tensor:  # a container, such as np.zeros_like(tensor)
+            memory = Memory()
+            memory.counter.n = x.link.version
+            object.__dict__["__class__"].__set__(x, Tensor)
+            x.mark, x.run, x.link = None, self, memory
         x.link.refresh(x)
         other = v.mark if type(v) is Tensor else None
         recording = _enabled.get() and (x.mark is not None or other is not None)

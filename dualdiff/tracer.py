@@ -61,36 +61,38 @@ ndarray = np.ndarray
 
 
 class Link:
-    """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written."""
+    """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written.
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "seen", "version")
+    Writes end in the root of a chain of views, so only a root counts them.
+    """
+
+    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
+        self.root: Any = None
         self.primitive: Any = None
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
 
-    def refresh(self, x: Traced) -> None:
-        """Bring a view up to date with writes into its base."""
-        base = self.base
-        if base is None:
-            return
-        base.link.refresh(base)
-        if base.link.version != self.seen:
-            self.seen = base.link.version
-            become(x, bind(self.primitive, (base,), self.params))
-            self.version += 1
-
     def is_stale(self) -> bool:
-        """Whether the base, or what it is a view of, was written since this view was read."""
-        link = self
-        while link.base is not None:
-            if link.base.link.version != link.seen:
-                return True
-            link = link.base.link
-        return False
+        """Whether the root was written since this view was read from it."""
+        root = self.root
+        return root is not None and root.link is not None and root.link.version != self.seen
+
+    def refresh(self, x: Traced) -> None:
+        """Bring a view up to date with writes into its root."""
+        if not self.is_stale():
+            return
+        version = self.root.link.version
+        stale = [x]
+        while (base := stale[-1].link.base).link is not None and base.link.is_stale():
+            stale.append(base)
+        for view in reversed(stale):
+            link = view.link
+            link.seen = version
+            become(view, bind(link.primitive, (link.base,), link.params))
 
     def place(self, index: Any) -> Any:
         """Return the index into the base that an index into this view stands for."""
@@ -115,7 +117,7 @@ def link_of(x: Traced) -> Link:
 def is_view(out: Any, operand: Any) -> bool:
     """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
     if type(out) is ndarray:
-        return out.base is not None and type(operand) is ndarray and np.may_share_memory(out, operand)
+        return out.base is not None and (out.base is operand or out.base is getattr(operand, "base", None))
     if isinstance(out, Traced):
         return out.link is not None and out.link.base is not None
     # Another type of array: it says itself, through NumPy's protocol.
@@ -126,9 +128,10 @@ def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str,
     """Note that ``view`` is ``primitive(base)`` and shares its memory."""
     link = view.link = Link()
     link.base = base
+    link.root = root = base if base.link is None or base.link.root is None else base.link.root
     link.primitive = primitive
     link.params = params
-    link.seen = link_of(base).version
+    link.seen = 0 if root.link is None else root.link.version
 
 
 def become(x: Traced, new: Any) -> None:
@@ -137,6 +140,8 @@ def become(x: Traced, new: Any) -> None:
         new = Plain(new)
     _CLASS.__set__(x, type(new))
     x.value, x.mark, x.run = new.value, new.mark, new.run
+    if new.link is not None and type(new.link) is not type(x.link):  # a tensor's link knows more
+        x.link = new.link
 
 
 _CLASS: Any = object.__dict__["__class__"]
@@ -179,8 +184,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
     if run.level and has_integer_arrays(index):
         index, v = without_repeats(index, v, shape_of(x))
     run.write(x, index, v)
-    if x.link is not None:
-        x.link.version += 1
+    link_of(x).version += 1
 
 
 def is_whole(x: Traced, index: Any, v: Traced) -> bool:
@@ -491,8 +495,7 @@ class Tracer(Traced):
         link = self.link
         if type(index) is int and type(v) is type(self) and v.run is self.run and v.link is None and (link is None or link.base is None):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
-            if link is not None:
-                link.version += 1
+            link_of(self).version += 1
         else:
             write(self, index, v)
 
@@ -508,11 +511,11 @@ class Tracer(Traced):
     # -- methods and attributes of ndarray ---------------------------------------------------------
     @property
     def T(self) -> Any:
-        return np.transpose(self)
+        return rules.movement.transposed(self)
 
     @property
     def mT(self) -> Any:
-        return np.swapaxes(self, -1, -2)
+        return rules.movement.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
@@ -537,7 +540,15 @@ class Tracer(Traced):
     def copy(self, order: str = "C") -> Any:
         if self.link is not None:
             self.link.refresh(self)
-        return self.run.duplicate(self)
+        new = self.run.duplicate(self)
+        if len(self.shape) > 1 and order != "K":
+            # How a copy lies in memory decides which of its reshapes are views: it must lie as NumPy's would.
+            inner = new
+            while isinstance(inner.value, Traced):
+                inner = inner.value
+            if type(inner.value) is ndarray:
+                inner.value = np.asarray(inner.value, order=order)
+        return new
 
     def item(self, *index: Any) -> Any:
         if not index:
@@ -560,10 +571,10 @@ class Tracer(Traced):
         return self[...]
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
+        return rules.movement.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
 
     def transpose(self, *axes: Any) -> Any:
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+        return rules.movement.transposed(self, (axes[0] if len(axes) == 1 else axes) or None)
 
     def flatten(self, order: Any = "C") -> Any:
         return np.ravel(self, order=order).copy()
@@ -742,7 +753,7 @@ class _PlainRun:
         return x.value
 
     def duplicate(self, x: Any) -> Any:
-        return Plain(x.value.copy())
+        return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         if type(x.value) is ndarray and (not x.value.flags.writeable or x.value.base is not None):

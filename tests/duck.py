@@ -112,6 +112,14 @@ class StrictDuck(NDArrayOperatorsMixin):
         return self._array.size
 
     @property
+    def flags(self) -> Any:
+        return self._array.flags
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self._array.strides
+
+    @property
     def T(self) -> Any:
         return wrap(self._array.T)
 

@@ -159,9 +159,17 @@ class _Writer:
         keep = self.draw(st.booleans())
         options = ([] if axis is None else [f"axis={axis}"]) + (["keepdims=True"] if keep else [])
         n = int(np.prod(shape)) if axis is None else shape[axis]
-        left = tuple([1 if keep else None for s in shape] if axis is None else [s if i != axis % len(shape) else (1 if keep else None) for i, s in enumerate(shape)])
+        left = tuple(
+            [1 if keep else None for s in shape]
+            if axis is None
+            else [s if i != axis % len(shape) else (1 if keep else None) for i, s in enumerate(shape)]
+        )
         self.features.add("reduction")
-        self.new(text.format(x=x, a="".join(f", {o}" for o in options), b=", ".join(options)), tuple(s for s in left if s is not None), bound(self.bounds[x], n))
+        self.new(
+            text.format(x=x, a="".join(f", {o}" for o in options), b=", ".join(options)),
+            tuple(s for s in left if s is not None),
+            bound(self.bounds[x], n),
+        )
 
     def index(self) -> Any:
         x = self.pick(lambda s: len(s) > 0)
@@ -185,7 +193,13 @@ class _Writer:
         if not self.shapes[x]:
             return False
         copy = self.new(f"{x}.copy()", self.shapes[x], self.bounds[x])
-        view = self.draw(st.sampled_from(["[::-1]", "[0]", "[-1:]", "[None]"] + ([".T"] if known(np.transpose) else []) + ([".reshape(-1)"] if known(np.reshape) else [])))
+        view = self.draw(
+            st.sampled_from(
+                ["[::-1]", "[0]", "[-1:]", "[None]"]
+                + ([".T"] if known(np.transpose) else [])
+                + ([".reshape(-1)"] if known(np.reshape) else [])
+            )
+        )
         self.features.add("view")
         self.say(f"w{len(self.lines)} = {copy}{view}")
         w = self.lines[-1].split()[0]
@@ -252,7 +266,11 @@ class _Writer:
         name = f"v{len(self.names)}"
         self.say(f"{name} = {x}")
         self.say(f"for _ in range({self.draw(st.integers(1, 3))}):")
-        self.say(f"    {name} = np.tanh({name} + 0.5 * {x})" if self.draw(st.booleans()) else f"    {name} = {name} - 0.1 * {name} ** 2 / {1 + self.bounds[x] ** 2}")
+        self.say(
+            f"    {name} = np.tanh({name} + 0.5 * {x})"
+            if self.draw(st.booleans())
+            else f"    {name} = {name} - 0.1 * {name} ** 2 / {1 + self.bounds[x] ** 2}"
+        )
         self.names.append(name)
         self.shapes[name], self.bounds[name] = self.shapes[x], self.bounds[x] + 1
 
@@ -305,7 +323,9 @@ class _Writer:
         if x is None:
             return False
         self.features.add("packing")
-        self.new(f"np.array([[0.0, -{x}[1]], [{x}[0], {x}[0] * {x}[1]]]) * {x}[0]", (2, 2), max(1.0, self.bounds[x] ** 3))
+        self.new(
+            f"np.array([[0.0, -{x}[1]], [{x}[0], {x}[0] * {x}[1]]]) * {x}[0]", (2, 2), max(1.0, self.bounds[x] ** 3)
+        )
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape | None:
@@ -316,7 +336,22 @@ def _broadcast(a: Shape, b: Shape) -> Shape | None:
     return found if int(np.prod(found)) <= 24 and len(found) <= 3 else None
 
 
-STATEMENTS = ("unary", "unary", "binary", "binary", "reduction", "index", "view_write", "assign", "assign", "branch", "loop", "product", "join", "array_of_scalars")
+STATEMENTS = (
+    "unary",
+    "unary",
+    "binary",
+    "binary",
+    "reduction",
+    "index",
+    "view_write",
+    "assign",
+    "assign",
+    "branch",
+    "loop",
+    "product",
+    "join",
+    "array_of_scalars",
+)
 SHAPES: tuple[Shape, ...] = ((), (3,), (2,), (1,), (2, 3), (3, 1), (1, 3), (3, 3), (2, 1, 3))
 
 
@@ -342,4 +377,8 @@ def programs(draw: Any, most: int = 10, scalar: bool = False, smooth: bool = Fal
     source = "\n".join([head, *w.lines, f"    return {result}"])
     rng = np.random.default_rng(draw(st.integers(0, 2**20)))
     point = tuple(rng.uniform(0.2, 1.8, s) * rng.choice([-1.0, 1.0], s) for s in shapes)
-    return Program(source, tuple(np.asarray(x)[()] if x.shape else np.asarray(x) for x in map(np.asarray, point)), frozenset(w.features))
+    return Program(
+        source,
+        tuple(np.asarray(x)[()] if x.shape else np.asarray(x) for x in map(np.asarray, point)),
+        frozenset(w.features),
+    )

@@ -41,7 +41,9 @@ D: dict[str, Operator] = {
     "linearize": by_linearize,
 }
 one = pytest.mark.parametrize("d", D.values(), ids=D)
-pairs = pytest.mark.parametrize(("outer", "inner"), list(product(D.values(), repeat=2)), ids=[f"{a}-{b}" for a, b in product(D, repeat=2)])
+pairs = pytest.mark.parametrize(
+    ("outer", "inner"), list(product(D.values(), repeat=2)), ids=[f"{a}-{b}" for a, b in product(D, repeat=2)]
+)
 triples = pytest.mark.parametrize(
     ("a", "b", "c"),
     [tuple(D[n] for n in names) for names in product(("grad", "jacfwd", "jvp", "vjp"), repeat=3)],
@@ -116,14 +118,18 @@ def test_third_derivatives(a: Operator, b: Operator, c: Operator) -> None:
 @triples
 def test_every_level_captures_the_ones_around_it(a: Operator, b: Operator, c: Operator) -> None:
     # g(x) = ∂y[ y · ∂z(x·y·z³)|z=y ]|y=x = ∂y[3·x·y⁴]|y=x = 12x⁴;  x·g = 12x⁵;  derivative 60x⁴
-    f = lambda x: x * b(lambda y: y * c(lambda z: x * y * z**3)(y))(x)
+    def f(x):
+        return x * b(lambda y: y * c(lambda z: x * y * z**3)(y))(x)
+
     assert a(f)(2.0) == pytest.approx(960.0, rel=1e-14)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_towers(n: int) -> None:
     # the n-th derivative of exp(2x) is 2ⁿ·exp(2x), modes alternating
-    f: Any = lambda x: np.exp(2 * x)
+    def f(x):
+        return np.exp(2 * x)
+
     for i in range(n):
         f = dd.grad(f) if i % 2 else dd.jacfwd(f)
     assert f(0.3) == pytest.approx(2**n * np.exp(0.6), rel=1e-13)
@@ -135,7 +141,10 @@ def test_arrays(outer: Operator, inner: Operator) -> None:
         outer = inner = dd.jacobian
     # J of x ↦ x · (∂/∂y Σ x·y) at any y: x² entrywise, so 2·diag(x)
     x = np.array([1.0, 2.0, 3.0])
-    f = lambda x: x * inner(lambda y: (x * y)[0] + (x * y)[1] + (x * y)[2])(np.ones(3))
+
+    def f(x):
+        return x * inner(lambda y: (x * y)[0] + (x * y)[1] + (x * y)[2])(np.ones(3))
+
     np.testing.assert_allclose(outer(f)(x), np.diag(2 * x), rtol=1e-15)
 
 

@@ -17,21 +17,27 @@ def test_the_power_rule() -> None:
 
 def test_the_product_rule() -> None:
     # d/dx x·sin x = sin x + x·cos x, at π/2: 1
-    f = lambda x: x * np.sin(x)
+    def f(x):
+        return x * np.sin(x)
+
     assert abs(dd.grad(f)(math.pi / 2) - 1.0) < 1e-15
     assert abs(dd.jacfwd(f)(math.pi / 2) - 1.0) < 1e-15
 
 
 def test_the_quotient_rule() -> None:
     # d/dx x/(1+x²) = (1−x²)/(1+x²)², at 2: −3/25
-    f = lambda x: x / (1 + x * x)
+    def f(x):
+        return x / (1 + x * x)
+
     assert abs(dd.grad(f)(2.0) + 0.12) < 1e-16
     assert abs(dd.jacfwd(f)(2.0) + 0.12) < 1e-16
 
 
 def test_the_chain_rule() -> None:
     # d/dx exp(−x²) = −2x·exp(−x²), at 1: −2/e
-    f = lambda x: np.exp(-(x**2))
+    def f(x):
+        return np.exp(-(x**2))
+
     assert abs(dd.grad(f)(1.0) + 2 / math.e) < 1e-15
     assert abs(dd.jacfwd(f)(1.0) + 2 / math.e) < 1e-15
 
@@ -51,7 +57,9 @@ def test_the_tutorials_jacobian() -> None:
 
 def test_polar_coordinates() -> None:
     # (r cos φ, r sin φ) by (r, φ) at (2, 0): [[cos φ, −r sin φ], [sin φ, r cos φ]] = [[1, 0], [0, 2]]
-    f = lambda p: np.array([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])])
+    def f(p):
+        return np.array([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])])
+
     p = np.array([2.0, 0.0])
     for operator in (dd.jacfwd, dd.jacrev, dd.jacobian):
         assert operator(f)(p).tolist() == [[1.0, 0.0], [0.0, 2.0]]
@@ -62,7 +70,10 @@ def test_the_gradient_of_a_quadratic_form() -> None:
     A = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert dd.grad(lambda x: x @ A @ x)(np.array([1.0, -1.0])).tolist() == [-3.0, -3.0]
     # and by A: x xᵀ = [[1, −1], [−1, 1]]
-    assert dd.grad(lambda B: np.array([1.0, -1.0]) @ B @ np.array([1.0, -1.0]))(A).tolist() == [[1.0, -1.0], [-1.0, 1.0]]
+    assert dd.grad(lambda B: np.array([1.0, -1.0]) @ B @ np.array([1.0, -1.0]))(A).tolist() == [
+        [1.0, -1.0],
+        [-1.0, 1.0],
+    ]
 
 
 def test_the_gradient_of_a_mean_of_squares() -> None:
@@ -72,7 +83,9 @@ def test_the_gradient_of_a_mean_of_squares() -> None:
 
 def test_the_hessian_of_rosenbrocks_function() -> None:
     # (1−x)² + 100(y−x²)²: [[2 − 400(y−3x²), −400x], [−400x, 200]], at (1, 1): [[802, −400], [−400, 200]]
-    f = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    def f(x):
+        return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
     assert dd.hessian(f)(np.array([1.0, 1.0])).tolist() == [[802.0, -400.0], [-400.0, 200.0]]
 
 
@@ -90,7 +103,9 @@ def test_a_loop_with_a_branch() -> None:
 
 def test_the_derivative_of_a_determinant() -> None:
     # ∂det A/∂A is the matrix of cofactors; [[1, 2], [3, 4]]: [[4, −3], [−2, 1]]
-    det = lambda A: A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
+    def det(A):
+        return A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
+
     A = np.array([[1.0, 2.0], [3.0, 4.0]])
     for operator in (dd.jacfwd, dd.jacrev, dd.jacobian):
         assert operator(det)(A).tolist() == [[4.0, -3.0], [-2.0, 1.0]]

@@ -78,7 +78,9 @@ def complaints(path: Path, source: str) -> list[str]:
         if other == "":
             out.append(f"{path.relative_to(HOUSE)}:{line} goes out by the front door")
         elif other not in FLOORS or FLOORS[other] >= FLOORS[room]:
-            out.append(f"{path.relative_to(HOUSE)}:{line} (floor {FLOORS[room]}) asks {other} (floor {FLOORS.get(other)})")
+            out.append(
+                f"{path.relative_to(HOUSE)}:{line} (floor {FLOORS[room]}) asks {other} (floor {FLOORS.get(other)})"
+            )
     return out
 
 
@@ -120,6 +122,12 @@ def test_the_library_never_imports_its_tests_or_peers() -> None:
     banned = {"hypothesis", "pytest", "tests", "torch", "jax", "autograd"}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [n.name for n in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [n.name for n in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             peers = {n.split(".")[0] for n in names} & banned
             assert not peers or (room_of(path) == "lab" and peers <= {"torch", "jax", "autograd"}), f"{path}: {peers}"

@@ -139,8 +139,13 @@ def overwrite(sweep: Any, tangents: Any, out: Any, x: Any) -> Any:
     return 2 * tangents[0]
 
 
-double_pull = lambda sweep, g, out, x: (2 * g,)
-double_push = lambda sweep, tangents, out, x: 2 * tangents[0]
+def double_pull(sweep, g, out, x):
+    return (2 * g,)
+
+
+def double_push(sweep, tangents, out, x):
+    return 2 * tangents[0]
+
 
 MUTANTS = [
     # value
@@ -161,8 +166,15 @@ MUTANTS = [
     ),
     Mutant("linear: a push with an offset", "push", Linear("f", lambda x: x + 1.0, pull=lambda g, x: g), (X,)),
     # pull is the adjoint of push
-    Mutant("linear: a transpose of another size", "adjoint", Linear("f", lambda x: 3 * x, pull=lambda g, x: 2 * g), (X,)),
-    Mutant("linear: a transpose not reversed", "adjoint", Linear("f", lambda x: 2 * x[..., ::-1], pull=lambda g, x: 2 * g), (X,)),
+    Mutant(
+        "linear: a transpose of another size", "adjoint", Linear("f", lambda x: 3 * x, pull=lambda g, x: 2 * g), (X,)
+    ),
+    Mutant(
+        "linear: a transpose not reversed",
+        "adjoint",
+        Linear("f", lambda x: 2 * x[..., ::-1], pull=lambda g, x: 2 * g),
+        (X,),
+    ),
     Mutant(
         "multilinear: a transpose left out",
         "adjoint",
@@ -198,9 +210,21 @@ MUTANTS = [
     Mutant("elementwise: a sign", "truth", Elementwise("f", np.cos, lambda _y, x: np.sin(x)), (X,)),
     Mutant("elementwise: nearly right", "truth", Elementwise("f", lambda x: x * x, lambda _y, x: 2.000001 * x), (X,)),
     Mutant("elementwise: an operand forgotten", "truth", Elementwise("f", np.multiply, lambda _z, _x, y: y, 0), (X, Y)),
-    Mutant("elementwise: partials exchanged", "truth", Elementwise("f", np.multiply, lambda _z, x, _y: x, lambda _z, _x, y: y), (X, Y)),
-    Mutant("movement: another permutation in the push", "truth", Linear("f", lambda x: x[..., ::-1], lambda g, x: g, push=lambda t, x, lead: t), (X,)),
-    Mutant("linear: a function that is not linear", "truth", Linear("f", lambda x: x * abs(x), pull=lambda g, x: g), (X,)),
+    Mutant(
+        "elementwise: partials exchanged",
+        "truth",
+        Elementwise("f", np.multiply, lambda _z, x, _y: x, lambda _z, _x, y: y),
+        (X, Y),
+    ),
+    Mutant(
+        "movement: another permutation in the push",
+        "truth",
+        Linear("f", lambda x: x[..., ::-1], lambda g, x: g, push=lambda t, x, lead: t),
+        (X,),
+    ),
+    Mutant(
+        "linear: a function that is not linear", "truth", Linear("f", lambda x: x * abs(x), pull=lambda g, x: g), (X,)
+    ),
     Mutant(
         "multilinear: a function that is quadratic in an operand",
         "truth",
@@ -210,12 +234,22 @@ MUTANTS = [
     Mutant(
         "general: a derivative lost",
         "truth",
-        General("f", lambda x: 2 * x, push=lambda sweep, tangents, out, x: 0 * tangents[0], pull=lambda sweep, g, out, x: (0 * g,)),
+        General(
+            "f",
+            lambda x: 2 * x,
+            push=lambda sweep, tangents, out, x: 0 * tangents[0],
+            pull=lambda sweep, g, out, x: (0 * g,),
+        ),
         (X,),
     ),
     Mutant("discrete: a function that is not", "truth", Discrete("f", lambda x: np.sin(x)), (X,)),
     # k directions at once
-    Mutant("linear: an axis counted from the front", "batch", Linear("f", lambda x: np.flip(x, 0), pull=lambda g, x: np.flip(g, 0)), (X,)),
+    Mutant(
+        "linear: an axis counted from the front",
+        "batch",
+        Linear("f", lambda x: np.flip(x, 0), pull=lambda g, x: np.flip(g, 0)),
+        (X,),
+    ),
     Mutant(
         "linear: a transpose with an axis counted from the front",
         "batch",
@@ -225,7 +259,14 @@ MUTANTS = [
     Mutant(
         "general: the batch averaged away",
         "batch",
-        General("f", lambda x: 2 * x, push=lambda sweep, tangents, out, x: 2 * np.add.reduce(tangents[0], axis=0) if sweep.lead else 2 * tangents[0], pull=double_pull),
+        General(
+            "f",
+            lambda x: 2 * x,
+            push=lambda sweep, tangents, out, x: (
+                2 * np.add.reduce(tangents[0], axis=0) if sweep.lead else 2 * tangents[0]
+            ),
+            pull=double_pull,
+        ),
         (X,),
     ),
     Mutant(
@@ -234,7 +275,9 @@ MUTANTS = [
         General(
             "f",
             lambda x, y: x * y,
-            push=lambda sweep, tangents, out, x, y: sum(t * o for t, o in zip(tangents, (y, x), strict=True) if t is not None),
+            push=lambda sweep, tangents, out, x, y: sum(
+                t * o for t, o in zip(tangents, (y, x), strict=True) if t is not None
+            ),
             pull=lambda sweep, g, out, x, y: (g * y, np.sum(g * x, axis=0)),
         ),
         (X, X[0]),
@@ -253,7 +296,12 @@ MUTANTS = [
         (X,),
     ),
     # second derivatives
-    Mutant("elementwise: a partial that freezes", "second", Elementwise("f", lambda x: x * x, lambda _y, x: 2 * raw(x)), (X,)),
+    Mutant(
+        "elementwise: a partial that freezes",
+        "second",
+        Elementwise("f", lambda x: x * x, lambda _y, x: 2 * raw(x)),
+        (X,),
+    ),
     Mutant(
         "multilinear: a transpose that freezes",
         "second",
@@ -263,22 +311,54 @@ MUTANTS = [
     Mutant(
         "general: a pull that freezes, a push that does not",
         "second",
-        General("f", lambda x: x * x, push=lambda sweep, t, out, x: 2 * t[0] * x, pull=lambda sweep, g, out, x: (2 * g * raw(x),)),
+        General(
+            "f",
+            lambda x: x * x,
+            push=lambda sweep, t, out, x: 2 * t[0] * x,
+            pull=lambda sweep, g, out, x: (2 * g * raw(x),),
+        ),
         (X,),
     ),
     Mutant(
         "general: both freeze",
         "second",
-        General("f", lambda x: x * x, push=lambda sweep, t, out, x: 2 * t[0] * raw(x), pull=lambda sweep, g, out, x: (2 * g * raw(x),)),
+        General(
+            "f",
+            lambda x: x * x,
+            push=lambda sweep, t, out, x: 2 * t[0] * raw(x),
+            pull=lambda sweep, g, out, x: (2 * g * raw(x),),
+        ),
         (X,),
     ),
     # purity
-    Mutant("general: a push that writes into its seed", "purity", General("f", lambda x: 2 * x, push=scribble, pull=double_pull), (X,)),
-    Mutant("general: a pull that writes into its seed", "purity", General("f", lambda x: 2 * x, push=double_push, pull=scribble_pull), (X,)),
-    Mutant("general: a push that writes into its operand", "purity", General("f", lambda x: 2 * x, push=overwrite, pull=double_pull), (X,)),
-    Mutant("general: a push that changes", "purity", General("f", lambda x: 2 * x, push=Restless(), pull=double_pull), (X,)),
+    Mutant(
+        "general: a push that writes into its seed",
+        "purity",
+        General("f", lambda x: 2 * x, push=scribble, pull=double_pull),
+        (X,),
+    ),
+    Mutant(
+        "general: a pull that writes into its seed",
+        "purity",
+        General("f", lambda x: 2 * x, push=double_push, pull=scribble_pull),
+        (X,),
+    ),
+    Mutant(
+        "general: a push that writes into its operand",
+        "purity",
+        General("f", lambda x: 2 * x, push=overwrite, pull=double_pull),
+        (X,),
+    ),
+    Mutant(
+        "general: a push that changes", "purity", General("f", lambda x: 2 * x, push=Restless(), pull=double_pull), (X,)
+    ),
     # precision
-    Mutant("elementwise: a partial in double precision", "precision", Elementwise("f", lambda x: 2 * x, lambda _y, x: np.full(x.shape, 2.0)), (X,)),
+    Mutant(
+        "elementwise: a partial in double precision",
+        "precision",
+        Elementwise("f", lambda x: 2 * x, lambda _y, x: np.full(x.shape, 2.0)),
+        (X,),
+    ),
     Mutant(
         "general: a pull in double precision",
         "precision",
@@ -288,11 +368,21 @@ MUTANTS = [
     Mutant(
         "general: a pull that rounds",
         "precision",
-        General("f", lambda x: x / 3, push=lambda sweep, t, out, x: t[0] / 3, pull=lambda sweep, g, out, x: ((np.round(g, 3) if g.dtype == np.float32 else g) / 3,)),
+        General(
+            "f",
+            lambda x: x / 3,
+            push=lambda sweep, t, out, x: t[0] / 3,
+            pull=lambda sweep, g, out, x: ((np.round(g, 3) if g.dtype == np.float32 else g) / 3,),
+        ),
         (X,),
     ),
     # replay
-    Mutant("general: a function with a memory", "replay", General("f", Counting(), push=double_push, pull=double_pull), (X,)),
+    Mutant(
+        "general: a function with a memory",
+        "replay",
+        General("f", Counting(), push=double_push, pull=double_pull),
+        (X,),
+    ),
 ]
 
 

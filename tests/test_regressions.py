@@ -37,7 +37,9 @@ ENDINGS: dict[str, Any] = {
     "vstack": lambda x: np.vstack([x, x * 2]),
     "column_stack": lambda x: np.column_stack([x, x * 2]),
     "block": lambda x: np.block([x, x * 2]),
-    "multi_dot": lambda x: np.linalg.multi_dot([A, x, x[:, None]]) if False else np.linalg.multi_dot([A, np.diag(x), x]),
+    "multi_dot": lambda x: (
+        np.linalg.multi_dot([A, x, x[:, None]]) if False else np.linalg.multi_dot([A, np.diag(x), x])
+    ),
     "choose": lambda x: np.choose(np.array([0, 1, 0]), [x, 2 * x]),
 }
 
@@ -48,7 +50,9 @@ def test_a_function_may_end_in_any_of_these(name: str, jac: Any) -> None:
     f = ENDINGS[name]
     J = jac(f)(X)
     h = 1e-6
-    expected = np.stack([(np.asarray(f(X + h * e), float) - np.asarray(f(X - h * e), float)) / (2 * h) for e in np.eye(3)], axis=-1)
+    expected = np.stack(
+        [(np.asarray(f(X + h * e), float) - np.asarray(f(X - h * e), float)) / (2 * h) for e in np.eye(3)], axis=-1
+    )
     np.testing.assert_allclose(J, expected, atol=1e-8)
     assert np.any(J)
     assert check(f, X).verdict == "agree"
@@ -56,7 +60,9 @@ def test_a_function_may_end_in_any_of_these(name: str, jac: Any) -> None:
 
 @modes
 def test_vectorize_is_right_or_loud(jac: Any) -> None:
-    f = lambda x: np.vectorize(lambda v: v * v)(x)
+    def f(x):
+        return np.vectorize(lambda v: v * v)(x)
+
     try:
         J = jac(f)(X)
     except DerivativeError:
@@ -68,7 +74,10 @@ def test_vectorize_is_right_or_loud(jac: Any) -> None:
 def test_least_squares_moves_from_its_start(jac: Any) -> None:
     t = np.linspace(0, 1, 5)
     y = 2.0 + 3.0 * t
-    residuals = lambda p: np.concatenate([p[0] + p[1] * t[:2] - y[:2], p[0] + p[1] * t[2:] - y[2:]])
+
+    def residuals(p):
+        return np.concatenate([p[0] + p[1] * t[:2] - y[:2], p[0] + p[1] * t[2:] - y[2:]])
+
     found = optimize.least_squares(residuals, [1.0, 1.0], jac=jac(residuals))
     np.testing.assert_allclose(found.x, [2.0, 3.0], rtol=1e-12)
 
@@ -95,7 +104,9 @@ def test_second_derivatives_of_a_product_with_zeros(jac: Any) -> None:
 
 @modes
 def test_the_infinity_norm(jac: Any) -> None:
-    np.testing.assert_array_equal(jac(lambda x: np.linalg.norm(x, np.inf))(np.array([1.0, -3.0, 2.0])), [0.0, -1.0, 0.0])
+    np.testing.assert_array_equal(
+        jac(lambda x: np.linalg.norm(x, np.inf))(np.array([1.0, -3.0, 2.0])), [0.0, -1.0, 0.0]
+    )
 
 
 @modes
@@ -107,13 +118,16 @@ def test_norms_at_zero(jac: Any) -> None:
 def test_sinc_at_zero(jac: Any) -> None:
     x = np.array([0.0, 1.0])
     np.testing.assert_allclose(jac(np.sinc)(x), np.diag([0.0, -1.0]), atol=1e-15)
-    np.testing.assert_allclose(dd.jacfwd(jac(lambda x: np.sum(np.sinc(x))))(x)[0, 0], -np.pi**2 / 3, rtol=1e-12)
+    np.testing.assert_allclose(dd.jacfwd(jac(lambda x: np.sum(np.sinc(x))))(x)[0, 0], -(np.pi**2) / 3, rtol=1e-12)
 
 
 @modes
 def test_functions_without_a_forward_rule_elsewhere(jac: Any) -> None:
     M = np.array([[2.0, 0.5], [0.25, 1.5]])
-    sym = lambda m: m @ m.T + np.eye(2)
+
+    def sym(m):
+        return m @ m.T + np.eye(2)
+
     for f in (
         lambda m: np.hypot(m, m.T + 3),
         lambda m: np.linalg.solve(m, np.ones(2)),
@@ -171,12 +185,8 @@ def test_a_tracked_value_written_into_a_plain_array(jac: Any) -> None:
         y[0] = x[0]
         return y
 
-    try:
-        J = jac(f)(X)
-    except TracedAssignmentError as e:
-        assert "np.zeros_like" in str(e)
-    else:  # where a function's module speaks the library's own NumPy
-        assert J[0, 0] == 1.0
+    with pytest.raises(TracedAssignmentError, match=r"np\.zeros_like"):
+        jac(f)(X)
 
 
 # -- (4) -------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_every_way_to_a_jacobian_gives_the_same(program: Program) -> None:
     values = f(*program.point)
     for name, way in ways.items():
         for row, wanted, v in zip(way(*program.point), expected, values, strict=True):
-            for x, block, other in zip(program.point, row, wanted, strict=True):
+            for x, block, _other in zip(program.point, row, wanted, strict=True):
                 assert np.shape(block) == np.shape(v) + np.shape(x), name
             same_all(name, row, wanted)
 
@@ -79,7 +79,10 @@ def test_hessians_are_symmetric_and_agree(program: Program, seed: int) -> None:
         for j in range(n):
             a, b = np.asarray(blocks[i][j]), np.asarray(blocks[j][i])
             across = np.moveaxis(b, range(np.ndim(program.point[j])), range(-np.ndim(program.point[j]), 0))
-            scale = max(1e-4 * abs(program(*program.point)), *(float(np.max(np.abs(h), initial=0.0)) for row in blocks for h in row))
+            scale = max(
+                1e-4 * abs(program(*program.point)),
+                *(float(np.max(np.abs(h), initial=0.0)) for row in blocks for h in row),
+            )
             same("symmetry", a, across, scale=10 * scale)
             same("forward over reverse, reverse over forward", a, np.asarray(other[i][j]), scale=10 * scale)
     rng = np.random.default_rng(seed)
@@ -116,10 +119,25 @@ def test_the_programs_have_every_feature() -> None:
     def look(program: Program) -> None:
         seen.update(program.features)
         value = program(*program.point)
-        assert all(np.isfinite(v).all() and np.max(np.abs(v), initial=0) < 100 for v in (value if isinstance(value, tuple) else (value,)))
+        assert all(
+            np.isfinite(v).all() and np.max(np.abs(v), initial=0) < 100
+            for v in (value if isinstance(value, tuple) else (value,))
+        )
 
     look()
-    wanted = {"broadcasting", "reduction", "indexing", "assignment", "view", "branch", "loop", "matmul", "movement", "packing", "two results"}
+    wanted = {
+        "broadcasting",
+        "reduction",
+        "indexing",
+        "assignment",
+        "view",
+        "branch",
+        "loop",
+        "matmul",
+        "movement",
+        "packing",
+        "two results",
+    }
     assert {f for f in wanted if seen[f] < 5} == set()
 
 

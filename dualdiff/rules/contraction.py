@@ -147,6 +147,7 @@ class Contraction(Multilinear):
         return params["left"], params["right"], params["result"], shape_of(args[0]), shape_of(args[1])
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Contract each tangent with the other operand; the batch is one more letter."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
         a, b = args
@@ -164,6 +165,7 @@ class Contraction(Multilinear):
         return full(total, sweep, out)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Contract the cotangent with the conjugate of the other operand."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
         a, b = args
@@ -178,6 +180,7 @@ class Contraction(Multilinear):
         return ca, cb
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
+        """Return the larger of what the multiplications and the memory take."""
         left, right, _, a_shape, b_shape = self.letters(args, params)
         flops = 2 * math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
         size = max(size_of(shape_of(out)), size_of(a_shape), size_of(b_shape))
@@ -241,12 +244,14 @@ class MatMul(Contraction):
     """``a @ b`` by NumPy's rules for one, two and more dimensions. The plain cases go straight to BLAS."""
 
     def letters(self, args: Sequence[Any], params: dict[str, Any]) -> tuple[Letters, Letters, Letters, Shape, Shape]:
+        """Return the letters of rows, columns and stacks."""
         sa, sb = shape_of(args[0]), shape_of(args[1])
         rows = (1,) if len(sa) > 1 else ()
         columns = (3,) if len(sb) > 1 else ()
         return _stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Multiply as ``matmul`` does, where there is one direction."""
         if sweep.lead:
             return super().push(sweep, tangents, args, params, out)
         a, b = args
@@ -258,6 +263,7 @@ class MatMul(Contraction):
         return full(total, sweep, out)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Multiply by the transpose, where that is one product."""
         a, b = args
         na, nb = len(shape_of(a)), len(shape_of(b))
         if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
@@ -278,8 +284,13 @@ class MatMul(Contraction):
 matmul_ = MatMul("np.matmul", op.matmul)
 
 
+_AXES_IN_PLACE = ([(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])  # how NumPy spells y @= x
+
+
 def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
     """``np.matmul``, also the operator ``@``."""
+    if options.get("axes") in _AXES_IN_PLACE:
+        del options["axes"]
     _only_defaults("np.matmul", options)
     return deliver(bind(matmul_, (operand(x1), operand(x2)), {}), out, "np.matmul")
 
@@ -616,12 +627,6 @@ def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     return trace(x, offset, -2, -1, dtype)
 
 
-@composite(getattr(np.linalg, "diagonal", None))
-def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """``np.linalg.diagonal``."""
-    return np.diagonal(x, offset, -2, -1)
-
-
 def _cross(a: Any, b: Any) -> Any:
     return np.cross(a, b)
 
@@ -720,7 +725,7 @@ def matrix_power(a: Any, n: Any) -> Any:
         n >>= 1
         if n:
             a = matmul(a, a)
-    return y.copy() if y is a else y  # type: ignore[union-attr]
+    return y.copy() if y is a else y
 
 
 # --------------------------------------------------------------------------------------------------

@@ -262,7 +262,7 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
         if not isinstance(y, Traced):
             y = container(y if sole else np.array(y))
         elif not sole or (y.link is not None and y.link.base is not None):
-            y = y.copy()  # type: ignore[attr-defined]
+            y = y.copy("K")  # type: ignore[attr-defined]
     elif type(y) is not ndarray:
         y = y.copy() if hasattr(y, "__array_function__") else np.array(y)
     elif not sole or y.base is not None or not y.flags.writeable:
@@ -313,7 +313,7 @@ class SetItem(Primitive):
         return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return self.pull_in_place(sweep, np.array(g) if type(g) is ndarray else g.copy(), ins, args, params)
+        return self.pull_in_place(sweep, np.array(g) if type(g) in PLAIN else g.copy(), ins, args, params)
 
     def pull_in_place(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any]) -> Any:
         """As ``pull``, but in ``g`` itself, which nobody else holds: O(written), not O(array)."""

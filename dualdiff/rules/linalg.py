@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, fixed, operand, register
+from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, operand, register
 from dualdiff.rules.contraction import conj, matmul, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import unsupported
@@ -794,7 +794,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         rcond = float(np.finfo(dtype_of(a)).eps)
     x = matmul(pinv(a, rcond), b)
     s = svdvals(a)
-    rank = int(np.sum(fixed(np.greater(s, rcond * np.max(s))))) if size_of(shape_of(s)) else 0
+    above = np.greater(s, rcond * np.max(s, initial=0.0))
+    rank = min(m, n) if bool(np.all(above)) else int(np.sum(above))
     if rank < n or m <= n:
         return x, np.zeros(0, dtype_of(x)), rank, s
     r = b - matmul(a, x)

@@ -95,7 +95,7 @@ def _is_fortran(x: Any, order: str) -> bool:
     return order == "F" or (order == "A" and len(shape_of(x)) > 1 and x.flags.fnc)
 
 
-def _np_reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None) -> Any:
+def reshape_as(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None) -> Any:
     a = operand(a)
     shape = _without_minus_one(newshape if shape is None else shape, size_of(shape_of(a)))
     if order != "C" and _is_fortran(a, order):
@@ -109,7 +109,7 @@ def _np_reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any
     return out
 
 
-register(np.reshape, "movement", _np_reshape, primitive=reshape)
+register(np.reshape, "movement", reshape_as, primitive=reshape)
 
 
 @composite(np.ravel)
@@ -371,7 +371,8 @@ def diagflat(v: Any, k: int = 0) -> Any:
 
 @composite(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return operand(a).copy()
+    a = operand(a)
+    return a.copy(order) if isinstance(a, Traced) else np.array(a, order=order)  # type: ignore[attr-defined,call-overload]
 
 
 # --------------------------------------------------------------------------------------------------

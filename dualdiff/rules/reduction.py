@@ -19,7 +19,7 @@ from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
 ndarray = np.ndarray
 NONE: Any = np._NoValue
-add_reduce = np.add.reduce
+add_reduce: Any = np.add.reduce
 _SCALARS = frozenset((float, np.float64, np.float32))
 
 
@@ -128,12 +128,12 @@ def _spread(g: Any, *, axis: tuple[int, ...], keepdims: bool, shape: tuple[int, 
     return out
 
 
-sum_ = Linear(
+sum_: Linear = Linear(
     "np.sum",
     _sum,
     pull=lambda g, x, *, axis, keepdims: spread(g, axis=axis, keepdims=keepdims, shape=x.shape),
 )
-spread = Linear(
+spread: Linear = Linear(
     "spread",
     _spread,
     pull=lambda g, _x, *, axis, keepdims, shape: sum_(g, axis=axis, keepdims=keepdims),
@@ -469,7 +469,7 @@ def _cumsum(x: Any, *, axis: int) -> Any:
     return np.cumsum(x, axis=axis)
 
 
-cumsum_ = Linear(
+cumsum_: Linear = Linear(
     "np.cumsum",
     _cumsum,
     pull=lambda g, _x, *, axis: reversed_along(cumsum_(reversed_along(g, axis), axis=axis), axis),
@@ -564,7 +564,7 @@ def _arranged(x: Any, *, order: Any, inverse: Any, axis: int) -> Any:
     return np.take_along_axis(x, order.reshape((1,) * missing + order.shape) if missing else order, axis=axis)
 
 
-arranged = Linear(
+arranged: Linear = Linear(
     "arrangement",
     _arranged,
     pull=lambda g, _x, *, order, inverse, axis: arranged(g, order=inverse, inverse=order, axis=axis),
@@ -999,8 +999,8 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     for what in (a, bins):
         if type(what) in TRACED and dtype_of(what).kind not in "biu":
             raise UnsupportedFunctionError(
-                f"{where()}: np.histogram counts, so its derivative by the data or the edges is zero wherever it exists. "
-                "Only weights= can be differentiated; if a constant is meant, pass dd.stop_gradient(x)."
+                f"{where()}: np.histogram counts, so its derivative by the data or the edges is zero wherever it "
+                "exists. Only weights= can be differentiated; if a constant is meant, pass dd.stop_gradient(x)."
             )
     data = np.asarray(fixed(a)).reshape(-1)
     edges = np.histogram_bin_edges(data, fixed(bins), range)

@@ -149,7 +149,9 @@ def check_jvp(
         verdict, methods = _against_truth(s, push, directions, rng)
     except LawError as e:
         raise CheckError(f"{_name(f_jvp)}: {e}") from e
-    return Report(verdict, ("value: that of f", "tangent: linear", f"truth: {' and '.join(methods)} ({directions} directions)"))
+    return Report(
+        verdict, ("value: that of f", "tangent: linear", f"truth: {' and '.join(methods)} ({directions} directions)")
+    )
 
 
 def check_vjp(
@@ -219,12 +221,17 @@ def check_vjp(
                 size = sum(inner([a], [t])[1] for a, t in zip(w, truth.values, strict=True))
                 bar = sum(float(np.sum(np.abs(a) * e)) for a, e in zip(w, truth.errors, strict=True))
                 right, other = inner([found[i]], [v[i]])
-                whole = Estimate([np.array(left)], [np.array(bar + (size + other) * tolerance(s.inputs[i]))], [size], truth.method)
+                whole = Estimate(
+                    [np.array(left)], [np.array(bar + (size + other) * tolerance(s.inputs[i]))], [size], truth.method
+                )
                 if demand(f"⟨w, Jv⟩ = ⟨Jᵀw, v⟩ in argument {name or i}", np.array(right), whole, 0) != "agree":
                     verdict = "inconclusive"
     except LawError as e:
         raise CheckError(f"{_name(f_vjp)}: {e}") from e
-    return Report(verdict, ("value: that of f", "pullback: linear", f"transpose of the derivative: {directions} pairs of directions"))
+    return Report(
+        verdict,
+        ("value: that of f", "pullback: linear", f"transpose of the derivative: {directions} pairs of directions"),
+    )
 
 
 def check_jacobian(f: Callable[..., Any], jacobian: Callable[..., Any], *args: Any, argnum: int = 0) -> Report:
@@ -267,7 +274,9 @@ def check_jacobian(f: Callable[..., Any], jacobian: Callable[..., Any], *args: A
     found = np.asarray(jacobian(*args))
     name = _name(jacobian)
     if found.shape != shape_of(y) + shape_of(x):
-        raise CheckError(f"{name}: its shape is {found.shape}, where f(x).shape + x.shape is {shape_of(y) + shape_of(x)}")
+        raise CheckError(
+            f"{name}: its shape is {found.shape}, where f(x).shape + x.shape is {shape_of(y) + shape_of(x)}"
+        )
     (point,) = s.inputs
     verdict: Verdict = "agree"
     methods = []
@@ -279,11 +288,25 @@ def check_jacobian(f: Callable[..., Any], jacobian: Callable[..., Any], *args: A
         methods.append(truth.method)
         try:
             where = tuple(int(i) for i in at)
-            if demand(f"column {where} times {step[at]:g}", found[(..., *at)] * step[at], truth, 0) != "agree":
+            if (
+                demand(
+                    f"column {where} times {step[at]:g}",
+                    found.reshape(-1, step.size)[:, j].reshape(shape_of(y)) * step[at],
+                    truth,
+                    0,
+                )
+                != "agree"
+            ):
                 verdict = "inconclusive"
         except LawError as e:
             raise CheckError(f"{name}: {e}") from e
-    return Report(verdict, ("shape: f(x).shape + x.shape", f"columns: {len(methods)}, by {' and '.join(dict.fromkeys(methods)) or 'nothing'}"))
+    return Report(
+        verdict,
+        (
+            "shape: f(x).shape + x.shape",
+            f"columns: {len(methods)}, by {' and '.join(dict.fromkeys(methods)) or 'nothing'}",
+        ),
+    )
 
 
 def _against_truth(

@@ -117,6 +117,7 @@ def _extrapolate(y: Any, plus: Sequence[Any], minus: Sequence[Any], steps: Seque
     eps = np.finfo(y.dtype).eps
     best = np.full(y.shape, np.nan, np.result_type(y.dtype, np.float64))
     error = np.full(y.shape, np.inf)
+    chosen = np.ones(y.shape)
     previous: list[Any] = []
     bends = []
     for p, m, h in zip(plus, minus, steps, strict=True):
@@ -132,7 +133,12 @@ def _extrapolate(y: Any, plus: Sequence[Any], minus: Sequence[Any], steps: Seque
             better = spread < error
             best = np.where(better, row[k], best)
             error = np.where(better, spread, error)
+            chosen = np.where(better, h, chosen)
         previous = row
+    if previous:
+        # What the smallest step is off by is rounding inside f, which the size of f alone may hide.
+        off = abs(previous[0] - best) * steps[-1] / chosen
+        error = np.where(np.isfinite(off), error + off, error)
     jumps = False
     if len(bends) > 3:
         (last, noise), (before, _) = bends[-1], bends[-4]
@@ -143,7 +149,7 @@ def _extrapolate(y: Any, plus: Sequence[Any], minus: Sequence[Any], steps: Seque
 
 
 def complex_step(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate | None:
-    r"""Compute :math:`\operatorname{Im} f(x + i h v) / h`, exact to rounding for analytic functions; None if it cannot be.
+    r"""Compute :math:`\operatorname{Im} f(x + i h v) / h`, exact to rounding where ``f`` is analytic; or None.
 
     It cannot where an input is complex, where ``f`` fails on complex numbers, drops them, or has another
     real part there. That a function *is* analytic it cannot see: :func:`estimate` asks the differences.
@@ -165,7 +171,11 @@ def complex_step(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate | None
         if not any(z.dtype.kind == "c" for z in there):
             return None
         for y, z in zip(here, there, strict=True):
-            if y.dtype.kind == "c" or z.shape != y.shape or not np.allclose(z.real, y, rtol=1e-8, atol=1e-12 * _size(y), equal_nan=True):
+            if (
+                y.dtype.kind == "c"
+                or z.shape != y.shape
+                or not np.allclose(z.real, y, rtol=1e-8, atol=1e-12 * _size(y), equal_nan=True)
+            ):
                 return None
         values = [np.imag(z) / COMPLEX_STEP for z in there]
     sizes = [_size(y) for y in here]
@@ -191,7 +201,10 @@ def estimate(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate:
     quick = complex_step(f, x, v)
     if quick is None:
         return slow
-    if any(judge(d, Estimate([t], [e], [s], "")) != "agree" for d, t, e, s in zip(quick.values, slow.values, slow.errors, slow.sizes)):
+    if any(
+        judge(d, Estimate([t], [e], [s], "")) != "agree"
+        for d, t, e, s in zip(quick.values, slow.values, slow.errors, slow.sizes)
+    ):
         return slow
     return quick
 
@@ -215,7 +228,13 @@ def judge(derivative: Any, truth: Estimate, output: int = 0) -> Verdict:
         decide anything; otherwise "agree".
     """
     verdicts = judge_entries(derivative, truth, output)
-    return "disagree" if (verdicts == "disagree").any() else "inconclusive" if (verdicts == "inconclusive").any() else "agree"
+    return (
+        "disagree"
+        if (verdicts == "disagree").any()
+        else "inconclusive"
+        if (verdicts == "inconclusive").any()
+        else "agree"
+    )
 
 
 def judge_entries(derivative: Any, truth: Estimate, output: int = 0) -> Any:

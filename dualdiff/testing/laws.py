@@ -43,7 +43,9 @@ def same(what: str, a: Any, b: Any, scale: float | None = None, factor: float = 
         equal = (a == b) | (np.isnan(a) & np.isnan(b)) | (abs(a - b) <= tol * scale + least)
     if not equal.all():
         at = tuple(int(i) for i in np.argwhere(~equal)[0])
-        raise LawError(f"{what}: entry {at} is {a[at]!r} on one side and {b[at]!r} on the other (allowed difference {tol * scale:.2g})")
+        raise LawError(
+            f"{what}: entry {at} is {a[at]!r} on one side, {b[at]!r} on the other (allowed: {tol * scale:.2g})"
+        )
 
 
 def same_all(
@@ -140,7 +142,8 @@ def demand(what: str, derivative: Any, truth: Estimate, output: int) -> str:
     if (verdicts == "disagree").any():
         at = tuple(int(i) for i in np.argwhere(verdicts == "disagree")[0])
         raise LawError(
-            f"{what}: entry {at} is {np.asarray(derivative)[at]!r}, by {truth.method} {truth.values[output][at]!r} ± {truth.errors[output][at]:.1g}"
+            f"{what}: entry {at} is {np.asarray(derivative)[at]!r}, "
+            f"by {truth.method} {truth.values[output][at]!r} ± {truth.errors[output][at]:.1g}"
         )
     return "inconclusive" if (verdicts == "inconclusive").any() else "agree"
 
@@ -174,7 +177,7 @@ def zero_law(f: Function, *args: Any) -> None:
 
 
 def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
-    """Second derivatives agree: forward over reverse, reverse over forward, symmetry, and differences of the gradient."""
+    """Second derivatives agree: forward over reverse, reverse over forward, symmetry, differences of the gradient."""
     s = Subject(f, args)
     values = s.plain()
     w, u, v = s.covector(rng, values), s.direction(rng), s.direction(rng)
@@ -197,7 +200,12 @@ def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
         same(f"forward over reverse against reverse over forward, operand {n}", a, b, scale=10 * scale)
     left, a = inner(u, over_reverse)
     right, b = inner(v, jvp(gradient, s.inputs, tuple(u))[1])
-    same("the Hessian is symmetric", left, right, scale=(a + b + 1e-4 * value) * 10 * tolerance(*s.inputs) / tolerance(1.0))
+    same(
+        "the Hessian is symmetric",
+        left,
+        right,
+        scale=(a + b + 1e-4 * value) * 10 * tolerance(*s.inputs) / tolerance(1.0),
+    )
     truth = Subject(gradient, s.inputs).truth(v)
     for n, d in enumerate(over_reverse):
         demand(f"second derivative by operand {n}", d, truth, n)
@@ -238,7 +246,13 @@ def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
             if dtype_of(a) != dtype:
                 raise LawError(f"{what} has dtype {dtype_of(a)} where {dtype} is due")
     big = Subject(f, [x.astype(np.float64) for x in small])
-    same_all("float32 against float64, push", tangents, big.push([t.astype(np.float64) for t in v])[1], factor=10, coarse=np.float32)
+    same_all(
+        "float32 against float64, push",
+        tangents,
+        big.push([t.astype(np.float64) for t in v])[1],
+        factor=10,
+        coarse=np.float32,
+    )
     _, exact = big.pull([np.asarray(c).astype(np.result_type(dtype_of(c), np.float64))[()] for c in w])
     same_all("float32 against float64, pull", cotangents, exact, factor=10, coarse=np.float32)
 

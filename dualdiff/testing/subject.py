@@ -71,7 +71,7 @@ class Subject:
 
     # -- seeds -------------------------------------------------------------------------------------
     def direction(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> list[Any]:
-        """Return a random direction: every entry in proportion to that of the point, so that steps along it are sane."""
+        """Return a random direction, every entry in proportion to that of the point, so that steps are sane."""
         return [random_like(x, rng, lead) * scale_of(x) for x in self.inputs]
 
     def covector(self, rng: np.random.Generator, values: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:

@@ -192,7 +192,7 @@ SAMPLES: list[Sample] = [
         lambda x: np.clip(x, None, 0.75) + np.clip(x, a_min=0.25, a_max=None),
         st.tuples(distinct((4,))),
     ),
-    Sample("np.clip, traced bounds", np.clip, lambda x, a: np.clip(x, a, a + 1.0), apart((2, 3), (3,))),
+    Sample("np.clip, traced bounds", np.clip, lambda x, a: np.clip(x, a, a + 1.1), apart((2, 3), (3,))),
     Sample("x.clip", np.clip, lambda x: x.clip(0.0), st.tuples(distinct((4,)))),
     one(
         "np.nan_to_num",

@@ -83,8 +83,8 @@ INDICES: dict[str, tuple[tuple[int, ...], Any]] = {
 for _name, (_shape, _index) in INDICES.items():
     add(None, f"x[{_name}]", lambda x, i=_index: x[i], _shape, complex=_name in ("columns", "set apart", "mask"))
 add(None, "x[i][j]", lambda x: x[1:][::2][:, 1], (4, 3))
-add(None, "x[x > 0]", lambda x: np.sum(x[x > 0]) + np.sum(x[:1]), (5,), domain="nonzero", float32=False)
-add(None, "x[argmax]", lambda x: x[np.argmax(x)] * x[: np.argmin(x) + 1].sum(), distinct((5,)))
+add(None, "x[x > 0]", lambda x: np.sum(x[x > 0]) + np.sum(x[:1]), (5,), domain="nonzero", float32=False, duck=False)
+add(None, "x[argmax]", lambda x: x[np.argmax(x)] * x[: np.argmin(x) + 1].sum(), distinct((5,)), duck=False)
 add(None, "iteration", lambda x: sum(a * a[0] for a in x), (3, 2))
 
 # writing --------------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ for f in (np.max, np.min):
     add(f"{n} along an axis", f, partial(f, axis=1), distinct((3, 4)))
     add(f"{n} along two axes, kept", f, partial(f, axis=(0, -1), keepdims=True), distinct((2, 3, 2)))
     add(f"{n} where", f, lambda x, f=f: f(x, axis=0, where=MASK, initial=0.05), distinct((3, 4)))
+add("amax", np.amax, np.amax, distinct((5,)))
+add("amin", np.amin, partial(np.amin, axis=0), distinct((2, 3)))
 add("ptp", np.ptp, partial(np.ptp, axis=0), distinct((3, 4)))
 
 for f in (np.var, np.std):

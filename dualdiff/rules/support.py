@@ -1,0 +1,56 @@
+"""The support table of the documentation, printed from the register: ``python -m dualdiff.rules.support``."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from dualdiff.primitive import REGISTER, Entry
+
+HEAD = """# What is supported
+
+Printed from the register by `python -m dualdiff.rules.support`; NumPy {version}.
+
+Every function NumPy lets a library override is here, and every ufunc. The ones of the first table are
+differentiated in both modes, to any order. What no rule covers raises when it meets a differentiated value, and names
+the function and your line: nothing falls through. `ndarray` methods, operators and `ufunc` methods (`np.add.reduce`,
+`np.multiply.outer`, `np.add.at` …) stand on the same rules.
+"""
+
+MEANING = {
+    "elementwise": "entry by entry, with broadcasting; a partial derivative per operand",
+    "movement": "entries are moved, repeated or dropped",
+    "linear": "linear in its operand",
+    "multilinear": "linear in each operand",
+    "general": "with a derivative of its own",
+    "composite": "written in functions of this table",
+    "discrete": "integer, boolean or locally constant results, or results that no argument's value enters: no derivative",
+}
+
+
+def _names(entries: Iterable[Entry]) -> str:
+    return ", ".join(f"`{n}`" for n in sorted({e.name for e in entries}))
+
+
+def table() -> str:
+    """Return the table as Markdown."""
+    by_status: dict[str, list[Entry]] = defaultdict(list)
+    by_reason: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in REGISTER.values():
+        by_status[entry.status].append(entry)
+        by_reason[entry.status, entry.reason].append(entry)
+    parts = [HEAD.format(version=".".join(np.__version__.split(".")[:2])), "## Differentiated\n"]
+    parts += ["| kind | functions |", "|---|---|"]
+    parts += [f"| **{k}**: {m} | {_names(by_status[k])} |" for k, m in MEANING.items() if k != "discrete"]
+    parts += ["\n## Without derivative\n", f"{MEANING['discrete'].capitalize()}.\n", _names(by_status["discrete"]) + "."]
+    for status, title in (("refused", "Refused"), ("not yet", "Not yet")):
+        parts += [f"\n## {title}\n", "| functions | " + ("why, and what instead |" if status == "refused" else "instead |"), "|---|---|"]
+        parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == status)
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

@@ -200,14 +200,10 @@ class Pushing(Sweep):
             eye[flat[at] - 1, at] = 1
             return eye.reshape(self.lead + t.positions.shape)
         if kind is Columns:
-            shape = shape_of(value)
-            some = next(iter(t.values()), None)
-            if type(some) in TRACED or type(value) not in PLAIN_TYPES:
-                if not t:
-                    return np.zeros_like(value, shape=self.lead + shape)
+            if type(value) not in PLAIN_TYPES or not TRACED.isdisjoint(map(type, t.values())):
                 zero = np.zeros_like(value)
                 return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(self.lead[0])])
-            whole = np.zeros(self.lead + shape, dtype_of(value))
+            whole = (np.empty if len(t) == self.lead[0] else np.zeros)(self.lead + shape_of(value), dtype_of(value))
             for d, c in t.items():
                 whole[d] = c
             return whole

@@ -417,9 +417,6 @@ class _Decisions:
         self.lock = threading.Lock()
         self.most = most
 
-    def get(self, key: Any) -> str | None:
-        return self.known.get(key)
-
     def put(self, key: Any, way: str) -> None:
         with self.lock:
             self.known[key] = way
@@ -460,15 +457,16 @@ class _Jacobian(_Operator):
             return forward(problem)
         if self.mode == "reverse":
             return reverse(problem)
-        n = problem.n
-        if n <= FEW:
-            return forward(problem)
-        key = tuple([(shape_of(x), dtype_of(x)) for x in problem.inputs])
-        way = self._decisions.get(key)
+        key = tuple([(shape_of(x), dtype_of(x).char) for x in problem.inputs])
+        way = self._decisions.known.get(key)
         if way == "forward":
             return forward(problem)
         if way == "reverse":
             return reverse(problem)
+        n = problem.n
+        if n <= FEW:
+            self._decisions.put(key, "forward")
+            return forward(problem)
         recorded = record(problem)
         tape, values = recorded
         m = sum(size_of(shape_of(v)) for v in values)
@@ -486,6 +484,10 @@ class _Jacobian(_Operator):
             if not wide:
                 return np.zeros((0, sum(size_of(shape_of(x)) for x in call.leaves)))
             return wide[0] if len(wide) == 1 else np.concatenate(wide, axis=0)
+        if len(values) == 1 and len(call.leaves) == 1:
+            ((block,),) = blocks
+            if type(block) is np.ndarray and block.ndim:  # the common case, an array in and an array out
+                return call.build_outputs([call.build_inputs([block])])
         return call.build_outputs([call.build_inputs([_as_scalar(b, v, x) for b, x in zip(row, call.leaves)]) for v, row in zip(values, blocks)])
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:

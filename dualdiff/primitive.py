@@ -224,8 +224,8 @@ class Primitive:
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
-    cost_fixed = 1.0e-6
-    cost_element = 0.8e-9
+    cost_fixed = 0.6e-6
+    cost_element = 0.4e-9
 
     def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
         self.name = name
@@ -397,6 +397,7 @@ class Linear(Primitive):
     """
 
     kind = "linear"
+    cost_fixed = 1.5e-6
     shapes_only = True
 
     def __init__(
@@ -439,7 +440,8 @@ class Movement(Primitive):
 
     kind = "movement"
     shapes_only = True
-    cost_element = 1.5e-9
+    cost_fixed = 1.0e-6
+    cost_element = 1.0e-9
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         return False, (False,)
@@ -473,6 +475,7 @@ class Multilinear(Primitive):
     """
 
     kind = "multilinear"
+    cost_fixed = 4e-6
 
     def __init__(
         self,
@@ -532,6 +535,7 @@ class General(Primitive):
     """
 
     kind = "general"
+    cost_fixed = 8e-6
 
     def __init__(
         self,
@@ -679,7 +683,7 @@ def name_of(function: Any) -> str:
     """Return the name users know a function by, such as ``np.linalg.norm``."""
     module = getattr(function, "__module__", None) or ("numpy" if isinstance(function, np.ufunc) else "")
     if isinstance(function, np.ufunc):
-        module = "numpy" if getattr(np, function.__name__, None) is function else "scipy.special"
+        module = "numpy" if hasattr(np._core.umath, function.__name__) else "scipy.special"
     short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
     return f"{short}.{getattr(function, '__name__', function)}"
 

@@ -304,21 +304,23 @@ class Tape:
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
-        if type(v) is Var and v.run is self and is_whole(x, index, v):
-            _CLASS.__set__(x, Var)
-            x.value, x.mark, x.run = v.value, v.mark, self  # whoever is written first takes a copy then
-            return
-        if type(x) is Var and type(v) is Var and x.run is self and v.run is self and not self.replayable:
-            buffer, value = x.value, v.value
-            if type(value) is float64 and type(buffer) is ndarray and buffer.dtype is FLOAT64:  # entries filled one by one
-                x.value = None
-                if not (sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
-                    buffer = array(buffer)
-                x.value = buffer
-                buffer[index] = value
-                form = Aval(buffer.shape, FLOAT64)
-                self.append((setitem, (x.mark, v.mark), (form, value), {"index": index}, form, None))
-                x.mark = len(self.inputs) + len(self.equations) - 1
+        if type(v) is Var and v.run is self:
+            value = v.value
+            if type(value) is float64 and x.run is self and type(x) is Var and not self.replayable:
+                buffer = x.value
+                if type(buffer) is ndarray and buffer.dtype is FLOAT64 and _is_entry(index, buffer.ndim):
+                    x.value = None  # the hot path: entries filled one by one
+                    if not (sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
+                        buffer = array(buffer)
+                    x.value = buffer
+                    buffer[index] = value
+                    form = Aval(buffer.shape, FLOAT64)
+                    self.append((setitem, (x.mark, v.mark), (form, value), {"index": index}, form, None))
+                    x.mark = len(self.inputs) + len(self.equations) - 1
+                    return
+            elif is_whole(x, index, v):
+                _CLASS.__set__(x, Var)
+                x.value, x.mark, x.run = value, v.mark, self  # whoever is written first takes a copy then
                 return
         slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
         slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
@@ -332,17 +334,20 @@ class Tape:
             buffer = stored(buffer, index, value, sole)
         finally:
             x.value = buffer
-        if type(value) is float64 and form.dtype is FLOAT64 and not self.replayable:  # the hot path: one entry at a time
-            self.append((setitem, (slot_x, slot_v), (form, value), {"index": index}, form, None))
-            slot = len(self.inputs) + len(self.equations) - 1
-        else:
-            slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
+        slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
         active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
         _CLASS.__set__(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)
         x.mark, x.run = slot, self
 
 
 _CLASS: Any = object.__dict__["__class__"]
+
+
+def _is_entry(index: Any, ndim: int) -> bool:
+    """Whether an index names a single entry."""
+    if type(index) is int:
+        return ndim == 1
+    return type(index) is tuple and len(index) == ndim and all([type(i) is int for i in index])
 
 
 def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:

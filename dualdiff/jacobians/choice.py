@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dualdiff.passes import cost_of
 from dualdiff.tape import Tape
 
-RECORD_EQUATION = 1.0e-6
+RECORD_EQUATION = 0.7e-6
 """Seconds to write one equation down."""
 SWEEP = 12e-6
 """Seconds that any sweep costs before its first equation: seeds, and putting the result together."""

@@ -20,6 +20,8 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.tracer import is_finite_everywhere, plain
 
+MOST_AT_ONCE = 4096
+"""The most inputs whose identity is carried in one chunk without asking for the budget."""
 BUDGET = 2**28
 """Bytes that the widest array of a sweep may take over all its directions before they are cut into chunks."""
 
@@ -135,11 +137,11 @@ def pull_rows(
 
 
 def run_duals(
-    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Callable[[Any, Any], Any] | None = None
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Callable[[Any, Any, Pushing], Any] | None = None
 ) -> tuple[list[Any], list[Any]]:
     """Run a problem on dual numbers; return its plain outputs and their tangents (None for none).
 
-    ``finish(tangent, value)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
+    ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
     """
     values, found = _run_duals(problem, tangents, lead, finish)
     for t in found:
@@ -168,7 +170,7 @@ def _run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...],
     for v in results:
         if type(v) is Dual and v.run is run:
             values.append(v.value)
-            found.append(v.mark if finish is None else finish(v.mark, v.value))
+            found.append(v.mark if finish is None else finish(v.mark, v.value, run))
         else:
             values.append(v)
             found.append(None)
@@ -225,17 +227,9 @@ def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: in
     return OneHot(np.where(inside, at - start + 1, 0).reshape(shape)) if inside.any() else None
 
 
-def columns_of(t: Any, v: Any, k: int) -> Any:
+def columns_of(t: Any, v: Any, run: Pushing) -> Any:
     """Return a tangent of any form as an array with the batch axis last."""
-    shape = shape_of(v)
-    if type(t) is Columns and type(v) in PLAIN_TYPES and TRACED.isdisjoint(map(type, t.values())):
-        whole = (np.empty if len(t) == k else np.zeros)((k, *shape), dtype_of(v))
-        for d, c in t.items():
-            whole[d] = c
-        return columns_last(whole, shape)
-    if type(t) is Columns or type(t) is OneHot:
-        t = Pushing((k,)).dense(t, v)
-    return columns_last(t, shape)
+    return columns_last(run.dense(t, v), shape_of(v))
 
 
 def columns_last(t: Any, shape: tuple[int, ...]) -> Any:
@@ -246,8 +240,15 @@ def columns_last(t: Any, shape: tuple[int, ...]) -> Any:
 
 def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
     """Compute the Jacobian by columns: dual numbers that carry the identity, in chunks of directions."""
-    check_real(problem)
     inputs = problem.inputs
+    if len(inputs) == 1 and problem.chunk is None and type(inputs[0]) is np.ndarray:
+        x = inputs[0]
+        k = x.size
+        if x.ndim == 1 and x.dtype.char == "d" and 1 < k <= MOST_AT_ONCE and not problem.holomorphic:
+            # The common case, a vector of parameters, in one chunk: nothing to cut or to join.
+            values, found = run_duals(problem, (OneHot(np.arange(1, k + 1)),), (k,), columns_of)
+            return values, [[empty_block(v, x) if t is None else t] for t, v in zip(found, values)]
+    check_real(problem)
     shapes = [shape_of(x) for x in inputs]
     sizes = [size_of(s) for s in shapes]
     n = sum(sizes)
@@ -266,7 +267,7 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
                 tangents.append(one_hot(start, stop, offset, s, size))
                 offset += size
             k = stop - start
-            values, found = run_duals(problem, tangents, (k,), lambda t, v, k=k: columns_of(t, v, k))  # type: ignore[misc]
+            values, found = run_duals(problem, tangents, (k,), columns_of)
             parts.append(found)
         whole = [_joined([p[i] for p in parts], v, starts, n, chunk) for i, v in enumerate(values)]
     if problem.holomorphic:

@@ -42,8 +42,10 @@ def interleaved_minima(
         call()
         repeats[name] = max(1, round(block / max(_time(call, 1), 1e-9)))
     best = dict.fromkeys(calls, float("inf"))
-    for _ in range(rounds):
-        for name, call in calls.items():
+    for turn in range(rounds):
+        # The order rotates: a large call leaves cold caches behind, and not always to the same one.
+        order = list(calls.items())
+        for name, call in order[turn % len(order) :] + order[: turn % len(order)]:
             best[name] = min(best[name], _time(call, repeats[name]))
     return best
 

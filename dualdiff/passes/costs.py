@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
+BATCH = 1.1e-6
+"""Seconds more for an equation that carries several directions: scalars become arrays, operands are aligned."""
 PULL_TO_PUSH = 1.15
-"""A pulled equation takes this much longer than a pushed one: it accumulates."""
+"""The elements of a pulled equation take this much longer than those of a pushed one: it accumulates."""
+CACHE = 2**17
+"""Elements over all directions beyond which temporaries leave the cache."""
+BEYOND_CACHE = 3.0
+"""How much longer an element takes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ def cost_of(tape: Tape, directions: int, mode: str) -> Cost:
         size = max([size_of(shape_of(out)), *(size_of(shape_of(a)) for a in args)])
         operations += size * directions
         largest = max(largest, size * dtype_of(out).itemsize)
-        seconds += row.cost(args, params, out, directions)
-    factor = PULL_TO_PUSH if mode == "reverse" else 1.0
-    return Cost(operations, 3 * largest * directions, seconds * factor)
+        fixed = row.cost_fixed + (BATCH if directions > 1 else 0.0)
+        elements = row.cost(args, params, out, directions) - row.cost_fixed
+        if size * directions > CACHE:
+            elements *= BEYOND_CACHE
+        seconds += fixed + elements * (PULL_TO_PUSH if mode == "reverse" else 1.0)
+    return Cost(operations, 3 * largest * directions, seconds)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import line_of
-from dualdiff.primitive import Elementwise, Sweep, Traced
+from dualdiff.primitive import TRACED, Elementwise, Sweep, Traced
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import SOLE, fit, shape_of
 from dualdiff.tape import Tape
@@ -78,12 +78,16 @@ def pull(
                     buffer = None
                     continue
                 if row is setitem and sys.getrefcount(g) <= SOLE and _is_own(g):
-                    found = setitem.pull_in_place(sweep, g, ins, args, params)
-                    g = None
-                    for i, c, form in zip(ins, found, forms or (None,) * 2):
-                        if c is not None:
-                            _add(cot, i, c if form is None else fit(c, lead, *form))
-                    found = c = None
+                    c = setitem.pull_in_place(sweep, g, ins, args, params, forms)
+                    if c is not None:
+                        _add(cot, ins[1], c)
+                    i = ins[0]
+                    if i is not None and i >= 0:
+                        if cot[i] is None:
+                            cot[i] = g
+                        else:
+                            _add(cot, i, g)
+                    g = c = None
                     continue
                 if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
                     for i, p in zip(ins, row.partials):
@@ -122,9 +126,9 @@ def pull(
 
 def _is_own(c: Any) -> bool:
     """Whether a cotangent that only one variable holds shares no memory with others, so that it may be written into."""
-    if isinstance(c, Traced):
-        return c.link is None or c.link.base is None
-    return type(c) is ndarray and c.base is None and c.flags.writeable
+    if type(c) is ndarray:
+        return c.base is None and c.flags.writeable
+    return type(c) in TRACED and (c.link is None or c.link.base is None)
 
 
 def _add(cot: list[Any], slot: int, c: Any) -> None:

@@ -36,6 +36,9 @@ def _like(function: Callable[..., Any]) -> None:
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
     _like(_function)
 
+composite(np._core.umath._ones_like, status="discrete")(np.ones_like)  # type: ignore[attr-defined]
+composite(np._core.umath.clip)(np.clip)  # type: ignore[attr-defined]  (a plain array's own clip(traced, traced) calls it)
+
 
 @composite(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:

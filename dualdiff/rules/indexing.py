@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
-from dualdiff.shapes import SOLE, dtype_of, shape_of, size_of, sum_to_shape
+from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
 PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
@@ -313,10 +313,17 @@ class SetItem(Primitive):
         return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return self.pull_in_place(sweep, np.array(g) if type(g) in PLAIN else g.copy(), ins, args, params)
+        g = np.array(g) if type(g) in PLAIN else g.copy()
+        gv = self.pull_in_place(sweep, g, ins, args, params, None)
+        return g if ins[0] is not None and ins[0] >= 0 else None, gv
 
-    def pull_in_place(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any]) -> Any:
-        """As ``pull``, but in ``g`` itself, which nobody else holds: O(written), not O(array)."""
+    def pull_in_place(
+        self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], forms: Any
+    ) -> Any:
+        """As ``pull``, but in ``g`` itself, which nobody else holds: O(written), not O(array).
+
+        ``g`` becomes the cotangent of the array before the write; that of the written value is returned.
+        """
         index, lead = params["index"], sweep.lead
         i, j = ins
         gv = None
@@ -328,14 +335,13 @@ class SetItem(Primitive):
                 extra = len(shape) - (len(shape_of(gv)) - len(lead))
                 if extra > 0:  # NumPy dropped leading unit axes of what it stored
                     gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
-                else:
-                    gv = sum_to_shape(gv, lead, shape)
             elif type(gv) not in PLAIN or type(gv) is ndarray:
                 gv = gv.copy()
-        if i is None or i < 0:
-            return None, gv
-        g[batched_index(index, len(lead)) if lead else index] = 0.0
-        return g, gv
+            if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):
+                gv = fit(gv, lead, *forms[1])
+        if i is not None and i >= 0:
+            g[batched_index(index, len(lead)) if lead else index] = 0.0
+        return gv
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(args[1])) * directions

@@ -16,6 +16,12 @@ def named(module: object, names: str) -> list:
     return [getattr(module, name, None) for name in names.split()]
 
 
+def functions(*modules: object) -> list:
+    """Return all functions of some modules."""
+    found = [f for m in modules for f in vars(m).values()]
+    return [f for f in found if callable(f) and hasattr(f, "__name__") and not isinstance(f, type)]
+
+
 # --------------------------------------------------------------------------------------------------
 # refused
 
@@ -32,11 +38,12 @@ refused(
     "dates are not numbers that have derivatives; convert to days as floats outside the function",
 )
 refused(
-    [f for f in vars(recfunctions).values() if getattr(f, "__module__", "") == "numpy.lib.recfunctions" and callable(f)],
+    [f for f in functions(recfunctions) if f.__module__ == "numpy.lib.recfunctions" and f.__name__[0] != "_"],
     "structured arrays hold plain numbers; keep each field as an array of its own",
 )
 refused(
-    [f for m in (np.strings, np.char) for f in vars(m).values() if callable(f) and not isinstance(f, type)],
+    functions(np.strings, np.char)
+    + [f for f in vars(np._core.umath).values() if isinstance(f, np.ufunc) and not any("d" in t for t in f.types)],
     "text has no derivative",
 )
 
@@ -44,7 +51,7 @@ refused(
 # not yet
 
 not_yet(
-    [f for f in vars(np.fft).values() if callable(f)],
+    named(np.fft, "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft"),
     "Write it as a product with the matrix np.fft.fft(np.eye(n)), which is constant",
 )
 not_yet(

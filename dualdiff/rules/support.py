@@ -32,7 +32,7 @@ MEANING = {
 
 
 def _names(entries: Iterable[Entry]) -> str:
-    return ", ".join(f"`{n}`" for n in sorted({e.name for e in entries}))
+    return ", ".join(f"`{n}`" for n in sorted({e.name for e in entries if "._" not in e.name}))
 
 
 def table() -> str:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, where
-from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, container, full
+from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, container, full, operand
 from dualdiff.rules.indexing import getitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, is_whole, operand, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -312,6 +312,9 @@ class Pushing(Sweep):
         except BaseException:
             x.value, x.mark = buffer, tx
             raise
+        if dtype_of(out).kind not in "fc":  # what an array of integers takes is truncated, and has no derivative
+            become(x, out)
+            return
         t = stored_tangent(tx, tv, index, self.lead, out, value, sole_tangent)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

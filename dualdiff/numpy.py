@@ -115,7 +115,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
     return _creation.full(shape, fill_value, dtype, order)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None) -> Any:
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
+) -> Any:
     """Return an array shaped like another and filled with a value, which may be a differentiated one.
 
     Examples

@@ -1,6 +1,6 @@
 """The tape: the program of one evaluation, as a flat list of equations in the order they ran.
 
-An equation is a tuple ``(primitive, ins, args, params, out, forms)``. Inputs take the first slots and
+An equation is six consecutive cells of the list: ``primitive, ins, args, params, out, forms``. Inputs take the first slots and
 equation ``e`` writes slot ``n_inputs + e``, so an output slot need not be stored.
 
 - ``ins``: per operand the slot it came from; None for a constant, ``~slot`` for a discrete traced value.
@@ -18,15 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, user_frame, where
-from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, packed
+from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, is_whole, operand, plain, tie_view
+from dualdiff.tracer import Tracer, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
 array = np.array
 float64 = np.float64
 NOTHING: dict[str, Any] = {}
+ZERO = np.float64(0.0)
+_NO_FORM = Aval((), FLOAT64)
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
 _IMMUTABLE = frozenset((float, int, complex, bool, np.float64, np.float32, np.bool_, np.int64, np.complex128))
@@ -113,23 +115,27 @@ class Tape:
         Note the user's line of every equation, for messages.
     """
 
-    __slots__ = ("append", "equations", "guards", "inputs", "level", "lines", "open", "outputs", "replayable")
+    __slots__ = ("append", "cells", "guards", "inputs", "level", "lines", "next", "open", "outputs", "replayable", "vector")
 
     def __init__(self, replayable: bool = False, lines: bool = False) -> None:
         self.level = LEVELS.new()
-        self.equations: list[tuple[Any, ...]] = []
+        # Six cells an equation, not a tuple each: what holds only numbers and arrays is of no interest to the
+        # garbage collector, whose passes over a long tape would otherwise cost more than writing it.
+        self.cells: list[Any] = []
+        self.next = 0
+        self.vector: tuple[Any, Any] = ((_NO_FORM,), (_NO_FORM, ZERO))
         self.guards: list[Guard] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
-        self.append = self._append_with_line if lines else self.equations.append
+        self.append = self._append_with_line if lines else self.cells.extend
 
     def _append_with_line(self, equation: Any) -> None:
         frame = user_frame()
         self.lines.append(frame and (frame.f_code, frame.f_lasti))  # type: ignore[union-attr]
-        self.equations.append(equation)
+        self.cells.extend(equation)
 
     def close(self) -> None:
         """End the recording: what still points here afterwards has escaped."""
@@ -137,23 +143,36 @@ class Tape:
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------
+    @property
+    def equations(self) -> Any:
+        """The equations as plain tuples, in the order they ran."""
+        cell = iter(self.cells)
+        return zip(cell, cell, cell, cell, cell, cell)
+
+    @property
+    def backwards(self) -> Any:
+        """The equations from the last to the first; each comes with its fields in reverse as well."""
+        cell = reversed(self.cells)
+        return zip(cell, cell, cell, cell, cell, cell)
+
     def __len__(self) -> int:
-        return len(self.equations)
+        return len(self.cells) // 6
 
     def __iter__(self) -> Any:
         return (Equation(*e) for e in self.equations)
 
     def __repr__(self) -> str:
-        return f"<tape of {len(self.inputs)} inputs, {len(self.equations)} equations, {len(self.guards)} guards>"
+        return f"<tape of {len(self.inputs)} inputs, {len(self)} equations, {len(self.guards)} guards>"
 
     # -- writing -----------------------------------------------------------------------------------
     def add_input(self, value: Any) -> Var:
         """Give an input the next slot."""
-        if self.equations:
+        if self.cells:
             raise RuntimeError("inputs come before the first equation")
         value = frozen(value)
         self.inputs.append(aval(value))
-        return Var(value, len(self.inputs) - 1, self)
+        self.next = len(self.inputs)
+        return Var(value, self.next - 1, self)
 
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
@@ -173,7 +192,8 @@ class Tape:
                     forms = tuple([(shape_of(a), dtype_of(a)) for a in args])
                     break
         self.append((row, ins, tuple(kept), params, out if keep_out or self.replayable else brief(out), forms))
-        return len(self.inputs) + len(self.equations) - 1
+        self.next += 1
+        return self.next - 1
 
     # -- the run protocol --------------------------------------------------------------------------
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
@@ -186,7 +206,8 @@ class Tape:
                 if type(out) is ndarray and out.dtype is FLOAT64:
                     form, found = Aval(a.shape, FLOAT64), Aval(out.shape, FLOAT64)
                     self.append((row, (x.mark,), (form,), params, found, None if form.shape == found.shape else (form,)))
-                    new = Var(out, len(self.inputs) + len(self.equations) - 1, self)
+                    self.next = slot = self.next + 1
+                    new = Var(out, slot - 1, self)
                     if row.view and is_view(out, a):
                         tie_view(new, x, row, params)
                     return new
@@ -220,10 +241,12 @@ class Tape:
         out = row.op(a)
         if type(out) is ndarray and out.dtype is FLOAT64 and out.size <= SMALL and a.dtype is FLOAT64:
             self.append((row, (x.mark,), (a,), NOTHING, out, None))
-            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+            self.next = slot = self.next + 1
+            return Var(out, slot - 1, self)
         if type(out) is float64:  # the hot path of scalar code
             self.append((row, (x.mark,), (a,), NOTHING, out, None if type(a) in _SCALARS else _forms((a,))))
-            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+            self.next = slot = self.next + 1
+            return Var(out, slot - 1, self)
         return Var(out, self.note(row, (x.mark,), (a,), NOTHING, out), self)
 
     def binary(self, row: Any, x: Any, y: Any) -> Any:
@@ -270,10 +293,12 @@ class Tape:
                 else:
                     equation = (row, (i, j), (a, b), NOTHING, out, None)
                 self.append(equation)
-                return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+                self.next = slot = self.next + 1
+                return Var(out, slot - 1, self)
         if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code
             self.append((row, (i, j), (a, b), NOTHING, out, None))
-            return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+            self.next = slot = self.next + 1
+            return Var(out, slot - 1, self)
         return Var(out, self.note(row, (i, j), (a, b), NOTHING, out), self)
 
     def item(self, x: Any, i: int) -> Any:
@@ -282,9 +307,18 @@ class Tape:
             return bind(getitem, (x,), {"index": i})
         vector = x.value
         out = vector[i]
-        form = Aval(vector.shape, vector.dtype)
-        self.append((getitem, (x.mark,), (form,), {"index": i}, out, (form,)))
-        return Var(out, len(self.inputs) + len(self.equations) - 1, self)
+        forms, _ = self._forms_of(vector)
+        self.append((getitem, (x.mark,), forms, {"index": i}, out, forms))
+        self.next = slot = self.next + 1
+        return Var(out, slot - 1, self)
+
+    def _forms_of(self, x: Any) -> tuple[Any, Any]:
+        """Return the form of an array, alone and beside that of a scalar written into it; the last one is kept at hand."""
+        form = self.vector[0][0]
+        if x.shape != form.shape or x.dtype is not form.dtype:
+            form = Aval(x.shape, x.dtype)
+            self.vector = ((form,), (form, ZERO))
+        return self.vector
 
     def leave(self, x: Any) -> Any:
         """Let a traced value's plain value out to Python, and record the value it had."""
@@ -314,9 +348,10 @@ class Tape:
                         buffer = array(buffer)
                     x.value = buffer
                     buffer[index] = value
-                    form = Aval(buffer.shape, FLOAT64)
-                    self.append((setitem, (x.mark, v.mark), (form, value), {"index": index}, form, None))
-                    x.mark = len(self.inputs) + len(self.equations) - 1
+                    forms, args = self._forms_of(buffer)
+                    self.append((setitem, (x.mark, v.mark), args, {"index": index}, forms[0], None))
+                    x.mark = self.next
+                    self.next += 1
                     return
             elif is_whole(x, index, v):
                 _CLASS.__set__(x, Var)

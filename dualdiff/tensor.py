@@ -27,11 +27,11 @@ from dualdiff.errors import (
     where,
 )
 from dualdiff.passes import pull
-from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind
+from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind, operand
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, is_finite_everywhere, is_view, operand, plain, raw
+from dualdiff.tracer import Link, Tracer, is_finite_everywhere, is_view, plain, raw
 
 __all__ = [
     "Tensor",
@@ -570,7 +570,7 @@ def _sweep(
         if create_graph:
             args = tuple([_live(a, p) for a, p in zip(n.args, n.parents, strict=True)])
             out = _live(n.out, n)
-        tape.equations.append((n.row, ins, args, n.params, out, n.forms))
+        tape.append((n.row, ins, args, n.params, out, n.forms))
     token = _enabled.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}
     try:

@@ -72,6 +72,8 @@ class Link:
         self.base: Any = None
         self.root: Any = None
         self.primitive: Any = None
+        self.params: Any = None
+        self.seen = 0
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
@@ -547,7 +549,7 @@ class Tracer(Traced):
             while isinstance(inner.value, Traced):
                 inner = inner.value
             if type(inner.value) is ndarray:
-                inner.value = np.asarray(inner.value, order=order)
+                inner.value = np.asarray(inner.value, order=order)  # type: ignore[call-overload]
         return new
 
     def item(self, *index: Any) -> Any:
@@ -766,10 +768,7 @@ PLAIN = _PlainRun()
 
 def plain(x: Any) -> Any:
     """Return the array inside a container that never became active; anything else as it is."""
-    if type(x) is Plain:
-        x.link.refresh(x)
-        return x.value
-    return x
+    return x._fresh() if type(x) is Plain else x
 
 
 def check_input(x: Any, what: str) -> Any:

@@ -46,9 +46,8 @@ def pull(
     """
     sweep = Sweep(lead, careful)
     careful = sweep.careful
-    equations = tape.equations
     n = len(tape.inputs)
-    cot: list[Any] = [None] * (n + len(equations))
+    cot: list[Any] = [None] * (n + len(tape))
     for slot, seed in seeds:
         if slot >= 0:
             _add(cot, slot, seed.view() if type(seed) is ndarray else seed)
@@ -56,7 +55,7 @@ def pull(
     slot = len(cot)
     try:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for e in reversed(equations):
+            for forms, out, params, args, ins, row in tape.backwards:
                 slot -= 1
                 g = cot[slot]
                 if g is None:
@@ -64,7 +63,6 @@ def pull(
                 cot[slot] = None
                 if watch is not None and slot in watch:
                     g = watch[slot](g)
-                row, ins, args, params, out, forms = e
                 if row is getitem:
                     i = ins[0]
                     buffer = cot[i]
@@ -119,7 +117,7 @@ def pull(
                 g = found = c = None
     except Exception as error:
         if tape.lines and tape.lines[slot - n]:
-            error.add_note(f"in the derivative of {equations[slot - n][0].name}, {line_of(*tape.lines[slot - n])}")
+            error.add_note(f"in the derivative of {tape.cells[6 * (slot - n)].name}, {line_of(*tape.lines[slot - n])}")
         raise
     return cot[:n]
 

@@ -54,12 +54,12 @@ def push(
 def last_uses(tape: Tape, slots: Sequence[int]) -> list[int]:
     """Return for every slot the last equation that reads it (never, for the slots asked for)."""
     n = len(tape.inputs)
-    uses = [-1] * (n + len(tape.equations))
+    uses = [-1] * (n + len(tape))
     for e, equation in enumerate(tape.equations):
         for i in equation[1]:
             if i is not None and i >= 0:
                 uses[i] = e
     for s in slots:
         if s >= 0:
-            uses[s] = len(tape.equations)
+            uses[s] = len(tape)
     return uses

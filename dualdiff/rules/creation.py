@@ -41,7 +41,16 @@ composite(np._core.umath.clip)(np.clip)  # type: ignore[attr-defined]  (a plain 
 
 
 @composite(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     fill_value = operand(fill_value)
     if isinstance(fill_value, Traced) and not isinstance(a, Traced) and not fill_value._may_leave():  # type: ignore[attr-defined]
         raise TracedAssignmentError(
@@ -53,7 +62,9 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
     return out
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
+def full(
+    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
+) -> Any:
     fill_value = operand(fill_value)
     dtype = dtype_of(fill_value) if dtype is None else dtype
     out = container(np.empty(fixed(shape), dtype, order))
@@ -82,7 +93,9 @@ def array(
     return x.copy() if copy and x is object else x
 
 
-def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None) -> Any:
+def asarray(
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
+) -> Any:
     if type(a) is np.ndarray and a.dtype.char != "O" and not copy and (dtype is None or a.dtype == dtype):
         return a
     return array(a, dtype, copy=copy)
@@ -95,7 +108,15 @@ def _from_ends(start: Any, stop: Any) -> tuple[Any, Any]:
 
 @composite(np.linspace)
 def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *, device: Any = None
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
 ) -> Any:
     num = operator.index(num)
     if num < 0:
@@ -104,7 +125,8 @@ def linspace(
     shape = np.broadcast_shapes(shape_of(start), shape_of(stop))
     intervals = num - 1 if endpoint else num
     delta = stop - start
-    steps = np.arange(num, dtype=bare(np.real(delta)).dtype if hasattr(delta, "dtype") else float).reshape((num,) + (1,) * len(shape))
+    real = np.empty(0, dtype_of(delta)).real.dtype
+    steps = np.arange(num, dtype=real).reshape((num,) + (1,) * len(shape))
     step = delta / intervals if intervals > 0 else math.nan * delta
     y = start + (steps * step if intervals > 0 else steps * delta)
     if endpoint and num > 1:
@@ -116,7 +138,9 @@ def linspace(
 
 
 @composite(np.logspace)
-def logspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0) -> Any:
+def logspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
     base = operand(base)
     if shape_of(base):
         start, stop, base = np.broadcast_arrays(start, stop, base)
@@ -131,7 +155,9 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype
     start, stop = _from_ends(start, stop)
     if fixed(np.any(start == 0)) or fixed(np.any(stop == 0)):
         raise ValueError("Geometric sequence cannot include zero")
-    t = linspace(0.0, 1.0, num, endpoint).reshape((num,) + (1,) * len(np.broadcast_shapes(shape_of(start), shape_of(stop))))
+    t = linspace(0.0, 1.0, num, endpoint).reshape(
+        (num,) + (1,) * len(np.broadcast_shapes(shape_of(start), shape_of(stop)))
+    )
     y = start * (stop / start) ** t
     if endpoint and num > 1:
         y[-1] = stop
@@ -155,8 +181,8 @@ def arange(*args: Any, dtype: Any = None, device: Any = None, like: Any = None, 
     if not any(isinstance(a, Traced) for a in (start, stop, step)):
         return container(np.arange(start, stop, step, dtype=dtype))
     count = max(0, int(np.ceil((stop - start) / step)))
-    y = start + step * np.arange(count)
-    return y if dtype is None else cast(y, dtype, copy=False)
+    dtype = np.result_type(*map(dtype_of, (start, stop, step))) if dtype is None else dtype
+    return cast(start + step * np.arange(count), dtype, copy=False)
 
 
 # These dispatch only when NumPy is told so: np.array(x, like=traced). dualdiff.numpy calls them directly.

@@ -68,7 +68,9 @@ def _store_flat(x: Any, at: Any, v: Any) -> None:
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     src = operand(src)
     if hasattr(src, "dtype") and not np.can_cast(dtype_of(src), dtype_of(dst), casting):
-        raise TypeError(f"Cannot cast array data from {dtype_of(src)!r} to {dtype_of(dst)!r} according to the rule {casting!r}")
+        raise TypeError(
+            f"Cannot cast array data from {dtype_of(src)!r} to {dtype_of(dst)!r} according to the rule {casting!r}"
+        )
     if where is True:
         dst[...] = src
         return

@@ -57,7 +57,9 @@ def _canonical(i: Any) -> Any:
     if i.dtype.char == "O":
         i = np.array([_canonical(j) for j in i.flat]).reshape(i.shape)
     if i.dtype.kind not in "biu":
-        raise IndexError("only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices")
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
+        )
     return i
 
 
@@ -146,7 +148,9 @@ def compose(outer: Any, inner: Any, shape: Shape) -> Any:
             continue
         steps = steps[w]
         if e is not None:
-            out.append(slice(steps.start, steps.stop if steps.stop >= 0 else None, steps.step) if steps else slice(0, 0))
+            out.append(
+                slice(steps.start, steps.stop if steps.stop >= 0 else None, steps.step) if steps else slice(0, 0)
+            )
         elif steps:
             out.append(None)
         else:
@@ -278,7 +282,9 @@ def stored_tangent(ty: Any, tv: Any, index: Any, lead: Shape, out: Any, v: Any, 
     """
     if ty is None:
         shape = lead + shape_of(out)
-        ty = np.zeros(shape, dtype_of(out)) if type(tv) in PLAIN else np.zeros_like(tv, shape=shape, dtype=dtype_of(out))
+        ty = (
+            np.zeros(shape, dtype_of(out)) if type(tv) in PLAIN else np.zeros_like(tv, shape=shape, dtype=dtype_of(out))
+        )
         sole = True
     if tv is None:
         tv = 0.0
@@ -317,9 +323,7 @@ class SetItem(Primitive):
         gv = self.pull_in_place(sweep, g, ins, args, params, None)
         return g if ins[0] is not None and ins[0] >= 0 else None, gv
 
-    def pull_in_place(
-        self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], forms: Any
-    ) -> Any:
+    def pull_in_place(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], forms: Any) -> Any:
         """As ``pull``, but in ``g`` itself, which nobody else holds: O(written), not O(array).
 
         ``g`` becomes the cotangent of the array before the write; that of the written value is returned.

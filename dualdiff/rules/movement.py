@@ -95,7 +95,9 @@ def _is_fortran(x: Any, order: str) -> bool:
     return order == "F" or (order == "A" and len(shape_of(x)) > 1 and x.flags.fnc)
 
 
-def reshape_as(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None) -> Any:
+def reshape_as(
+    a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None
+) -> Any:
     a = operand(a)
     shape = _without_minus_one(newshape if shape is None else shape, size_of(shape_of(a)))
     if order != "C" and _is_fortran(a, order):
@@ -385,7 +387,9 @@ def _stack(*xs: Any, axis: int | None = None) -> Any:
     return np.array(xs)
 
 
-_SCALARS = frozenset((float, int, bool, complex, np.float64, np.float32, np.longdouble, np.complex128, np.complex64, np.int64))
+_SCALARS = frozenset(
+    (float, int, bool, complex, np.float64, np.float32, np.longdouble, np.complex128, np.complex64, np.int64)
+)
 
 
 class Stack(Primitive):
@@ -457,7 +461,9 @@ class Concatenate(Primitive):
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         some = next(t for t in tangents if t is not None)
-        parts = [np.zeros_like(some, shape=sweep.lead + shape_of(a)) if t is None else t for t, a in zip(tangents, args)]
+        parts = [
+            np.zeros_like(some, shape=sweep.lead + shape_of(a)) if t is None else t for t, a in zip(tangents, args)
+        ]
         return full(bind(self, parts, params), sweep, out)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
@@ -794,7 +800,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         raise ValueError("index can't contain negative values")
     if mode == "constant" or mode == "empty":
         return _pad_constant(x, widths, _pairs(kwargs.get("constant_values", 0.0), rank))
-    option = _pairs(next(iter(kwargs.values()), 0.0 if mode == "linear_ramp" else None), rank) if mode not in _BY_POSITION else None
+    option = (
+        _pairs(next(iter(kwargs.values()), 0.0 if mode == "linear_ramp" else None), rank)
+        if mode not in _BY_POSITION
+        else None
+    )
     for i, (a, b) in enumerate(widths, -rank):
         if not a and not b:
             continue
@@ -811,9 +821,14 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
             left, right = x[along(i, slice(0, 1))], x[along(i, slice(n - 1, n))]
             steps = as_column(np.arange(max(a, b), dtype=dtype_of(x)), i)
             left = before + (left - before) * (steps[along(i, slice(0, a))] / max(a, 1))
-            right = after + (right - after) * (steps[along(i, slice(0, b))][along(i, slice(None, None, -1))] / max(b, 1))
+            right = after + (right - after) * (
+                steps[along(i, slice(0, b))][along(i, slice(None, None, -1))] / max(b, 1)
+            )
         else:
-            k, m = n if before is None else min(int(fixed(before)), n), n if after is None else min(int(fixed(after)), n)
+            k, m = (
+                n if before is None else min(int(fixed(before)), n),
+                n if after is None else min(int(fixed(after)), n),
+            )
             of = _BY_STATISTIC[mode]
             left = of(x[along(i, slice(0, k))], axis=i, keepdims=True)
             right = of(x[along(i, slice(n - m, n))], axis=i, keepdims=True)
@@ -882,7 +897,9 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
     n = len(xi)
-    grids = [as_shape(x, (1,) * i + (size_of(shape_of(x)),) + (1,) * (n - i - 1)) for i, x in enumerate(map(operand, xi))]
+    grids = [
+        as_shape(x, (1,) * i + (size_of(shape_of(x)),) + (1,) * (n - i - 1)) for i, x in enumerate(map(operand, xi))
+    ]
     if indexing == "xy" and n > 1:
         grids = [swapaxes(g, 0, 1) for g in grids]
     if not sparse:
@@ -930,7 +947,9 @@ _sliding = _Windows("np.lib.stride_tricks.sliding_window_view", _windows)
 
 
 @composite(np.lib.stride_tricks.sliding_window_view)
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
     if writeable:
         raise unsupported("np.lib.stride_tricks.sliding_window_view", ["writeable"], "a write into the array itself")
     axis = None if axis is None else negative_axes(ints(axis), len(shape_of(x)))
@@ -1046,7 +1065,9 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 @composite(np.intersect1d)
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     if return_indices:
-        raise unsupported("np.intersect1d", ["return_indices"], "np.intersect1d(..., return_indices=True) of dd.stop_gradient(x)")
+        raise unsupported(
+            "np.intersect1d", ["return_indices"], "np.intersect1d(..., return_indices=True) of dd.stop_gradient(x)"
+        )
     x, y = (ravel(ar1), ravel(ar2)) if assume_unique else (unique(ar1), unique(ar2))
     x = joined((x, y))
     x = x[fixed(np.argsort(x, kind="stable"))]

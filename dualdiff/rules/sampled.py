@@ -49,7 +49,9 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     parts = [p if p is x else ravel(p) for p in (to_begin, x, to_end) if p is not None]
     for p in parts:
         if not np.can_cast(dtype_of(p), dtype_of(ary), "same_kind"):
-            raise TypeError("dtype of `to_begin` and `to_end` must be compatible with input `ary` under the `same_kind` rule.")
+            raise TypeError(
+                "dtype of `to_begin` and `to_end` must be compatible with input `ary` under the `same_kind` rule."
+            )
     return joined(parts).astype(dtype_of(ary)) if len(parts) > 1 else x
 
 
@@ -74,7 +76,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     for i, h in zip(axes, spacings):
         n = shape_of(f)[i]
         if n < edge_order + 1:
-            raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+            raise ValueError(
+                "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+            )
         if shape_of(h):
             if len(shape_of(h)) != 1:
                 raise ValueError("distances must be either scalars or 1d")
@@ -105,7 +109,9 @@ def _gradient_along(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         )
     else:
         middle = (after - before) / (2.0 * h)
-    first, second, last, butlast = (h[0], h[1], h[-1], h[-2]) if uneven and edge_order == 2 else (h[0], None, h[-1], None) if uneven else (h,) * 4
+    first, second, last, butlast = (
+        (h[0], h[1], h[-1], h[-2]) if uneven and edge_order == 2 else (h[0], None, h[-1], None) if uneven else (h,) * 4
+    )
     if edge_order == 1:
         start, end = (at(1) - at(0)) / first, (at(-1) - at(-2)) / last
     else:

@@ -45,9 +45,17 @@ def table() -> str:
     parts = [HEAD.format(version=".".join(np.__version__.split(".")[:2])), "## Differentiated\n"]
     parts += ["| kind | functions |", "|---|---|"]
     parts += [f"| **{k}**: {m} | {_names(by_status[k])} |" for k, m in MEANING.items() if k != "discrete"]
-    parts += ["\n## Without derivative\n", f"{MEANING['discrete'].capitalize()}.\n", _names(by_status["discrete"]) + "."]
+    parts += [
+        "\n## Without derivative\n",
+        f"{MEANING['discrete'].capitalize()}.\n",
+        _names(by_status["discrete"]) + ".",
+    ]
     for status, title in (("refused", "Refused"), ("not yet", "Not yet")):
-        parts += [f"\n## {title}\n", "| functions | " + ("why, and what instead |" if status == "refused" else "instead |"), "|---|---|"]
+        parts += [
+            f"\n## {title}\n",
+            "| functions | " + ("why, and what instead |" if status == "refused" else "instead |"),
+            "|---|---|",
+        ]
         parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == status)
     return "\n".join(parts) + "\n"
 

@@ -206,9 +206,18 @@ add(
     (2, 1),
 )
 add(np.place, "np.place", storing(lambda y, v: np.place(y, np.array([[1, 0, 1], [1, 1, 0]]) > 0, v)), (2, 3), (3,))
-add(np.putmask, "np.putmask", storing(lambda y, v: np.putmask(y, np.array([[1, 0, 1], [1, 1, 0]]) > 0, v)), (2, 3), (2,))
+add(
+    np.putmask, "np.putmask", storing(lambda y, v: np.putmask(y, np.array([[1, 0, 1], [1, 1, 0]]) > 0, v)), (2, 3), (2,)
+)
 add(np.fill_diagonal, "np.fill_diagonal", storing(lambda y, v: np.fill_diagonal(y, v)), (3, 4), ())
-add(np.fill_diagonal, "np.fill_diagonal wrap", storing(lambda y, v: np.fill_diagonal(y, v, wrap=True)), (5, 2), (2,), duck=False)
+add(
+    np.fill_diagonal,
+    "np.fill_diagonal wrap",
+    storing(lambda y, v: np.fill_diagonal(y, v, wrap=True)),
+    (5, 2),
+    (2,),
+    duck=False,
+)
 add(np.fill_diagonal, "np.fill_diagonal 3-D", storing(lambda y, v: np.fill_diagonal(y, v)), (2, 2, 2), (2,), duck=False)
 
 # making arrays --------------------------------------------------------------------------------------
@@ -220,14 +229,23 @@ add(np.array, "np.array", lambda x: np.array([x[0] * x[1], x[2], x[0]], like=x),
 add(np.array, "np.array of arrays", lambda x: np.array([x, 2.0 * x], like=x, ndmin=3), (3,), duck=False)
 for _f in (np.asarray, np.asanyarray, np.asfortranarray, np.require):
     add(_f, f"{_f.__name__}", lambda x, f=_f: f(x, like=x) * 1.0, (2, 3), duck=False)
-add(np.arange, "np.arange", lambda a: np.arange(a[0], a[0] + 2.6, 0.5 + 0 * a[1], like=a), (2,), duck=False, float32=False)
+add(
+    np.arange,
+    "np.arange",
+    lambda a: np.arange(a[0], a[0] + 2.6, 0.5 + 0 * a[1], like=a),
+    (2,),
+    duck=False,
+    float32=False,
+)
 for _f in (np.linspace, np.geomspace):
     _name = _f.__name__
     _domain = "positive"
-    add(_f, _name, lambda a, b, f=_f: f(a, b, 5), (), (), domain=_domain, float32=False)
-    add(_f, f"{_name} open", lambda a, b, f=_f: f(a, b, 4, endpoint=False), (2,), (), domain=_domain, float32=False)
-    add(_f, f"{_name} axis", lambda a, b, f=_f: f(a, b, 3, axis=-1), (2,), (2,), domain=_domain, float32=False)
-    add(_f, f"{_name} one", lambda a, b, f=_f: f(a, b, 1), (), (), domain=_domain, float32=False)
+    add(_f, _name, lambda a, b, f=_f: f(a, b, 5), (), (), domain=_domain)
+    add(_f, f"{_name} open", lambda a, b, f=_f: f(a, b, 4, endpoint=False), (2,), (), domain=_domain)
+    add(_f, f"{_name} axis", lambda a, b, f=_f: f(a, b, 3, axis=-1), (2,), (2,), domain=_domain)
+    add(_f, f"{_name} one", lambda a, b, f=_f: f(a, b, 1), (), (), domain=_domain)
 add(np.linspace, "linspace retstep", lambda a, b: np.linspace(a, b, 4, retstep=True), (), (), float32=False)
 add(np.logspace, "logspace", lambda a, b: np.logspace(a, b, 3), (), (), float32=False)
-add(np.logspace, "logspace base", lambda a, b: np.logspace(0.5, a, 3, base=b), (), arrays((), "positive"), float32=False)
+add(
+    np.logspace, "logspace base", lambda a, b: np.logspace(0.5, a, 3, base=b), (), arrays((), "positive"), float32=False
+)

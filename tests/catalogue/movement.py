@@ -149,7 +149,18 @@ add(np.fft.fftshift, np.fft.fftshift, (2, 3))
 add(np.fft.ifftshift, lambda x: np.fft.ifftshift(x, axes=1), (2, 3))
 
 # padding
-for _mode in ("constant", "edge", "reflect", "symmetric", "wrap", "mean", "maximum", "minimum", "median", "linear_ramp"):
+for _mode in (
+    "constant",
+    "edge",
+    "reflect",
+    "symmetric",
+    "wrap",
+    "mean",
+    "maximum",
+    "minimum",
+    "median",
+    "linear_ramp",
+):
     _stat = _mode in ("maximum", "minimum", "median")
     add(np.pad, lambda x, m=_mode: np.pad(x, (2, 1), m), distinct((4,)) if _stat else (4,))
     add(np.pad, lambda x, m=_mode: np.pad(x, ((1, 0), (2, 3)), mode=m), distinct((2, 2)) if _stat else (2, 2))
@@ -232,5 +243,13 @@ _INSIDE = st.tuples(*[st.floats(0.125, 0.875)] * 3).map(np.array)
 _POINTS = _INCREASING.map(lambda x: (x - x[0]) / (x[-1] - x[0]))
 add(np.interp, lambda x, f: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f), (5,), (4,), duck=False)
 add(np.interp, lambda x, xp, f: np.interp(x, xp, f), _INSIDE, _POINTS, (4,), duck=False)
-add(np.interp, lambda x, f, l, r: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f, left=l, right=r), (5,), (4,), (), (), duck=False)
+add(
+    np.interp,
+    lambda x, f, l, r: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f, left=l, right=r),
+    (5,),
+    (4,),
+    (),
+    (),
+    duck=False,
+)
 add(np.interp, lambda x, f: np.interp(x, np.array([0.0, 0.3, 0.7]), f, period=1.0), (5,), (3,), duck=False)

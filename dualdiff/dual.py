@@ -18,7 +18,19 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, where
-from dualdiff.primitive import LEVELS, TRACED, Elementwise, Movement, Primitive, Sweep, Traced, bind, container, full, operand
+from dualdiff.primitive import (
+    LEVELS,
+    TRACED,
+    Elementwise,
+    Movement,
+    Primitive,
+    Sweep,
+    Traced,
+    bind,
+    container,
+    full,
+    operand,
+)
 from dualdiff.rules.indexing import getitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of
@@ -38,7 +50,23 @@ def _alike(a: Any, out: Any) -> bool:
     kind = type(out)
     if kind in _SCALARS:
         return type(a) in _SCALARS
-    return kind is ndarray and type(a) is ndarray and a.shape == out.shape and a.dtype is FLOAT64 and out.dtype is FLOAT64
+    return (
+        kind is ndarray and type(a) is ndarray and a.shape == out.shape and a.dtype is FLOAT64 and out.dtype is FLOAT64
+    )
+
+
+def _coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
+    """Return a partial that may stand as a tangent: of the result's dtype, since integers overflow and truths do not add,
+    and in memory of its own, since a partial that is an operand itself is an array users may write into.
+    """
+    kind = type(q)
+    if kind is float or kind is float64:
+        return q
+    if kind is ndarray or kind in TRACED:
+        if q.dtype != (dtype := dtype_of(out)):
+            return q.astype(dtype)
+        return q.copy() if any([q is v for v in values]) else q
+    return dtype_of(out).type(q)
 
 
 class OneHot:
@@ -121,7 +149,7 @@ class Pushing(Sweep):
                 if shape_of(positions):
                     return OneHot(positions)
                 return Columns(((int(positions) - 1, ONE),)) if positions else Columns()
-            if all([t is None or type(t) is Columns for t in tangents]):
+            if all(t is None or type(t) is Columns for t in tangents):
                 if row.plain:
                     new = self._few(out, self._push_columns(row, tangents, values, out))  # type: ignore[arg-type]
                     return new.mark if type(new) is Dual else None
@@ -140,7 +168,7 @@ class Pushing(Sweep):
             if type(p) is int:
                 new = columns if p == 1 else Columns([(d, -t) for d, t in columns.items()])
             else:
-                q = row.partial(p, out, values)
+                q = _coefficient(row.partial(p, out, values), values, out)
                 new = Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()])
             if found is None:
                 found = new
@@ -158,7 +186,7 @@ class Pushing(Sweep):
             return Dual(out, Columns([(d, -t) for d, t in columns.items()]), self) if p else out
         if not columns:
             return Dual(out, columns, self)
-        q = row.partial(p, out, values) if row.singular else p(out, *values)
+        q = _coefficient(row.partial(p, out, values) if row.singular else p(out, *values), values, out)
         mul = self.mul
         return Dual(out, Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()]), self)
 
@@ -226,7 +254,13 @@ class Pushing(Sweep):
         if type(s) is Columns or type(s) is OneHot:
             t = self.push(row, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
-        if self.careful or not _alike(a, out) or type(row) is not Elementwise or row.wirtinger is not None or row.singular:
+        if (
+            self.careful
+            or not _alike(a, out)
+            or type(row) is not Elementwise
+            or row.wirtinger is not None
+            or row.singular
+        ):
             t = row.push(self, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
         (p,) = row.partials
@@ -288,9 +322,7 @@ class Pushing(Sweep):
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same value and tangent; whoever is written first takes a copy then."""
         value, t = x.value, x.mark
-        return Dual(
-            value.copy() if isinstance(value, Traced) else value, t.copy() if isinstance(t, Traced) else t, self
-        )
+        return Dual(value.copy() if type(value) in TRACED else value, t.copy() if type(t) in TRACED else t, self)
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v``, in the buffers of ``x`` where nobody else holds them."""

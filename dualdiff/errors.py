@@ -7,8 +7,14 @@ import sys
 from dis import opname
 from types import CodeType, FrameType
 
+import numpy as np
+
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_NUMPY = os.path.dirname(os.path.abspath(sys.modules["numpy"].__file__ or "")) + os.sep if "numpy" in sys.modules else ""
+_NOT_THE_USERS = (
+    _HERE,
+    os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
+    "<__array_function__",
+)
 
 __all__ = [
     "DerivativeError",
@@ -81,7 +87,7 @@ def user_frame() -> FrameType | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not (name.startswith(_HERE) or (_NUMPY and name.startswith(_NUMPY)) or name.startswith("<__array_function__")):
+        if not name.startswith(_NOT_THE_USERS):
             return frame
         frame = frame.f_back
     return None

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as _np
+import numpy as _np  # noqa: ICN001  (the names of this module are those of NumPy)
 
 from dualdiff.primitive import Traced, container
 from dualdiff.rules import creation as _creation

@@ -47,9 +47,27 @@ __all__ = [
 class _Call:
     """One call of an operator: the differentiated arguments as flat leaves, and the way back to structure."""
 
-    __slots__ = ("args", "argnums", "aux", "build_inputs", "build_outputs", "f", "has_aux", "kwargs", "leaves", "single")
+    __slots__ = (
+        "args",
+        "argnums",
+        "aux",
+        "build_inputs",
+        "build_outputs",
+        "f",
+        "has_aux",
+        "kwargs",
+        "leaves",
+        "single",
+    )
 
-    def __init__(self, f: Callable[..., Any], argnums: int | Sequence[int], args: Sequence[Any], kwargs: dict[str, Any], has_aux: bool) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        argnums: int | Sequence[int],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        has_aux: bool,
+    ) -> None:
         self.f = f
         self.args = args
         self.kwargs = kwargs
@@ -68,7 +86,9 @@ class _Call:
         self.argnums = tuple([a % n for a in numbers])
         if len(set(self.argnums)) != len(self.argnums):
             raise InputError(f"argnums={argnums!r} names an argument twice")
-        leaves, self.build_inputs = flatten(args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums]))
+        leaves, self.build_inputs = flatten(
+            args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums])
+        )
         try:
             self.leaves = [check_input(plain(x), "an argument") for x in leaves]
         except InputError:
@@ -217,8 +237,12 @@ def _own(v: Any) -> Any:
 
 
 def _as(t: Any, v: Any) -> Any:
-    """Return a scalar derivative as a Python float where the value is one, otherwise as it is."""
-    return float(t) if type(v) is float and not isinstance(t, Traced) else t
+    """Return a scalar derivative as a scalar where the value is one (a Python float for a Python float)."""
+    if isinstance(t, Traced):
+        return t
+    if type(v) is float:
+        return float(t)
+    return t[()] if type(t) is np.ndarray and not t.shape and type(v) is not np.ndarray else t
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -329,7 +353,9 @@ class _ValueAndGrad(_Operator):
             )
         (v,) = values
         if dtype_of(v).kind == "c":
-            raise NonScalarError(f"{name} returned a complex number; a gradient needs a real one (np.real or np.abs of it)")
+            raise NonScalarError(
+                f"{name} returned a complex number; a gradient needs a real one (np.real or np.abs of it)"
+            )
         one = 1.0 if type(v) is float else dtype_of(v).type(1)
         found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], ()), ())
         gradient = call.build_inputs([np.zeros_like(x) if c is None else _as(c, x) for c, x in zip(found, call.leaves)])
@@ -384,7 +410,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
     return _Grad(f, argnums, has_aux)  # type: ignore[arg-type]
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one recording.
 
     Parameters, errors and conventions are those of :func:`grad`.
@@ -488,7 +516,12 @@ class _Jacobian(_Operator):
             ((block,),) = blocks
             if type(block) is np.ndarray and block.ndim:  # the common case, an array in and an array out
                 return call.build_outputs([call.build_inputs([block])])
-        return call.build_outputs([call.build_inputs([_as_scalar(b, v, x) for b, x in zip(row, call.leaves)]) for v, row in zip(values, blocks)])
+        return call.build_outputs(
+            [
+                call.build_inputs([_as_scalar(b, v, x) for b, x in zip(row, call.leaves)])
+                for v, row in zip(values, blocks)
+            ]
+        )
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """Record the function once and return the ways to its Jacobian with their costs, and the choice.

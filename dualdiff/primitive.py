@@ -126,12 +126,12 @@ def contains_traced(x: Any) -> bool:
     return isinstance(x, Traced)
 
 
-_NUMBERS = (int, float, complex, np.number, np.bool_, ndarray)
+_OPERANDS = (Traced, int, float, complex, np.number, np.bool_, ndarray)
 
 
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
-    if isinstance(x, Traced) or isinstance(x, _NUMBERS):
+    if isinstance(x, _OPERANDS):
         return packed(x)
     if isinstance(x, (list, tuple)):
         return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
@@ -307,7 +307,7 @@ class Elementwise(Primitive):
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
-        self.partials = partials
+        self.partials: tuple[Any, ...] = partials
         self.op = op or fn
         self.wirtinger = wirtinger
         self.singular = singular
@@ -358,9 +358,9 @@ class Elementwise(Primitive):
                 c = t if p == 1 else -t
             elif self.singular:
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    c = sweep.mul(t, p(out, *args))  # type: ignore[operator]
+                    c = sweep.mul(t, p(out, *args))
             else:
-                c = sweep.mul(t, p(out, *args))  # type: ignore[operator]
+                c = sweep.mul(t, p(out, *args))
             total = c if total is None else total + c
         if total is None:
             return None
@@ -382,7 +382,7 @@ class Elementwise(Primitive):
             elif type(p) is int:
                 cotangents.append(g if p == 1 else -g)
             else:
-                q = p(out, *args)  # type: ignore[operator]
+                q = p(out, *args)
                 if dtype_of(q).kind == "c":
                     q = np.conjugate(q)
                 cotangents.append(sweep.mul(g, q))
@@ -675,6 +675,9 @@ class Entry:
     primitive: Primitive | None = None
 
 
+UMATH: Any = np._core.umath  # type: ignore[attr-defined]
+"""Where NumPy keeps its ufuncs, those too that have no public name."""
+
 REGISTER: dict[Any, Entry] = {}
 """Every function the engine knows, by the function object. It is written while the rules are imported, and not after."""
 
@@ -683,7 +686,7 @@ def name_of(function: Any) -> str:
     """Return the name users know a function by, such as ``np.linalg.norm``."""
     module = getattr(function, "__module__", None) or ("numpy" if isinstance(function, np.ufunc) else "")
     if isinstance(function, np.ufunc):
-        module = "numpy" if hasattr(np._core.umath, function.__name__) else "scipy.special"
+        module = "numpy" if hasattr(UMATH, function.__name__) else "scipy.special"
     short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
     return f"{short}.{getattr(function, '__name__', function)}"
 

@@ -24,10 +24,12 @@ class Aval(NamedTuple):
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return size_of(self.shape)
 
 
@@ -42,7 +44,7 @@ def size_of(shape: tuple[int, ...]) -> int:
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return ``x.shape``; a Python number has shape ``()`` (``np.shape`` would cost a microsecond)."""
     try:
-        return x.shape  # type: ignore[no-any-return]
+        return x.shape
     except AttributeError:
         return ()
 
@@ -50,7 +52,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 def dtype_of(x: Any) -> np.dtype[Any]:
     """Return ``x.dtype``, and for a Python number the dtype NumPy would give it."""
     try:
-        return x.dtype  # type: ignore[no-any-return]
+        return x.dtype
     except AttributeError:
         return _PYTHON_DTYPES.get(type(x)) or np.asarray(x).dtype
 

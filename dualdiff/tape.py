@@ -115,7 +115,19 @@ class Tape:
         Note the user's line of every equation, for messages.
     """
 
-    __slots__ = ("append", "cells", "guards", "inputs", "level", "lines", "next", "open", "outputs", "replayable", "vector")
+    __slots__ = (
+        "append",
+        "cells",
+        "guards",
+        "inputs",
+        "level",
+        "lines",
+        "next",
+        "open",
+        "outputs",
+        "replayable",
+        "vector",
+    )
 
     def __init__(self, replayable: bool = False, lines: bool = False) -> None:
         self.level = LEVELS.new()
@@ -205,9 +217,11 @@ class Tape:
                 out = row.fn(a, **params)
                 if type(out) is ndarray and out.dtype is FLOAT64:
                     form, found = Aval(a.shape, FLOAT64), Aval(out.shape, FLOAT64)
-                    self.append((row, (x.mark,), (form,), params, found, None if form.shape == found.shape else (form,)))
+                    self.append(
+                        (row, (x.mark,), (form,), params, found, None if form.shape == found.shape else (form,))
+                    )
                     self.next = slot = self.next + 1
-                    new = Var(out, slot - 1, self)
+                    new: Any = Var(out, slot - 1, self)
                     if row.view and is_view(out, a):
                         tie_view(new, x, row, params)
                     return new
@@ -229,13 +243,18 @@ class Tape:
         discrete = not (live and row.differentiable) or _is_discrete(out)
         slot = self.note(row, tuple(ins), values, params, out)
         new = (DiscreteVar if discrete else Var)(out, slot, self)
-        if row.view and is_view(out, values[0]):  # type: ignore[attr-defined]
+        if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
         return new
 
     def unary(self, row: Any, x: Any) -> Any:
         """Record one elementwise operation of one operand: the short way for operators and ufuncs."""
-        if type(x) is not Var or x.run is not self or (x.link is not None and x.link.is_stale()) or not row.differentiable:
+        if (
+            type(x) is not Var
+            or x.run is not self
+            or (x.link is not None and x.link.is_stale())
+            or not row.differentiable
+        ):
             return bind(row, (operand(x),), NOTHING)
         a = x.value
         out = row.op(a)
@@ -289,7 +308,14 @@ class Tape:
                 if out.size > SMALL:
                     keep_out, keep_a, keep_b = row.keeps_of[(i is not None) + 2 * (j is not None)]
                     form = Aval(shape, FLOAT64)
-                    equation = (row, (i, j), (a if keep_a else form, b if keep_b else form), NOTHING, out if keep_out else form, None)
+                    equation = (
+                        row,
+                        (i, j),
+                        (a if keep_a else form, b if keep_b else form),
+                        NOTHING,
+                        out if keep_out else form,
+                        None,
+                    )
                 else:
                     equation = (row, (i, j), (a, b), NOTHING, out, None)
                 self.append(equation)
@@ -334,7 +360,9 @@ class Tape:
 
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same value and slot; whoever is written first takes a copy then."""
-        return type(x)(x.value if type(x.value) in _IMMUTABLE or type(x.value) is ndarray else x.value.copy(), x.mark, self)
+        return type(x)(
+            x.value if type(x.value) in _IMMUTABLE or type(x.value) is ndarray else x.value.copy(), x.mark, self
+        )
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
@@ -382,7 +410,7 @@ def _is_entry(index: Any, ndim: int) -> bool:
     """Whether an index names a single entry."""
     if type(index) is int:
         return ndim == 1
-    return type(index) is tuple and len(index) == ndim and all([type(i) is int for i in index])
+    return type(index) is tuple and len(index) == ndim and all(type(i) is int for i in index)
 
 
 def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:

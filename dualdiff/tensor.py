@@ -26,7 +26,7 @@ from dualdiff.errors import (
     user_frame,
     where,
 )
-from dualdiff.passes import pull
+from dualdiff.passes.pull import pull
 from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind, operand
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
@@ -57,9 +57,27 @@ _enabled: ContextVar[bool] = ContextVar("dualdiff_grad_enabled", default=True)
 class Node:
     """One equation of the eager graph, or a leaf (``row`` None), where gradients are kept."""
 
-    __slots__ = ("__weakref__", "args", "forms", "form", "grad", "hooks", "ins", "out", "params", "parents", "place", "retain", "row", "saved", "serial")
+    __slots__ = (
+        "__weakref__",
+        "args",
+        "forms",
+        "form",
+        "grad",
+        "hooks",
+        "ins",
+        "out",
+        "params",
+        "parents",
+        "place",
+        "retain",
+        "row",
+        "saved",
+        "serial",
+    )
 
-    def __init__(self, row: Any, parents: tuple[Any, ...], args: Any, params: Any, out: Any, forms: Any, form: Any, saved: Any) -> None:
+    def __init__(
+        self, row: Any, parents: tuple[Any, ...], args: Any, params: Any, out: Any, forms: Any, form: Any, saved: Any
+    ) -> None:
         self.row = row
         self.parents = parents  # per operand its node, None for a constant
         self.args = args
@@ -111,7 +129,7 @@ class Memory(Link):
         self.born = LEVELS.current
 
     @property
-    def version(self) -> int:  # type: ignore[override]
+    def version(self) -> int:
         return self.counter.n
 
     @version.setter
@@ -192,7 +210,9 @@ class Tensor(Tracer):
                 self.mark = _leaf(self.value)
         elif self.mark is not None:
             if self.mark.row is not None:
-                raise InputError(f"{where()}: only a leaf can stop requiring its gradient; use .detach() for a computed tensor")
+                raise InputError(
+                    f"{where()}: only a leaf can stop requiring its gradient; use .detach() for a computed tensor"
+                )
             self.mark = None
         return self
 
@@ -250,7 +270,9 @@ class Tensor(Tracer):
             If the tensor requires a gradient: use ``.detach().numpy()``.
         """
         if self.requires_grad:
-            raise TracedConversionError(f"{where()}: this tensor requires a gradient, which a plain array cannot carry; use .detach().numpy()")
+            raise TracedConversionError(
+                f"{where()}: this tensor requires a gradient, which a plain array cannot carry; use .detach().numpy()"
+            )
         out = np.asarray(self.value).view()
         out.flags.writeable = False
         return out
@@ -276,7 +298,9 @@ class Tensor(Tracer):
         return format(self.item() if self.size == 1 else self.value, spec)
 
     def _refuse(self, what: str, fix: str) -> Any:
-        return super()._refuse(what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}")
+        return super()._refuse(
+            what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}"
+        )
 
     def __float__(self) -> float:
         return super().__float__() if self.requires_grad else float(self.value)
@@ -296,8 +320,12 @@ class Tensor(Tracer):
 
     def __deepcopy__(self, memo: Any) -> Any:
         if not self.is_leaf:
-            raise InputError(f"{where()}: only leaves can be deep-copied; use .detach() or .clone() of a computed tensor")
-        return _rebuild(np.asarray(self.value), self.mark is not None, None if self.grad is None else self.grad.__deepcopy__(memo))
+            raise InputError(
+                f"{where()}: only leaves can be deep-copied; use .detach() or .clone() of a computed tensor"
+            )
+        return _rebuild(
+            np.asarray(self.value), self.mark is not None, None if self.grad is None else self.grad.__deepcopy__(memo)
+        )
 
     def __copy__(self) -> Any:
         return Tensor(self.value, self.mark, Memory(self.link.counter))
@@ -339,7 +367,9 @@ class Tensor(Tracer):
         tensor([[14., 98.]])
         """
         if not self.requires_grad:
-            raise InputError(f"{where()}: this tensor does not require a gradient: nothing it was computed from has requires_grad=True")
+            raise InputError(
+                f"{where()}: this tensor does not require a gradient: nothing it was computed from has requires_grad=True"
+            )
         seed = _seed(self, gradient)
         keep = create_graph if retain_graph is None else retain_graph
         found = _sweep([(self.mark, seed)], keep, create_graph, None)
@@ -372,7 +402,9 @@ def _leaf(value: Any) -> Node:
 
 def _check_float(value: Any) -> None:
     if dtype_of(value).kind not in "fc":
-        raise InputError(f"{where()}: only floating-point tensors can require a gradient, not {dtype_of(value)}; pass dtype=float")
+        raise InputError(
+            f"{where()}: only floating-point tensors can require a gradient, not {dtype_of(value)}; pass dtype=float"
+        )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -628,7 +660,9 @@ def _watcher(node: Node, results: dict[int, tuple[Node, Any]]) -> Callable[[Any]
             new = hook(handed)
             if new is not None:
                 if shape_of(new) != shape_of(g):
-                    raise InputError(f"a hook returned a gradient of shape {shape_of(new)} where {shape_of(g)} is needed")
+                    raise InputError(
+                        f"a hook returned a gradient of shape {shape_of(new)} where {shape_of(g)} is needed"
+                    )
                 g = new if isinstance(g, Tensor) else fit(raw(new), (), shape_of(g), dtype_of(g))
         results[id(node)] = (node, g)
         return g
@@ -652,7 +686,13 @@ def _accumulate(node: Node, g: Any, create_graph: bool) -> None:
 
 
 def gradients(
-    outputs: Any, inputs: Sequence[Any], gradient: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False, strict: bool = True
+    outputs: Any,
+    inputs: Any,
+    gradient: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    strict: bool = True,
 ) -> tuple[Any, ...]:
     """Return the gradients of a tensor with respect to some others, without touching any ``.grad``.
 
@@ -687,7 +727,7 @@ def gradients(
     >>> dd.gradients(g, [x])
     (tensor(18.),)
     """
-    if isinstance(inputs, Traced):
+    if type(inputs) is Tensor:
         inputs = (inputs,)
     if type(outputs) is not Tensor or not outputs.requires_grad:
         raise InputError(f"{where()}: the output does not require a gradient")
@@ -697,14 +737,22 @@ def gradients(
     reach = {id(n) for n in _collect([outputs.mark])}
     for n, x in enumerate(inputs):
         if strict and id(x.mark) not in reach:
-            raise InputError(f"{where()}: input {n} does not reach the output; pass strict=False for a gradient of zeros")
+            raise InputError(
+                f"{where()}: input {n} does not reach the output; pass strict=False for a gradient of zeros"
+            )
     keep = create_graph if retain_graph is None else retain_graph
     wanted = [x.mark for x in inputs]
     found = {id(n): g for n, g in _sweep([(outputs.mark, _seed(outputs, gradient))], keep, create_graph, wanted)}
     out = []
     for x in inputs:
         g = found.get(id(x.mark))
-        out.append(Tensor(np.zeros(x.shape, x.dtype), None) if g is None else g if isinstance(g, Tensor) else Tensor(np.array(g), None))
+        out.append(
+            Tensor(np.zeros(x.shape, x.dtype), None)
+            if g is None
+            else g
+            if isinstance(g, Tensor)
+            else Tensor(np.array(g), None)
+        )
     return tuple(out)
 
 

@@ -35,7 +35,6 @@ from dualdiff.primitive import (
     bind,
     container,
     containers,
-    name_of,
     operand,
     packed,
     packers,
@@ -113,7 +112,7 @@ def link_of(x: Traced) -> Link:
     """Return the link of ``x``, made when first asked for."""
     if x.link is None:
         x.link = Link()
-    return x.link  # type: ignore[no-any-return]
+    return x.link
 
 
 def is_view(out: Any, operand: Any) -> bool:
@@ -273,7 +272,7 @@ class Tracer(Traced):
         self.link = None
 
     # -- what users test ---------------------------------------------------------------------------
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return self.value.__class__
 
@@ -333,7 +332,7 @@ class Tracer(Traced):
     def __float__(self) -> float:
         if self._may_leave():
             return float(self.run.leave(self))
-        return self._refuse(  # type: ignore[no-any-return]
+        return self._refuse(
             "float()",
             "use NumPy's functions (math.sin → np.sin), make arrays that are filled entry by entry with "
             "np.zeros_like(x) or dualdiff.numpy.zeros, or freeze the value on purpose with dd.stop_gradient(x)",
@@ -342,7 +341,7 @@ class Tracer(Traced):
     def __complex__(self) -> complex:
         if self._may_leave():
             return complex(self.run.leave(self))
-        return self._refuse("complex()", "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)")  # type: ignore[no-any-return]
+        return self._refuse("complex()", "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)")
 
     def __int__(self) -> int:
         return int(self.run.leave(self))
@@ -523,13 +522,27 @@ class Tracer(Traced):
     def real(self) -> Any:
         return np.real(self)
 
+    @real.setter
+    def real(self, v: Any) -> None:
+        write(self, Ellipsis, operand(v) + 1j * self.imag if self.dtype.kind == "c" else v)
+
     @property
     def imag(self) -> Any:
         return np.imag(self)
 
+    @imag.setter
+    def imag(self, v: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError(f"{where()}: array does not have imaginary part to set")
+        write(self, Ellipsis, self.real + 1j * operand(v))
+
     @property
     def flat(self) -> Any:
         return Flat(self)
+
+    @flat.setter
+    def flat(self, v: Any) -> None:
+        Flat(self)[:] = v
 
     @property
     def flags(self) -> Any:
@@ -543,13 +556,15 @@ class Tracer(Traced):
         if self.link is not None:
             self.link.refresh(self)
         new = self.run.duplicate(self)
-        if len(self.shape) > 1 and order != "K":
-            # How a copy lies in memory decides which of its reshapes are views: it must lie as NumPy's would.
-            inner = new
-            while isinstance(inner.value, Traced):
-                inner = inner.value
-            if type(inner.value) is ndarray:
+        # How a copy lies in memory decides which of its reshapes are views: it must lie as NumPy's would.
+        inner = new
+        while isinstance(inner.value, Traced):
+            inner = inner.value
+        if type(inner.value) is ndarray and inner.value.ndim:
+            if order != "K":
                 inner.value = np.asarray(inner.value, order=order)  # type: ignore[call-overload]
+            elif not inner.value.flags.forc:
+                inner.value = inner.value.copy("K")
         return new
 
     def item(self, *index: Any) -> Any:
@@ -587,11 +602,16 @@ class Tracer(Traced):
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
         write(self, Ellipsis, np.sort(self, axis=axis, **kwargs))
 
+    def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
+        write(self, Ellipsis, np.partition(self, kth, axis=axis, **kwargs))
+
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other) if out is None else np.dot(self, other, out=out)
 
     def conj(self) -> Any:
-        return np.conjugate(self)
+        return np.conjugate(self) if self.dtype.kind == "c" else self  # itself, not a copy, as NumPy's
+
+    conjugate = conj
 
     def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
         return np.clip(self, min, max, out=out, **kwargs)
@@ -615,11 +635,35 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "all any argmax argmin argpartition argsort choose compress conjugate cumprod cumsum diagonal mean nonzero partition "
-    "prod ptp put ravel repeat resize round searchsorted squeeze std sum swapaxes take trace var"
-).split():
-    if _name not in ("partition", "resize"):
-        setattr(Tracer, _name, _method(_name))
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "choose",
+    "compress",
+    "cumprod",
+    "cumsum",
+    "diagonal",
+    "mean",
+    "nonzero",
+    "prod",
+    "ptp",
+    "put",
+    "ravel",
+    "repeat",
+    "round",
+    "searchsorted",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "trace",
+    "var",
+):
+    setattr(Tracer, _name, _method(_name))
 
 
 def _ufunc_method(ufunc: Any) -> Callable[..., Any]:

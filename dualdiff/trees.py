@@ -26,7 +26,7 @@ class _Opened:
     parts: tuple[tuple[int, Callable[[list[Any]], Any]], ...]
 
     def rebuild(self, leaves: list[Any]) -> Any:
-        new = object.__new__(self.cls)
+        new: Any = object.__new__(self.cls)
         at = 0
         for name, (count, unflatten) in zip(self.names, self.parts, strict=True):
             object.__setattr__(new, name, unflatten(leaves[at : at + count]))
@@ -44,7 +44,7 @@ class _Structure:
     def __call__(self, leaves: list[Any]) -> Any:
         if not self.opened:
             return self.spec.unflatten(leaves)
-        rest, out, at = dict((i, (o, n)) for i, o, n in self.opened), [], 0
+        rest, out, at = {i: (o, n) for i, o, n in self.opened}, [], 0
         for i in range(self.spec.num_leaves):
             if i in rest:
                 o, n = rest[i]

@@ -24,7 +24,7 @@ LAZY = (np.fft, np.linalg, np.polynomial.polynomial, np.strings, np.char, recfun
 #: kinds whose functions carry derivatives
 DIFFERENTIABLE = {"elementwise", "movement", "linear", "multilinear", "general", "composite"}
 #: differentiable, but the sample stands under another name of the same function
-UNDER_ANOTHER_NAME = {"np.amax", "np.amin"}
+UNDER_ANOTHER_NAME = {"np.amax", "np.amin", "np.trapz"}
 
 
 def resolved(function: Any) -> Any:

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.errors import GraphFreedError, InPlaceError, InputError, NonScalarError, TracedAssignmentError, TracedConversionError
+from dualdiff.errors import (
+    GraphFreedError,
+    InPlaceError,
+    InputError,
+    NonScalarError,
+    TracedAssignmentError,
+    TracedConversionError,
+)
 
 # -- the tutorial ------------------------------------------------------------------------------------
 
@@ -448,7 +455,11 @@ def test_copies_and_pickles():
         (lambda x: np.prod(x), [0.0, 0.0], [0.0, 0.0]),
         (lambda x: np.cumprod(x)[-1], [0.0, 3.0], [3.0, 0.0]),
         (lambda x: (5 % x).sum(), [2.0, 1.5], [-2.0, -3.0]),
-        (lambda x: np.linalg.det(np.reshape(np.concatenate([x, np.array([2.0, 4.0])]), (2, 2))), [1.0, 2.0], [4.0, -2.0]),
+        (
+            lambda x: np.linalg.det(np.reshape(np.concatenate([x, np.array([2.0, 4.0])]), (2, 2))),
+            [1.0, 2.0],
+            [4.0, -2.0],
+        ),
     ],
 )
 def test_special_points(f, at, expect):

@@ -54,10 +54,22 @@ class Explanation:
         rows = [("way", "sweeps", "operations", "bytes", "est. time", "")]
         for w in self.ways:
             rows.append(
-                (w.name, f"{w.sweeps:,}", f"{w.operations:,}", _bytes(w.bytes), _time(w.seconds), "← chosen" if w.name == self.chosen else "")
+                (
+                    w.name,
+                    f"{w.sweeps:,}",
+                    f"{w.operations:,}",
+                    _bytes(w.bytes),
+                    _time(w.seconds),
+                    "← chosen" if w.name == self.chosen else "",
+                )
             )
         widths = [max(len(r[c]) for r in rows) for c in range(6)]
-        lines = ["  ".join(c.ljust(w) if j in (0, 5) else c.rjust(w) for j, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in rows]
+        lines = [
+            "  ".join(
+                c.ljust(w) if j in (0, 5) else c.rjust(w) for j, (c, w) in enumerate(zip(r, widths, strict=True))
+            ).rstrip()
+            for r in rows
+        ]
         return "\n".join([head, *lines, self.reason])
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.dual import PLAIN_TYPES, Columns, Dual, OneHot, Pushing
-from dualdiff.errors import STORED_IN_PLAIN_ARRAY, DerivativeError, InputError, TracedAssignmentError, where
+from dualdiff.dual import Dual, OneHot, Pushing
+from dualdiff.errors import STORED_IN_PLAIN_ARRAY, DerivativeError, InputError, TracedAssignmentError
 from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -40,6 +40,7 @@ class Problem:
 
     @property
     def n(self) -> int:
+        """The number of inputs, counted as scalars."""
         return sum(size_of(shape_of(x)) for x in self.inputs)
 
 
@@ -71,7 +72,9 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
             if dtype_of(v).kind in "biu":
                 raise InputError(_discrete(v))
         elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
-            raise InputError(f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them")
+            raise InputError(
+                f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them"
+            )
         elif type(v) is int or type(v) is bool:
             v = float(v)
         elif dtype_of(v).kind in "biu":  # forward mode cannot tell a decision from a constant, so neither mode does
@@ -115,9 +118,7 @@ def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     return out
 
 
-def pull_rows(
-    problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]
-) -> list[Any]:
+def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
     """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
     try:
         found = pull(tape, seeds, lead)
@@ -137,7 +138,10 @@ def pull_rows(
 
 
 def run_duals(
-    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Callable[[Any, Any, Pushing], Any] | None = None
+    problem: Problem,
+    tangents: Sequence[Any],
+    lead: tuple[int, ...],
+    finish: Callable[[Any, Any, Pushing], Any] | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """Run a problem on dual numbers; return its plain outputs and their tangents (None for none).
 
@@ -159,11 +163,16 @@ def _zero(x: Any, lead: tuple[int, ...]) -> Any:
     return np.zeros_like(x, shape=shape) if shape else 0.0
 
 
-def _run_duals(problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any) -> tuple[list[Any], list[Any]]:
+def _run_duals(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any
+) -> tuple[list[Any], list[Any]]:
     run = Pushing(lead)
     try:
         # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
-        results = run_user(problem, [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)])
+        results = run_user(
+            problem,
+            [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
+        )
     finally:
         run.open = False
     values, found = [], []
@@ -254,7 +263,7 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
     n = sum(sizes)
     chunk = problem.chunk or default_chunk(n, max([1, *sizes]))
     if n == 1:  # one direction needs no batch axis
-        tangents = [np.ones(s, dtype_of(x))[()] if size else None for x, s, size in zip(inputs, shapes, sizes)]
+        tangents: list[Any] = [np.ones(s, dtype_of(x))[()] if size else None for x, s, size in zip(inputs, shapes, sizes)]
         values, found = run_duals(problem, tangents, ())
         whole = [None if t is None else t.reshape((*shape_of(v), 1)) for v, t in zip(values, found)]
     else:
@@ -262,7 +271,8 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
         parts = []
         for start in starts:
             stop = min(start + chunk, n)
-            offset, tangents = 0, []
+            offset = 0
+            tangents = []
             for s, size in zip(shapes, sizes):
                 tangents.append(one_hot(start, stop, offset, s, size))
                 offset += size
@@ -295,7 +305,8 @@ def _joined(parts: list[Any], v: Any, starts: Sequence[int], n: int, chunk: int)
     if some is None:
         return None
     filled = [
-        np.zeros_like(some, shape=(*shape, min(chunk, n - a))) if p is None else p for p, a in zip(parts, starts, strict=True)
+        np.zeros_like(some, shape=(*shape, min(chunk, n - a))) if p is None else p
+        for p, a in zip(parts, starts, strict=True)
     ]
     return np.concatenate(filled, axis=-1)
 
@@ -310,7 +321,9 @@ def _check_cauchy_riemann(problem: Problem) -> None:
         if s is not None and t is not None:
             scale = np.max(np.abs(s), initial=0.0)
             if np.any(np.abs(t - 1j * s) > 1e-6 * scale):
-                raise InputError("the function is not holomorphic here: its derivative along iv is not i times that along v")
+                raise InputError(
+                    "the function is not holomorphic here: its derivative along iv is not i times that along v"
+                )
 
 
 def reverse(problem: Problem, recorded: tuple[Tape, list[Any]] | None = None) -> tuple[list[Any], list[list[Any]]]:
@@ -336,11 +349,17 @@ def reverse(problem: Problem, recorded: tuple[Tape, list[Any]] | None = None) ->
             rows = apart(rows, ())
         blocks.append(
             [
-                empty_block(v, x) if r is None else r.reshape(shape_of(v) + shape_of(x))
+                empty_block(v, x) if r is None else _of_dtype(r.reshape(shape_of(v) + shape_of(x)), v)
                 for r, x in zip(rows, problem.inputs, strict=True)
             ]
         )
     return values, blocks
+
+
+def _of_dtype(block: Any, v: Any) -> Any:
+    """Return a block in the dtype of the result, as columns have it: a cotangent has that of the argument."""
+    want = dtype_of(v)
+    return block if dtype_of(block) == want or want.kind == "c" else block.astype(want)
 
 
 def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, unit: complex) -> list[Any]:
@@ -354,7 +373,7 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, u
         stop = min(start + chunk, m)
         seed = seed_block(start, stop, 0, v)
         parts.append(pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (stop - start,)))
-    rows = []
+    rows: list[Any] = []
     for group in zip(*parts, strict=True):
         live = [g for g in group if g is not None]
         if not live:
@@ -365,7 +384,12 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, u
             tail = shape_of(live[0])[1:]
             heads = [min(chunk, m - a) for a in range(0, m, chunk)]
             rows.append(
-                np.concatenate([np.zeros_like(live[0], shape=(h, *tail)) if g is None else g for g, h in zip(group, heads, strict=True)])
+                np.concatenate(
+                    [
+                        np.zeros_like(live[0], shape=(h, *tail)) if g is None else g
+                        for g, h in zip(group, heads, strict=True)
+                    ]
+                )
             )
     return rows
 

@@ -46,14 +46,18 @@ def replay(tape: Tape, inputs: Sequence[Any], slots: Sequence[int]) -> list[Any]
     values: list[Any] = []
     for x, a in zip(inputs, tape.inputs, strict=True):
         if aval(x) != a:
-            raise InputError(f"the recording was made for shape {a.shape} and dtype {a.dtype}, not {aval(x).shape} and {aval(x).dtype}")
+            raise InputError(
+                f"the recording was made for shape {a.shape} and dtype {a.dtype}, not {aval(x).shape} and {aval(x).dtype}"
+            )
         values.append(x)
     for row, ins, args, params, _, _ in tape.equations:
         operands = [a if i is None else values[i if i >= 0 else ~i] for a, i in zip(args, ins, strict=True)]
         values.append(bind(row, operands, params))
     n = len(values)
     for slot, then in tape.guards:
-        if not 0 <= (s := slot if slot >= 0 else ~slot) < n or not np.array_equal(values[s], then, equal_nan=np.asarray(then).dtype.kind == "f"):
+        if not 0 <= (s := slot if slot >= 0 else ~slot) < n or not np.array_equal(
+            values[s], then, equal_nan=np.asarray(then).dtype.kind == "f"
+        ):
             raise BranchChangedError(
                 f"a decision recorded with the value {then!r} would be taken otherwise here; record the function again at this point"
             )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import Traced, composite, container, fixed, operand
+from dualdiff.primitive import UMATH, Traced, composite, container, fixed, operand
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import as_shape
 from dualdiff.shapes import dtype_of, shape_of
@@ -36,8 +36,8 @@ def _like(function: Callable[..., Any]) -> None:
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
     _like(_function)
 
-composite(np._core.umath._ones_like, status="discrete")(np.ones_like)  # type: ignore[attr-defined]
-composite(np._core.umath.clip)(np.clip)  # type: ignore[attr-defined]  (a plain array's own clip(traced, traced) calls it)
+composite(UMATH._ones_like, status="discrete")(np.ones_like)
+composite(UMATH.clip)(np.clip)  # the method of a plain array calls it: a.clip(traced, traced)
 
 
 @composite(np.full_like)
@@ -45,7 +45,7 @@ def full_like(
     a: Any,
     fill_value: Any,
     dtype: Any = None,
-    order: str = "K",
+    order: Any = "K",
     subok: bool = True,
     shape: Any = None,
     *,
@@ -54,20 +54,21 @@ def full_like(
     fill_value = operand(fill_value)
     if isinstance(fill_value, Traced) and not isinstance(a, Traced) and not fill_value._may_leave():  # type: ignore[attr-defined]
         raise TracedAssignmentError(
-            f"{where()}: np.full_like of a plain array makes a plain array, which cannot hold a differentiated value. Make it "
-            "like a differentiated array, np.full_like(x, value), or use dualdiff.numpy.full(shape, value)."
+            f"{where()}: np.full_like of a plain array makes a plain array, which cannot hold a differentiated value. "
+            "Make it like a differentiated array, np.full_like(x, value), or use dualdiff.numpy.full(shape, value)."
         )
-    out = np.empty_like(a, dtype=dtype, order=order, subok=subok, shape=None if shape is None else fixed(shape))  # type: ignore[call-overload]
+    out = np.empty_like(a, dtype=dtype, order=order, subok=subok, shape=None if shape is None else fixed(shape))
     out[...] = fill_value
     return out
 
 
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
+    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
+    """Return a container filled with a value, which may be a traced one."""
     fill_value = operand(fill_value)
     dtype = dtype_of(fill_value) if dtype is None else dtype
-    out = container(np.empty(fixed(shape), dtype, order))
+    out = container(np.empty(fixed(shape), dtype, order=order))
     out[...] = fill_value
     return out
 
@@ -77,12 +78,13 @@ def array(
     dtype: Any = None,
     *,
     copy: bool | None = True,
-    order: str = "K",
+    order: Any = "K",
     subok: bool = False,
     ndmin: int = 0,
     ndmax: int = 0,
     like: Any = None,
 ) -> Any:
+    """Return numbers, arrays and traced values, nested in lists, as one array that can hold traced values."""
     x = operand(object)
     if not isinstance(x, Traced):
         x = container(np.array(x, dtype, order=order, ndmin=ndmin))
@@ -96,6 +98,7 @@ def array(
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
 ) -> Any:
+    """Return an array as it is, and anything else as :func:`array` would."""
     if type(a) is np.ndarray and a.dtype.char != "O" and not copy and (dtype is None or a.dtype == dtype):
         return a
     return array(a, dtype, copy=copy)
@@ -170,7 +173,7 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype
 def arange(*args: Any, dtype: Any = None, device: Any = None, like: Any = None, **named: Any) -> Any:
     """``start + step * (0, 1, …)``: how many there are is a decision, which a recording notes."""
     start, stop, step = named.get("start", 0), named.get("stop"), named.get("step", 1)
-    given = [a for a in args]
+    given = list(args)
     if len(given) == 1 and stop is None:
         stop = given[0]
     else:
@@ -199,10 +202,10 @@ def _filled(function: Callable[..., Any]) -> None:
         return container(function(*map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()}))
 
 
-for _function in (
+for _made in (
     np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri,
     np.fromfunction, np.frombuffer, np.fromfile, np.fromiter, np.fromstring, np.genfromtxt, np.loadtxt
 ):  # fmt: skip
-    _filled(_function)
+    _filled(_made)
 
 __all__ = ["arange", "array", "asarray", "full"]

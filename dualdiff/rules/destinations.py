@@ -1,4 +1,4 @@
-"""Functions that store into an array they are given: a differentiated one takes it, a plain one would lose the derivative."""
+"""Functions that store into an array they are given: a traced one takes it, a plain one would lose the derivative."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _stores(function: Any) -> Any:
             given = [*map(operand, args), *map(operand_or_option, kwargs.values())]
             if any(isinstance(a, Traced) and not a._may_leave() for a in given):  # type: ignore[attr-defined]
                 raise TracedAssignmentError(
-                    f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, which "
-                    "would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
+                    f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, "
+                    "which would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
                 )
             function(destination, *map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()})
 
@@ -39,6 +39,7 @@ def _stores(function: Any) -> Any:
 
 
 def operand_or_option(x: Any) -> Any:
+    """Return an argument as :func:`operand` does; None and names of options as they are."""
     return x if x is None or isinstance(x, str) else operand(x)
 
 
@@ -130,3 +131,6 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         end, step = None, 1 + int(np.cumprod(shape[:-1]).sum())
     at = np.arange(size_of(shape))[:end:step]
     _store_flat(a, at, _cycled(val, at.size))
+
+
+__all__: list[str] = []

@@ -1,16 +1,15 @@
-"""Functions that move entries: reshaping, transposing, joining, repeating, padding."""
+"""Functions that move entries: reshaping, transposing, joining, cutting, repeating."""
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.primitive import (
-    Linear,
     Movement,
     Primitive,
     Shape,
@@ -18,14 +17,13 @@ from dualdiff.primitive import (
     Traced,
     bind,
     composite,
-    container,
     fixed,
     full,
     operand,
     register,
 )
-from dualdiff.rules.elementwise import cast, into, unsupported
-from dualdiff.rules.indexing import getitem, positions
+from dualdiff.rules.elementwise import cast, into
+from dualdiff.rules.indexing import positions
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
@@ -47,10 +45,15 @@ def along(axis: int, i: Any) -> tuple[Any, ...]:
     return (Ellipsis, i, *(slice(None),) * (-axis - 1))
 
 
+def as_column(v: Any, axis: int) -> Any:
+    """Return a vector laid along an axis counted from the end."""
+    return as_shape(v, shape_of(v) + (1,) * (-axis - 1))
+
+
 def ints(x: Any) -> tuple[int, ...]:
     """Return an int or several as a tuple; traced ones leave to Python."""
     if isinstance(x, (tuple, list)) or (isinstance(x, (ndarray, Traced)) and shape_of(x)):
-        return tuple([operator.index(i) for i in x])
+        return tuple([operator.index(i) for i in x])  # type: ignore[union-attr]
     return (operator.index(x),)
 
 
@@ -584,7 +587,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     for x in xs:
         places.append(positions(shape_of(x)) + start)
         start += size_of(shape_of(x))
-    return into(gathered(xs, np.choose(fixed(a), places, mode=mode)), out, "np.choose")
+    chosen = np.choose(fixed(a), places, mode=mode)  # type: ignore[call-overload]
+    return into(gathered(xs, chosen), out, "np.choose")
 
 
 # --------------------------------------------------------------------------------------------------
@@ -609,7 +613,7 @@ def _pieces(x: Any, sections: Any, axis: Any, even: bool) -> list[Any]:
         cuts = [0]
         for i in range(k):
             cuts.append(cuts[-1] + n // k + (i < n % k))
-    return [x[along(axis, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:])]
+    return [x[along(axis, slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
 @composite(np.split)
@@ -750,406 +754,4 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
     return roll(x, [-h for h in half], axes)
 
 
-# --------------------------------------------------------------------------------------------------
-# padding
-
-
-_BY_POSITION = ("reflect", "symmetric", "wrap")
-_BY_STATISTIC = {"mean": np.mean, "maximum": np.max, "minimum": np.min, "median": np.median}
-_PAD_OPTIONS = {
-    "constant": ("constant_values",),
-    "linear_ramp": ("end_values",),
-    "reflect": ("reflect_type",),
-    "symmetric": ("reflect_type",),
-    **dict.fromkeys(_BY_STATISTIC, ("stat_length",)),
-    **dict.fromkeys(("edge", "wrap", "empty"), ()),
-}
-
-
-def _pairs(x: Any, rank: int) -> list[Any]:
-    """Return one (before, after) per axis of what np.pad takes: a number, (v,), (before, after), ((before, after), …)."""
-    if isinstance(x, dict):
-        raise unsupported("np.pad", ["dict of values"], "a sequence of (before, after) pairs")
-    if x is None:
-        return [(None, None)] * rank
-    x = operand(x)
-    shape = shape_of(x)
-    if not shape:
-        return [(x, x)] * rank
-    rows = np.broadcast_to(positions(shape), (rank, 2))
-    flat = as_shape(x, (size_of(shape),))
-    return [(flat[int(i)], flat[int(j)]) for i, j in rows]
-
-
-@composite(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    x = operand(array)
-    rank = len(shape_of(x))
-    if callable(mode):
-        raise unsupported("np.pad", ["mode=function"], "np.concatenate, or one of NumPy's own modes")
-    if mode not in _PAD_OPTIONS:
-        raise ValueError(f"mode '{mode}' is not supported")
-    wrong = set(kwargs) - set(_PAD_OPTIONS[mode])
-    if wrong:
-        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {wrong}")
-    if isinstance(pad_width, dict):
-        pairs = {k % rank: (v if isinstance(v, tuple) else (v, v)) for k, v in pad_width.items()}
-        pad_width = [pairs.get(i, (0, 0)) for i in range(rank)]
-    widths = [(int(a), int(b)) for a, b in _pairs(fixed(pad_width), rank)]
-    if any(a < 0 or b < 0 for a, b in widths):
-        raise ValueError("index can't contain negative values")
-    if mode == "constant" or mode == "empty":
-        return _pad_constant(x, widths, _pairs(kwargs.get("constant_values", 0.0), rank))
-    option = (
-        _pairs(next(iter(kwargs.values()), 0.0 if mode == "linear_ramp" else None), rank)
-        if mode not in _BY_POSITION
-        else None
-    )
-    for i, (a, b) in enumerate(widths, -rank):
-        if not a and not b:
-            continue
-        n = shape_of(x)[i]
-        if n == 0:
-            raise ValueError(f"can't extend empty axis {i + rank} using modes other than 'constant' or 'empty'")
-        if option is None:
-            x = _pad_by_position(x, a, b, mode, i, kwargs.get("reflect_type", "even"))
-            continue
-        before, after = option[i]
-        if mode == "edge":
-            left, right = x[along(i, slice(0, 1))], x[along(i, slice(n - 1, n))]
-        elif mode == "linear_ramp":
-            left, right = x[along(i, slice(0, 1))], x[along(i, slice(n - 1, n))]
-            steps = as_column(np.arange(max(a, b), dtype=dtype_of(x)), i)
-            left = before + (left - before) * (steps[along(i, slice(0, a))] / max(a, 1))
-            right = after + (right - after) * (
-                steps[along(i, slice(0, b))][along(i, slice(None, None, -1))] / max(b, 1)
-            )
-        else:
-            k, m = (
-                n if before is None else min(int(fixed(before)), n),
-                n if after is None else min(int(fixed(after)), n),
-            )
-            of = _BY_STATISTIC[mode]
-            left = of(x[along(i, slice(0, k))], axis=i, keepdims=True)
-            right = of(x[along(i, slice(n - m, n))], axis=i, keepdims=True)
-        shape = list(shape_of(x))
-        shape[i] = a
-        left = broadcasted(left, shape)
-        shape[i] = b
-        x = joined((left, x, broadcasted(right, shape)), i)
-    return x if x is not array else x.copy()
-
-
-def as_column(v: Any, axis: int) -> Any:
-    """Return a vector laid along an axis counted from the end."""
-    return as_shape(v, shape_of(v) + (1,) * (-axis - 1))
-
-
-def _pad_constant(x: Any, widths: list[tuple[int, int]], values: list[tuple[Any, Any]]) -> Any:
-    shape = tuple([s + a + b for s, (a, b) in zip(shape_of(x), widths)])
-    out = np.zeros_like(x, shape=shape)
-    if not isinstance(x, Traced):
-        out = container(out)
-    for i, ((a, b), (before, after)) in enumerate(zip(widths, values), -len(shape)):
-        if a:
-            out[along(i, slice(0, a))] = before
-        if b:
-            out[along(i, slice(shape[i] - b, None))] = after
-    out[tuple([slice(a, a + s) for s, (a, _) in zip(shape_of(x), widths)])] = x
-    return out
-
-
-def _pad_by_position(x: Any, a: int, b: int, mode: str, axis: int, kind: str) -> Any:
-    n = shape_of(x)[axis]
-    if kind == "even" or n == 1:
-        return x[along(axis, np.pad(np.arange(n), (a, b), mode))]
-    # Odd reflections are sums of entries; run on the unit vectors, np.pad gives their matrix.
-    matrix = np.pad(np.eye(n, dtype=dtype_of(x)), ((a, b), (0, 0)), mode, reflect_type=kind)  # type: ignore[call-overload]
-    return moveaxis(np.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
-
-
-# --------------------------------------------------------------------------------------------------
-# triangles, grids, windows
-
-
-def _triangle(function: Any, name: str) -> Callable[..., Any]:
-    def of(x: Any, *, k: int) -> Any:
-        return function(x, k)
-
-    row = Linear(name, of, pull=lambda g, x, *, k: function(g, k))
-
-    def handler(m: Any, k: int = 0) -> Any:
-        m = operand(m)
-        if len(shape_of(m)) == 1:
-            m = broadcasted(m, shape_of(m) * 2)
-        return bind(row, (m,), {"k": operator.index(k)})
-
-    register(function, "linear", handler, primitive=row)
-    return handler
-
-
-tril = _triangle(np.tril, "np.tril")
-triu = _triangle(np.triu, "np.triu")
-
-
-@composite(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
-    if indexing not in ("xy", "ij"):
-        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    n = len(xi)
-    grids = [
-        as_shape(x, (1,) * i + (size_of(shape_of(x)),) + (1,) * (n - i - 1)) for i, x in enumerate(map(operand, xi))
-    ]
-    if indexing == "xy" and n > 1:
-        grids = [swapaxes(g, 0, 1) for g in grids]
-    if not sparse:
-        shape = np.broadcast_shapes(*[shape_of(g) for g in grids])
-        grids = [broadcasted(g, shape) for g in grids]
-    return tuple([g.copy() for g in grids] if copy else grids)
-
-
-@composite(np.ix_)
-def ix_(*args: Any) -> Any:
-    out = []
-    for i, x in enumerate(map(operand, args)):
-        if len(shape_of(x)) != 1:
-            raise ValueError("Cross index must be 1 dimensional")
-        if dtype_of(x).kind == "b":
-            x = np.nonzero(x)[0]
-        out.append(as_shape(x, (1,) * i + shape_of(x) + (1,) * (len(args) - i - 1)))
-    return tuple(out)
-
-
-@composite(np.vander)
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
-    x = operand(x)
-    if len(shape_of(x)) != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    n = shape_of(x)[0] if N is None else operator.index(N)
-    if n <= 0:
-        return np.zeros_like(x, shape=(*shape_of(x), 0))
-    x = cast(x, np.promote_types(dtype_of(x), int), copy=False)
-    columns = [np.ones_like(x)]
-    while len(columns) < n:
-        columns.append(columns[-1] * x)
-    return stacked(columns if increasing else columns[::-1], axis=1)
-
-
-class _Windows(Movement):
-    view: Any = "read-only"
-
-
-def _windows(x: Any, *, window_shape: Any, axis: Any) -> Any:
-    return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
-
-
-_sliding = _Windows("np.lib.stride_tricks.sliding_window_view", _windows)
-
-
-@composite(np.lib.stride_tricks.sliding_window_view)
-def sliding_window_view(
-    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
-) -> Any:
-    if writeable:
-        raise unsupported("np.lib.stride_tricks.sliding_window_view", ["writeable"], "a write into the array itself")
-    axis = None if axis is None else negative_axes(ints(axis), len(shape_of(x)))
-    return bind(_sliding, (x,), {"window_shape": ints(fixed(window_shape)), "axis": axis})
-
-
-# --------------------------------------------------------------------------------------------------
-# reading by index
-
-
-@composite(np.take)
-def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
-    x = ravel(a) if axis is None else operand(a)
-    axis = axis_of(-1 if axis is None else axis, len(shape_of(x)))
-    n = shape_of(x)[axis]
-    i = np.asarray(fixed(indices))
-    if i.size == 0:
-        i = i.astype(np.intp)
-    if mode == "wrap":
-        i = i % n
-    elif mode == "clip":
-        i = np.clip(i, 0, n - 1)
-    return into(x[along(axis, i)], out, "np.take")
-
-
-@composite(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    places = np.take_along_axis(positions(shape_of(arr)), fixed(operand(indices)), axis)
-    return ravel(arr)[places]
-
-
-@composite(np.compress)
-def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    x = ravel(a) if axis is None else operand(a)
-    axis = axis_of(-1 if axis is None else axis, len(shape_of(x)))
-    keep = np.flatnonzero(fixed(operand(condition)))
-    return into(x[along(axis, keep)], out, "np.compress")
-
-
-@composite(np.extract)
-def extract(condition: Any, arr: Any) -> Any:
-    return ravel(arr)[np.flatnonzero(fixed(operand(condition)))]
-
-
-def _sorted_groups(x: Any, equal_nan: bool) -> tuple[Any, Any]:
-    """Return the order that sorts a vector, and where in it a new value begins."""
-    order = fixed(np.argsort(x, kind="stable"))
-    if not order.size:
-        return order, np.zeros(0, dtype=bool)
-    s = x[order]
-    new = fixed(s[1:] != s[:-1])
-    if equal_nan:
-        nan = fixed(np.isnan(s))
-        new = new & ~(nan[1:] & nan[:-1])
-    return order, np.concatenate([[True], new])
-
-
-@composite(np.unique)
-def unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: Any = None,
-    *,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Any:
-    if axis is not None and len(shape_of(ar)) != 1:
-        raise UnsupportedFunctionError(
-            f"{where()}: np.unique along an axis is not yet in dualdiff's vocabulary; find the rows with "
-            "np.unique(dd.stop_gradient(x), axis=…, return_index=True) and read them: x[index]"
-        )
-    x = ravel(ar)
-    order, new = _sorted_groups(x, equal_nan)
-    first = order[new]
-    found = [x[first]]
-    if return_index:
-        found.append(first)
-    if return_inverse:
-        inverse = np.empty(order.size, dtype=np.intp)
-        inverse[order] = np.cumsum(new) - 1
-        found.append(inverse.reshape(shape_of(ar)))
-    if return_counts:
-        found.append(np.diff(np.flatnonzero(new), append=order.size))
-    return found[0] if len(found) == 1 else tuple(found)
-
-
-@composite(np.unique_values)
-def unique_values(x: Any, /) -> Any:
-    return unique(x, equal_nan=False)
-
-
-def _unique_like(function: Any, **options: bool) -> None:
-    result = type(function(np.zeros(1)))
-
-    def handler(x: Any, /) -> Any:
-        return result(*unique(x, equal_nan=False, **options))
-
-    composite(function)(handler)
-
-
-_unique_like(np.unique_counts, return_counts=True)
-_unique_like(np.unique_inverse, return_inverse=True)
-_unique_like(np.unique_all, return_index=True, return_inverse=True, return_counts=True)
-
-
-@composite(np.union1d)
-def union1d(ar1: Any, ar2: Any) -> Any:
-    return unique(joined((ar1, ar2), None))
-
-
-@composite(np.intersect1d)
-def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
-    if return_indices:
-        raise unsupported(
-            "np.intersect1d", ["return_indices"], "np.intersect1d(..., return_indices=True) of dd.stop_gradient(x)"
-        )
-    x, y = (ravel(ar1), ravel(ar2)) if assume_unique else (unique(ar1), unique(ar2))
-    x = joined((x, y))
-    x = x[fixed(np.argsort(x, kind="stable"))]
-    return x[:-1][np.flatnonzero(fixed(x[1:] == x[:-1]))]
-
-
-@composite(np.setdiff1d)
-def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    x = ravel(ar1) if assume_unique else unique(ar1)
-    return x[np.flatnonzero(~fixed(np.isin(x, ar2)))]
-
-
-@composite(np.setxor1d)
-def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    x = joined((ar1, ar2), None) if assume_unique else joined((unique(ar1), unique(ar2)))
-    x = x[fixed(np.argsort(x, kind="stable"))]
-    if not size_of(shape_of(x)):
-        return x
-    edge = np.concatenate([[True], fixed(x[1:] != x[:-1]), [True]])
-    return x[np.flatnonzero(edge[1:] & edge[:-1])]
-
-
-@composite(np.partition)
-def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
-    x, axis = (ravel(a), -1) if axis is None else (operand(a), axis)
-    return take_along_axis(x, np.argpartition(x, fixed(kth), axis=axis, kind=kind), axis)  # type: ignore[call-overload]
-
-
-@composite(np.apply_along_axis)
-def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    x = moveaxis(arr, axis, -1)
-    outer = shape_of(x)[:-1]
-    if 0 in outer:
-        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    rows = as_shape(x, (size_of(outer), shape_of(x)[-1]))
-    found = [operand(func1d(rows[i], *args, **kwargs)) for i in range(size_of(outer))]
-    out = as_shape(stacked(found), outer + shape_of(found[0]))
-    at = axis_of(axis, len(shape_of(arr))) + len(shape_of(arr))
-    rank = len(shape_of(found[0]))
-    return moveaxis(out, tuple(range(-rank, 0)), tuple(range(at, at + rank))) if rank else out
-
-
-@composite(np.apply_over_axes)
-def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
-    x = operand(a)
-    rank = len(shape_of(x))
-    for i in ints(axes):
-        found = func(x, i + rank if i < 0 else i)
-        x = found if len(shape_of(found)) == rank else expand_dims(found, i)
-        if len(shape_of(x)) != rank:
-            raise ValueError("function is not returning an array of the correct shape")
-    return x
-
-
-# --------------------------------------------------------------------------------------------------
-# index arithmetic
-
-
-@composite(np.unravel_index, status="discrete")
-def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
-    return np.unravel_index(fixed(operand(indices)), fixed(shape), order)  # type: ignore[call-overload]
-
-
-@composite(np.ravel_multi_index, status="discrete")
-def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: Any = "C") -> Any:
-    index = fixed(multi_index) if isinstance(multi_index, Traced) else tuple([fixed(operand(i)) for i in multi_index])
-    return np.ravel_multi_index(index, fixed(dims), mode, order)
-
-
-def _of_shape(function: Any) -> None:
-    @composite(function, status="discrete")
-    def handler(arr: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(np.empty(shape_of(arr)), *map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()})
-
-
-for _function in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from):
-    _of_shape(_function)
-
-
-@composite(np.einsum_path, status="discrete")
-def einsum_path(*operands: Any, **options: Any) -> Any:
-    return np.einsum_path(*[np.empty(shape_of(x)) if isinstance(x, Traced) else x for x in operands], **options)
-
-
-__all__ = ["getitem", "reshape", "stack0", "stack_scalars", "transposed"]
+__all__ = ["as_column", "as_shape", "reshape", "stack0", "stack_scalars"]

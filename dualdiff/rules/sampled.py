@@ -77,7 +77,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         n = shape_of(f)[i]
         if n < edge_order + 1:
             raise ValueError(
-                "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+                "Shape of array too small to calculate a numerical gradient, "
+                "at least (edge_order + 1) elements are required."
             )
         if shape_of(h):
             if len(shape_of(h)) != 1:
@@ -153,7 +154,7 @@ def _by_row(function: Any, g: Any, *others: Any) -> Any:
     return np.stack([function(row, *others) for row in g])
 
 
-def _convolve_push(i: int, t: Any, args: Any, lead: Any, *, mode: str) -> Any:
+def _convolve_push(i: int, t: Any, args: Any, lead: Any, *, mode: Any) -> Any:
     return _by_row(lambda row, other: np.convolve(row, other, mode), t, args[1 - i])
 
 
@@ -169,9 +170,13 @@ def _convolve_pull_second(g: Any, a: Any, v: Any, *, mode: str) -> Any:
     return _by_row(lambda row: np.conjugate(np.correlate(a, row, "valid"))[::-1], g)
 
 
+def _convolve(a: Any, v: Any, *, mode: Any) -> Any:
+    return np.convolve(a, v, mode)
+
+
 _convolution = Multilinear(
     "np.convolve",
-    lambda a, v, *, mode: np.convolve(a, v, mode),
+    _convolve,
     _convolve_pull_first,
     _convolve_pull_second,
     push=_convolve_push,
@@ -253,3 +258,6 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         inside = fp[j] + slope * step
     found = np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
     return np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found
+
+
+__all__: list[str] = []

@@ -22,7 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*sections.SECTIONS, []], help="which (default: all)")
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
-    parser.add_argument("--keep-memory", action="store_true", help="let the C library keep freed memory (dd.keep_freed_memory)")
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="let the C library keep freed memory (dd.keep_freed_memory)"
+    )
     options = parser.parse_args()
     kept = options.keep_memory and dd.keep_freed_memory()
     state = "freed memory kept" if kept else "the C library's defaults"

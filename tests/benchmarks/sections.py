@@ -62,7 +62,7 @@ def overhead() -> list[Row]:
         ),
     }
     if autograd is not None:
-        import autograd.numpy as anp  # noqa: PLC0415
+        import autograd.numpy as anp
 
         doors["ufunc np.sin"] = (np.sin, torch and torch.sin, anp.sin)
         doors["ufunc np.negative"] = (np.negative, torch and torch.neg, anp.negative)
@@ -85,7 +85,10 @@ def overhead() -> list[Row]:
                 g = _repeat(peers, n)
                 calls["autograd"] = lambda g=g, x=x, w=w: autograd.make_vjp(g)(x)[0](w)
             t = interleaved_minima(calls)
-            row: Row = {"what": f"{name}, {'scalar' if not size else f'{size} elements'}", "us": t["dualdiff"] / n * 1e6}
+            row: Row = {
+                "what": f"{name}, {'scalar' if not size else f'{size} elements'}",
+                "us": t["dualdiff"] / n * 1e6,
+            }
             for peer in list(t)[1:]:
                 row[f"/{peer}"] = t["dualdiff"] / t[peer]
             rows.append(row)
@@ -152,7 +155,7 @@ def arrays() -> list[Row]:
 
 def duals() -> list[Row]:
     """Jacobians by dual numbers: ratio to the hand-written Jacobian and to SciPy's 2-point differences."""
-    from scipy.optimize._numdiff import approx_derivative  # noqa: PLC0415
+    from scipy.optimize._numdiff import approx_derivative
 
     t = np.linspace(0, 5, 1000)
 
@@ -173,12 +176,18 @@ def duals() -> list[Row]:
         ("3 inputs, 3 outputs", three, np.array([1.0, 2.0, 3.0]), None),
     ):
         j = dd.jacobian(f)
-        calls = {"dualdiff": lambda j=j, x=x: j(x), "2-point": lambda f=f, x=x: approx_derivative(f, x, method="2-point")}
+        calls = {
+            "dualdiff": lambda j=j, x=x: j(x),
+            "2-point": lambda f=f, x=x: approx_derivative(f, x, method="2-point"),
+        }
         if hand is not None:
             calls["hand"] = lambda hand=hand, x=x: hand(x)
         calls["f"] = lambda f=f, x=x: f(x)
         times = interleaved_minima(calls, rounds=25)
-        rows.append({"what": name, "us": times["dualdiff"] * 1e6} | {f"/{k}": times["dualdiff"] / v for k, v in times.items() if k != "dualdiff"})
+        rows.append(
+            {"what": name, "us": times["dualdiff"] * 1e6}
+            | {f"/{k}": times["dualdiff"] / v for k, v in times.items() if k != "dualdiff"}
+        )
     return rows
 
 
@@ -189,7 +198,7 @@ def shapes() -> dict[str, tuple[Any, Any]]:
     t = np.linspace(0, 5, 1000)
 
     def tall(x: Any) -> Any:
-        return np.tanh(a @ x) + np.exp(-(a @ x) ** 2)
+        return np.tanh(a @ x) + np.exp(-((a @ x) ** 2))
 
     def curve(b: Any) -> Any:
         return b[0] * np.exp(-b[1] * t) + b[2] + b[3] * t
@@ -264,10 +273,13 @@ def filling() -> list[Row]:
         calls = {}
         for name, f in (("filled", filled), ("stacked", stacked)):
             calls[f"record {name}"] = lambda f=f, x=x: dd.vjp(f, x)
-            calls[f"pull {name}"] = lambda p=dd.vjp(f, x)[1], w=w: p(w)
+            pullback = dd.vjp(f, x)[1]
+            calls[f"pull {name}"] = lambda p=pullback, w=w: p(w)
             calls[f"push {name}"] = lambda f=f, x=x, w=w: dd.jvp(f, (x,), (w,))
         t = interleaved_minima(calls, rounds=5)
-        rows.append({"what": f"n = {n:,}"} | {s: t[f"{s} filled"] / t[f"{s} stacked"] for s in ("record", "pull", "push")})
+        rows.append(
+            {"what": f"n = {n:,}"} | {s: t[f"{s} filled"] / t[f"{s} stacked"] for s in ("record", "pull", "push")}
+        )
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,8 @@ add(np.reshape, lambda x: np.reshape(x, (3, 2)), (2, 3), complex=True)
 add(np.reshape, lambda x: x.reshape(2, -1, 1), (4, 3))
 add(np.reshape, lambda x: np.reshape(x, (3, 4), order="F"), (2, 3, 2))
 add(np.reshape, lambda x: np.reshape(x.T, (2, 6), order="A"), (2, 6))
-add(np.reshape, lambda x: np.reshape(x, -1, copy=True), (2, 2))
+if "copy" in inspect.signature(np.reshape).parameters:  # since NumPy 2.1
+    add(np.reshape, lambda x: np.reshape(x, -1, copy=True), (2, 2))
 add(np.reshape, lambda x: x.reshape(1), ())
 add(np.reshape, lambda x: np.reshape(x, (0, 3)), (3, 0))
 add(np.ravel, np.ravel, (2, 3))
@@ -245,7 +247,7 @@ add(np.interp, lambda x, f: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f), (5,
 add(np.interp, lambda x, xp, f: np.interp(x, xp, f), _INSIDE, _POINTS, (4,), duck=False)
 add(
     np.interp,
-    lambda x, f, l, r: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f, left=l, right=r),
+    lambda x, f, a, b: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f, left=a, right=b),
     (5,),
     (4,),
     (),

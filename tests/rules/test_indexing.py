@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.errors import InputError, TracedAssignmentError
+from dualdiff.errors import InputError, TracedAssignmentError, UnsupportedFunctionError
 from dualdiff.rules.indexing import compose
 from dualdiff.tape import record
 from dualdiff.tracer import raw
@@ -296,6 +296,51 @@ def test_zero_dimensional_arrays_are_written_in_place_and_scalars_are_not() -> N
     np.testing.assert_array_equal(both(f, [1.0, 2.0]), [[1, 1], [0, 1]])
 
 
+def test_real_imaginary_and_flat_parts_are_stored_into() -> None:
+    def f(x: Any) -> Any:
+        z = x * 1j
+        z.real = 2.0 * x[::-1]
+        y = np.zeros_like(x)
+        y.flat = x * x
+        y.conj()[0] = 3.0
+        y.real[1] += x[0]
+        return np.concatenate([np.abs(z) ** 2, y])
+
+    np.testing.assert_allclose(both(f, [1.0, 2.0]), [[2, 16], [8, 4], [0, 0], [1, 4]])
+
+    def turned(x: Any) -> Any:
+        z = x + 0j
+        z.imag = x[::-1]
+        return np.abs(z) ** 2
+
+    np.testing.assert_allclose(both(turned, [1.0, 2.0]), [[2, 4], [2, 4]])
+    with pytest.raises(TypeError, match="imaginary"):
+        dd.vjp(lambda x: setattr(x, "imag", 1.0), np.ones(2))
+    with pytest.raises(UnsupportedFunctionError, match=r"np\.real"):
+        dd.vjp(lambda x: (x * 1j).real.__setitem__(0, 1.0), np.ones(2))
+
+
+def test_methods_that_order_in_place() -> None:
+    def f(x: Any) -> Any:
+        y, z = x * 2.0, x * 3.0
+        y.sort()
+        z.partition(1)
+        return np.stack([y[0], z[1]])
+
+    np.testing.assert_array_equal(both(f, [3.0, 1.0, 2.0]), [[0, 2, 0], [0, 0, 3]])
+
+
+def test_a_copy_lies_in_memory_as_numpys_does() -> None:
+    def f(x: Any) -> Any:
+        y = x[::-1].copy()
+        np.ravel(y)[0] = 5.0 * x[0]
+        z = np.transpose(x.reshape(1, 2) * 1.0).copy()
+        z.reshape(-1)[1] = 7.0 * x[0]
+        return np.stack([y[0], z[1, 0]])
+
+    np.testing.assert_array_equal(both(f, [1.0, 2.0]), [[5, 0], [7, 0]])
+
+
 # indices --------------------------------------------------------------------------------------------
 
 
@@ -353,7 +398,7 @@ def test_floats_are_no_indices() -> None:
     for bad in (0.5, np.array([0.5])):
         with pytest.raises(IndexError):
             dd.vjp(lambda x, i=bad: x[i], np.ones(2))
-    with pytest.raises(InputError, match="test_indexing.py"):
+    with pytest.raises(InputError, match=r"test_indexing\.py"):
         dd.vjp(lambda x: x[x], np.ones(2))
     for operator in (dd.vjp, lambda f, x: dd.jvp(f, (x,), (x,))):
         with pytest.raises(IndexError):
@@ -505,7 +550,7 @@ def test_plain_destinations_raise(name: str, operator: Any) -> None:
         STORES[name](np.zeros((2, 2)), x * x)
         return x
 
-    with pytest.raises(TracedAssignmentError, match="test_indexing.py"):
+    with pytest.raises(TracedAssignmentError, match=r"test_indexing\.py"):
         operator(f, 2.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -56,10 +57,9 @@ def both(f: Any, x: Any) -> Any:
     ],
 )
 def test_mixed_operands(join: Any) -> None:
-    x = np.array([2.0, 3.0])
-    jacobian = both(join, x)
-    np.testing.assert_allclose(jacobian, (join(x + [1e-6, 0])[..., None] - join(x - [1e-6, 0])[..., None]) / 2e-6 * [1, 0]
-                               + (join(x + [0, 1e-6])[..., None] - join(x - [0, 1e-6])[..., None]) / 2e-6 * [0, 1], atol=1e-8)  # fmt: skip
+    x, h = np.array([2.0, 3.0]), 1e-6
+    columns = [(join(x + h * e) - join(x - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(both(join, x), np.stack(columns, axis=-1), atol=1e-8)
 
 
 def test_integers_join_with_differentiated_values() -> None:
@@ -93,9 +93,10 @@ def test_reshape_checks_its_arguments() -> None:
     for shape in ((4, -1), (5,), (-1, -1), (0, -1)):
         with pytest.raises(ValueError):
             dd.vjp(lambda x, s=shape: x.reshape(s), x)
-    with pytest.raises(ValueError, match="copy"):
-        dd.vjp(lambda x: np.reshape((x * 1.0).T, -1, copy=False), x)
-    assert dd.vjp(lambda x: np.reshape(x * 1.0, -1, copy=False), x)[0].shape == (6,)
+    if "copy" in inspect.signature(np.reshape).parameters:  # since NumPy 2.1
+        with pytest.raises(ValueError, match="copy"):
+            dd.vjp(lambda x: np.reshape((x * 1.0).T, -1, copy=False), x)
+        assert dd.vjp(lambda x: np.reshape(x * 1.0, -1, copy=False), x)[0].shape == (6,)
     with pytest.raises(ValueError, match="order"):
         dd.vjp(lambda x: np.reshape(x, 6, order="K"), x)
 
@@ -142,7 +143,6 @@ def test_shapes_may_come_from_traced_integers() -> None:
         lambda x: np.ix_(x),
         lambda x: np.block([[x], x]),
         lambda x: np.block([]),
-        lambda x: np.trim_zeros(x[0], "x"),
         lambda x: np.convolve(x[0], x[0], "no"),
         lambda x: np.convolve(x[0], x[0][:0]),
         lambda x: np.convolve(x, x[0]),

@@ -26,7 +26,7 @@ def test_examples_run_and_print_what_they_say(path, capsys):
         exec(compile(block, str(path), "exec"), names)
         printed = capsys.readouterr().out.split("\n")
         said = re.findall(
-            r"^print\(.*\)  # ((?:[\[({\d-]|True|False|tensor|forward|reverse).*)$", block, flags=re.MULTILINE
+            r"^ *print\(.*\)  # ((?:[\[({\d-]|True|False|tensor|forward|reverse).*)$", block, flags=re.MULTILINE
         )
         for claim in said:
             assert claim in printed, f"{path.name} says {claim!r}, but the example printed {printed}"

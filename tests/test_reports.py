@@ -1,0 +1,92 @@
+"""Wrong answers that reviews of the library found: plain NumPy code, in both modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff as dd
+
+MODES = {"forward": dd.jacfwd, "reverse": dd.jacrev, "auto": dd.jacobian}
+modes = pytest.mark.parametrize("jac", MODES.values(), ids=MODES)
+P = np.array([0.5, 1.25, -0.75])
+
+
+@modes
+def test_a_constant_overwritten_after_a_parameter_multiplied_it(jac: Any) -> None:
+    def f(p):
+        t = np.linspace(0.0, 1.0, 5)
+        y = p[0] * t
+        t += 1.0
+        return y + p[1] * t
+
+    t = np.linspace(0.0, 1.0, 5)
+    np.testing.assert_array_equal(jac(f)(P), np.stack([t, t + 1, 0 * t], axis=1))
+
+
+@modes
+def test_a_buffer_overwritten_after_a_parameter_multiplied_it(jac: Any) -> None:
+    def f(p):
+        b = np.ones_like(p)
+        y = p[0] * b
+        b[:] = 5.0
+        return y * p[1]
+
+    expected = np.tile([P[1], P[0], 0.0], (3, 1))
+    np.testing.assert_array_equal(jac(f)(P), expected)
+    np.testing.assert_array_equal(dd.jacfwd(jac(f))(P)[0], [[0, 1, 0], [1, 0, 0], [0, 0, 0]])
+
+
+@modes
+def test_an_array_of_an_outer_level_overwritten_after_a_parameter_multiplied_it(jac: Any) -> None:
+    def f(x):
+        def inner(y):
+            c = x * 1.0
+            z = y[0] * c
+            c *= 0.0
+            return z + c
+
+        return jac(inner)(np.ones(3))[:, 0]
+
+    np.testing.assert_array_equal(jac(f)(P), np.eye(3))
+
+
+@modes
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool])
+def test_a_parameter_times_integers_does_not_overflow(jac: Any, dtype: Any) -> None:
+    image = np.array([200, 3, 0]).astype(dtype)
+
+    def f(p):
+        y = p[0] * image
+        return y * image + y + y - p[1] * image
+
+    k = image.astype(float)
+    np.testing.assert_array_equal(jac(f)(P), np.stack([k * k + 2 * k, -k, 0 * k], axis=1))
+
+
+@modes
+def test_a_parameter_times_large_integers_does_not_overflow(jac: Any) -> None:
+    n = np.int64(2**40)
+    assert jac(lambda p: p[0] * n * n)(P)[0] == 2.0**80
+
+
+@modes
+def test_a_parameter_times_float32_keeps_the_precision_of_the_result(jac: Any) -> None:
+    t = np.linspace(0.1, 1.0, 5, dtype=np.float32)
+    expected = t.astype(np.float64) ** 2
+    np.testing.assert_array_equal(jac(lambda p: (p[0] * t) * t)(P)[:, 0], expected)
+
+
+@modes
+def test_the_dtype_of_a_jacobian_is_that_of_the_result(jac: Any) -> None:
+    x = P.astype(np.float32)
+    assert jac(lambda p: p * np.arange(3.0))(x).dtype == np.float64
+    assert jac(lambda p: p.astype(np.float32))(P).dtype == np.float32
+
+
+def test_a_scalar_has_a_scalar_for_its_gradient() -> None:
+    for x in (np.float64(2.0), np.float32(2.0)):
+        assert type(dd.grad(lambda p: np.reshape(p, (1, 1)).sum())(x)) is type(x)
+        assert type(dd.vjp(lambda p: np.reshape(p, 1), x)[1](np.ones(1, x.dtype))[0]) is type(x)

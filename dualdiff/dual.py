@@ -56,8 +56,9 @@ def _alike(a: Any, out: Any) -> bool:
 
 
 def _coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
-    """Return a partial that may stand as a tangent: of the result's dtype, since integers overflow and truths do not add,
-    and in memory of its own, since a partial that is an operand itself is an array users may write into.
+    """Return a partial that may stand as a tangent: of the result's dtype, and in memory of its own.
+
+    Integers overflow and truths do not add; and a partial that is an operand itself users may write into.
     """
     kind = type(q)
     if kind is float or kind is float64:
@@ -65,7 +66,7 @@ def _coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
     if kind is ndarray or kind in TRACED:
         if q.dtype != (dtype := dtype_of(out)):
             return q.astype(dtype)
-        return q.copy() if any([q is v for v in values]) else q
+        return q.copy() if any(q is v for v in values) else q
     return dtype_of(out).type(q)
 
 

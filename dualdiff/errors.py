@@ -26,6 +26,8 @@ __all__ = [
     "TracedAssignmentError",
     "TracedConversionError",
     "UnsupportedFunctionError",
+    "line_of",
+    "line_of_traceback",
     "user_frame",
     "where",
 ]
@@ -99,6 +101,16 @@ def where() -> str:
     if frame is None:
         return "here"
     return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}"
+
+
+def line_of_traceback(error: BaseException) -> str:
+    """Return the file and line of the user's innermost frame that an error passed."""
+    found, tb = "here", error.__traceback__
+    while tb is not None:
+        if not tb.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+            found = f"{os.path.basename(tb.tb_frame.f_code.co_filename)}, line {tb.tb_lineno}"
+        tb = tb.tb_next
+    return found
 
 
 def line_of(code: CodeType, instruction: int) -> str:

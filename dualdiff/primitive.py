@@ -241,9 +241,7 @@ class Primitive:
         return bind(self, args, params)
 
     # -- what each kind derives -------------------------------------------------------------------
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Return the tangent of the result, or None where nothing reaches it."""
         raise NotImplementedError
 
@@ -336,9 +334,7 @@ class Elementwise(Primitive):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return p(out, *args)
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         lead = sweep.lead
         total = None
         rank = len(shape_of(out)) if lead else 0
@@ -415,9 +411,7 @@ class Linear(Primitive):
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         return False, (False,)
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         (t,) = tangents
         if self.forward is not None:
             return self.forward(t, args[0], sweep.lead, **params)
@@ -450,9 +444,7 @@ class Movement(Primitive):
         """Return the position map: one plus the flat operand index of every result entry, 0 where none."""
         return self.fn(np.arange(1, size_of(shape) + 1).reshape(shape), **params)
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         (t,) = tangents
         if not sweep.lead:
             return bind(self, (t,), params)
@@ -497,9 +489,7 @@ class Multilinear(Primitive):
         keep = [any(on for j, on in enumerate(active) if j != i) for i in range(len(active))]
         return False, tuple(keep)
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         total = None
         for i, t in enumerate(tangents):
             if t is None:
@@ -558,9 +548,7 @@ class General(Primitive):
             return True, (True,) * len(active)
         return self._keeps[0], tuple(self._keeps[1])
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         t = self._push(sweep, tangents, out, *args, **params)
         return None if t is None else full(t, sweep, out)
 
@@ -582,9 +570,7 @@ class Discrete(Primitive):
     kind = "discrete"
     differentiable = False
 
-    def push(
-        self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any
-    ) -> Any:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         return None
 
     def pull(
@@ -651,7 +637,9 @@ def _add_runs(g: Any, *, starts: Any) -> Any:
 
 
 add_runs = Linear(
-    "np.add.reduceat", _add_runs, pull=lambda g, x, *, starts: np.repeat(g, np.diff(starts, append=x.shape[-1]), axis=-1)
+    "np.add.reduceat",
+    _add_runs,
+    pull=lambda g, x, *, starts: np.repeat(g, np.diff(starts, append=x.shape[-1]), axis=-1),
 )
 
 

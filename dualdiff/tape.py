@@ -84,9 +84,9 @@ def frozen(x: Any) -> Any:
 def brief(x: Any) -> Any:
     """Return what a rule that does not need a value still may ask: its shape and dtype.
 
-    Scalars and small arrays stay as they are: holding them costs less than describing them.
+    Scalars and small arrays stay as they are: holding them costs less than describing them (a view would hold its base).
     """
-    if type(x) is ndarray and x.size > SMALL:
+    if type(x) is ndarray and (x.size > SMALL or x.base is not None):
         return Aval(x.shape, x.dtype)
     if type(x) is ndarray or type(x) in _IMMUTABLE or type(x) is Aval:
         return x
@@ -190,12 +190,14 @@ class Tape:
         """Write one equation and return its slot."""
         active = tuple([i is not None and i >= 0 for i in ins])
         keep_out, keep_args = row.keep(active)
+        # A push may ask for values that a pull does not; not so where entries are only moved.
+        whole = self.replayable and not (row.shapes_only or row.kind == "movement")
         kept = []
         for a, i, k in zip(args, ins, keep_args, strict=True):
             if i is None and (k or self.replayable):
                 kept.append(frozen(a))
             else:
-                kept.append(a if k or self.replayable else brief(a))
+                kept.append(a if k or whole else brief(a))
         forms = None
         if row.differentiable:
             shape, dtype = shape_of(out), dtype_of(out)
@@ -203,7 +205,7 @@ class Tape:
                 if on and (dtype.kind != "f" or shape_of(a) != shape or dtype_of(a) is not dtype):
                     forms = tuple([(shape_of(a), dtype_of(a)) for a in args])
                     break
-        self.append((row, ins, tuple(kept), params, out if keep_out or self.replayable else brief(out), forms))
+        self.append((row, ins, tuple(kept), params, out if keep_out or whole else brief(out), forms))
         self.next += 1
         return self.next - 1
 

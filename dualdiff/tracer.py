@@ -42,6 +42,7 @@ from dualdiff.primitive import (
 )
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import (
+    detached,
     canonical_index,
     compose,
     getitem,
@@ -133,6 +134,9 @@ def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str,
     link.primitive = primitive
     link.params = params
     link.seen = 0 if root.link is None else root.link.version
+    view.value = detached(view.value, base.value)
+    if type(view.mark) is ndarray:
+        view.mark = detached(view.mark, base.mark)
 
 
 def become(x: Traced, new: Any) -> None:
@@ -155,21 +159,25 @@ def write(x: Traced, index: Any, v: Any) -> None:
     if isinstance(v, Traced):
         link = v.link
         if link is not None:
-            if link.base is x and link.primitive is getitem and is_basic(index) and link.params["index"] == index:
-                return  # y[1:] += 1 ends here: Python assigns to y[1:] the view that was written already
+            if is_itself(v, x, index):
+                return
             link.refresh(v)
         if v is x:
             v = v.copy()  # type: ignore[attr-defined]
     link = x.link
     while link is not None and link.base is not None:
         if link.primitive.view == "read-only":
-            raise ValueError(f"{where()}: assignment destination is read-only, as NumPy's {link.primitive.name} is; write into a copy")
+            raise ValueError(
+                f"{where()}: assignment destination is read-only, as NumPy's {link.primitive.name} is; write into a copy"
+            )
         if not hasattr(link.primitive, "positions"):
             raise UnsupportedFunctionError(
                 f"{where()}: this writes into a view made by {link.primitive.name}, and so into the array it shows, which is not "
                 "yet in dualdiff's vocabulary. Write into that array itself, or into a copy of the view."
             )
         index, x = link.place(index), link.base
+        if isinstance(v, Traced) and is_itself(v, x, index):
+            return
         if not shape_of(x) and shape_of(v):
             v = np.reshape(v, ())
         link = x.link
@@ -179,13 +187,25 @@ def write(x: Traced, index: Any, v: Any) -> None:
         if x.mark is not None or link_of(x).born < run.level:
             raise TracedAssignmentError(
                 f"{where()}: this stores a value that is being differentiated in an array made outside the function "
-                "under differentiation, where its derivative would be lost when the function returns. "
-                "Make the array inside the function (np.zeros_like(x), or dualdiff.numpy.zeros)."
+                "under differentiation, or computed from an outer function's values, where its derivative would be lost. "
+                "Make the array inside the function with np.zeros_like(x) or dualdiff.numpy.zeros, and copy into it."
             )
     if run.level and has_integer_arrays(index):
         index, v = without_repeats(index, v, shape_of(x))
     run.write(x, index, v)
     link_of(x).version += 1
+
+
+def is_itself(v: Traced, x: Traced, index: Any) -> bool:
+    """Whether ``v`` is the view ``x[index]``: Python ends ``y[1:] += 1`` by storing in y[1:] the view that was written."""
+    link = v.link
+    return (
+        link is not None
+        and link.base is x
+        and link.primitive is getitem
+        and is_basic(index)
+        and link.params["index"] == index
+    )
 
 
 def is_whole(x: Traced, index: Any, v: Traced) -> bool:
@@ -194,7 +214,11 @@ def is_whole(x: Traced, index: Any, v: Traced) -> bool:
         return False
     a, b = x.value, v.value
     return (
-        type(a) is ndarray and type(b) is ndarray and a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides
+        type(a) is ndarray
+        and type(b) is ndarray
+        and a.shape == b.shape
+        and a.dtype == b.dtype
+        and a.strides == b.strides
     )
 
 
@@ -321,7 +345,9 @@ class Tracer(Traced):
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
         """Whether the value is piecewise constant at every level: becoming plain then loses no derivative."""
-        return self.dtype.kind in "biu" or (self.discrete and (type(self.value) not in TRACED or self.value._may_leave()))
+        return self.dtype.kind in "biu" or (
+            self.discrete and (type(self.value) not in TRACED or self.value._may_leave())
+        )
 
     def _refuse(self, what: str, fix: str) -> Any:
         raise TracedConversionError(
@@ -380,7 +406,9 @@ class Tracer(Traced):
         return out
 
     def __reduce__(self) -> Any:
-        raise EscapedValueError(f"{where()}: a value under differentiation cannot be pickled; it lives only while the operator runs")
+        raise EscapedValueError(
+            f"{where()}: a value under differentiation cannot be pickled; it lives only while the operator runs"
+        )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__reduce__()
@@ -399,7 +427,11 @@ class Tracer(Traced):
                 row = entry.handler
                 if type(row) is Elementwise:
                     if len(inputs) == 1:
-                        return self.run.unary(row, self) if type(self.value) is not float or row.op is row.fn else bind(row, (self,), {})
+                        return (
+                            self.run.unary(row, self)
+                            if type(self.value) is not float or row.op is row.fn
+                            else bind(row, (self,), {})
+                        )
                     x, y = inputs
                     # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
                     if type(x) is not float and type(y) is not float and type(self.value) is not float:
@@ -482,11 +514,18 @@ class Tracer(Traced):
             if type(self.value) is ndarray and self.value.ndim == 1:
                 if self.link is None or self.link.base is None:
                     return self.run.item(self, index)
-                if self.link.is_stale():  # the entry is read from the base: bringing the whole view up to date costs more
+                if (
+                    self.link.is_stale()
+                ):  # the entry is read from the base: bringing the whole view up to date costs more
                     return self.link.base[self.link.place(index)]
         else:
             index = canonical_index(index, self.shape)
-            if self.link is not None and self.link.primitive is getitem and self.link.is_stale() and index is not Ellipsis:
+            if (
+                self.link is not None
+                and self.link.primitive is getitem
+                and self.link.is_stale()
+                and index is not Ellipsis
+            ):
                 through = compose(self.link.params["index"], index, shape_of(self.link.base))
                 if through is not None and not (type(index) is tuple and Ellipsis in index):
                     return self.link.base[through]
@@ -494,7 +533,13 @@ class Tracer(Traced):
 
     def __setitem__(self, index: Any, v: Any) -> None:
         link = self.link
-        if type(index) is int and type(v) is type(self) and v.run is self.run and v.link is None and (link is None or link.base is None):
+        if (
+            type(index) is int
+            and type(v) is type(self)
+            and v.run is self.run
+            and v.link is None
+            and (link is None or link.base is None)
+        ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
         else:
@@ -584,7 +629,9 @@ class Tracer(Traced):
 
     def view(self, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
-            raise UnsupportedFunctionError(f"{where()}: view(dtype) reinterprets bytes, which has no derivative; use astype")
+            raise UnsupportedFunctionError(
+                f"{where()}: view(dtype) reinterprets bytes, which has no derivative; use astype"
+            )
         return self[...]
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
@@ -675,7 +722,9 @@ def _ufunc_method(ufunc: Any) -> Callable[..., Any]:
 
 def _missing_method(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values.")
+        raise UnsupportedFunctionError(
+            f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values."
+        )
 
     return method
 
@@ -827,11 +876,15 @@ def check_input(x: Any, what: str) -> Any:
     if kind is int or kind is bool:
         return float(x)
     if isinstance(x, (list, str, bytes)) or x is None:
-        raise InputError(f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array")
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
+        )
     if not hasattr(x, "dtype"):
         if isinstance(x, (int, float, complex)):
             return type(x).__mro__[-2](x) if not isinstance(x, float) else float(x)
-        raise InputError(f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array")
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
+        )
     k = x.dtype.kind
     if k in "biu":
         return x.astype(np.float64)

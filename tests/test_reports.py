@@ -90,3 +90,33 @@ def test_a_scalar_has_a_scalar_for_its_gradient() -> None:
     for x in (np.float64(2.0), np.float32(2.0)):
         assert type(dd.grad(lambda p: np.reshape(p, (1, 1)).sum())(x)) is type(x)
         assert type(dd.vjp(lambda p: np.reshape(p, 1), x)[1](np.ones(1, x.dtype))[0]) is type(x)
+
+
+def test_a_write_at_an_index_with_unit_axes_keeps_the_shape_of_what_was_written():
+    def f(p, key):
+        q = p * p
+        y = np.zeros_like(p)
+        y[key] = q
+        return y + q
+
+    x = np.arange(4.0)
+    for key in (None, (None, slice(None)), True):
+        (g,) = dd.vjp(lambda p, key=key: f(p, key), x)[1](np.ones(4))
+        np.testing.assert_allclose(g, 4 * x)
+        np.testing.assert_allclose(dd.jacrev(f)(x, key), dd.jacfwd(f)(x, key))
+
+
+def test_object_arrays_are_named_in_the_message():
+    with pytest.raises(TypeError, match=r"test_reports.py, line \d+: .*np\.stack"):
+        dd.jacobian(lambda p: np.sin(np.array([p[0], 1.0])))(np.ones(2))
+
+
+def test_an_error_the_user_raises_instead_of_ours_is_the_users():
+    def f(x):
+        try:
+            return float(x[0])
+        except TypeError:
+            raise KeyError("mine") from None
+
+    with pytest.raises(KeyError, match="mine"):
+        dd.jacfwd(f)(np.ones(2))

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from dualdiff.dual import Dual, OneHot, Pushing
-from dualdiff.errors import STORED_IN_PLAIN_ARRAY, DerivativeError, InputError, TracedAssignmentError
+from dualdiff.errors import (
+    STORED_IN_PLAIN_ARRAY,
+    DerivativeError,
+    InputError,
+    TracedAssignmentError,
+    UnsupportedFunctionError,
+    line_of_traceback,
+)
 from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -56,8 +63,15 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
             if isinstance(seen, DerivativeError):
                 if "setting an array element" in str(e):
                     raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
-                raise seen from e
-            seen = seen.__cause__ or seen.__context__
+                raise seen from None
+            seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, TypeError) and any(
+            s in str(e) for s in ("dtype('O')", "has no callable", "does not support argument")
+        ):
+            raise UnsupportedFunctionError(
+                f"{line_of_traceback(e)}: {e}. NumPy met an object array, which np.array([…]) of differentiated values makes; "
+                "make the array with np.stack([…]) (or dualdiff.numpy.array) instead."
+            ) from e
         raise
 
 
@@ -263,7 +277,9 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
     n = sum(sizes)
     chunk = problem.chunk or default_chunk(n, max([1, *sizes]))
     if n == 1:  # one direction needs no batch axis
-        tangents: list[Any] = [np.ones(s, dtype_of(x))[()] if size else None for x, s, size in zip(inputs, shapes, sizes)]
+        tangents: list[Any] = [
+            np.ones(s, dtype_of(x))[()] if size else None for x, s, size in zip(inputs, shapes, sizes)
+        ]
         values, found = run_duals(problem, tangents, ())
         whole = [None if t is None else t.reshape((*shape_of(v), 1)) for v, t in zip(values, found)]
     else:

@@ -36,14 +36,14 @@ def push(
     sweep = Sweep(lead, careful)
     tangents: list[Any] = list(seeds)
     uses = last_uses(tape, slots)
-    n = len(tangents)
+    n = len(tape.inputs)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
             ts = [tangents[i] if i is not None and i >= 0 else None for i in ins]
             for i in ins:  # hand the buffer of a dying tangent on, so that writes may reuse it
                 if i is not None and i >= 0 and uses[i] == e:
                     tangents[i] = None
-            if all(t is None for t in ts):
+            if uses[n + e] < 0 or all(t is None for t in ts):
                 tangents.append(None)
             else:
                 tangents.append(row.push(sweep, ts, args, params, out))

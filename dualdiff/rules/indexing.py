@@ -205,13 +205,29 @@ def take_at(t: Any, index: Any, lead: Shape) -> Any:
     return np.moveaxis(picked, moved, 0) if moved else picked
 
 
+def detached(part: Any, whole: Any) -> Any:
+    """Return a small part of an array in memory of its own: who keeps the part need not keep the whole.
+
+    A write copies an array that somebody else holds, so a loop that reads and writes rows would copy all of it each time.
+    """
+    if type(whole) is not ndarray or type(part) is not ndarray or whole.size <= 64 or 2 * part.size > whole.size:
+        return part
+    if part.flags.c_contiguous:
+        return part.copy()
+    if part.ndim == 1:  # with steps between the entries, as before: that decides which of its reshapes are views
+        spread = np.empty((part.size, 2), part.dtype)[:, 0]
+        spread[...] = part
+        return spread
+    return part
+
+
 class GetItem(Movement):
     """``x[index]``: the movement whose position map need not be written out."""
 
     view = True
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        return take_at(tangents[0], params["index"], sweep.lead)
+        return detached(take_at(tangents[0], params["index"], sweep.lead), tangents[0])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         shape = sweep.lead + args[0].shape
@@ -339,6 +355,8 @@ class SetItem(Primitive):
                 extra = len(shape) - (len(shape_of(gv)) - len(lead))
                 if extra > 0:  # NumPy dropped leading unit axes of what it stored
                     gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
+                elif shape_of(gv) != lead + shape:
+                    gv = sum_to_shape(gv, lead, shape)
             elif type(gv) not in PLAIN or type(gv) is ndarray:
                 gv = gv.copy()
             if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):

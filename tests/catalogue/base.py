@@ -33,7 +33,7 @@ def arrays(shape: Any, domain: str = "real") -> st.SearchStrategy[Any]:
 def distinct(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
     """float64 arrays whose entries differ by at least 0.25: for sort, max, median and the like."""
     n = int(np.prod(shape))
-    return st.permutations(range(n)).map(lambda p: (np.array(p, dtype=np.float64).reshape(shape) * 0.5 - n / 4 + 0.1))
+    return st.permutations(range(n)).map(lambda p: np.array(p, dtype=np.float64).reshape(shape) * 0.5 - n / 4 + 0.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,9 @@ from dualdiff.primitive import (
 )
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import (
-    detached,
     canonical_index,
     compose,
+    detached,
     getitem,
     has_integer_arrays,
     is_basic,

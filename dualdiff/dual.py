@@ -64,9 +64,10 @@ def _coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
     if kind is float or kind is float64:
         return q
     if kind is ndarray or kind in TRACED:
-        if q.dtype != (dtype := dtype_of(out)):
+        dtype = dtype_of(out)
+        if q.dtype is not dtype and q.dtype != dtype:
             return q.astype(dtype)
-        return q.copy() if any(q is v for v in values) else q
+        return q.copy() if q is values[0] or q is values[-1] else q
     return dtype_of(out).type(q)
 
 

@@ -31,7 +31,7 @@ from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, 
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, is_finite_everywhere, is_view, plain, raw
+from dualdiff.tracer import Link, Tracer, become, is_finite_everywhere, is_view, plain, raw, unless_copied
 
 __all__ = [
     "Tensor",
@@ -85,7 +85,7 @@ class Node:
         self.out = out
         self.forms = forms
         self.form = form
-        self.saved = saved  # (counter, version, what) of the memory its values live in
+        self.saved = saved  # (counter, version, what, operand or -1) of the memory its values live in
         self.serial = next(_serial)
         self.grad: Any = None
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
@@ -121,11 +121,13 @@ class Counter:
 class Memory(Link):
     """The link of a tensor: a version counter shared by all that share its memory (views, detached tensors)."""
 
-    __slots__ = ("counter",)
+    __slots__ = ("counter", "leaf")
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = self.primitive = self.places = None
+        self.base = self.root = self.primitive = self.params = self.places = None
+        self.seen = 0
+        self.leaf = False  # whether requires_grad_() made a leaf of this view
         self.born = LEVELS.current
 
     @property
@@ -141,12 +143,46 @@ class Memory(Link):
 
     def refresh(self, x: Traced) -> None:
         """Give a view the equation that its base has now (the memory is shared, the value is right already)."""
-        base = self.base
-        if base is None or self.counter.n == self.seen:
+        if not self.is_stale():
             return
-        base.link.refresh(base)
-        self.seen = self.counter.n
-        x.mark = bind(self.primitive, (base,), self.params).mark
+        stale = [x]
+        while (base := stale[-1].link.base).link is not None and base.link.is_stale():
+            stale.append(base)
+        token = _enabled.set(True)  # what was recorded stays so, even if a view is first looked at under no_grad
+        try:
+            for view in reversed(stale):
+                link = view.link
+                if type(link) is not Memory:
+                    link.refresh(view)
+                    continue
+                link.seen = link.counter.n
+                new = bind(link.primitive, (link.base,), link.params)
+                if type(new) is not Tensor:  # a functional operator's value was stored in the base
+                    become(view, new)
+                elif new.mark is not None or view.mark is None or view.mark.row is not None:
+                    _hand_on(view.mark, new.mark)
+                    view.mark = new.mark
+        finally:
+            _enabled.reset(token)
+
+    def place(self, index: Any) -> Any:
+        """As for any view, but a view that is a leaf refuses writes as a leaf does."""
+        if self.leaf and _enabled.get():
+            raise InPlaceError(_WRITES_INTO_LEAF.format(where()))
+        return super().place(index)
+
+
+_WRITES_INTO_LEAF = (
+    "{}: this writes into a leaf that requires a gradient, whose old value its gradient belongs to. "
+    "Write into a copy (y = x.clone()), or inside dd.no_grad() if a new starting value is meant."
+)
+
+
+def _hand_on(old: Node | None, new: Node | None) -> None:
+    """Let a tensor that keeps its gradient keep it when a write gives it another equation."""
+    if old is not None and new is not None and old.retain:
+        new.retain, old.retain = True, False
+        new.grad, old.grad = old.grad, None
 
 
 class Tensor(Tracer):
@@ -208,12 +244,14 @@ class Tensor(Tracer):
             if self.mark is None:
                 _check_float(self.value)
                 self.mark = _leaf(self.value)
+                self.link.leaf = True
         elif self.mark is not None:
             if self.mark.row is not None:
                 raise InputError(
                     f"{where()}: only a leaf can stop requiring its gradient; use .detach() for a computed tensor"
                 )
             self.mark = None
+            self.link.leaf = False
         return self
 
     def retain_grad(self) -> None:
@@ -311,7 +349,7 @@ class Tensor(Tracer):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
             return super().__array__(dtype, copy)
-        return np.array(self.value, dtype=dtype)
+        return unless_copied(np.array(self.value, dtype=dtype), copy)
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -326,9 +364,6 @@ class Tensor(Tracer):
         return _rebuild(
             np.asarray(self.value), self.mark is not None, None if self.grad is None else self.grad.__deepcopy__(memo)
         )
-
-    def __copy__(self) -> Any:
-        return Tensor(self.value, self.mark, Memory(self.link.counter))
 
     # -- differentiation -----------------------------------------------------------------------------
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
@@ -437,14 +472,14 @@ class _EagerRun:
             link, base = new.link, args[0]
             link.counter = base.link.counter
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n
-        elif node is not None and node.saved and node.saved[-1][0] is None:
-            node.saved[-1] = (new.link.counter, 0, "its result")
+        if node is not None and node.saved and node.saved[-1][0] is None:
+            node.saved[-1] = (new.link.counter, new.link.counter.n, "its result", -1)
         return new
 
     def note(self, row: Any, parents: Any, values: Any, memories: Any, params: Any, out: Any) -> Node:
         keep_out, keep_args = row.keep(tuple([p is not None for p in parents]))
         kept, saved = [], []
-        for a, c, k in zip(values, memories, keep_args, strict=True):
+        for i, (a, c, k) in enumerate(zip(values, memories, keep_args, strict=True)):
             if not k:
                 kept.append(brief(a))
             elif c is None:
@@ -452,7 +487,7 @@ class _EagerRun:
             else:
                 kept.append(a)
                 if type(a) is ndarray:
-                    saved.append((c, c.n, "an operand"))
+                    saved.append((c, c.n, "an operand", i))
         shape, dtype = shape_of(out), dtype_of(out)
         forms = None
         for a, p in zip(values, parents, strict=True):
@@ -460,7 +495,7 @@ class _EagerRun:
                 forms = tuple([(shape_of(v), dtype_of(v)) for v in values])
                 break
         if keep_out and type(out) is ndarray:
-            saved.append((None, 0, "its result"))
+            saved.append((None, 0, "its result", -1))
         node = Node(row, tuple(parents), tuple(kept), params, out if keep_out else brief(out), forms, aval(out), saved)
         frame = user_frame()
         if frame is not None:
@@ -501,10 +536,7 @@ class _EagerRun:
             while root.link.base is not None:
                 root = root.link.base
             if root.mark is not None and root.mark.row is None:
-                raise InPlaceError(
-                    f"{where()}: this writes into a leaf that requires a gradient, whose old value its gradient belongs to. "
-                    "Write into a copy (y = x.clone()), or inside dd.no_grad() if a new starting value is meant."
-                )
+                raise InPlaceError(_WRITES_INTO_LEAF.format(where()))
         value = v.value if type(v) is Tensor else plain(v)
         if recording and other is not None:
             _check_float(x.value)
@@ -525,6 +557,7 @@ class _EagerRun:
             frame = user_frame()
             if frame is not None:
                 node.place = (frame.f_code, frame.f_lasti)
+            _hand_on(x.mark, node)
             x.mark = node
 
 
@@ -586,7 +619,7 @@ def _sweep(
                 f"{where()}: the graph was freed by an earlier backward() (first met at the operation {node.name}, {node.at()}). "
                 "Pass retain_graph=True to the earlier call to sweep it again."
             )
-        for counter, version, what in node.saved:
+        for counter, version, what, _ in node.saved:
             if counter.n != version:
                 raise InPlaceError(
                     f"{where()}: a value needed by backward was overwritten in place: {what} of {node.name} ({node.at()}), "
@@ -600,8 +633,9 @@ def _sweep(
         ins = tuple([None if p is None else slots[id(p)] for p in n.parents])
         args, out = n.args, n.out
         if create_graph:
-            args = tuple([_live(a, p) for a, p in zip(n.args, n.parents, strict=True)])
-            out = _live(n.out, n)
+            counters = {i: counter for counter, _, _, i in n.saved}
+            args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(n.args, n.parents, strict=True))])
+            out = _live(n.out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
     token = _enabled.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}
@@ -642,15 +676,24 @@ def _careful_pull(tape: Tape, seeds: Any, watch: Any) -> list[Any]:
         CAREFUL.reset(token)
 
 
-def _live(a: Any, node: Node | None) -> Any:
-    """Return a saved value as the tensor it was, so that the derivative computed from it is recorded."""
+def _live(a: Any, node: Node | None, counter: Counter | None) -> Any:
+    """Return a saved value as the tensor it was, memory and all, so that the derivative computed from it is recorded."""
     if node is None or not (type(a) is ndarray or np.isscalar(a)):
         return a
-    return Tensor(a, node)
+    return Tensor(a, node, Memory(counter))
 
 
 def _as_tensor(g: Any) -> Tensor:
     return g if isinstance(g, Tensor) else Tensor(g, None)
+
+
+def _own(g: Any) -> Tensor:
+    """Return a gradient that stays differentiable in memory that it shares with nobody."""
+    token = _enabled.set(True)
+    try:
+        return _as_tensor(g).copy()
+    finally:
+        _enabled.reset(token)
 
 
 def _watcher(node: Node, results: dict[int, tuple[Node, Any]]) -> Callable[[Any], Any]:
@@ -675,7 +718,7 @@ def _accumulate(node: Node, g: Any, create_graph: bool) -> None:
         return
     if node.grad is None:
         if create_graph:
-            node.grad = _as_tensor(g)
+            node.grad = _own(g)
         else:
             node.grad = Tensor(np.array(raw(g)), None)
     elif create_graph or node.grad.mark is not None:
@@ -749,7 +792,7 @@ def gradients(
         out.append(
             Tensor(np.zeros(x.shape, x.dtype), None)
             if g is None
-            else g
+            else _own(g)
             if isinstance(g, Tensor)
             else Tensor(np.array(g), None)
         )

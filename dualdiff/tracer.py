@@ -403,7 +403,7 @@ class Tracer(Traced):
         else:
             for i in np.ndindex(self.shape):
                 out[i] = self[i]
-        return out
+        return unless_copied(out, copy)
 
     def __reduce__(self) -> Any:
         raise EscapedValueError(
@@ -761,6 +761,13 @@ class Flat:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)
+
+
+def unless_copied(out: Any, copy: bool | None) -> Any:
+    """Return a snapshot that nobody can write into, unless a copy was asked for: the write would not reach the array."""
+    if not copy:
+        out.flags.writeable = False
+    return out
 
 
 def raw(x: Any) -> Any:

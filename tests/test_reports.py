@@ -120,3 +120,23 @@ def test_an_error_the_user_raises_instead_of_ours_is_the_users():
 
     with pytest.raises(KeyError, match="mine"):
         dd.jacfwd(f)(np.ones(2))
+
+
+@pytest.mark.parametrize("operator", [dd.jacfwd, dd.jacrev])
+def test_a_write_into_a_snapshot_is_not_lost(operator):
+    """np.asarray of a traced array cannot share its memory, so what it returns is read-only."""
+
+    def f(x):
+        y = x * 1.0
+        np.asarray(y)[0] = x[1]
+        return y
+
+    def filled(x):
+        y = np.zeros_like(x)
+        np.asarray(y)[0] = 5.0
+        return y * x
+
+    for g in (f, filled):
+        with pytest.raises(ValueError, match="read-only"):
+            operator(g)(np.ones(2))
+    np.testing.assert_array_equal(operator(lambda x: np.stack(list(np.array(x) * 2)))(np.ones(2)), 2 * np.eye(2))

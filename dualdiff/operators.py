@@ -276,7 +276,11 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
     def push_direction(*tangents: Any) -> Any:
         directions = _match("a tangent", tangents, call.leaves, call.leaves)
-        found = push(tape, directions, tape.outputs)
+        try:
+            found = push(tape, directions, tape.outputs)
+        except Exception:  # once more with the user's lines, for the message
+            push(record(call.problem(), replayable=True, lines=True)[0], directions, tape.outputs)
+            raise
         if not all(t is None or is_finite_everywhere(t) for t in found):
             found = push(tape, directions, tape.outputs, careful=True)
         found = apart(found, directions)

@@ -162,6 +162,7 @@ class Memory(Link):
                 elif new.mark is not None or view.mark is None or view.mark.row is not None:
                     _hand_on(view.mark, new.mark)
                     view.mark = new.mark
+                    link.leaf = False
         finally:
             _enabled.reset(token)
 
@@ -176,6 +177,14 @@ _WRITES_INTO_LEAF = (
     "{}: this writes into a leaf that requires a gradient, whose old value its gradient belongs to. "
     "Write into a copy (y = x.clone()), or inside dd.no_grad() if a new starting value is meant."
 )
+
+
+def _set_aside(node: Node, counter: Counter) -> None:
+    """Copy the operands of an equation whose memory its own result will overwrite (``y *= w``)."""
+    taken = [i for c, n, _, i in node.saved if c is counter and n == c.n and i >= 0]
+    if taken:
+        node.args = tuple([a.copy("K") if i in taken else a for i, a in enumerate(node.args)])
+        node.saved = [entry for entry in node.saved if entry[3] not in taken]
 
 
 def _hand_on(old: Node | None, new: Node | None) -> None:
@@ -541,6 +550,8 @@ class _EagerRun:
         if recording and other is not None:
             _check_float(x.value)
         before = aval(x.value)
+        if other is not None:
+            _set_aside(other, x.link.counter)
         if type(x.value) is ndarray:
             if not x.value.flags.writeable:
                 x.value = x.value.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import inspect
 import pickle
 import threading
@@ -16,6 +17,7 @@ from scipy import optimize
 
 import dualdiff as dd
 from dualdiff.errors import InputError, NonScalarError
+from dualdiff.primitive import REGISTER
 
 MODES = {"forward": dd.jacfwd, "reverse": dd.jacrev, "auto": dd.jacobian}
 modes = pytest.mark.parametrize("jac", MODES.values(), ids=MODES)
@@ -804,3 +806,26 @@ def test_least_squares_and_root_take_jacobians() -> None:
     assert optimize.newton(lambda x: x**3 - 2, 1.0, fprime=dd.grad(lambda x: x**3 - 2)) == pytest.approx(
         2 ** (1 / 3), rel=1e-14
     )
+
+
+def test_a_rule_that_fails_names_the_line_of_its_equation(monkeypatch):
+    def broken(y, x):
+        raise ZeroDivisionError("rule")
+
+    def f(x):
+        return np.sin(np.exp(x))
+
+    monkeypatch.setattr(REGISTER[np.sin].primitive, "partials", (broken,))
+    line = f.__code__.co_firstlineno + 1
+    for derivative in (
+        lambda: dd.grad(f)(1.0),
+        lambda: dd.jacrev(f)(np.ones(2)),
+        lambda: dd.linearize(f, np.ones(2))[1](np.ones(2)),
+    ):
+        with pytest.raises(ZeroDivisionError) as info:
+            derivative()
+        assert info.value.__notes__ == [f"in the derivative of np.sin, test_operators.py, line {line}"]
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (importlib.resources.files(dd) / "py.typed").is_file()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import line_of
 from dualdiff.primitive import Sweep
 from dualdiff.tape import Tape
 
@@ -37,17 +38,23 @@ def push(
     tangents: list[Any] = list(seeds)
     uses = last_uses(tape, slots)
     n = len(tape.inputs)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
-            ts = [tangents[i] if i is not None and i >= 0 else None for i in ins]
-            for i in ins:  # hand the buffer of a dying tangent on, so that writes may reuse it
-                if i is not None and i >= 0 and uses[i] == e:
-                    tangents[i] = None
-            if uses[n + e] < 0 or all(t is None for t in ts):
-                tangents.append(None)
-            else:
-                tangents.append(row.push(sweep, ts, args, params, out))
-            ts = []
+    try:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
+                ts = [tangents[i] if i is not None and i >= 0 else None for i in ins]
+                for i in ins:  # hand the buffer of a dying tangent on, so that writes may reuse it
+                    if i is not None and i >= 0 and uses[i] == e:
+                        tangents[i] = None
+                if uses[n + e] < 0 or all(t is None for t in ts):
+                    tangents.append(None)
+                else:
+                    tangents.append(row.push(sweep, ts, args, params, out))
+                ts = []
+    except Exception as error:
+        e = len(tangents) - n
+        if tape.lines and tape.lines[e]:
+            error.add_note(f"in the derivative of {tape.cells[6 * e].name}, {line_of(*tape.lines[e])}")
+        raise
     return [tangents[s] if s >= 0 else None for s in slots] if n or tangents else []
 
 

@@ -162,35 +162,37 @@ class Pushing(Sweep):
 
     def _push_columns(self, row: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Columns:
         """Push each active direction by itself; a partial is computed once for all of them."""
-        found = None
+        found = Columns()
         mul = self.mul
         for p, columns in zip(row.partials, tangents):
             if not columns or p == 0:
                 continue
-            if type(p) is int:
-                new = columns if p == 1 else Columns([(d, -t) for d, t in columns.items()])
-            else:
-                q = _coefficient(row.partial(p, out, values), values, out)
-                new = Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()])
-            if found is None:
-                found = new
-            else:
-                found = Columns(found)
-                for d, t in new.items():
-                    found[d] = found[d] + t if d in found else t
-        return Columns() if found is None else found
+            q = p if type(p) is int else _coefficient(row.partial(p, out, values), values, out)
+            for d, t in columns.items():
+                if type(p) is int:
+                    c = t if p == 1 else -t
+                else:
+                    c = q if t is ONE else mul(t, q)
+                found[d] = found[d] + c if d in found else c
+        return found
 
     def _one(self, row: Elementwise, p: Any, columns: Columns, out: Any, values: Sequence[Any]) -> Any:
         """Push the active directions of the only operand that has any."""
+        found = Columns()  # filled in a loop: a third of the time of building it from a list of pairs
         if type(p) is int:
             if p == 1:
                 return Dual(out, columns, self)
-            return Dual(out, Columns([(d, -t) for d, t in columns.items()]), self) if p else out
-        if not columns:
-            return Dual(out, columns, self)
-        q = _coefficient(row.partial(p, out, values) if row.singular else p(out, *values), values, out)
-        mul = self.mul
-        return Dual(out, Columns([(d, q if t is ONE else mul(t, q)) for d, t in columns.items()]), self)
+            if p == 0:
+                return out
+            for d, t in columns.items():
+                found[d] = -t
+        elif columns:
+            q = row.partial(p, out, values) if row.singular else p(out, *values)
+            if type(q) is not float64:
+                q = _coefficient(q, values, out)
+            for d, t in columns.items():
+                found[d] = q if t is ONE else self.mul(t, q)
+        return Dual(out, found, self)
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return a dual with these columns, as one array if they are many."""
@@ -207,8 +209,11 @@ class Pushing(Sweep):
             return bind(getitem, (x,), {"index": i})
         out = x.value[i]
         p = t.positions.item(i)
-        # Without a direction in this chunk it is traced all the same: a function must not see which columns are asked for.
-        return Dual(out, Columns([(p - 1, ONE)] if p else ()), self)
+        # Without a direction in this chunk it is traced all the same: a function must not see which are asked for.
+        columns = Columns()
+        if p:
+            columns[p - 1] = ONE
+        return Dual(out, columns, self)
 
     def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
         """Stack scalars with few directions each into one array of directions."""

@@ -52,6 +52,8 @@ ndarray = np.ndarray
 NOTHING: dict[str, Any] = {}
 _serial = itertools.count()
 _enabled: ContextVar[bool] = ContextVar("dualdiff_grad_enabled", default=True)
+_sweeping: ContextVar[bool] = ContextVar("dualdiff_sweeping", default=False)
+"""Whether a sweep is being recorded: it then writes into buffers of its own, except where equations keep their values."""
 
 
 class Node:
@@ -111,10 +113,11 @@ class Node:
 class Counter:
     """How often the memory that some tensors share was written in place, and where last."""
 
-    __slots__ = ("last", "n")
+    __slots__ = ("kept", "last", "n")
 
     def __init__(self) -> None:
         self.n = 0
+        self.kept = False  # whether an equation keeps values in this memory
         self.last = ""
 
 
@@ -483,6 +486,7 @@ class _EagerRun:
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n
         if node is not None and node.saved and node.saved[-1][0] is None:
             node.saved[-1] = (new.link.counter, new.link.counter.n, "its result", -1)
+            new.link.counter.kept = True
         return new
 
     def note(self, row: Any, parents: Any, values: Any, memories: Any, params: Any, out: Any) -> Node:
@@ -497,6 +501,7 @@ class _EagerRun:
                 kept.append(a)
                 if type(a) is ndarray:
                     saved.append((c, c.n, "an operand", i))
+                    c.kept = True
         shape, dtype = shape_of(out), dtype_of(out)
         forms = None
         for a, p in zip(values, parents, strict=True):
@@ -552,6 +557,8 @@ class _EagerRun:
         before = aval(x.value)
         if other is not None:
             _set_aside(other, x.link.counter)
+        if x.link.counter.kept and _sweeping.get():
+            x.value, x.link.counter = _copy(x.value), Counter()
         if type(x.value) is ndarray:
             if not x.value.flags.writeable:
                 x.value = x.value.copy()
@@ -648,7 +655,7 @@ def _sweep(
             args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(n.args, n.parents, strict=True))])
             out = _live(n.out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
-    token = _enabled.set(create_graph)
+    token, sweeping = _enabled.set(create_graph), _sweeping.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}
     try:
         watch = {}
@@ -666,6 +673,7 @@ def _sweep(
             results[id(n)] = (n, g)
     finally:
         _enabled.reset(token)
+        _sweeping.reset(sweeping)
     tape.close()
     if not retain_graph:
         for n in inner:
@@ -711,7 +719,11 @@ def _watcher(node: Node, results: dict[int, tuple[Node, Any]]) -> Callable[[Any]
     def look(g: Any) -> Any:
         for hook in list((node.hooks or {}).values()):
             handed = g if isinstance(g, Tensor) else Tensor(np.array(g) if type(g) is ndarray else g, None)
-            new = hook(handed)
+            token = _sweeping.set(False)
+            try:
+                new = hook(handed)
+            finally:
+                _sweeping.reset(token)
             if new is not None:
                 if shape_of(new) != shape_of(g):
                     raise InputError(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+import dualdiff.numpy
 from dualdiff.errors import (
     GraphFreedError,
     InPlaceError,
@@ -518,3 +519,128 @@ def test_tensors_made_inside_a_function_receive_traced_values():
 
     with pytest.raises(TracedAssignmentError, match="outside"):
         dd.jacfwd(leak)(np.ones(2))
+
+
+# -- found by review: memory that tensors share, and values that equations keep -------------------------
+
+
+def test_values_kept_by_a_differentiable_gradient_are_watched():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    (g,) = dd.gradients((y**3).sum(), [x], create_graph=True)
+    y += 10
+    with pytest.raises(InPlaceError, match="overwritten"):
+        g.sum().backward()
+
+
+def test_a_view_first_looked_at_under_no_grad_keeps_its_gradient():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    v = y[:1]
+    y *= 10
+    with dd.no_grad():
+        v * 1
+    (v * v).sum().backward()
+    np.testing.assert_array_equal(x.grad, [200.0, 0.0])
+
+
+def test_a_leaf_that_is_a_view_stays_one():
+    flat = dd.zeros(4)
+    w, b = flat[:2].requires_grad_(), flat[2:].requires_grad_()
+    (w * 3 + b).sum().backward()
+    flat += 1  # flat itself is a constant
+    assert w.is_leaf and w.requires_grad
+    (w * w).sum().backward()
+    np.testing.assert_array_equal(w.grad, [5.0, 5.0])
+    with pytest.raises(InPlaceError, match="leaf"):
+        w[0] = 1.0
+
+
+def test_differentiable_gradients_do_not_share_memory():
+    a, b = dd.ones(2, requires_grad=True), dd.ones(2, requires_grad=True)
+    (a + b).sum().backward(create_graph=True)
+    a.zero_grad(set_to_none=False)
+    np.testing.assert_array_equal(b.grad, [1.0, 1.0])
+
+
+def test_a_copy_has_memory_of_its_own():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    c = copy.copy(y)
+    c *= 3
+    np.testing.assert_array_equal(y.detach(), [1.0, 2.0])
+    c.sum().backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 3.0])
+
+
+def test_augmented_assignment_keeps_the_old_value_it_needs():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    y *= x
+    y *= y
+    y[:1] *= x[1:]
+    y.sum().backward()  # [x0**4 * x1, x1**4]
+    np.testing.assert_array_equal(x.grad, [8.0, 33.0])
+
+
+def test_a_retained_gradient_follows_a_write():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    y.retain_grad()
+    y[0] = x[1] * 3
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0.0, 40.0])
+    np.testing.assert_array_equal(y.grad, [12.0, 4.0])
+
+
+def test_view_of_a_complex_tensor():
+    z = dd.tensor([1 + 2j, 3.0], requires_grad=True)
+    y = z * 1
+    r = np.real(y)
+    y *= 2
+    r.sum().backward()
+    np.testing.assert_array_equal(z.grad, [2.0, 2.0])
+
+
+@pytest.mark.parametrize("jacobian", [dd.jacfwd, dd.jacrev])
+def test_views_of_a_tensor_that_receives_traced_values(jacobian):
+    def f(x):
+        z = dd.zeros(3)
+        v = z[:2]
+        w = v[::-1]
+        z[0] = x[0] * x[1]
+        v[1] = x[0]
+        return (w * w).sum() + v.sum()
+
+    np.testing.assert_allclose(jacobian(f)(np.array([2.0, 3.0])), [2 * 6 * 3 + 2 * 2 + 3 + 1, 2 * 6 * 2 + 2])
+
+
+def test_a_long_chain_of_stale_views():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = v = x * 1
+    for _ in range(5000):
+        v = v[:]
+    y *= 2
+    v.sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+
+
+def test_third_derivative_through_assignments():
+    def f(x, zeros):
+        y = zeros(3)
+        y[:2] = x**4
+        y[2] = x[0] * y[1]
+        y *= y
+        return y.sum() + y[:2] @ y[1:]
+
+    def sums(g):
+        return lambda x: g(x).sum()
+
+    a = np.array([1.0, 2.0])
+    x = dd.tensor(a, requires_grad=True)
+    g = f(x, dd.zeros)
+    want = lambda x: f(x, dualdiff.numpy.zeros)  # noqa: E731
+    for _ in range(3):
+        (g,) = dd.gradients(g.sum(), [x], create_graph=True)
+        want = dd.grad(sums(want))
+        np.testing.assert_allclose(g.detach(), want(a))

@@ -239,7 +239,7 @@ class Tensor(Tracer):
     def grad(self, g: Any) -> None:
         if self.mark is None:
             raise InputError(f"{where()}: this tensor does not require a gradient")
-        if g is not None and not isinstance(g, Tensor):
+        if g is not None and (not isinstance(g, Tensor) or g.dtype.kind in "biu"):
             g = tensor(g, dtype=self.dtype)
         if g is not None and g.shape != self.shape:
             raise InputError(f"{where()}: a gradient of shape {g.shape} does not fit a tensor of shape {self.shape}")
@@ -745,7 +745,11 @@ def _accumulate(node: Node, g: Any, create_graph: bool) -> None:
         else:
             node.grad = Tensor(np.array(raw(g)), None)
     elif create_graph or node.grad.mark is not None:
-        node.grad = node.grad + g
+        token = _enabled.set(create_graph or _enabled.get())
+        try:
+            node.grad = node.grad + g
+        finally:
+            _enabled.reset(token)
     else:
         with no_grad():
             node.grad += raw(g)

@@ -549,7 +549,8 @@ def test_a_leaf_that_is_a_view_stays_one():
     w, b = flat[:2].requires_grad_(), flat[2:].requires_grad_()
     (w * 3 + b).sum().backward()
     flat += 1  # flat itself is a constant
-    assert w.is_leaf and w.requires_grad
+    assert w.is_leaf
+    assert w.requires_grad
     (w * w).sum().backward()
     np.testing.assert_array_equal(w.grad, [5.0, 5.0])
     with pytest.raises(InPlaceError, match="leaf"):
@@ -644,3 +645,15 @@ def test_third_derivative_through_assignments():
         (g,) = dd.gradients(g.sum(), [x], create_graph=True)
         want = dd.grad(sums(want))
         np.testing.assert_allclose(g.detach(), want(a))
+
+
+def test_differentiable_gradients_accumulate_under_no_grad_and_integers_are_cast():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y, z = (x**3).sum(), (x**2).sum()
+    with dd.no_grad():
+        y.backward(create_graph=True)
+        z.backward(create_graph=True)
+    assert x.grad.requires_grad
+    x.grad = dd.tensor([1, 1])
+    x.sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])

@@ -99,6 +99,9 @@ class Dual(Tracer):
     __slots__ = ()
 
 
+Dual.__name__ = "TracedArray"  # the name Python's own errors show
+
+
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 

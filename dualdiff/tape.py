@@ -47,6 +47,9 @@ class DiscreteVar(Tracer):
     discrete = True
 
 
+Var.__name__ = DiscreteVar.__name__ = "TracedArray"  # the name Python's own errors show
+
+
 class Equation(NamedTuple):
     """A readable form of one entry of a tape."""
 

@@ -729,6 +729,18 @@ def _missing_method(name: str) -> Callable[..., Any]:
     return method
 
 
+def _eager_only(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(
+            f"{where()}: .{name} belongs to eager tensors; this value is being differentiated by an operator. "
+            "Use dd.stop_gradient(x) to cut it off, and the operators (dd.grad, dd.jacobian) for derivatives."
+        )
+
+    return method
+
+
+for _name in ("backward", "detach", "numpy", "register_hook", "requires_grad_", "retain_grad", "zero_", "zero_grad"):
+    setattr(Tracer, _name, _eager_only(_name))
 # Object arrays call a ufunc's name as a method of their entries (x.sin(), x.hypot(y)).
 for _name in dir(np):
     if isinstance(getattr(np, _name), np.ufunc) and not hasattr(Tracer, _name):

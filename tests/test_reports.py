@@ -140,3 +140,9 @@ def test_a_write_into_a_snapshot_is_not_lost(operator):
         with pytest.raises(ValueError, match="read-only"):
             operator(g)(np.ones(2))
     np.testing.assert_array_equal(operator(lambda x: np.stack(list(np.array(x) * 2)))(np.ones(2)), 2 * np.eye(2))
+
+
+def test_eager_methods_of_a_value_under_differentiation_say_what_to_do():
+    for method in ("detach", "backward", "numpy"):
+        with pytest.raises(TypeError, match=rf"test_reports.py, line \d+: \.{method} belongs to eager tensors"):
+            dd.grad(lambda x, method=method: getattr(x, method)())(1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -293,9 +295,43 @@ def fits() -> list[Row]:
     return [{"what": "least_squares, lm", "exact/2-point": times["exact"] / times["2-point"]}]
 
 
+_ALLOCATOR = """
+import sys, numpy as np, dualdiff as dd
+from dualdiff.lab.timing import interleaved_minima
+if sys.argv[1] == "kept":
+    dd.keep_freed_memory()
+def power(x):
+    y = x
+    for _ in range(50):
+        y = y * x
+    return y
+for n in (10**5, 10**6):
+    x, w = np.full(n, 1.0), np.ones(n)
+    print(interleaved_minima({"us": lambda: dd.vjp(power, x)[1](w)}, rounds=5)["us"])
+"""
+
+
+def allocator() -> list[Row]:
+    """50 multiplications recorded and swept in a fresh process: freed memory kept, over the C library's defaults."""
+    times = {
+        state: [
+            float(line)
+            for line in subprocess.run(
+                [sys.executable, "-c", _ALLOCATOR, state], capture_output=True, text=True, check=True
+            ).stdout.split()
+        ]
+        for state in ("default", "kept")
+    }
+    return [
+        {"what": f"{n:,} elements", "kept/default": kept / default}
+        for n, kept, default in zip((10**5, 10**6), times["kept"], times["default"], strict=True)
+    ]
+
+
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "overhead": overhead,
     "arrays": arrays,
+    "allocator": allocator,
     "duals": duals,
     "choice": choice,
     "filling": filling,

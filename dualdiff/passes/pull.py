@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import line_of
-from dualdiff.primitive import TRACED, Elementwise, Sweep, Traced
+from dualdiff.primitive import TRACED, Elementwise, Sweep
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import SOLE, fit, shape_of
 from dualdiff.tape import Tape
@@ -81,10 +81,7 @@ def pull(
                         _add(cot, ins[1], c)
                     i = ins[0]
                     if i is not None and i >= 0:
-                        if cot[i] is None:
-                            cot[i] = g
-                        else:
-                            _add(cot, i, g)
+                        _add(cot, i, g)
                     g = c = None
                     continue
                 if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
@@ -103,17 +100,9 @@ def pull(
                     g = c = None
                     continue
                 found = row.pull(sweep, g, ins, args, params, out)
-                if forms is None:
-                    for i, c in zip(ins, found):
-                        if c is not None and i is not None and i >= 0:
-                            if cot[i] is None:
-                                cot[i] = c
-                            else:
-                                _add(cot, i, c)
-                else:
-                    for i, c, (shape, dtype) in zip(ins, found, forms):
-                        if c is not None and i is not None and i >= 0:
-                            _add(cot, i, fit(c, lead, shape, dtype))
+                for k, (i, c) in enumerate(zip(ins, found)):
+                    if c is not None and i is not None and i >= 0:
+                        _add(cot, i, c if forms is None else fit(c, lead, *forms[k]))
                 g = found = c = None
     except Exception as error:
         if tape.lines and tape.lines[slot - n]:
@@ -136,13 +125,8 @@ def _add(cot: list[Any], slot: int, c: Any) -> None:
         cot[slot] = c
         return
     cot[slot] = None
-    if (
-        type(have) is ndarray
-        and have.base is None
-        and sys.getrefcount(have) <= SOLE
-        and have.shape == shape_of(c)
-        and not isinstance(c, Traced)
-    ):
+    sole = sys.getrefcount(have) <= SOLE
+    if sole and type(have) is ndarray and _is_own(have) and have.shape == shape_of(c) and type(c) not in TRACED:
         np.add(have, c, out=have)
         cot[slot] = have
     else:

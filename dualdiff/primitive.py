@@ -1,19 +1,19 @@
 """A primitive is one row; its kind derives the rest.
 
 A row states a function, its partials or its transpose, and its domain. The *kind* turns the row into a
-value, a push (forward mode), a pull (reverse mode) and a cost. Only the kinds know about broadcasting
+value, a push (forward mode), a pull (reverse mode), a sparsity pattern and a cost. Only the kinds know about broadcasting
 and about the batch of directions: rules count axes from the end, so a leading batch axis passes unseen.
 
-============  =========================================  ======================
-kind          push of directions ``dx``                  pull of covectors ``g``
-============  =========================================  ======================
-elementwise   Σ pᵢ·dxᵢ                                   sum-to-shape(conj(pᵢ)·g)
-movement      the same function                          scatter by the position map
-linear        the same function                          the transpose given
-multilinear   product rule                               the transposes given
-general       given                                      given
-discrete      none                                       none
-============  =========================================  ======================
+============  ===========================  ===========================  ==========================
+kind          push of directions ``dx``    pull of covectors ``g``      pattern
+============  ===========================  ===========================  ==========================
+elementwise   Σ pᵢ·dxᵢ                     sum-to-shape(conj(pᵢ)·g)     diagonal of the broadcast
+movement      the same function            scatter by the position map  position map
+linear        the same function            the transpose given          declared, else a block
+multilinear   product rule                 the transposes given         contraction axes
+general       given                        given                        declared, else a block
+discrete      none                         none                         empty
+============  ===========================  ===========================  ==========================
 
 The names of a row's lambda parameters say what the rule needs: a parameter that begins with an
 underscore is passed as a shape and dtype only, so the tape need not keep its value.
@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.labels import DENSE, OWN, Labels, broadcast
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
@@ -232,6 +233,8 @@ class Primitive:
         self.fn = fn
         self.op = fn
         self.domain = domain
+        #: the sparsity pattern, ``(k, args, params, out) -> labels``, where the row knows better than its kind
+        self.joins: Callable[..., Labels] | None = None
         self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -254,6 +257,15 @@ class Primitive:
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         """Say whether the result, and which operands, must be kept for a pull to the active operands."""
         return True, (True,) * len(active)
+
+    def labels(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+        """Say which entries of the result depend on which entries of operand ``k`` (see :mod:`dualdiff.labels`).
+
+        It may say too much, never too little, and only from shapes and parameters: the values may change.
+        """
+        if self.joins is not None:
+            return self.joins(k, args, params, out)
+        return DENSE
 
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:
@@ -327,6 +339,9 @@ class Elementwise(Primitive):
             out |= p[0]
             args = [a or b for a, b in zip(args, p[1:], strict=True)]
         return out, tuple(args)
+
+    def labels(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+        return broadcast(shape_of(args[k]), shape_of(out))
 
     def partial(self, p: Callable[..., Any], out: Any, args: Sequence[Any]) -> Any:
         if not self.singular:
@@ -402,9 +417,11 @@ class Linear(Primitive):
         fn: Callable[..., Any],
         pull: Callable[..., Any],
         push: Callable[..., Any] | None = None,
+        joins: Callable[..., Labels] | None = None,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
+        self.joins = joins
         self.transpose = pull
         self.forward = push
 
@@ -439,6 +456,9 @@ class Movement(Primitive):
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         return False, (False,)
+
+    def labels(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+        return np.reshape(self.positions(shape_of(args[k]), params), -1) - 1, OWN
 
     def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
         """Return the position map: one plus the flat operand index of every result entry, 0 where none."""
@@ -477,9 +497,11 @@ class Multilinear(Primitive):
         op: Callable[..., Any] | None = None,
         push: Callable[..., Any] | None = None,
         flops: Callable[..., float] | None = None,
+        joins: Callable[..., Labels] | None = None,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
+        self.joins = joins
         self.pulls = pulls
         self.op = op or fn
         self.forward = push
@@ -535,9 +557,11 @@ class General(Primitive):
         pull: Callable[..., Any],
         keeps: tuple[bool, Sequence[bool]] | None = None,
         cost: Callable[..., float] | None = None,
+        joins: Callable[..., Labels] | None = None,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
+        self.joins = joins
         self._push = push
         self._pull = pull
         self._keeps = keeps

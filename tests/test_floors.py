@@ -12,6 +12,7 @@ HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": 0,
     "shapes": 0,
+    "labels": 0,
     "trees": 0,
     "allocator": 1,
     "coloring": 0,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
+from dualdiff.labels import Labels, common_letters
 from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
@@ -178,6 +179,13 @@ class Contraction(Multilinear):
             cb = contract(g, conj(_shaped(a, a_shape)), left=k + result, right=left, result=k + right)
             cb = _shaped(cb, lead + shape_of(b))
         return ca, cb
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        """Join the entries of an operand and of the result that share their common letters."""
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        sizes = dict(zip(left, a_shape)) | dict(zip(right, b_shape))
+        letters, shape = (left, a_shape) if k == 0 else (right, b_shape)
+        return common_letters(letters, shape, result, tuple([sizes[c] for c in result]))
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         """Return the larger of what the multiplications and the memory take."""

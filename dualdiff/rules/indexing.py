@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError, where
+from dualdiff.labels import OWN, Labels
 from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
 from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
 
@@ -364,6 +365,17 @@ class SetItem(Primitive):
         if i is not None and i >= 0:
             g[batched_index(index, len(lead)) if lead else index] = 0.0
         return gv
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        index, shape = params["index"], shape_of(out)
+        if k == 0:
+            found = np.arange(size_of(shape)).reshape(shape)
+            found[index] = -1
+        else:
+            v = shape_of(args[1])
+            found = np.full(shape, -1)
+            found[index] = np.arange(size_of(v)).reshape(v)
+        return found.reshape(-1), OWN
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(args[1])) * directions

@@ -1,0 +1,136 @@
+"""Which entries of a result depend on which entries of an operand, said with labels.
+
+A *labelling* is a pair ``(result, operand)``: one label for every entry of the result and of the operand.
+Entry ``i`` of the result may depend on entry ``j`` of the operand if, and only if, both bear the same label.
+One idea says all that the kinds know about sparsity:
+
+- a diagonal (elementwise): every entry is its own label;
+- a position map (movement): a result entry bears the number of the operand entry it was taken from;
+- a sum over axes: an operand entry bears the number of the sum it goes into;
+- a contraction: both bear the number of what their common letters say;
+- a dense block: one label for all.
+
+Labels are arrays of integers in the order of the flattened entries, with two short forms: ``OWN`` (entry ``i``
+bears label ``i``) and ``SAME`` (all entries bear label 0). An entry with label -1 depends on nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+OWN = None
+"""Every entry bears its own number."""
+SAME = 0
+"""All entries bear the label 0."""
+
+Labels = tuple[Any, Any]
+DENSE: Labels = (SAME, SAME)
+"""Every entry of the result may depend on every entry of the operand."""
+ALIGNED: Labels = (OWN, OWN)
+"""Entry by entry."""
+
+
+def numbered(shape: Shape) -> Any:
+    """Return the flat number of every entry of an array."""
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def broadcast(operand: Shape, result: Shape) -> Labels:
+    """Return the labels of an elementwise function whose operand is broadcast to its result."""
+    if math.prod(operand) == math.prod(result):
+        return ALIGNED
+    if math.prod(operand) == 1:
+        return DENSE
+    return _read_only(np.broadcast_to(numbered(operand), result).reshape(-1)), OWN
+
+
+@lru_cache(maxsize=256)
+def lanes(operand: Shape, result: Shape, mixed: tuple[int, ...]) -> Labels:
+    """Return the labels of a function that works along some axes of its operand and treats the others as a batch.
+
+    Parameters
+    ----------
+    operand, result : tuple of int
+        Shapes. The result is of the operand's shape, has the mixed axes removed or of another length, or (only
+        where the mixed axes are the last ones) has any number of entries for each entry of the batch.
+    mixed : tuple of int
+        Negative axes of the operand.
+
+    Returns
+    -------
+    tuple
+        Labels of the result and of the operand. Where the shapes do not tell, a dense block.
+    """
+    n = len(operand)
+    kept = tuple([1 if i - n in mixed else s for i, s in enumerate(operand)])
+    count = math.prod(kept)
+    if count <= 1:
+        return DENSE
+    own = _read_only(np.broadcast_to(numbered(kept), operand).reshape(-1))
+    total = math.prod(result)
+    if result == operand:
+        return own, own
+    if total == count:
+        return OWN, own
+    if len(result) == n and all(r == s for r, s, k in zip(result, operand, kept, strict=True) if k == s != 1):
+        return _read_only(np.broadcast_to(numbered(kept), result).reshape(-1)), own
+    if total % count == 0 and sorted(mixed) == list(range(-len(mixed), 0)):
+        return _read_only(np.repeat(np.arange(count), total // count)), own
+    return DENSE
+
+
+@lru_cache(maxsize=256)
+def batches(operand: Shape, core: int, result: Shape, result_core: int) -> Labels:
+    """Return the labels of a function of stacks, whose last ``core`` axes are one matrix or vector.
+
+    The stacks of several operands broadcast against each other to the stack of the result.
+    """
+    batch = operand[: len(operand) - core]
+    stack = result[: len(result) - result_core]
+    if math.prod(batch) <= 1:
+        return DENSE
+    own = np.repeat(np.arange(math.prod(batch)), math.prod(operand[len(operand) - core :]))
+    found = np.broadcast_to(numbered(batch), stack).reshape(-1)
+    return _read_only(np.repeat(found, math.prod(result[len(result) - result_core :]))), _read_only(own)
+
+
+@lru_cache(maxsize=256)
+def common_letters(operand: tuple[int, ...], shape: Shape, result: tuple[int, ...], result_shape: Shape) -> Labels:
+    """Return the labels of a contraction: an operand's entry reaches the result's entries that share its letters."""
+    common = [c for c in result if c in operand]
+    if not common:
+        return DENSE
+    sizes = dict(zip(operand, shape, strict=True))
+    numbers = numbered(tuple([sizes[c] for c in common]))
+
+    def spread(letters: tuple[int, ...], to: Shape) -> Any:
+        if len(letters) == len(common) and tuple(letters) == tuple(common):
+            return OWN
+        mine = [c for c in letters if c in common]
+        view = numbers.transpose([common.index(c) for c in mine])
+        view = view[tuple([slice(None) if c in common else None for c in letters])]
+        return _read_only(np.broadcast_to(view, to).reshape(-1))
+
+    return spread(result, result_shape), spread(operand, shape)
+
+
+def written(labels: Any, size: int) -> Any:
+    """Return labels written out as an array."""
+    if labels is OWN:
+        return np.arange(size)
+    if type(labels) is int:
+        return np.full(size, labels)
+    return labels
+
+
+def _read_only(x: Any) -> Any:
+    x = np.ascontiguousarray(x)
+    x.flags.writeable = False
+    return x

@@ -3,10 +3,9 @@
 ``Dual(v, t)`` stands for v + ε·t. Every primitive maps it to f(v) + ε·f'(v)·t, and the engine's ``push``
 is that map; a function of plain NumPy run on duals returns ``k`` columns of its Jacobian at once.
 
-A tangent is usually one array with the directions in front. Two other forms spare known zeros, since a
-Jacobian starts from the identity: :class:`OneHot`, a position map (each entry has one direction, with
-coefficient one), and :class:`Columns`, an array per *active* direction (each of ten curve parameters
-enters one term). Whatever does not know them gets the array.
+A tangent is usually one array with the directions in front. Since a Jacobian starts from the identity, most of its
+entries are known zeros, and two other forms spare them: the terms of :mod:`dualdiff.terms`. Whatever does not know
+them gets the array.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff import terms as sparse
 from dualdiff.errors import EscapedValueError, where
 from dualdiff.primitive import (
     LEVELS,
     TRACED,
     Elementwise,
-    Movement,
     Primitive,
     Sweep,
     Traced,
@@ -33,7 +32,8 @@ from dualdiff.primitive import (
 )
 from dualdiff.rules.indexing import getitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
-from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of
+from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of, size_of
+from dualdiff.terms import INSTEAD, ONE, PLAIN_TYPES, Columns, Map, Terms, coefficient, merged, scattered
 from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
@@ -42,7 +42,14 @@ array = np.array
 NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
-PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
+_FEW = frozenset((Columns, Terms))
+MOST_COLUMNS = 32
+"""A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
+MOST_COLUMNS_OF_SCALARS = 8
+MOST_TERMS = 24
+"""From so many terms on they are merged, if that makes them fewer, and otherwise become one array."""
+SMALL = 1 << 15
+"""An array of all directions with so many elements is quicker than a handful of terms."""
 
 
 def _alike(a: Any, out: Any) -> bool:
@@ -55,42 +62,8 @@ def _alike(a: Any, out: Any) -> bool:
     )
 
 
-def _coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
-    """Return a partial that may stand as a tangent: of the result's dtype, and in memory of its own.
-
-    Integers overflow and truths do not add; and a partial that is an operand itself users may write into.
-    """
-    kind = type(q)
-    if kind is float or kind is float64:
-        return q
-    if kind is ndarray or kind in TRACED:
-        dtype = dtype_of(out)
-        if q.dtype is not dtype and q.dtype != dtype:
-            return q.astype(dtype)
-        return q.copy() if q is values[0] or q is values[-1] else q
-    return dtype_of(out).type(q)
-
-
-class OneHot:
-    """The tangent of inputs that nothing has happened to: entry by entry, one plus its direction (0 for none)."""
-
-    __slots__ = ("positions",)
-
-    def __init__(self, positions: Any) -> None:
-        self.positions = positions
-
-
-class Columns(dict[int, Any]):
-    """The tangent of a value that few directions reach: direction -> array that broadcasts to the value's shape."""
-
-    __slots__ = ()
-
-
-ONE = 1.0
-"""The coefficient of a seed: known by identity, so that multiplying by it costs nothing."""
-MOST_COLUMNS = 32
-"""A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
-MOST_COLUMNS_OF_SCALARS = 8
+class CrowdedError(Exception):
+    """Inside the engine: a run of all directions at once met a tangent that is not sparse; another way must serve."""
 
 
 class Dual(Tracer):
@@ -105,10 +78,11 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("level", "open", "single")
+    __slots__ = ("level", "most", "open", "single")
 
-    def __init__(self, lead: tuple[int, ...], careful: bool = False) -> None:
+    def __init__(self, lead: tuple[int, ...], careful: bool = False, most: int | None = None) -> None:
         super().__init__(lead, careful)
+        self.most = most
         self.single = Sweep((), careful) if lead else self
         self.level = LEVELS.new()
         self.open = True
@@ -145,43 +119,56 @@ class Pushing(Sweep):
         special = False
         for t in tangents:
             kind = type(t)
-            if kind is Columns or kind is OneHot:
+            if kind is Columns or kind is Terms:
                 special = True
                 break
         if special:
-            if type(tangents[0]) is OneHot and isinstance(row, Movement) and len(tangents) == 1:
-                positions = row.fn(tangents[0].positions, **params)
-                if shape_of(positions):
-                    return OneHot(positions)
-                return Columns(((int(positions) - 1, ONE),)) if positions else Columns()
-            if all(t is None or type(t) is Columns for t in tangents):
-                if row.plain:
-                    new = self._few(out, self._push_columns(row, tangents, values, out))  # type: ignore[arg-type]
-                    return new.mark if type(new) is Dual else None
-                if row is stack0 and not shape_of(values[0]):
-                    return self._stack_columns(tangents, values, out)
+            found = self._push_terms(row, tangents, values, params, out)
+            if found is not INSTEAD:
+                return found
             tangents = [self.dense(t, v) for t, v in zip(tangents, values)]
         return row.push(self, tangents, values, params, out)
 
-    def _push_columns(self, row: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Columns:
-        """Push each active direction by itself; a partial is computed once for all of them."""
-        found = Columns()
-        mul = self.mul
-        for p, columns in zip(row.partials, tangents):
-            if not columns or p == 0:
-                continue
-            q = p if type(p) is int else _coefficient(row.partial(p, out, values), values, out)
-            for d, t in columns.items():
-                if type(p) is int:
-                    c = t if p == 1 else -t
-                else:
-                    c = q if t is ONE else mul(t, q)
-                found[d] = found[d] + c if d in found else c
-        return found
+    def _push_terms(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+        """Push tangents of which some are terms, as far as terms serve."""
+        kinds = {type(t) for t in tangents}
+        if not kinds <= {Columns, Terms, type(None)} or dtype_of(out).kind not in "fc":
+            return INSTEAD
+        if Terms not in kinds:
+            if row.plain:
+                return self._few(out, sparse.elementwise(self, row, tangents, values, out, Columns()))  # type: ignore[arg-type]
+            if row is stack0 and not shape_of(values[0]):
+                return self._stack_columns(tangents, values, out)
+            if row is not sparse.setitem:
+                found = self._active(row, tangents, values, params, out)
+                if found is not INSTEAD:
+                    return found
+        found = sparse.push(self, row, tangents, values, params, out)
+        return self._few_terms(out, found) if type(found) is Terms else found
 
-    def _one(self, row: Elementwise, p: Any, columns: Columns, out: Any, values: Sequence[Any]) -> Any:
+    def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+        """Push only the directions that reach the operands, through a primitive of any kind."""
+        active = sorted({d for t in tangents if t for d in t})
+        if not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray:
+            return INSTEAD
+        if any(type(v) not in PLAIN_TYPES for v in values):
+            return INSTEAD
+        place = {d: i for i, d in enumerate(active)}
+        packed = []
+        for t, v in zip(tangents, values):
+            if not t:
+                packed.append(None)
+                continue
+            some = np.zeros((len(active), *shape_of(v)), dtype_of(v))
+            for d, c in t.items():
+                some[place[d]] = c
+            packed.append(some)
+        found = row.push(Sweep((len(active),), self.careful), packed, values, params, out)
+        return None if found is None else Columns(zip(active, found))
+
+    def _one(self, row: Elementwise, p: Any, columns: Any, out: Any, values: Sequence[Any]) -> Any:
         """Push the active directions of the only operand that has any."""
-        found = Columns()  # filled in a loop: a third of the time of building it from a list of pairs
+        found = type(columns)()  # filled in a loop: a third of the time of building it from a list of pairs
         if type(p) is int:
             if p == 1:
                 return Dual(out, columns, self)
@@ -192,30 +179,57 @@ class Pushing(Sweep):
         elif columns:
             q = row.partial(p, out, values) if row.singular else p(out, *values)
             if type(q) is not float64:
-                q = _coefficient(q, values, out)
+                q = coefficient(q, values, out)
+            if row.singular:
+                with np.errstate(invalid="ignore", over="ignore"):
+                    for d, t in columns.items():
+                        found[d] = q if t is ONE else self.mul(t, q)
+                return Dual(out, found, self)
             for d, t in columns.items():
                 found[d] = q if t is ONE else self.mul(t, q)
         return Dual(out, found, self)
 
     def _few(self, out: Any, columns: Columns) -> Any:
-        """Return a dual with these columns, as one array if they are many."""
-        if len(columns) > MOST_COLUMNS_OF_SCALARS and (
-            len(columns) > MOST_COLUMNS or not (type(out) is ndarray and out.size > 64)
-        ):
-            return Dual(out, self.dense(columns, out), self)
-        return Dual(out, columns, self)
+        """Return columns as they are, or as one array if they are many."""
+        count = len(columns)
+        if count > MOST_COLUMNS_OF_SCALARS:
+            array_like = type(out) is ndarray and out.size > 64
+            if count > (MOST_COLUMNS if array_like else max(MOST_COLUMNS_OF_SCALARS, self.lead[0] >> 7)):
+                return self.dense(columns, out)
+        return columns
+
+    def _few_terms(self, out: Any, terms: Terms) -> Any:
+        """Return terms as they are; merged, or as one array, if they are many."""
+        count = len(terms)
+        if count < 3:
+            return terms
+        k, size = self.lead[0], size_of(shape_of(out))
+        if count >= k or (count > 8 and k * size <= SMALL):
+            return self.dense(terms, out)
+        if count > MOST_TERMS and TRACED.isdisjoint(map(type, terms.values())):
+            terms = merged(terms, shape_of(out), dtype_of(out))
+            if 2 * len(terms) > count and len(terms) > MOST_TERMS:
+                return self.dense(terms, out)
+        return terms
 
     def item(self, x: Any, i: int) -> Any:
         """Return entry ``i`` of a vector: the short way to a parameter."""
         t = x.mark
-        if type(t) is not OneHot or (x.link is not None and x.link.is_stale()):
+        if type(t) is not Terms or (x.link is not None and x.link.is_stale()):
             return bind(getitem, (x,), {"index": i})
+        if not self.open:
+            self._check_open()
         out = x.value[i]
-        p = t.positions.item(i)
         # Without a direction in this chunk it is traced all the same: a function must not see which are asked for.
         columns = Columns()
-        if p:
-            columns[p - 1] = ONE
+        for key, c in t.items():
+            if type(key) is Map:
+                key = key.positions.item(i) - 1
+                if key < 0:
+                    continue
+            if c is not ONE and shape_of(c):
+                c = c[i] if len(c) == len(x.value) else c[0]
+            columns[key] = columns[key] + c if key in columns else c
         return Dual(out, columns, self)
 
     def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
@@ -231,17 +245,24 @@ class Pushing(Sweep):
     def dense(self, t: Any, value: Any) -> Any:
         """Return a tangent of any form as one array with the directions in front."""
         kind = type(t)
-        if kind is OneHot:
-            flat = t.positions.reshape(-1)
-            eye = np.zeros((*self.lead, flat.size), dtype_of(value))
-            at = np.flatnonzero(flat)
-            eye[flat[at] - 1, at] = 1
-            return eye.reshape(self.lead + t.positions.shape)
-        if kind is Columns:
-            if type(value) not in PLAIN_TYPES or not TRACED.isdisjoint(map(type, t.values())):
+        if kind is Columns or kind is Terms:
+            k, shape = self.lead[0], shape_of(value)
+            if self.most is not None and k * size_of(shape) > self.most:
+                raise CrowdedError
+            traced = not TRACED.isdisjoint(map(type, t.values()))
+            if kind is Terms:
+                if not traced:
+                    flat = scattered(t, shape, k, dtype_of(value))
+                    return np.ascontiguousarray(flat.T).reshape((k, *shape))
+                # Coefficients of an outer level: each direction picks its entries.
+                t = Columns(
+                    (d, sum([np.where(sparse.map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()]))
+                    for d in range(k)
+                )
+            if traced or type(value) not in PLAIN_TYPES:
                 zero = np.zeros_like(value)
-                return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(self.lead[0])])
-            whole = (np.empty if len(t) == self.lead[0] else np.zeros)(self.lead + shape_of(value), dtype_of(value))
+                return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(k)])
+            whole = (np.empty if len(t) == k else np.zeros)(self.lead + shape, dtype_of(value))
             for d, c in t.items():
                 whole[d] = c
             return whole
@@ -259,9 +280,9 @@ class Pushing(Sweep):
             self._check_open()
         a, s = x.value, x.mark
         out = row.op(a)
-        if type(s) is Columns and row.plain:
+        if (type(s) is Columns or type(s) is Terms) and row.plain:
             return self._one(row, row.partials[0], s, out, (a,))
-        if type(s) is Columns or type(s) is OneHot:
+        if type(s) is Columns or type(s) is Terms:
             t = self.push(row, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
         if (
@@ -295,14 +316,16 @@ class Pushing(Sweep):
         if not self.open:
             self._check_open()
         out = row.op(a, b)
-        if row.plain and (type(s) is Columns or type(t) is Columns):
-            if t is None:
+        few, many = type(s), type(t)
+        if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms):
+            if t is None and (few is Columns or shape_of(a) == shape_of(out)):
                 return self._one(row, row.partials[0], s, out, (a, b))
-            if s is None:
+            if s is None and (many is Columns or shape_of(b) == shape_of(out)):
                 return self._one(row, row.partials[1], t, out, (a, b))
-            if type(s) is type(t):
-                return self._few(out, self._push_columns(row, (s, t), (a, b), out))
-        if type(s) is Columns or type(t) is Columns or type(s) is OneHot or type(t) is OneHot:
+            if few is many is Columns:
+                u = self._few(out, sparse.elementwise(self, row, (s, t), (a, b), out, Columns()))
+                return Dual(out, u, self)
+        if few is Columns or many is Columns or few is Terms or many is Terms:
             u = self.push(row, (s, t), (a, b), NOTHING, out)
             return out if u is None else Dual(out, u, self)
         if (
@@ -342,13 +365,13 @@ class Pushing(Sweep):
             x.value, x.mark, x.run = v.value, v.mark, self  # whoever is written first takes a copy then
             return
         if isinstance(v, Traced) and v.run is self:
-            value, tv = v.value, self.dense(v.mark, v.value)
+            value, tv = v.value, v.mark
         else:
             value, tv = plain(v), None
-        tx = self.dense(x.mark, x.value) if x.run is self else None
+        tx = x.mark if x.run is self else None
         buffer = x.value
         x.value = x.mark = None
-        sole, sole_tangent = sys.getrefcount(buffer) <= SOLE, sys.getrefcount(tx) <= SOLE
+        sole = sys.getrefcount(buffer) <= SOLE
         try:
             out = stored(buffer, index, value, sole)
         except BaseException:
@@ -357,6 +380,21 @@ class Pushing(Sweep):
         if dtype_of(out).kind not in "fc":  # what an array of integers takes is truncated, and has no derivative
             become(x, out)
             return
-        t = stored_tangent(tx, tv, index, self.lead, out, value, sole_tangent)
+        t = INSTEAD
+        if (
+            (type(tx) in _FEW or type(tv) in _FEW)
+            and (tx is None or type(tx) in _FEW)
+            and (tv is None or type(tv) in _FEW)
+            and type(out) is ndarray
+            and self.lead[0] > 4
+        ):
+            t = sparse.store(tx, tv, index, out, value)
+            if type(t) is Terms and len(t) > 3:
+                t = self._few_terms(out, t)
+        if t is INSTEAD:
+            tv = self.dense(tv, value)
+            if type(tx) in _FEW:
+                tx = self.dense(tx, out)
+            t = stored_tangent(tx, tv, index, self.lead, out, value, sys.getrefcount(tx) <= SOLE)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

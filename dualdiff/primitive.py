@@ -31,7 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.labels import DENSE, OWN, Labels, broadcast
+from dualdiff.labels import DENSE, OWN, Labels, broadcast, grouped
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
@@ -451,6 +451,8 @@ class Movement(Primitive):
 
     kind = "movement"
     shapes_only = True
+    #: whether it may put zeros between the entries it moves
+    pads = True
     cost_fixed = 1.0e-6
     cost_element = 1.0e-9
 
@@ -664,10 +666,20 @@ add_runs = Linear(
     "np.add.reduceat",
     _add_runs,
     pull=lambda g, x, *, starts: np.repeat(g, np.diff(starts, append=x.shape[-1]), axis=-1),
+    joins=lambda k, args, params, out: grouped(
+        np.searchsorted(params["starts"], np.arange(shape_of(args[0])[-1]), side="right") - 1,
+        len(params["starts"]),
+        shape_of(args[0]),
+    ),
 )
 
 
-scatter_add = Linear("scatter_add", _scatter_add, pull=lambda g, x, *, position, size: g[..., position])
+scatter_add = Linear(
+    "scatter_add",
+    _scatter_add,
+    pull=lambda g, x, *, position, size: g[..., position],
+    joins=lambda k, args, params, out: grouped(params["position"], params["size"], shape_of(args[0])),
+)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
-    "errors": 0,
+    "errors": -1,  # the ground that every floor stands on
     "shapes": 0,
     "labels": 0,
     "trees": 0,
@@ -19,6 +19,7 @@ FLOORS = {
     "primitive": 1,
     "rules": 2,
     "tracer": 3,
+    "terms": 3,
     "dual": 4,
     "tape": 4,
     "passes": 5,

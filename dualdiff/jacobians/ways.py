@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.dual import Dual, OneHot, Pushing
+from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
     DerivativeError,
@@ -25,6 +25,7 @@ from dualdiff.passes import pull
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
+from dualdiff.terms import PLAIN_TYPES, Columns, Terms, scattered, seed
 from dualdiff.tracer import is_finite_everywhere, plain
 
 MOST_AT_ONCE = 4096
@@ -241,17 +242,20 @@ def empty_block(v: Any, x: Any) -> Any:
     return np.zeros(shape_of(v) + shape_of(x), dtype)
 
 
-def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> OneHot | None:
+def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> Terms | None:
     """Return the identity's rows ``start:stop`` on one leaf, as the direction of each of its entries."""
     if start <= offset and offset + size <= stop:
-        return OneHot(np.arange(offset - start + 1, offset - start + size + 1).reshape(shape))
+        return seed(np.arange(offset - start + 1, offset - start + size + 1).reshape(shape))
     at = np.arange(offset, offset + size)
     inside = (at >= start) & (at < stop)
-    return OneHot(np.where(inside, at - start + 1, 0).reshape(shape)) if inside.any() else None
+    return seed(np.where(inside, at - start + 1, 0).reshape(shape)) if inside.any() else None
 
 
 def columns_of(t: Any, v: Any, run: Pushing) -> Any:
     """Return a tangent of any form as an array with the batch axis last."""
+    if (type(t) is Terms or type(t) is Columns) and TRACED.isdisjoint(map(type, t.values())) and type(v) in PLAIN_TYPES:
+        k, shape = run.lead[0], shape_of(v)
+        return scattered(t, shape, k, dtype_of(v)).reshape((*shape, k))
     return columns_last(run.dense(t, v), shape_of(v))
 
 
@@ -269,7 +273,7 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
         k = x.size
         if x.ndim == 1 and x.dtype.char == "d" and 1 < k <= MOST_AT_ONCE and not problem.holomorphic:
             # The common case, a vector of parameters, in one chunk: nothing to cut or to join.
-            values, found = run_duals(problem, (OneHot(np.arange(1, k + 1)),), (k,), columns_of)
+            values, found = run_duals(problem, (seed(np.arange(1, k + 1)),), (k,), columns_of)
             return values, [[empty_block(v, x) if t is None else t] for t, v in zip(found, values)]
     check_real(problem)
     shapes = [shape_of(x) for x in inputs]

@@ -226,6 +226,7 @@ class GetItem(Movement):
     """``x[index]``: the movement whose position map need not be written out."""
 
     view = True
+    pads = False
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return detached(take_at(tangents[0], params["index"], sweep.lead), tangents[0])
@@ -258,6 +259,9 @@ class GetItem(Movement):
 
     def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
         return positions(shape)[params["index"]] + 1
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        return np.reshape(positions(shape_of(args[0]))[params["index"]], -1), OWN
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(out)) * directions

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.labels import ALIGNED, OWN, Labels, broadcast, numbered
 from dualdiff.primitive import (
     Movement,
     Primitive,
@@ -65,6 +66,7 @@ class Reshape(Movement):
     """``x.reshape(shape)`` in C order."""
 
     view = True
+    pads = False
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return reshaped(tangents[0], sweep.lead + params["shape"])
@@ -72,6 +74,9 @@ class Reshape(Movement):
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         shape = sweep.lead + shape_of(args[0])
         return (g if shape_of(g) == shape else reshaped(g, shape),)
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        return ALIGNED
 
 
 reshape = Reshape("np.reshape", reshaped)
@@ -136,6 +141,7 @@ class Transpose(Movement):
     """``x.transpose(axes)``, the axes counted from the end."""
 
     view = True
+    pads = False
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return tangents[0].transpose((*range(sweep.rank), *params["axes"]))
@@ -253,6 +259,7 @@ class BroadcastTo(Movement):
     """``np.broadcast_to(x, shape)``; its transpose sums."""
 
     view: Any = "read-only"
+    pads = False
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         shape = params["shape"]
@@ -260,6 +267,9 @@ class BroadcastTo(Movement):
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return (sum_to_shape(g, sweep.lead, shape_of(args[0])),)
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        return broadcast(shape_of(args[0]), params["shape"])
 
 
 def _broadcast_to(x: Any, *, shape: Shape) -> Any:
@@ -321,6 +331,7 @@ class Diagonal(Movement):
     """A diagonal of the last two axes; its transpose puts it back among zeros."""
 
     view: Any = "read-only"
+    pads = False
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return np.diagonal(tangents[0], params["offset"], -2, -1)
@@ -395,6 +406,13 @@ _SCALARS = frozenset(
 )
 
 
+def _part(shape: Shape, result: Shape, index: Any) -> Labels:
+    """Return the labels of an operand that stands in the result at some place."""
+    found = np.full(result, -1)
+    found[index] = numbered(shape)
+    return found.reshape(-1), OWN
+
+
 class Stack(Primitive):
     """Equal shapes joined along a new axis, counted from the end."""
 
@@ -421,6 +439,9 @@ class Stack(Primitive):
         if type(g) is ndarray and g.ndim == 1:
             return list(g)  # the engine drops what is for a constant
         return [g[along(axis, n)] if i is not None and i >= 0 else None for n, i in enumerate(ins)]
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        return _part(shape_of(args[k]), shape_of(out), along(self.axis(args, params), k))
 
 
 stack0 = Stack("np.stack", _stack)
@@ -478,6 +499,12 @@ class Concatenate(Primitive):
             found.append(g[along(axis, slice(start, stop))] if i is not None and i >= 0 else None)
             start = stop
         return found
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        axis = params["axis"]
+        start = sum([shape_of(a)[axis] for a in args[:k]])
+        shape = shape_of(args[k])
+        return _part(shape, shape_of(out), along(axis, slice(start, start + shape[axis])))
 
 
 def _concatenate(*xs: Any, axis: int) -> Any:

@@ -1,0 +1,524 @@
+"""Tangents of a Jacobian's own run: what reaches an entry, direction by direction, and nothing else.
+
+A Jacobian starts from the identity, so most entries of most tangents are known zeros. A tangent is then a sum of
+terms, *coefficient times direction*, and the direction of a term is said in one of two ways:
+
+- an ``int``: that direction for all entries (each of ten curve parameters enters one term of the curve);
+- a :class:`Map`: entry by entry, one plus its direction, or 0 for none (a stencil's neighbours, a gather).
+
+:class:`Columns` has directions of the first kind only, :class:`Terms` of both. Elementwise functions scale the
+coefficients; movements move maps and coefficients; a sum of two tangents joins their terms, adding up only where the
+directions agree. Nothing is coloured and nothing probed: the pattern of the Jacobian comes out of each run anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.labels import OWN, written
+from dualdiff.primitive import TRACED, Elementwise, Movement, Primitive, Sweep, bind
+from dualdiff.rules.contraction import matmul_
+from dualdiff.rules.elementwise import select
+from dualdiff.rules.indexing import setitem
+from dualdiff.rules.movement import concatenate, stack0
+from dualdiff.rules.reduction import mean_, sum_
+from dualdiff.shapes import SOLE, dtype_of, shape_of, size_of
+
+ndarray = np.ndarray
+float64 = np.float64
+
+ONE = 1.0
+"""The coefficient of a seed: known by identity, so that multiplying by it costs nothing."""
+MOST_TERMS = 64
+"""A tangent with more terms than this is no longer sparse: a loop over them in Python costs more than what it spares."""
+LOCAL = 24
+"""The most entries of an operand on which one entry of a result may depend, for terms to be pushed through."""
+PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
+INSTEAD: Any = NotImplemented
+"""What a push of terms returns where an array of all directions serves better."""
+
+
+class Columns(dict[int, Any]):
+    """Direction -> coefficient, an array that broadcasts to the value's shape."""
+
+    __slots__ = ()
+
+
+class Map:
+    """The direction of every entry: one plus its number, 0 for none. Equal maps are equal as keys."""
+
+    __slots__ = ("positions",)
+
+    def __init__(self, positions: Any) -> None:
+        self.positions = positions
+
+    def __hash__(self) -> int:
+        p = self.positions
+        return hash((p.shape, p.item(0), p.item(-1))) if p.size else 0
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not Map:
+            return False
+        a, b = self.positions, other.positions
+        if a.shape != b.shape:
+            return False
+        if a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]:
+            return True
+        return bool((a == b).all())
+
+
+class Terms(dict[Any, Any]):
+    """Direction or map of directions -> coefficient, an array that broadcasts to the value's shape."""
+
+    __slots__ = ()
+
+
+def seed(positions: Any) -> Terms:
+    """Return the tangent of an input: the identity."""
+    return Terms(((Map(positions), ONE),))
+
+
+def coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
+    """Return a partial that may stand as a tangent: of the result's dtype, and in memory of its own.
+
+    Integers overflow and truths do not add; and a partial that is an operand itself users may write into.
+    """
+    kind = type(q)
+    if kind is float or kind is float64:
+        return q
+    if kind is ndarray or kind in TRACED:
+        dtype = dtype_of(out)
+        if q.dtype is not dtype and q.dtype != dtype:
+            return q.astype(dtype)
+        return q.copy() if q is values[0] or q is values[-1] else q
+    return dtype_of(out).type(q)
+
+
+def map_of(key: Any, shape: tuple[int, ...]) -> Any:
+    """Return the directions of a term as an array of this shape."""
+    if type(key) is Map:
+        p = key.positions
+        return p if p.shape == shape else np.broadcast_to(p, shape)
+    return np.broadcast_to(np.intp(key + 1), shape)
+
+
+def _key(positions: Any) -> Any:
+    """Return the key of a moved map; None if no direction is left."""
+    if shape_of(positions):
+        return Map(positions)
+    p = int(positions)
+    return p - 1 if p else None
+
+
+def _spread(c: Any, shape: tuple[int, ...]) -> Any:
+    return c if shape_of(c) == shape else np.broadcast_to(c, shape)
+
+
+def kind_of(found: Any) -> Any:
+    """Return collected terms as what they are: columns if every direction is one number."""
+    if type(found) is Terms and not any(type(k) is Map for k in found):
+        return Columns(found)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------
+# pushing
+
+
+def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Push terms through a primitive; return terms, an array, or ``INSTEAD`` where an array of all directions serves better."""
+    if row.plain:
+        return elementwise(run, row, tangents, values, out)  # type: ignore[arg-type]
+    if row is select:
+        return elementwise(run, select, tangents, values, out, mul=_pick)
+    if row is stack0 or row is concatenate:
+        return _join(row, tangents, values, params, out)
+    if isinstance(row, Movement) and len(tangents) == 1:
+        return _move(row, tangents[0], values[0], params)
+    if row is setitem:
+        return store(tangents[0], tangents[1], params["index"], out, values[1])
+    if row is sum_ or row is mean_:
+        return _sum(run, row, tangents, values, params, out)
+    if row is matmul_:
+        found = _matvec(run, tangents, values, out)
+        if found is not INSTEAD:
+            return found
+    return _local(run, row, tangents, values, params, out)
+
+
+def elementwise(
+    run: Any, row: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any, found: Any = None, mul: Any = None
+) -> Any:
+    """Push each term by itself; a partial is computed once for all of them."""
+    found = Terms() if found is None else found
+    mul = mul or run.mul
+    shape = shape_of(out)
+    for p, terms, a in zip(row.partials, tangents, values):
+        if not terms or p == 0:
+            continue
+        q = p if type(p) is int else coefficient(row.partial(p, out, values), values, out)
+        wider = shape_of(a) != shape
+        for key, t in terms.items():
+            if type(p) is int:
+                c = t if p == 1 else -t
+            elif t is ONE:
+                c = q
+            elif row.singular:
+                with np.errstate(invalid="ignore", over="ignore"):
+                    c = mul(t, q)
+            else:
+                c = mul(t, q)
+            if wider and type(key) is Map:
+                key = Map(np.broadcast_to(key.positions, shape))
+            found[key] = found[key] + c if key in found else c
+    return found
+
+
+def _pick(t: Any, chosen: Any) -> Any:
+    """Give exactly zero where the other branch was taken, whatever stands there."""
+    return np.where(chosen, t, 0.0)
+
+
+def _move(row: Movement, terms: Any, x: Any, params: Any) -> Any:
+    found = Terms()
+    shape = shape_of(x)
+    for key, c in terms.items():
+        if type(key) is int and not row.pads:
+            moved: Any = key
+        else:
+            moved = _key(row.fn(map_of(key, shape), **params))
+            if moved is None:
+                continue
+        if shape_of(c):
+            c = bind(row, (_spread(c, shape),), params)
+        found[moved] = found[moved] + c if moved in found else c
+    return kind_of(found)
+
+
+def _join(row: Any, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Stack or concatenate: the first terms of all operands are one term, and so the second ones, and so on."""
+    listed = [list(t.items()) if t else [] for t in tangents]
+    found = Terms()
+    for j in range(max([len(terms) for terms in listed], default=0)):
+        present = [terms[j] if j < len(terms) else None for terms in listed]
+        keys = {p[0] if p else None for p in present}
+        if len(keys) == 1 and type(next(iter(keys))) is int:
+            key: Any = next(iter(keys))
+        else:
+            maps = [
+                map_of(p[0], shape_of(v)) if p else np.zeros(shape_of(v), np.intp)
+                for p, v in zip(present, values, strict=True)
+            ]
+            key = Map(row.fn(*maps, **params))
+        scalars = [p[1] for p in present if p]
+        if all(not shape_of(c) and type(c) not in TRACED and c == scalars[0] for c in scalars):
+            c = scalars[0]
+            if type(key) is int and len(scalars) < len(present):
+                return INSTEAD
+        else:
+            c = bind(
+                row,
+                [
+                    _spread(p[1], shape_of(v)) if p else np.zeros(shape_of(v), dtype_of(out))
+                    for p, v in zip(present, values, strict=True)
+                ],
+                params,
+            )
+            if dtype_of(c) != dtype_of(out):
+                c = c.astype(dtype_of(out))
+        if key in found:  # cannot be added up: the same map stands for two terms
+            c = found[key] + c
+        found[key] = c
+    return found
+
+
+def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Sum over axes: few entries give terms, many are added up where their directions say."""
+    (terms,) = tangents
+    x = values[0]
+    shape, result = shape_of(x), shape_of(out)
+    axis = params["axis"]
+    count = 1
+    for a in axis:
+        count *= shape[a]
+    if count * len(terms) <= LOCAL and result:
+        return _local(run, row, tangents, values, params, out)
+    if type(out) not in PLAIN_TYPES or dtype_of(out).char != "d" or not run.lead:
+        return INSTEAD
+    k, m = run.lead[0], size_of(result)
+    if not TRACED.isdisjoint(map(type, terms.values())) or (run.most is not None and k * m > run.most):
+        return INSTEAD
+    lane = written(row.labels(0, values, params, out)[1], size_of(shape))
+    total = np.zeros(k * m)
+    for key, c in terms.items():
+        if type(key) is int:
+            total.reshape(k, m)[key] += np.reshape(row.fn(_spread(c, shape), **params), -1)
+            continue
+        at = map_of(key, shape).reshape(-1)
+        weights = np.reshape(_spread(c, shape), -1)
+        if row is mean_:
+            weights = weights / count
+        inside = at > 0
+        if not inside.all():
+            at, weights, lanes = at[inside], weights[inside], lane[inside]
+        else:
+            lanes = lane
+        total += np.bincount((at - 1) * m + lanes, weights, k * m)
+    return total.reshape((k, *result))
+
+
+def _matvec(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
+    """Multiply a plain matrix by a vector of terms: the columns of the matrix, scaled, stand where the map says."""
+    a, x = values
+    if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
+        return INSTEAD
+    (k,) = run.lead or (0,)
+    if len(tangents[1]) != 1 or not k:
+        return INSTEAD
+    ((key, c),) = tangents[1].items()
+    if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
+        return INSTEAD
+    at = key.positions
+    scaled = a if c is ONE else a * c
+    if scaled.dtype != out.dtype:
+        scaled = scaled.astype(out.dtype)
+    if at.size == k and at[0] == 1 and at[-1] == k and (at[1:] > at[:-1]).all():
+        return scaled.T.copy() if scaled is a else scaled.T
+    if not at.all() or np.bincount(at).max() > 1:
+        return INSTEAD
+    columns = np.zeros((a.shape[0], k), out.dtype)
+    columns[:, at - 1] = scaled
+    return columns.T
+
+
+def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any] | None:
+    """Return for every entry of a result the entries of the operand it depends on, as (members, number of them)."""
+    b = written(operand, total)
+    present = np.flatnonzero(b >= 0)
+    order = present[np.argsort(b[present], kind="stable")]
+    if not order.size:
+        return None
+    counts = np.bincount(b[order])
+    most = int(counts.max())
+    if most > LOCAL:
+        return None
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    members = np.full((len(counts), most), -1)
+    lane = b[order]
+    members[lane, np.arange(order.size) - starts[lane]] = order
+    a = written(result, size)
+    inside = (a >= 0) & (a < len(counts))
+    return np.where(inside[:, None], members[np.where(inside, a, 0)], -1), members
+
+
+def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Push through any primitive whose results depend on few operand entries each, as its labels say.
+
+    The local Jacobian is pushed with one direction per place in a group; its entries multiply the operands' terms.
+    """
+    shape = shape_of(out)
+    if not shape or type(out) is not ndarray:
+        return INSTEAD
+    if any(dtype_of(v).kind == "c" for v in (out, *values)):
+        return INSTEAD  # it may be linear over the reals only
+    found = Terms()
+    for i, terms in enumerate(tangents):
+        if not terms:
+            continue
+        x = values[i]
+        if type(x) is not ndarray or not TRACED.isdisjoint(map(type, terms.values())) or x.ndim == 0:
+            return INSTEAD
+        labels = row.labels(i, values, params, out)
+        if labels[1] is not OWN and type(labels[1]) is int and x.size > LOCAL:
+            return INSTEAD
+        grouped = _members(*labels, size_of(shape), x.size)
+        if grouped is None:
+            return INSTEAD
+        members, groups = grouped
+        width = members.shape[1]
+        if width * len(terms) > MOST_TERMS:
+            return INSTEAD
+        unit = np.zeros((width, x.size), x.dtype)
+        for j in range(width):
+            at = groups[:, j]
+            unit[j, at[at >= 0]] = 1
+        local = row.push(
+            Sweep((width,), run.careful),
+            [unit.reshape((width, *x.shape)) if n == i else None for n in range(len(values))],
+            values,
+            params,
+            out,
+        )
+        if local is None:
+            continue
+        for j in range(width):
+            at = members[:, j]
+            here = at >= 0
+            for key, c in terms.items():
+                p = map_of(key, x.shape).reshape(-1)[at]
+                if not here.all():
+                    p = np.where(here, p, 0)
+                q = local[j]
+                if c is not ONE:
+                    if shape_of(c):
+                        c = np.reshape(_spread(c, x.shape), -1)[at].reshape(shape)
+                    with np.errstate(invalid="ignore"):
+                        q = run.mul(c, q)
+                new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
+                found[new] = found[new] + q if new in found else q
+    return found
+
+
+# --------------------------------------------------------------------------------------------------
+# writing
+
+
+def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
+    """Return the terms of ``y`` after ``y[index] = v``; terms of ``y`` nobody else holds are written into.
+
+    The caller holds ``ty`` in one variable only if nobody else has it.
+    """
+    shape, dtype = shape_of(out), dtype_of(out)
+    if not TRACED.isdisjoint(map(type, (*(ty or {}).values(), *(tv or {}).values()))):
+        return INSTEAD
+    found = Terms()
+    sole = type(ty) is Terms and sys.getrefcount(ty) <= SOLE + 1
+    incoming = list(tv.items()) if tv else []
+    single = not shape_of(v)
+    keys = list(ty) if ty else []
+    for n, key in enumerate(keys):
+        c = ty.pop(key) if sole else ty[key]
+        keys[n] = None
+        positions = key.positions if type(key) is Map else None
+        # The map is written into only where this key alone holds it, and this dictionary alone the key.
+        mine = (
+            sole
+            and positions is not None
+            and type(c) is ndarray
+            and sys.getrefcount(key) <= SOLE
+            and sys.getrefcount(positions) <= SOLE + 1
+            and sys.getrefcount(c) <= SOLE
+            and positions.shape == shape == c.shape
+            and positions.base is None
+            and c.base is None
+            and positions.flags.writeable
+            and c.flags.writeable
+            and c.dtype == dtype
+        )
+        if not mine:
+            positions = np.array(map_of(key, shape))
+            c = np.array(_spread(c, shape), dtype)
+        _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
+        found[Map(positions)] = c
+    for pair in incoming[len(keys) :]:
+        positions, c = np.zeros(shape, np.intp), np.zeros(shape, dtype)
+        _write(positions, c, index, pair, v, single)
+        found[Map(positions)] = c
+    return found
+
+
+def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any, single: bool) -> None:
+    if pair is None:
+        positions[index] = 0
+        c[index] = 0
+        return
+    key, value = pair
+    if single and type(key) is int:
+        positions[index] = key + 1
+        c[index] = value
+        return
+    shape = shape_of(v)
+    positions[index] = map_of(key, shape)
+    c[index] = _spread(value, shape)
+
+
+# --------------------------------------------------------------------------------------------------
+# putting the directions in front, or at the end
+
+
+def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -> Any:
+    """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
+    size = size_of(shape)
+    whole = np.zeros((size, directions), dtype)
+    flat = whole.reshape(-1)
+    base = None
+    for n, (key, c) in enumerate(terms.items()):
+        if type(key) is int:
+            if n == 0:
+                whole[:, key] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+            else:
+                whole[:, key] += np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+            continue
+        at = key.positions.reshape(-1) if key.positions.shape == shape else map_of(key, shape).reshape(-1)
+        if base is None:
+            base = np.arange(0, size * directions, directions) - 1 if directions else np.zeros(size, np.intp)
+        places = base + at
+        value = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+        if not at.all():
+            inside = at > 0
+            places = places[inside]
+            value = value[inside] if shape_of(value) else value
+        if n == 0:
+            flat[places] = value
+        else:
+            flat[places] += value
+    return whole
+
+
+def entries(terms: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
+    """Return the directions (0 for none) and the coefficients of terms, each as an array ``(terms, size)``."""
+    size = size_of(shape)
+    maps = np.empty((len(terms), size), np.intp)
+    values = np.empty((len(terms), size), dtype)
+    for n, (key, c) in enumerate(terms.items()):
+        maps[n] = map_of(key, shape).reshape(-1) if type(key) is Map else key + 1
+        values[n] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+    return maps, values
+
+
+def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
+    """Return the same tangent with every direction once per entry, and as few terms as that takes."""
+    maps, values = entries(terms, shape, dtype)
+    order = np.argsort(maps, axis=0, kind="stable")
+    maps, values = np.take_along_axis(maps, order, 0), np.take_along_axis(values, order, 0)
+    # Runs of equal directions, entry by entry: each is summed into its first place.
+    new = np.ones(maps.shape, bool)
+    new[1:] = maps[1:] != maps[:-1]
+    rank = np.cumsum(new, axis=0) - 1 - (maps[0] == 0)  # the run of "none" counts for nothing
+    count = int(rank.max(initial=-1)) + 1
+    at = np.broadcast_to(np.arange(maps.shape[1]), maps.shape)
+    live = maps > 0
+    found_maps = np.zeros((count, maps.shape[1]), np.intp)
+    found = np.zeros((count, maps.shape[1]), dtype)
+    found_maps[rank[live], at[live]] = maps[live]
+    np.add.at(found, (rank[live], at[live]), values[live])
+    return Terms((Map(p.reshape(shape)), c.reshape(shape)) for p, c in zip(found_maps, found))
+
+
+def is_sum(terms: Any, size: int, directions: int) -> bool:
+    """Whether an array of all directions would hold less, or be quicker, than these terms."""
+    count = len(terms)
+    return count >= directions or (count > 8 and directions * size <= 1 << 15)
+
+
+__all__ = [
+    "INSTEAD",
+    "ONE",
+    "Columns",
+    "Map",
+    "Terms",
+    "coefficient",
+    "elementwise",
+    "entries",
+    "merged",
+    "push",
+    "scattered",
+    "seed",
+    "store",
+]

@@ -213,6 +213,14 @@ def _needs(rule: Any) -> tuple[bool, ...] | None:
     return tuple(not p.name.startswith("_") for p in ps if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
+PRIMITIVES: dict[str, list[Any]] = {}
+"""Every primitive, under its name and in the order of making: a pickle holds these two, never a rule."""
+
+
+def _primitive(name: str, number: int) -> Any:
+    return PRIMITIVES[name][number]
+
+
 class Primitive:
     """A function that the engine treats as one step. Calling it dispatches on its operands."""
 
@@ -236,6 +244,12 @@ class Primitive:
         #: the sparsity pattern, ``(k, args, params, out) -> labels``, where the row knows better than its kind
         self.joins: Callable[..., Labels] | None = None
         self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
+        rows = PRIMITIVES.setdefault(name, [])
+        self._number = len(rows)
+        rows.append(self)
+
+    def __reduce__(self) -> Any:
+        return _primitive, (self.name, self._number)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"

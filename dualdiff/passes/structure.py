@@ -1,0 +1,73 @@
+"""The program of a tape without its values: what a decision made for one run must find again in the next.
+
+Which entries depend on which, what an equation costs and where a program narrows follow from its equations, their
+parameters and shapes. Two runs with the same structure share all of it, whatever their values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dualdiff.shapes import shape_of
+from dualdiff.tape import Tape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """Primitives, operand slots, parameters and shapes of all equations, and the output slots. Pickles."""
+
+    inputs: tuple[Any, ...]
+    rows: list[Any]
+    ins: list[Any]
+    shapes: list[Any]
+    params: list[Any]
+    outputs: tuple[int, ...]
+
+    def holds(self, tape: Tape) -> bool:
+        """Whether another recording is a run of the same program."""
+        cells = tape.cells
+        if (
+            tuple(tape.inputs) != self.inputs
+            or tuple(tape.outputs) != self.outputs
+            or cells[0::6] != self.rows
+            or cells[1::6] != self.ins
+        ):
+            return False
+        for mine, other in zip(self.params, cells[3::6], strict=True):
+            if mine is not other and (mine or other) and not same(mine, other):
+                return False
+        return self.shapes == _shapes(cells)
+
+
+def structure(tape: Tape) -> Structure:
+    """Return the structure of a tape."""
+    cells = tape.cells
+    return Structure(
+        tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs)
+    )
+
+
+def _shapes(cells: list[Any]) -> list[Any]:
+    # Shapes of results follow from those of the operands.
+    return [shape_of(a) for args in cells[2::6] for a in args]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two parameters are equal; arrays are, if all their entries are."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and bool((a == b).all())
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):
+        return False

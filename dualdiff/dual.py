@@ -116,6 +116,8 @@ class Pushing(Sweep):
 
     def push(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push tangents of any form through a primitive."""
+        if not row.differentiable:
+            return None
         special = False
         for t in tangents:
             kind = type(t)

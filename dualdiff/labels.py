@@ -8,7 +8,8 @@ One idea says all that the kinds know about sparsity:
 - a position map (movement): a result entry bears the number of the operand entry it was taken from;
 - a sum over axes: an operand entry bears the number of the sum it goes into;
 - a contraction: both bear the number of what their common letters say;
-- a dense block: one label for all.
+- a dense block: one label for all;
+- a function of lanes or stacks: a dense block for each, with the number of the lane.
 
 Labels are arrays of integers in the order of the flattened entries, with two short forms: ``OWN`` (entry ``i``
 bears label ``i``) and ``SAME`` (all entries bear label 0). An entry with label -1 depends on nothing.
@@ -17,7 +18,8 @@ bears label ``i``) and ``SAME`` (all entries bear label 0). An entry with label 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -36,12 +38,37 @@ ALIGNED: Labels = (OWN, OWN)
 """Entry by entry."""
 
 
+REMEMBERED = 64
+"""How many labellings every function of shapes remembers."""
+LARGE = 1 << 16
+"""Labels of more entries than this are not remembered: they would hold too much memory."""
+
+
+def remembered(function: Callable[..., Labels]) -> Callable[..., Labels]:
+    """Decorate a function of shapes that returns labels: it remembers its last answers, but no large ones."""
+    memory: dict[Any, Labels] = {}
+
+    @wraps(function)
+    def labels(*key: Any) -> Labels:
+        try:
+            return memory[key]
+        except KeyError:
+            found = function(*key)
+            if all(part is OWN or part is SAME or part.size <= LARGE for part in found):
+                if len(memory) >= REMEMBERED:
+                    memory.clear()
+                memory[key] = found
+            return found
+
+    return labels
+
+
 def numbered(shape: Shape) -> Any:
     """Return the flat number of every entry of an array."""
     return np.arange(math.prod(shape)).reshape(shape)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def broadcast(operand: Shape, result: Shape) -> Labels:
     """Return the labels of an elementwise function whose operand is broadcast to its result."""
     if math.prod(operand) == math.prod(result):
@@ -51,15 +78,16 @@ def broadcast(operand: Shape, result: Shape) -> Labels:
     return _read_only(np.broadcast_to(numbered(operand), result).reshape(-1)), OWN
 
 
-@lru_cache(maxsize=256)
+@remembered
 def lanes(operand: Shape, result: Shape, mixed: tuple[int, ...]) -> Labels:
     """Return the labels of a function that works along some axes of its operand and treats the others as a batch.
 
     Parameters
     ----------
     operand, result : tuple of int
-        Shapes. The result is of the operand's shape, has the mixed axes removed or of another length, or (only
-        where the mixed axes are the last ones) has any number of entries for each entry of the batch.
+        Shapes. The result has the mixed axes removed; or kept, of any length, while the others broadcast against
+        those of further operands; or (only where the mixed axes are the last ones, and fewer axes are left) any
+        number of entries for each entry of the batch.
     mixed : tuple of int
         Negative axes of the operand.
 
@@ -73,35 +101,20 @@ def lanes(operand: Shape, result: Shape, mixed: tuple[int, ...]) -> Labels:
     count = math.prod(kept)
     if count <= 1:
         return DENSE
-    own = _read_only(np.broadcast_to(numbered(kept), operand).reshape(-1))
     total = math.prod(result)
-    if result == operand:
-        return own, own
+    own = OWN if kept == operand else _read_only(np.broadcast_to(numbered(kept), operand).reshape(-1))
     if total == count:
         return OWN, own
-    if len(result) == n and all(r == s for r, s, k in zip(result, operand, kept, strict=True) if k == s != 1):
+    if result == operand:
+        return own, own
+    if len(result) >= n and all(k in (1, r) for k, r in zip(kept, result[len(result) - n :], strict=True)):
         return _read_only(np.broadcast_to(numbered(kept), result).reshape(-1)), own
     if total % count == 0 and sorted(mixed) == list(range(-len(mixed), 0)):
         return _read_only(np.repeat(np.arange(count), total // count)), own
     return DENSE
 
 
-@lru_cache(maxsize=256)
-def batches(operand: Shape, core: int, result: Shape, result_core: int) -> Labels:
-    """Return the labels of a function of stacks, whose last ``core`` axes are one matrix or vector.
-
-    The stacks of several operands broadcast against each other to the stack of the result.
-    """
-    batch = operand[: len(operand) - core]
-    stack = result[: len(result) - result_core]
-    if math.prod(batch) <= 1:
-        return DENSE
-    own = np.repeat(np.arange(math.prod(batch)), math.prod(operand[len(operand) - core :]))
-    found = np.broadcast_to(numbered(batch), stack).reshape(-1)
-    return _read_only(np.repeat(found, math.prod(result[len(result) - result_core :]))), _read_only(own)
-
-
-@lru_cache(maxsize=256)
+@remembered
 def common_letters(operand: tuple[int, ...], shape: Shape, result: tuple[int, ...], result_shape: Shape) -> Labels:
     """Return the labels of a contraction: an operand's entry reaches the result's entries that share its letters."""
     common = [c for c in result if c in operand]
@@ -128,6 +141,20 @@ def written(labels: Any, size: int) -> Any:
     if type(labels) is int:
         return np.full(size, labels)
     return labels
+
+
+def only(labels: Any, mask: Any, shape: Shape) -> Any:
+    """Take the labels of an array of some shape away where a mask of its last axes is False."""
+    return np.where(np.broadcast_to(mask, shape).reshape(-1), written(labels, math.prod(shape)), -1)
+
+
+def grouped(group: Any, count: int, operand: Shape) -> Labels:
+    """Return the labels of a sum by groups along the last axis, whose result has ``count`` entries in its place.
+
+    ``group`` says which of them the entries of a lane go into, -1 for none.
+    """
+    first = count * np.arange(math.prod(operand[:-1]))[:, None]
+    return OWN, np.where(group < 0, -1, group + first).reshape(-1)
 
 
 def _read_only(x: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import WRAPPER_ASSIGNMENTS
@@ -12,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dualdiff.errors import InputError, NonScalarError
-from dualdiff.jacobians import Explanation, Problem, choose, forward, reverse
+from dualdiff.jacobians import Decisions, Explanation, Options, Problem, evaluate, explain
+from dualdiff.jacobians.choice import Cost
 from dualdiff.jacobians.ways import apart, pull_rows, record, run_duals
 from dualdiff.passes import push
 from dualdiff.primitive import Discrete, Traced
@@ -20,9 +19,7 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tracer import check_input, is_finite_everywhere, plain
 from dualdiff.trees import flatten, paths
 
-Mode = Literal["auto", "forward", "reverse"]
-FEW = 3
-"""With at most this many inputs ``mode="auto"`` runs dual numbers at once, without a tape."""
+Mode = Literal["auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step"]
 
 __all__ = [
     "grad",
@@ -148,14 +145,16 @@ class _Operator:
         object.__setattr__(self, "__wrapped__", self.f)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k in self.__dataclass_fields__ and k != "_decisions"}
+        return {
+            k: v
+            for k, v in self.__dict__.items()
+            if k in self.__dataclass_fields__ and k not in ("_decisions", "_options")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for k, v in state.items():
             object.__setattr__(self, k, v)
-        if "_decisions" in self.__dataclass_fields__:
-            object.__setattr__(self, "_decisions", _Decisions())
-        self._wear_name()
+        self.__post_init__()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__.strip('_')}({getattr(self.f, '__name__', self.f)})"
@@ -439,74 +438,49 @@ def value_and_grad(
 # Jacobians
 
 
-class _Decisions:
-    """Which way was chosen for which input structure: decisions, never values; bounded and locked."""
-
-    __slots__ = ("known", "lock", "most")
-
-    def __init__(self, most: int = 64) -> None:
-        self.known: OrderedDict[Any, str] = OrderedDict()
-        self.lock = threading.Lock()
-        self.most = most
-
-    def put(self, key: Any, way: str) -> None:
-        with self.lock:
-            self.known[key] = way
-            while len(self.known) > self.most:
-                self.known.popitem(last=False)
-
-
 @dataclass(frozen=True, repr=False)
 class _Jacobian(_Operator):
-    mode: Mode = "auto"
+    mode: str = "auto"
+    sparse: bool = False
     chunk: int | None = None
+    max_bytes: int | None = None
+    cost: Any = None
+    coloring: Any = None
     flat: bool = False
     has_aux: bool = False
     holomorphic: bool = False
     with_value: bool = False
-    _decisions: _Decisions = field(default_factory=_Decisions, compare=False)
+    _decisions: Decisions = field(default_factory=Decisions, compare=False)
+    _options: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in ("auto", "forward", "reverse"):
-            raise InputError(f"mode={self.mode!r} is not a way to a Jacobian; use 'auto', 'forward' or 'reverse'")
-        if self.chunk is not None and (not isinstance(self.chunk, int) or self.chunk < 1):
-            raise InputError(f"chunk={self.chunk!r} must be a positive number of directions, or None")
+        options = Options(
+            self.mode, self.sparse, self.chunk, self.max_bytes, self.cost, self.coloring, self.holomorphic
+        )
+        object.__setattr__(self, "_options", options)
+        if not hasattr(self, "_decisions"):  # unpickled: what was decided elsewhere is decided again
+            object.__setattr__(self, "_decisions", Decisions())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         call = _Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        problem = call.problem(self.chunk, self.holomorphic)
-        values, blocks = self._evaluate(problem)
-        jacobian = self._assemble(call, values, blocks)
+        answer = evaluate(call.problem(self.chunk, self.holomorphic), self._options, self._decisions)
+        return self._result(call, answer)
+
+    def _result(self, call: _Call, answer: Any) -> Any:
+        jacobian = self._assemble(call, answer)
         aux = call.plain_aux(None) if self.has_aux else None
         if self.with_value:
-            value = call.build_outputs(values)
+            value = call.build_outputs(answer.values)
             return ((value, aux), jacobian) if self.has_aux else (value, jacobian)
         return (jacobian, aux) if self.has_aux else jacobian
 
-    def _evaluate(self, problem: Problem) -> tuple[list[Any], list[list[Any]]]:
-        if self.mode == "forward":
-            return forward(problem)
-        if self.mode == "reverse":
-            return reverse(problem)
-        key = tuple([(shape_of(x), dtype_of(x).char) for x in problem.inputs])
-        way = self._decisions.known.get(key)
-        if way == "forward":
-            return forward(problem)
-        if way == "reverse":
-            return reverse(problem)
-        n = problem.n
-        if n <= FEW:
-            self._decisions.put(key, "forward")
-            return forward(problem)
-        recorded = record(problem)
-        tape, values = recorded
-        m = sum(size_of(shape_of(v)) for v in values)
-        way = choose(tape, n, m).chosen
-        self._decisions.put(key, way)
-        return forward(problem) if way == "forward" else reverse(problem, recorded)
-
-    def _assemble(self, call: _Call, values: list[Any], blocks: list[list[Any]]) -> Any:
+    def _assemble(self, call: _Call, answer: Any) -> Any:
+        if self.sparse or (self.flat and answer.whole is not None):
+            return answer.whole
+        values, blocks = answer.values, answer.blocks
+        if blocks is None:
+            blocks = _blocks(answer.whole, values, call.leaves)
         if self.flat:
             rows = [
                 [np.reshape(b, (size_of(shape_of(v)), size_of(shape_of(x)))) for b, x in zip(row, call.leaves)]
@@ -527,8 +501,15 @@ class _Jacobian(_Operator):
             ]
         )
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, *args: Any, measure: bool = False, **kwargs: Any) -> Explanation:
         """Record the function once and return the ways to its Jacobian with their costs, and the choice.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The function's arguments.
+        measure : bool
+            Also time every way, three runs each.
 
         Returns
         -------
@@ -536,16 +517,25 @@ class _Jacobian(_Operator):
             It prints as a table; ``.ways``, ``.chosen`` and ``.reason`` hold the same for programs.
         """
         call = _Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        problem = call.problem(self.chunk, self.holomorphic)
-        tape, values = record(problem)
-        n, m = problem.n, sum(size_of(shape_of(v)) for v in values)
-        found = choose(tape, n, m)
-        if self.mode != "auto":
-            return Explanation(found.ways, self.mode, f"{self.mode}: asked for by mode={self.mode!r}.", n, m, len(tape))
-        if n <= FEW and found.chosen != "forward":
-            reason = f"forward: with {n} inputs dual numbers run at once, without a tape."
-            return Explanation(found.ways, "forward", reason, n, m, len(tape))
-        return found
+        return explain(call.problem(self.chunk, self.holomorphic), self._options, measure)
+
+
+def _blocks(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
+    """Cut a whole Jacobian into a block per output and input."""
+    blocks, top = [], 0
+    for v in values:
+        bottom = top + size_of(shape_of(v))
+        row, left = [], 0
+        for x in leaves:
+            right = left + size_of(shape_of(x))
+            part = whole[top:bottom, left:right]
+            if len(leaves) > 1 or len(values) > 1:
+                part = part.astype(dtype_of(v))  # blocks share no memory
+            row.append(part.reshape(shape_of(v) + shape_of(x)))
+            left = right
+        blocks.append(row)
+        top = bottom
+    return blocks
 
 
 def _as_scalar(block: Any, v: Any, x: Any) -> Any:
@@ -560,16 +550,21 @@ def jacobian(
     argnums: int | Sequence[int] = 0,
     *,
     mode: Mode = "auto",
+    sparse: bool = False,
     chunk: int | None = None,
+    max_bytes: int | None = None,
+    cost: Cost | None = None,
+    coloring: Any = None,
     flat: bool = False,
     has_aux: bool = False,
     holomorphic: bool = False,
 ) -> _Jacobian:
-    r"""Return the Jacobian :math:`J_{ij} = \partial f_i / \partial x_j`, computed by the cheaper mode.
+    r"""Return the Jacobian :math:`J_{ij} = \partial f_i / \partial x_j`, computed by the cheapest way.
 
-    With ``mode="auto"`` the first call for each input structure records the function and compares the cost of
-    pushing its ``n`` columns with that of pulling its ``m`` rows, equation by equation; later calls reuse the
-    decision (never a value). With very few inputs dual numbers run at once.
+    The first call for each input structure records the function and works out, equation by equation, what each way
+    would cost: pushing ``n`` columns, pulling ``m`` rows, or a product of both through a place where the program
+    narrows. Later calls reuse the decision (never a value), held against the new run where it depends on the program.
+    With very few inputs dual numbers run at once.
 
     Parameters
     ----------
@@ -577,10 +572,23 @@ def jacobian(
         A function of NumPy code. Arguments and results may be nested tuples, lists, dicts and dataclasses.
     argnums : int or sequence of int
         Which positional arguments to differentiate with respect to.
-    mode : {"auto", "forward", "reverse"}
-        By which mode.
+    mode : {"auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step"}
+        By which way. ``"mixed"`` is both modes together: a product through the program's narrow places, or, if
+        sparse, colours for rows and columns. ``"elimination"`` eliminates the vertices of the linearised graph of a
+        scalar program one by one. Finite differences and the complex step are never chosen by ``"auto"``.
+    sparse : bool
+        Return a ``scipy.sparse.csr_array`` of shape (m, n) over all results and arguments, whatever their structure. It
+        holds the structural nonzeros: entries that can be nonzero at some point, or at this one.
     chunk : int, optional
-        How many directions travel at once; by default as many as fit a memory budget.
+        How many directions travel at once; by default as many as stay in the cache and within ``max_bytes``.
+    max_bytes : int, optional
+        The most memory in bytes that the call may take beside the function's own values, the result included;
+        predicted before it runs. By default half of the machine's memory.
+    cost : callable, optional
+        Another model of what a way takes, ``(tape, way) -> seconds``, in place of
+        :func:`dualdiff.passes.costs.seconds`.
+    coloring : {"columns", "rows", "both"} or colours, optional
+        Only the coloured sparse way of that name, or with these colours (``dualdiff.coloring``).
     flat : bool
         Return one 2-D array (m, n) over all results and arguments.
     has_aux : bool
@@ -592,13 +600,23 @@ def jacobian(
     -------
     callable
         It takes ``f``'s arguments and returns an array of shape ``f(x).shape + x.shape``, never squeezed; for
-        nested results the structure of the result, and inside it that of the argument. Its method ``explain``
-        takes the same arguments and returns the costs of all ways as a table.
+        nested results the structure of the result, and inside it that of the argument; with ``sparse=True`` a sparse
+        matrix. The type never depends on the choice. Its method ``explain`` takes the same arguments and returns the
+        costs of all ways as a table.
 
     Raises
     ------
     InputError
-        If an argument or result is not numeric, or complex without ``holomorphic=True``.
+        If an argument or result is not numeric, or complex without ``holomorphic=True``; if the mode does not apply; if
+        ``max_bytes`` is too small for one direction.
+
+    References
+    ----------
+    Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", IMA Journal of Applied Mathematics 13
+    (1974), doi:10.1093/imamat/13.1.117.
+    Gebremedhin, Manne & Pothen, "What color is your Jacobian?", SIAM Review 47 (2005),
+    doi:10.1137/S0036144504444711.
+    Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, doi:10.1137/1.9780898717761.
 
     Examples
     --------
@@ -612,8 +630,11 @@ def jacobian(
     >>> dd.jacobian(f)(np.array([3.0, 4.0]))
     array([[12.,  2.],
            [ 2., 96.]])
+    >>> J = dd.jacobian(lambda x: x[1:] * x[:-1], sparse=True)(np.arange(1.0, 100_001.0))
+    >>> J.shape, J.nnz
+    ((99999, 100000), 199998)
     """
-    return _Jacobian(f, argnums, mode, chunk, flat, has_aux, holomorphic)  # type: ignore[arg-type]
+    return _Jacobian(f, argnums, mode, sparse, chunk, max_bytes, cost, coloring, flat, has_aux, holomorphic)  # type: ignore[arg-type]
 
 
 def value_and_jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:

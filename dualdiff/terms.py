@@ -153,7 +153,13 @@ def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any
 
 
 def elementwise(
-    run: Any, row: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any, found: Any = None, mul: Any = None
+    run: Any,
+    row: Elementwise,
+    tangents: Sequence[Any],
+    values: Sequence[Any],
+    out: Any,
+    found: Any = None,
+    mul: Any = None,
 ) -> Any:
     """Push each term by itself; a partial is computed once for all of them."""
     found = Terms() if found is None else found
@@ -415,11 +421,13 @@ def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
             positions = np.array(map_of(key, shape))
             c = np.array(_spread(c, shape), dtype)
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
-        found[Map(positions)] = c
+        new = Map(positions)  # two maps that differed only where was written are one now
+        found[new] = found[new] + c if new in found else c
     for pair in incoming[len(keys) :]:
         positions, c = np.zeros(shape, np.intp), np.zeros(shape, dtype)
         _write(positions, c, index, pair, v, single)
-        found[Map(positions)] = c
+        new = Map(positions)
+        found[new] = found[new] + c if new in found else c
     return found
 
 
@@ -445,6 +453,11 @@ def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any, single: bool) 
 def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -> Any:
     """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
     size = size_of(shape)
+    if type(terms) is Columns:
+        whole = (np.empty if len(terms) == directions else np.zeros)((size, directions), dtype)
+        for d, c in terms.items():
+            whole[:, d] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+        return whole
     whole = np.zeros((size, directions), dtype)
     flat = whole.reshape(-1)
     base = None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from dualdiff.labels import ALIGNED, OWN, common_letters, lanes
 from dualdiff.primitive import Discrete, Elementwise, General, Linear, Movement, Multilinear, Traced, bind
 from dualdiff.testing import LAWS, CheckError, LawError, check
 from dualdiff.tracer import raw
@@ -137,6 +138,21 @@ def overwrite(sweep: Any, tangents: Any, out: Any, x: Any) -> Any:
     """A push that tidies the operand up."""
     x[...] = np.abs(x)
     return 2 * tangents[0]
+
+
+class Misplaced(Movement):
+    """A movement whose own push is right and whose positions are those of another one."""
+
+    def push(self, sweep: Any, tangents: Any, args: Any, params: Any, out: Any) -> Any:
+        return tangents[0][..., ::-1]
+
+    def positions(self, shape: Any, params: Any) -> Any:
+        return np.arange(1, 1 + np.prod(shape)).reshape(shape)
+
+
+def aligned(k: int, args: Any, params: Any, out: Any) -> Any:
+    """A pattern of too little: entry by entry, for a row that mixes them."""
+    return ALIGNED
 
 
 def double_pull(sweep, g, out, x):
@@ -381,6 +397,62 @@ MUTANTS = [
         "general: a function with a memory",
         "replay",
         General("f", Counting(), push=double_push, pull=double_pull),
+        (X,),
+    ),
+    # pattern
+    Mutant(
+        "linear: a sum that says it is entry by entry",
+        "pattern",
+        Linear("f", lambda x: x + x[..., ::-1], pull=lambda g, x: g + g[..., ::-1], joins=aligned),
+        (X,),
+    ),
+    Mutant(
+        "linear: lanes of another axis",
+        "pattern",
+        Linear("f", _sum, pull=_spread, joins=lambda k, args, params, out: lanes(args[0].shape, out.shape, (-2,))),
+        (A,),
+    ),
+    Mutant(
+        "linear: labels for too few entries",
+        "pattern",
+        Linear("f", lambda x: 2 * x, pull=lambda g, x: 2 * g, joins=lambda k, args, params, out: (OWN, np.arange(2))),
+        (X,),
+    ),
+    Mutant("movement: positions of another movement", "pattern", Misplaced("f", lambda x: x[..., ::-1]), (X,)),
+    Mutant(
+        "multilinear: the letters of the other operand",
+        "pattern",
+        Multilinear(
+            "f",
+            lambda x, y: x @ y,
+            lambda g, x, y: g @ mT(y),
+            lambda g, x, y: mT(x) @ g,
+            joins=lambda k, args, params, out: common_letters(((1, 2), (0, 1))[k], args[k].shape, (0, 2), out.shape),
+        ),
+        (A, A + 1),
+    ),
+    Mutant(
+        "general: a product of two entries that says it is entry by entry",
+        "pattern",
+        General(
+            "f",
+            lambda x: np.flip(x, -1) * x,
+            push=lambda sweep, t, out, x: np.flip(t[0], -1) * x + t[0] * np.flip(x, -1),
+            pull=lambda sweep, g, out, x: (np.flip(g * x, -1) + g * np.flip(x, -1),),
+            joins=aligned,
+        ),
+        (X,),
+    ),
+    Mutant(
+        "general: an entry that says it depends on nothing",
+        "pattern",
+        General(
+            "f",
+            lambda x: 2 * x,
+            push=double_push,
+            pull=double_pull,
+            joins=lambda k, args, params, out: (np.where(np.arange(6) == 4, -1, np.arange(6)), OWN),
+        ),
         (X,),
     ),
 ]

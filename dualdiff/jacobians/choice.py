@@ -1,48 +1,123 @@
-"""The choice between the ways, from the cost of each on the recorded tape."""
+"""The choice between the ways, from the cost of each on the recorded tape, with its reasons."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from dualdiff.passes import cost_of
+import numpy as np
+
+from dualdiff.errors import InputError
+from dualdiff.jacobians.mixed import best_tree
+from dualdiff.jacobians.sparse import Compression, check_coloring, compression
+from dualdiff.passes.costs import Way, forms, operations, peak, seconds
+from dualdiff.passes.sparsity import dependence
+from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
-RECORD_EQUATION = 0.7e-6
-"""Seconds to write one equation down."""
-SWEEP = 12e-6
-"""Seconds that any sweep costs before its first equation: seeds, and putting the result together."""
+Cost = Callable[[Tape, Way], float]
+"""A model of what a way takes: ``(tape, way) -> seconds``."""
+
+MODES = ("auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step")
+COLORED = ("columns", "rows", "rows and columns")
+FRACTION = 0.5
+"""The part of the machine's memory that a Jacobian may take where ``max_bytes`` does not say."""
+WORKING_SET = 1 << 22
+"""Elements over all directions of the widest tangent beyond which directions travel in chunks."""
+CROWDED = 1 << 24
+"""The most elements that an array of all directions may have in a run of row-sparse duals."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Options:
+    """How a Jacobian was asked for; see :func:`dualdiff.jacobian`."""
+
+    mode: str = "auto"
+    sparse: bool = False
+    chunk: int | None = None
+    max_bytes: int | None = None
+    cost: Cost | None = None
+    coloring: Any = None
+    holomorphic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            listed = ", ".join(map(repr, MODES[:-1]))
+            raise InputError(f"mode={self.mode!r} is not a way to a Jacobian; use {listed} or {MODES[-1]!r}")
+        for name in ("chunk", "max_bytes"):
+            given = getattr(self, name)
+            if given is not None and (not isinstance(given, (int, np.integer)) or isinstance(given, bool) or given < 1):
+                what = "number of directions" if name == "chunk" else "number of bytes"
+                raise InputError(f"{name}={given!r} must be a positive {what}, or None")
+        if self.cost is not None and not callable(self.cost):
+            raise InputError(f"cost={self.cost!r} must be a function (tape, way) -> seconds, or None")
+        if self.coloring is not None and not self.sparse:
+            raise InputError("coloring= is for sparse Jacobians; give sparse=True as well")
+        if isinstance(self.coloring, str) and self.coloring not in ("columns", "rows", "both"):
+            raise InputError(
+                f"coloring={self.coloring!r} must be 'columns', 'rows', 'both', or colours from dualdiff.coloring"
+            )
+        if self.sparse and self.holomorphic:
+            raise InputError("sparse=True is for real functions; use sparse=False with holomorphic=True")
+
+    @property
+    def limit(self) -> int:
+        """The bytes a Jacobian may take."""
+        return int(self.max_bytes) if self.max_bytes is not None else int(FRACTION * memory())
+
+
+def memory() -> int:
+    """Return the machine's memory in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # where the system does not say
+        return 1 << 33
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
     """One way to a Jacobian and what it would cost.
 
     Attributes
     ----------
-    name : str
-        "forward" or "reverse".
-    sweeps : int
-        Directions it carries: columns for forward, rows for reverse.
+    way : Way
+        The way.
     operations : int
-        Element operations over all directions.
+        Multiplications over all directions.
     bytes : int
-        Peak memory of its temporaries, in bytes.
+        Peak memory beside the function's own values, the result included.
     seconds : float
         Estimated time, in seconds, beyond one evaluation of the function.
+    measured : float or None
+        Measured time of the whole call, in seconds.
     """
 
-    name: str
-    sweeps: int
+    way: Way
     operations: int
     bytes: int
     seconds: float
+    measured: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the way."""
+        return self.way.name
+
+    @property
+    def sweeps(self) -> int:
+        """Directions it carries: columns pushed (or evaluated), rows pulled."""
+        if self.way.name == "row-sparse":
+            return 1
+        return self.way.columns + self.way.rows
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The ways to a Jacobian with their costs, the one chosen, and the reason in a sentence. Prints as a table."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[Estimate, ...]
     chosen: str
     reason: str
     inputs: int
@@ -51,7 +126,8 @@ class Explanation:
 
     def __str__(self) -> str:
         head = f"Jacobian of {self.outputs} outputs by {self.inputs} inputs, {self.equations} equations"
-        rows = [("way", "sweeps", "operations", "bytes", "est. time", "")]
+        timed = any(w.measured is not None for w in self.ways)
+        rows = [("way", "sweeps", "operations", "bytes", "est. time", *(["measured"] if timed else []), "")]
         for w in self.ways:
             rows.append(
                 (
@@ -60,13 +136,15 @@ class Explanation:
                     f"{w.operations:,}",
                     _bytes(w.bytes),
                     _time(w.seconds),
+                    *([_time(w.measured) if w.measured is not None else "-"] if timed else []),
                     "← chosen" if w.name == self.chosen else "",
                 )
             )
-        widths = [max(len(r[c]) for r in rows) for c in range(6)]
+        last = len(rows[0]) - 1
+        widths = [max(len(r[c]) for r in rows) for c in range(last + 1)]
         lines = [
             "  ".join(
-                c.ljust(w) if j in (0, 5) else c.rjust(w) for j, (c, w) in enumerate(zip(r, widths, strict=True))
+                c.ljust(w) if j in (0, last) else c.rjust(w) for j, (c, w) in enumerate(zip(r, widths, strict=True))
             ).rstrip()
             for r in rows
         ]
@@ -89,25 +167,323 @@ def _bytes(n: int) -> str:
     return ""
 
 
-def choose(tape: Tape, n: int, m: int) -> Explanation:
-    """Cost every way on a tape and choose the cheapest.
+# --------------------------------------------------------------------------------------------------
+# the candidates
+
+
+@dataclass(slots=True)
+class Candidates:
+    """The ways to one Jacobian on one tape. Patterns and colours are found when asked for, and once."""
+
+    tape: Tape
+    values: Sequence[Any]
+    options: Options
+    inputs: int
+    outputs: int
+    _pattern: Any = None
+    _colored: dict[str, Compression] | None = None
+
+    @property
+    def pattern(self) -> Any:
+        """The structural nonzeros, with an empty row for every constant output."""
+        if self._pattern is None:
+            self._pattern = pattern_of(self.tape, self.values, self.inputs)
+        return self._pattern
+
+    def colored(self, name: str) -> Compression:
+        """Return the pattern coloured for one of the ways."""
+        if self._colored is None:
+            self._colored = {}
+        if name not in self._colored:
+            given = self.options.coloring
+            if given is not None and not isinstance(given, str):
+                self._colored[name] = compression(self.pattern, check_coloring(self.pattern, given), given)
+            else:
+                self._colored[name] = compression(self.pattern, name)
+        return self._colored[name]
+
+    def way(self, name: str, exact: bool = True) -> Way | None:
+        """Return one of the ways, or None where it does not apply; ``exact=False`` may say fewer colours than needed."""
+        n, m, chunk = self.inputs, self.outputs, self.options.chunk
+        if name == "forward":
+            return Way(name, n, 0, m, n, m * n, chunk=chunk)
+        if name == "reverse":
+            return Way(name, 0, m, m, n, m * n, chunk=chunk)
+        if name in ("finite-differences", "complex-step"):
+            return Way(name, n, 0, m, n, m * n)
+        if name == "elimination":
+            return Way(name, 0, 0, m, n, m * n)
+        if name == "mixed":
+            found = best_tree(self.tape, n, m)
+            if found is None:
+                return None
+            places, tree = found
+            columns, rows = _directions(places, tree)
+            return Way(name, columns, rows, m, n, m * n, cuts=places, tree=tree)
+        p = self.pattern
+        if name == "row-sparse":
+            return Way(name, n, 0, m, n, p.nnz)
+        if exact:
+            c = self.colored(name)
+            return Way(c.name, c.column_count, c.row_count, m, n, p.nnz, chunk=chunk)
+        across = int(np.diff(p.indptr).max(initial=0))
+        down = int(np.bincount(p.indices, minlength=1).max(initial=0))
+        if name == "columns":
+            return Way(name, across, 0, m, n, p.nnz, chunk=chunk)
+        if name == "rows":
+            return Way(name, 0, down, m, n, p.nnz, chunk=chunk)
+        return Way(name, 1, 1, m, n, p.nnz, chunk=chunk)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the ways that the options allow."""
+        mode, sparse, coloring = self.options.mode, self.options.sparse, self.options.coloring
+        if mode in ("elimination", "finite-differences", "complex-step"):
+            return (mode,)
+        if not sparse:
+            return ("forward", "reverse", "mixed") if mode == "auto" else (mode,)
+        if coloring is not None:
+            if isinstance(coloring, str):
+                return ("rows and columns",) if coloring == "both" else (coloring,)
+            return (check_coloring(self.pattern, coloring),)
+        return {
+            "auto": ("row-sparse", *COLORED),
+            "forward": ("row-sparse", "columns"),
+            "reverse": ("rows",),
+            "mixed": ("rows and columns",),
+        }[mode]
+
+    def bytes(self, way: Way) -> int:
+        """Return the peak memory a way takes beside the function's own values, the result included."""
+        itemsize = max([dtype_of(v).itemsize for v in self.values], default=8)
+        result = way.entries * (itemsize + (4 if self.options.sparse else 0))
+        tape = sum(size_of(shape_of(e[4])) * dtype_of(e[4]).itemsize for e in self.tape.equations)
+        chunk = way.chunk or max(way.columns, way.rows)
+        if way.name == "row-sparse":
+            return 2 * result + peak(self.tape, self.inputs, spare=True)
+        if way.name == "forward":
+            return result + peak(self.tape, chunk, spare=way.chunk is None) + (0 if way.chunk is None else tape)
+        if way.name in ("finite-differences", "complex-step"):
+            return 2 * result
+        if way.name == "mixed":
+            widest = max([c.width for c in way.cuts[1:-1]], default=1)
+            return result + tape + peak(self.tape, widest) + 2 * itemsize * widest * (way.inputs + way.outputs)
+        return result + tape + peak(self.tape, max(chunk, 1)) + (result if way.name in COLORED else 0)
+
+    def fitted(self, way: Way) -> Way | None:
+        """Return a way cut into chunks that stay within the memory allowed, or None where one direction does not."""
+        limit, options = self.options.limit, self.options
+        if way.name in ("mixed", "elimination", "row-sparse", "finite-differences", "complex-step"):
+            return way if self.bytes(way) <= limit else None
+        directions = max(way.columns, way.rows)
+        if options.chunk is not None:
+            return way if self.bytes(way) <= limit else None
+        if self.bytes(way) <= limit and self._stays_in_cache(way, directions):
+            return way
+        fixed = self.bytes(replace(way, chunk=1))
+        if fixed > limit:
+            return None
+        each = max(1, self.bytes(replace(way, chunk=2)) - fixed)
+        room = 1 + (limit - fixed) // each
+        widest = max([1, *(size_of(shape_of(e[4])) for e in self.tape.equations)])
+        chunk = max(1, min(room, max(16, WORKING_SET // widest), directions))
+        return replace(way, chunk=None if chunk >= directions and self.bytes(way) <= limit else chunk)
+
+    def _stays_in_cache(self, way: Way, directions: int) -> bool:
+        if way.name == "forward":
+            widest = max(
+                [
+                    size_of(shape_of(e[4]))
+                    for e, form in zip(self.tape.equations, forms(self.tape, directions)[len(self.tape.inputs) :])
+                    if form == "all"
+                ],
+                default=0,
+            )
+        else:
+            widest = max([size_of(shape_of(e[4])) for e in self.tape.equations], default=0)
+        return widest * directions <= WORKING_SET
+
+    def crowded(self) -> bool:
+        """Whether a run of row-sparse duals would meet a tangent that is not sparse."""
+        most = min(CROWDED, self.options.limit // 8)
+        found = forms(self.tape, self.inputs)[len(self.tape.inputs) :]
+        return any(
+            form == "all" and size_of(shape_of(e[4])) * self.inputs > most
+            for e, form in zip(self.tape.equations, found, strict=True)
+        )
+
+
+def _directions(places: Any, tree: Any) -> tuple[int, int]:
+    if tree[0] == "product":
+        a, b = _directions(places, tree[1]), _directions(places, tree[2])
+        return a[0] + b[0], a[1] + b[1]
+    name, i, j = tree
+    return (places[i].width, 0) if name == "forward" else (0, places[j].width)
+
+
+def pattern_of(tape: Tape, values: Sequence[Any], n: int) -> Any:
+    """Return the pattern of the whole Jacobian, (m, n); outputs that depend on nothing have empty rows."""
+    found = dependence(tape)
+    if all(s >= 0 for s in tape.outputs):
+        return found
+    lengths = np.diff(found.indptr)
+    counts, at = [], 0
+    for v, s in zip(values, tape.outputs, strict=True):
+        size = size_of(shape_of(v))
+        if s < 0:
+            counts.append(np.zeros(size, np.int64))
+        else:
+            counts.append(lengths[at : at + size])
+            at += size
+    starts = np.concatenate([[0], *list(counts)]).cumsum() if counts else np.zeros(1, np.int64)
+    return type(found)((found.data, found.indices, starts), shape=(len(starts) - 1, n))
+
+
+def estimate(candidates: Candidates, way: Way) -> Estimate:
+    """Return what a way would cost."""
+    tape = candidates.tape
+    cost = candidates.options.cost or seconds
+    if way.name == "mixed":
+        count = sum(_stage_operations(tape, way.cuts, leaf) for leaf in _leaves(way.tree))
+    elif way.name in ("forward", "row-sparse"):
+        found = forms(tape, max(way.columns, 1))[len(tape.inputs) :]
+        count = sum(
+            operations(tape, 1, e, e + 1) * (way.columns if form == "all" else len(form or ()))
+            for e, form in enumerate(found)
+        )
+    elif way.name in ("finite-differences", "complex-step"):
+        count = operations(tape, 1) * way.columns * (2 if way.name == "finite-differences" else 1)
+    elif way.name == "elimination":
+        from dualdiff.passes.elimination import counts, linearized
+
+        try:
+            shapes = [shape_of(v) for v in candidates.values]
+            count = counts(linearized(tape, shapes), "markowitz").multiplications
+        except InputError:
+            count = operations(tape, min(way.inputs, way.outputs))
+    else:
+        count = operations(tape, way.columns + way.rows)
+    return Estimate(way, count, candidates.bytes(way), float(cost(tape, way)))
+
+
+def _leaves(tree: Any) -> list[Any]:
+    return [*_leaves(tree[1]), *_leaves(tree[2])] if tree[0] == "product" else [tree]
+
+
+def _stage_operations(tape: Tape, cuts: Any, leaf: Any) -> int:
+    name, i, j = leaf
+    return operations(tape, cuts[i].width if name == "forward" else cuts[j].width, cuts[i].at, cuts[j].at)
+
+
+def choose(candidates: Candidates, full: bool = False, without: Sequence[str] = ()) -> tuple[Estimate, list[Estimate]]:
+    """Cost the ways and choose the cheapest that fits the memory allowed.
 
     Parameters
     ----------
-    tape : Tape
-        The recorded run.
-    n, m : int
-        Inputs and outputs, counted as scalars.
+    candidates : Candidates
+        The ways on one tape.
+    full : bool
+        Cost every way whole, also those that cannot win (colours are found for all).
+    without : sequence of str
+        Ways that were tried and do not serve.
+
+    Returns
+    -------
+    best : Estimate
+    all : list of Estimate
+
+    Raises
+    ------
+    InputError
+        If no way fits into the memory allowed.
     """
-    columns, rows = cost_of(tape, n, "forward"), cost_of(tape, m, "reverse")
-    ways = (
-        Way("forward", n, columns.operations, columns.bytes, columns.seconds + SWEEP),
-        Way("reverse", m, rows.operations, rows.bytes, rows.seconds + RECORD_EQUATION * len(tape) + SWEEP),
+    found: list[Estimate] = []
+    rough: list[tuple[float, str]] = []
+    misfits: list[Way] = []
+    names = [n for n in candidates.names() if n not in without]
+    if "row-sparse" in names and candidates.crowded():
+        names.remove("row-sparse")
+        names = names or ["columns"]
+    for name in names:
+        way = candidates.way(name, exact=full or name not in COLORED or len(names) == 1)
+        if way is None:
+            continue
+        fitted = candidates.fitted(way)
+        if fitted is None:
+            misfits.append(way)
+        elif full or name not in COLORED or len(names) == 1:
+            found.append(estimate(candidates, fitted))
+        else:
+            rough.append((float((candidates.options.cost or seconds)(candidates.tape, fitted)), name))
+    # Colours cost time to find: only where even the fewest possible would win.
+    for least, name in sorted(rough):
+        if found and least >= min(e.seconds for e in found):
+            continue
+        way = candidates.way(name)
+        fitted = None if way is None else candidates.fitted(way)
+        if fitted is not None:
+            found.append(estimate(candidates, fitted))
+    if not found:
+        if candidates.options.mode == "mixed" and not misfits:
+            raise InputError(
+                "mode='mixed' needs a place where fewer numbers cross the program than it has inputs or outputs, and this "
+                "program has none; use mode='auto'"
+            )
+        raise InputError(_too_small(candidates, misfits))
+    return min(found, key=lambda e: e.seconds), found
+
+
+def _too_small(candidates: Candidates, misfits: Sequence[Way]) -> str:
+    options = candidates.options
+    least = min(
+        candidates.bytes(replace(w, chunk=1) if w.name in ("forward", "reverse", *COLORED) else w) for w in misfits
     )
-    best = min(ways, key=lambda w: w.seconds)
-    other = next(w for w in ways if w is not best)
-    ratio = other.seconds / best.seconds
-    what = f"pushing {n} columns" if best.name == "forward" else f"pulling {m} rows"
-    against = f"pulling {m} rows" if best.name == "forward" else f"pushing {n} columns"
+    given = (
+        f"max_bytes={options.max_bytes}"
+        if options.max_bytes is not None
+        else f"half the memory ({_bytes(options.limit)})"
+    )
+    dense = candidates.outputs * candidates.inputs * 8
+    advice = (
+        "use dd.linear_operator(f, x), which forms no Jacobian"
+        if options.sparse or dense <= options.limit
+        else "use sparse=True if most entries are zero, or dd.linear_operator(f, x), which forms no Jacobian"
+    )
+    return (
+        f"{given} is too small: the Jacobian of {candidates.outputs} outputs by {candidates.inputs} inputs takes {_bytes(least)} "
+        f"with one direction at a time; allow more, or {advice}"
+    )
+
+
+def reason(best: Estimate, found: Sequence[Estimate], options: Options) -> str:
+    """Say in a sentence why a way was chosen."""
+    what = _saying(best.way)
+    if options.mode != "auto" and len(found) == 1:
+        return f"{best.name}: asked for by mode={options.mode!r} ({what})."
+    others = sorted((e for e in found if e is not best), key=lambda e: e.seconds)
+    if not others:
+        return f"{best.name}: {what}."
+    other = others[0]
+    ratio = other.seconds / best.seconds if best.seconds else float("inf")
     close = "about as fast as" if ratio < 1.05 else f"estimated {ratio:.1f} times faster than"
-    return Explanation(ways, best.name, f"{best.name}: {what} is {close} {against} on this tape.", n, m, len(tape))
+    return f"{best.name}: {what} is {close} {_saying(other.way)} on this tape."
+
+
+def _saying(way: Way) -> str:
+    if way.name == "forward":
+        return f"pushing {way.columns} columns"
+    if way.name == "reverse":
+        return f"pulling {way.rows} rows"
+    if way.name == "row-sparse":
+        return "one run of row-sparse duals"
+    if way.name == "columns":
+        return f"pushing {way.columns} groups of columns"
+    if way.name == "rows":
+        return f"pulling {way.rows} groups of rows"
+    if way.name == "rows and columns":
+        return f"pushing {way.columns} groups of columns and pulling {way.rows} of rows"
+    if way.name == "mixed":
+        waist = " and ".join(str(c.width) for c in way.cuts[1:-1])
+        return f"a product through a waist of {waist}"
+    if way.name == "elimination":
+        return "eliminating vertex by vertex"
+    return f"{way.columns} columns of {way.name.replace('-', ' ')}"

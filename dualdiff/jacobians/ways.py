@@ -21,7 +21,7 @@ from dualdiff.errors import (
     UnsupportedFunctionError,
     line_of_traceback,
 )
-from dualdiff.passes import pull
+from dualdiff.passes import pull, push
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
@@ -157,17 +157,19 @@ def run_duals(
     tangents: Sequence[Any],
     lead: tuple[int, ...],
     finish: Callable[[Any, Any, Pushing], Any] | None = None,
+    most: int | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """Run a problem on dual numbers; return its plain outputs and their tangents (None for none).
 
     ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
+    ``most`` is how many elements an array of all directions may have.
     """
-    values, found = _run_duals(problem, tangents, lead, finish)
+    values, found = _run_duals(problem, tangents, lead, finish, most)
     for t in found:
         if t is not None and not is_finite_everywhere(t):
             token = CAREFUL.set(True)
             try:
-                return _run_duals(problem, tangents, lead, finish)
+                return _run_duals(problem, tangents, lead, finish, most)
             finally:
                 CAREFUL.reset(token)
     return values, found
@@ -179,9 +181,9 @@ def _zero(x: Any, lead: tuple[int, ...]) -> Any:
 
 
 def _run_duals(
-    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    run = Pushing(lead)
+    run = Pushing(lead, most=most)
     try:
         # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
         results = run_user(
@@ -314,6 +316,41 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
             offset += size
         blocks.append(row)
     return values, blocks
+
+
+def forward_on_tape(problem: Problem, tape: Tape, values: Sequence[Any], chunk: int) -> list[list[Any]]:
+    """Compute the Jacobian by columns pushed through a replayable tape: no more directions alive at once than asked for."""
+    inputs = problem.inputs
+    sizes = [size_of(shape_of(x)) for x in inputs]
+    n = sum(sizes)
+    blocks = [[np.zeros(shape_of(v) + shape_of(x), dtype_of(v)) for x in inputs] for v in values]
+    for start in range(0, n, chunk):
+        stop = min(start + chunk, n)
+        seeds, offset = [], 0
+        for x, size in zip(inputs, sizes):
+            seeds.append(seed_block(start, stop, offset, x))
+            offset += size
+        found = push(tape, seeds, tape.outputs, (stop - start,))
+        if not all(t is None or is_finite_everywhere(t) for t in found):
+            token = CAREFUL.set(True)
+            try:
+                found = push(tape, seeds, tape.outputs, (stop - start,), careful=True)
+            finally:
+                CAREFUL.reset(token)
+        for v, t, row in zip(values, found, blocks):
+            if t is None:
+                continue
+            offset = 0
+            flat = np.reshape(t, (stop - start, size_of(shape_of(v))))
+            for block, size in zip(row, sizes):
+                lo, hi = max(start, offset), min(stop, offset + size)
+                if lo < hi:
+                    whole = block.reshape(size_of(shape_of(v)), size)
+                    whole[:, lo - offset : hi - offset] = flat[lo - start : hi - start].T
+                offset += size
+    if problem.holomorphic:
+        _check_cauchy_riemann(problem)
+    return blocks
 
 
 def _joined(parts: list[Any], v: Any, starts: Sequence[int], n: int, chunk: int) -> Any:

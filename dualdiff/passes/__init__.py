@@ -1,8 +1,7 @@
-"""Functions of a tape: push, pull, replay, costs."""
+"""Functions of a tape: push, pull, replay, structure, sparsity, cuts, costs, elimination."""
 
-from dualdiff.passes.costs import Cost, cost_of
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.passes.replay import replay
 
-__all__ = ["Cost", "cost_of", "pull", "push", "replay"]
+__all__ = ["pull", "push", "replay"]

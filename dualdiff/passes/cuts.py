@@ -101,7 +101,14 @@ def segment(tape: Tape, start: Cut, stop: Cut) -> Tape:
     k = len(start.slots)
     for e in range(start.at, stop.at):
         row, ins, args, params, out, forms = cells[6 * e : 6 * e + 6]
-        part.cells += (row, tuple([new.get(i) if i is not None and i >= 0 else None for i in ins]), args, params, out, forms)
+        part.cells += (
+            row,
+            tuple([new.get(i) if i is not None and i >= 0 else None for i in ins]),
+            args,
+            params,
+            out,
+            forms,
+        )
         new[n + e] = k
         k += 1
     part.next = k

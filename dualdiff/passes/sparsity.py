@@ -13,6 +13,7 @@ Walther, "Computing sparse Hessians with automatic differentiation", ACM Transac
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -154,7 +155,7 @@ def _sets(p: Sets) -> list[frozenset[int]]:
     if type(p) is frozenset:
         return [p]
     starts, columns = p.indptr.tolist(), p.indices.tolist()
-    return [frozenset(columns[a:b]) for a, b in zip(starts, starts[1:])]
+    return [frozenset(columns[a:b]) for a, b in itertools.pairwise(starts)]
 
 
 def _rows(p: Sets, n: int) -> csr_array:
@@ -189,7 +190,7 @@ def _composed(labels: Any, s: Sets, size: int, n: int) -> csr_array:
     total = p.shape[0]
     if operand is not OWN:
         b = written(operand, total)
-        groups = int(b.max(initial=-1)) + 1
+        groups = size if result is OWN else int(b.max(initial=-1)) + 1
         if groups == total and np.array_equal(b, np.arange(total)):
             pass
         elif groups == 1 and (b == 0).all():
@@ -199,7 +200,7 @@ def _composed(labels: Any, s: Sets, size: int, n: int) -> csr_array:
     if result is OWN:
         return p
     if type(result) is int:
-        return _gathered(p, np.zeros(size, np.int64), n)
+        return _gathered(p, np.full(size, result), n)
     return _gathered(p, result, n)
 
 
@@ -213,9 +214,7 @@ def _one_row(p: csr_array, n: int) -> csr_array:
 def _grouped(p: csr_array, label: Any, groups: int, n: int) -> csr_array:
     """Unite rows with one label (none for -1)."""
     inside = np.flatnonzero(label >= 0)
-    select = csr_array(
-        (np.ones(len(inside), bool), (label[inside], inside)), shape=(groups, p.shape[0])
-    )
+    select = csr_array((np.ones(len(inside), bool), (label[inside], inside)), shape=(groups, p.shape[0]))
     united = select @ p
     united.sum_duplicates()
     return united

@@ -45,9 +45,7 @@ class Structure:
 def structure(tape: Tape) -> Structure:
     """Return the structure of a tape."""
     cells = tape.cells
-    return Structure(
-        tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs)
-    )
+    return Structure(tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs))
 
 
 def _shapes(cells: list[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
-from dualdiff.labels import Labels, common_letters
+from dualdiff.labels import Labels, common_letters, grouped, lanes
 from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
@@ -24,6 +24,16 @@ from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
 ndarray = np.ndarray
 Letters = tuple[int, ...]
 Shape = tuple[int, ...]
+
+
+def of_vectors(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+    """Say the pattern of a row that works on the last axis of its operands, whose stacks broadcast."""
+    return lanes(shape_of(args[k]), shape_of(out), (-1,))
+
+
+def of_matrices(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+    """Say the pattern of a row that works on the last two axes of its operands, whose stacks broadcast."""
+    return lanes(shape_of(args[k]), shape_of(out), (-2, -1))
 
 
 def conj(x: Any) -> Any:
@@ -614,7 +624,13 @@ def _trace_pull(g: Any, x: Any, *, offset: int) -> Any:
     return np.where(np.eye(n, m, offset, dtype=bool), over_matrix(g), 0.0)
 
 
-trace_ = Linear("np.trace", _trace, pull=_trace_pull)
+def _trace_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    *stack, n, m = shape_of(args[0])
+    diagonal = np.eye(n, m, params["offset"], dtype=bool).reshape(-1)
+    return grouped(np.where(diagonal, 0, -1), 1, (*stack, n * m))
+
+
+trace_ = Linear("np.trace", _trace, pull=_trace_pull, joins=_trace_joins)
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
@@ -645,6 +661,7 @@ cross_ = Multilinear(
     lambda g, _a, b: np.cross(conj(b), g),
     lambda g, a, _b: np.cross(g, conj(a)),
     flops=lambda a, b: 90 * max(size_of(shape_of(a)), size_of(shape_of(b))),
+    joins=of_vectors,
 )
 """The cross product of vectors of three entries, on the last axis."""
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.labels import Labels, lanes, only
 from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, operand, register
-from dualdiff.rules.contraction import conj, matmul, over_matrix
+from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import (
+    along_axes,
     axes_of,
     expand,
     flat,
@@ -96,6 +98,8 @@ solve_ = General(
     _solve_pull,
     keeps=(True, (True, False)),
     cost=lambda a, b: _count(b),
+    # A column of the solution depends on all of the matrix, but only on its own column of the right-hand side.
+    joins=lambda k, args, params, out: lanes(shape_of(args[k]), shape_of(out), (-2,) if k else (-2, -1)),
 )
 
 
@@ -121,7 +125,13 @@ def _inv_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
 
 
 inv_ = General(
-    "np.linalg.inv", np.linalg.inv, _inv_push, _inv_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 4)
+    "np.linalg.inv",
+    np.linalg.inv,
+    _inv_push,
+    _inv_pull,
+    keeps=(True, (False,)),
+    cost=lambda a: _count(a, 4),
+    joins=of_matrices,
 )
 
 
@@ -235,6 +245,7 @@ cofactors = General(
     lambda sweep, ts, out, a: _cofactor_rule(sweep, ts[0], out, a, False),
     lambda sweep, g, out, a: (_cofactor_rule(sweep, g, out, a, True),),
     cost=lambda a: _count(a, 20),
+    joins=of_matrices,
 )
 """The derivative of the determinant, right at every rank."""
 
@@ -247,7 +258,15 @@ def _det_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
     return (over_matrix(g) * conj(bind(cofactors, (a,), {})),)
 
 
-det_ = General("np.linalg.det", np.linalg.det, _det_push, _det_pull, keeps=(False, (True,)), cost=lambda a: _count(a))
+det_ = General(
+    "np.linalg.det",
+    np.linalg.det,
+    _det_push,
+    _det_pull,
+    keeps=(False, (True,)),
+    cost=lambda a: _count(a),
+    joins=of_matrices,
+)
 
 
 @composite(np.linalg.det, status="general", domain="matrix")
@@ -281,8 +300,12 @@ def _sign(a: Any) -> Any:
     return np.linalg.slogdet(a)[0]
 
 
-logdet_ = General("np.linalg.slogdet", _logdet, _logdet_push, _logdet_pull, keeps=(False, (True,)), cost=_count)
-phase_ = General("np.linalg.slogdet", _sign, _phase_push, _phase_pull, keeps=(True, (True,)), cost=_count)
+logdet_ = General(
+    "np.linalg.slogdet", _logdet, _logdet_push, _logdet_pull, keeps=(False, (True,)), cost=_count, joins=of_matrices
+)
+phase_ = General(
+    "np.linalg.slogdet", _sign, _phase_push, _phase_pull, keeps=(True, (True,)), cost=_count, joins=of_matrices
+)
 sign_ = Discrete("np.linalg.slogdet", _sign)
 _SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
 
@@ -333,6 +356,13 @@ def _cholesky_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
     return (_hermitian_transpose(s),)
 
 
+def _cholesky_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    shape = shape_of(out)
+    result, read = of_matrices(k, args, params, out)
+    lower = np.tri(shape[-1], dtype=bool)
+    return only(result, lower, shape), only(read, lower, shape)
+
+
 cholesky_ = General(
     "np.linalg.cholesky",
     np.linalg.cholesky,
@@ -340,6 +370,7 @@ cholesky_ = General(
     _cholesky_pull,
     keeps=(True, (False,)),
     cost=lambda a: _count(a, 6),
+    joins=_cholesky_joins,
 )
 
 
@@ -372,7 +403,7 @@ def _norm2_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...]
     return (expand(sweep.mul(g, reciprocal_or_zero(out)), shape_of(x), axis, keepdims) * x,)
 
 
-norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull)
+norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull, joins=along_axes)
 
 
 def _pnorm(x: Any, *, axis: tuple[int, ...], keepdims: bool, p: float) -> Any:
@@ -396,7 +427,7 @@ def _pnorm_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: 
     return (sweep.mul(expand(g, shape_of(x), axis, keepdims), _pnorm_partial(x, out, axis, keepdims, p)),)
 
 
-pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull)
+pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull, joins=along_axes)
 
 
 def _check_order(order: Any) -> None:
@@ -546,8 +577,21 @@ def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool) -> Any:
     return (_hermitian_transpose(product(v @ core, adjoint(v)), lower),)
 
 
+def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    shape = shape_of(args[0])
+    result, read = of_matrices(k, args, params, out)
+    lower = np.tri(shape[-1], dtype=bool)
+    return result, only(read, lower if params["lower"] else lower.T, shape)
+
+
 eigh_ = General(
-    "np.linalg.eigh", _eigh, _eigh_push, _eigh_pull, keeps=(True, (False,)), cost=lambda a, lower: _count(a, 10)
+    "np.linalg.eigh",
+    _eigh,
+    _eigh_push,
+    _eigh_pull,
+    keeps=(True, (False,)),
+    cost=lambda a, lower: _count(a, 10),
+    joins=_eigh_joins,
 )
 """Eigenvectors, and below them one row of eigenvalues."""
 _EighResult: Any = type(np.linalg.eigh(np.eye(1)))
@@ -605,7 +649,15 @@ def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
     return (product(adjoint(np.linalg.inv(v)) @ core, adjoint(v)),)
 
 
-eig_ = General("np.linalg.eigvals", _eig, _eig_push, _eig_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 30))
+eig_ = General(
+    "np.linalg.eigvals",
+    _eig,
+    _eig_push,
+    _eig_pull,
+    keeps=(True, (False,)),
+    cost=lambda a: _count(a, 30),
+    joins=of_matrices,
+)
 
 
 @composite(np.linalg.eigvals, status="general", domain="distinct eigenvalues")
@@ -694,7 +746,7 @@ def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
     return (c,)
 
 
-svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a: _count(a, 20))
+svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a: _count(a, 20), joins=of_matrices)
 """U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
 _SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 
@@ -751,7 +803,9 @@ def _pinv_pull(sweep: Sweep, g: Any, p: Any, a: Any, *, options: Any) -> Any:
     return (c,)
 
 
-pinv_ = General("np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, cost=lambda a, options: _count(a, 10))
+pinv_ = General(
+    "np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, cost=lambda a, options: _count(a, 10), joins=of_matrices
+)
 
 
 @composite(np.linalg.pinv, status="general", domain="full rank")
@@ -835,7 +889,22 @@ def _qr_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
     return (product(gq + q @ (low + np.swapaxes(strict, -1, -2)), np.swapaxes(np.linalg.inv(r), -1, -2)),)
 
 
-qr_ = General("np.linalg.qr", _qr, _qr_push, _qr_pull, keeps=(True, (False,)), cost=lambda a: _count(a, 10))
+def _qr_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    m, n = shape_of(args[0])[-2:]
+    result, read = of_matrices(k, args, params, out)
+    below = np.tri(m + n, n, -m - 1, dtype=bool)  # R is zero below its diagonal
+    return only(result, ~below, shape_of(out)), read
+
+
+qr_ = General(
+    "np.linalg.qr",
+    _qr,
+    _qr_push,
+    _qr_pull,
+    keeps=(True, (False,)),
+    cost=lambda a: _count(a, 10),
+    joins=_qr_joins,
+)
 """Q, and R below it, of matrices with at least as many rows as columns."""
 _QRResult: Any = type(np.linalg.qr(np.eye(1)))
 

@@ -6,13 +6,14 @@ Every primitive here takes its axes as a tuple of negative numbers, so that a ba
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.labels import Labels, lanes
 from dualdiff.primitive import TRACED, General, Linear, Sweep, bind, composite, fixed, operand, register, scatter_add
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
@@ -105,6 +106,12 @@ def converted(x: Any, dtype: Any) -> Any:
     return x if dtype is None or np.dtype(dtype) == dtype_of(x) else x.astype(dtype)
 
 
+def along_axes(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+    """Say the pattern of a row that works along the axes of its parameter ``axis``: lane by lane."""
+    axis = params["axis"]
+    return lanes(shape_of(args[k]), shape_of(out), axis if type(axis) is tuple else (axis,))
+
+
 # --------------------------------------------------------------------------------------------------
 # sum and mean
 
@@ -132,11 +139,13 @@ sum_: Linear = Linear(
     "np.sum",
     _sum,
     pull=lambda g, x, *, axis, keepdims: spread(g, axis=axis, keepdims=keepdims, shape=x.shape),
+    joins=along_axes,
 )
 spread: Linear = Linear(
     "spread",
     _spread,
     pull=lambda g, _x, *, axis, keepdims, shape: sum_(g, axis=axis, keepdims=keepdims),
+    joins=lambda k, args, params, out: lanes(shape_of(out), shape_of(args[0]), params["axis"])[::-1],
 )
 
 
@@ -152,6 +161,7 @@ mean_ = Linear(
     pull=lambda g, x, *, axis, keepdims: spread(
         g / count_of(x.shape, axis), axis=axis, keepdims=keepdims, shape=x.shape
     ),
+    joins=along_axes,
 )
 
 
@@ -264,7 +274,7 @@ def _prod(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.prod(x, axis=axis, keepdims=keepdims)
 
 
-prod_ = General("np.prod", _prod, _prod_push, _prod_pull, keeps=(False, (True,)))
+prod_ = General("np.prod", _prod, _prod_push, _prod_pull, keeps=(False, (True,)), joins=along_axes)
 
 
 def prod(
@@ -323,7 +333,7 @@ def _extremum(function: Any, reduce: Any, opposite: float, pair: Any, aliases: t
         return function(x, axis=axis, keepdims=keepdims)
 
     name = f"np.{function.__name__}"
-    row = General(name, value, _extremum_push, _extremum_pull, keeps=(True, (True,)))
+    row = General(name, value, _extremum_push, _extremum_pull, keeps=(True, (True,)), joins=along_axes)
 
     def handler(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = NONE
@@ -400,7 +410,8 @@ def _moment(function: Any, partial: Callable[..., Any]) -> General:
     def pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ddof: float) -> Any:
         return (sweep.mul(expand(g, shape_of(x), axis, keepdims), partial(x, out, axis, keepdims, ddof)),)
 
-    return General(f"np.{function.__name__}", value, push, pull, keeps=(partial is _std_partial, (True,)))
+    name = f"np.{function.__name__}"
+    return General(name, value, push, pull, keeps=(partial is _std_partial, (True,)), joins=along_axes)
 
 
 var_ = _moment(np.var, _var_partial)
@@ -473,6 +484,7 @@ cumsum_: Linear = Linear(
     "np.cumsum",
     _cumsum,
     pull=lambda g, _x, *, axis: reversed_along(cumsum_(reversed_along(g, axis), axis=axis), axis),
+    joins=along_axes,
 )
 
 
@@ -508,7 +520,7 @@ def _cumprod(x: Any, *, axis: int) -> Any:
     return np.cumprod(x, axis=axis)
 
 
-cumprod_ = General("np.cumprod", _cumprod, _cumprod_push, _cumprod_pull)
+cumprod_ = General("np.cumprod", _cumprod, _cumprod_push, _cumprod_pull, joins=along_axes)
 
 
 def _running(row: Linear | General, function: Any, modern: Any, identity: int) -> Callable[..., Any]:
@@ -568,6 +580,7 @@ arranged: Linear = Linear(
     "arrangement",
     _arranged,
     pull=lambda g, _x, *, order, inverse, axis: arranged(g, order=inverse, inverse=order, axis=axis),
+    joins=along_axes,  # not the order itself: that comes from values, and another run may have another one
 )
 """Entries put in another order along an axis; its transpose puts them back."""
 
@@ -611,7 +624,9 @@ def _sort(x: Any, *, axis: int) -> Any:
     return np.sort(x, axis=axis, kind="stable")
 
 
-sort_ = General("np.sort", _sort, _sort_push, _sort_pull, cost=lambda x, axis: 2e-8 * size_of(shape_of(x)))
+sort_ = General(
+    "np.sort", _sort, _sort_push, _sort_pull, cost=lambda x, axis: 2e-8 * size_of(shape_of(x)), joins=along_axes
+)
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:

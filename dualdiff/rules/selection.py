@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.labels import OWN, Labels, numbered
 from dualdiff.primitive import Linear, Movement, Traced, bind, composite, fixed, operand, register
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import positions
@@ -35,7 +36,10 @@ def _triangle(function: Any, name: str) -> Callable[..., Any]:
     def of(x: Any, *, k: int) -> Any:
         return function(x, k)
 
-    row = Linear(name, of, pull=lambda g, x, *, k: function(g, k))
+    def joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        return np.reshape(of(numbered(shape_of(args[0])) + 1, **params), -1) - 1, OWN
+
+    row = Linear(name, of, pull=lambda g, x, *, k: function(g, k), joins=joins)
 
     def handler(m: Any, k: int = 0) -> Any:
         m = operand(m)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
+from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, operand, scatter, scatter_add
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
@@ -256,8 +257,22 @@ def _reduceat_pull(g: Any, x: Any, *, indices: Any) -> Any:
     return bind(scatter_add, (g[..., segment],), {"position": np.concatenate(parts), "size": x.shape[-1]})
 
 
+def _reduceat_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    shape = shape_of(args[0])
+    parts = _segments(params["indices"], shape[-1])
+    entries = np.concatenate(parts)
+    if np.bincount(entries).max() > 1:  # an entry that goes into two sums has no one label
+        return lanes(shape, shape_of(out), (-1,))
+    group = np.full(shape[-1], -1)
+    group[entries] = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+    return grouped(group, len(parts), shape)
+
+
 _add_reduceat = Linear(
-    "np.add.reduceat", lambda x, *, indices: np.add.reduceat(x, indices, axis=-1), pull=_reduceat_pull
+    "np.add.reduceat",
+    lambda x, *, indices: np.add.reduceat(x, indices, axis=-1),
+    pull=_reduceat_pull,
+    joins=_reduceat_joins,
 )
 
 

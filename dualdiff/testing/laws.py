@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DerivativeError
+from dualdiff.jacobians.ways import record
+from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
-from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.primitive import Primitive, Sweep
+from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
@@ -271,6 +274,50 @@ def replay_law(f: Function, *args: Any) -> None:
     same_all("replay", s.replay(s.inputs), s.plain(), factor=1e-3)
 
 
+def pattern_law(f: Function, *args: Any) -> None:
+    """Every nonzero of every step's Jacobian is in the pattern that the step's row declares.
+
+    Step by step, so that no later step can hide what an earlier one lost. The labels see shapes and parameters alone.
+    """
+    tape, _ = record(Subject(f, args).problem, replayable=True)
+    for row, ins, values, params, out, _ in tape.equations:
+        if not row.differentiable or dtype_of(out).kind not in "fc":
+            continue
+        forms = [aval(a) for a in values]
+        for k, i in enumerate(ins):
+            if i is None or i < 0 or dtype_of(values[k]).kind not in "fc":
+                continue
+            result, operand = row.labels(k, forms, params, aval(out))
+            a, b = written(result, size_of(shape_of(out))), written(operand, forms[k].size)
+            if a.shape != (size_of(shape_of(out)),) or b.shape != (forms[k].size,):
+                raise LawError(
+                    f"pattern of {row}: labels of shapes {a.shape} and {b.shape} for operand {k}, {forms[k]}"
+                )
+            depends = local_jacobian(row, k, values, params, out) != 0
+            outside = depends & ~((a[:, None] == b) & (a[:, None] >= 0))
+            if outside.any():
+                m, n = (int(j) for j in np.argwhere(outside)[0])
+                raise LawError(
+                    f"pattern of {row}: entry {m} of the result depends on entry {n} of operand {k} ({forms[k]}), "
+                    f"but their labels are {a[m]} and {b[n]}"
+                )
+
+
+def local_jacobian(row: Primitive, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+    """Return the magnitudes of one step's Jacobian in operand ``k``, result entries by operand entries."""
+    x = aval(args[k])
+    unit = np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
+    found = np.zeros((x.size, size_of(shape_of(out))))
+    for seed in (unit, 1j * unit) if x.dtype.kind == "c" else (unit,):
+        # The careful product, so that an infinite partial of one entry does not make all others NaN.
+        sweep = Sweep((x.size,), careful=True)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            t = row.push(sweep, [seed.astype(x.dtype) if j == k else None for j in range(len(args))], args, params, out)
+        if t is not None:
+            found += np.abs(np.reshape(t, found.shape))
+    return found.T
+
+
 LAWS: dict[str, Callable[..., Any]] = {
     "value": value_law,
     "push": push_law,
@@ -282,6 +329,7 @@ LAWS: dict[str, Callable[..., Any]] = {
     "purity": purity_law,
     "precision": precision_law,
     "replay": replay_law,
+    "pattern": pattern_law,
 }
 """Every law by name. Those that draw directions take ``rng``."""
 

@@ -1,0 +1,353 @@
+"""From a function to its Jacobian by the way that was chosen: deciding once, carrying out each time, noticing change.
+
+What is kept from call to call are decisions (the way, a pattern, colours, cuts), never values. Those that follow from
+a tape are held against the structure of every new tape before they are used; where it is another one, the choice is made
+again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from dualdiff.dual import CrowdedError
+from dualdiff.errors import InputError
+from dualdiff.jacobians import ways
+from dualdiff.jacobians.choice import COLORED, Candidates, Estimate, Explanation, Options, choose, estimate, reason
+from dualdiff.jacobians.differenced import differences
+from dualdiff.jacobians.mixed import product
+from dualdiff.jacobians.sparse import check_sparse, compressed, row_sparse
+from dualdiff.jacobians.ways import Problem, check_real, forward, record, reverse
+from dualdiff.passes.costs import Way
+from dualdiff.passes.elimination import eliminated
+from dualdiff.passes.structure import Structure, structure
+from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tape import Tape
+from dualdiff.tracer import is_finite_everywhere
+
+FEW = 3
+"""With at most this many inputs ``mode="auto"`` runs dual numbers at once, without a tape."""
+BRANCHES = 4
+"""How many programs of one function are remembered for one structure of its inputs."""
+
+Recorded = tuple[Tape, list[Any]]
+
+
+class ChangedError(Exception):
+    """Inside the engine: the function ran another program than the one a decision was made for."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        super().__init__("the program changed")
+        self.recorded = recorded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """How a Jacobian is computed.
+
+    Attributes
+    ----------
+    way : Way
+        The way, its directions and chunks.
+    program : Structure or None
+        The program it was made for; None where it is right for any.
+    detail : Compression, tuple of Layout, or None
+        Colours, seeds and places of the nonzeros, for the sparse ways.
+    without : tuple of str
+        Ways that were tried and do not serve.
+    """
+
+    way: Way
+    program: Structure | None = None
+    detail: Any = None
+    without: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Answer:
+    """Outputs and Jacobian: ``blocks`` per output and input, or the ``whole`` (m, n) matrix."""
+
+    values: list[Any]
+    blocks: list[list[Any]] | None = None
+    whole: Any = None
+    layouts: Any = None
+
+
+class Decisions:
+    """Decisions by the shapes and dtypes of the inputs: bounded, and locked."""
+
+    __slots__ = ("known", "lock", "most")
+
+    def __init__(self, most: int = 64) -> None:
+        self.known: OrderedDict[Any, tuple[Decision, ...]] = OrderedDict()
+        self.lock = threading.Lock()
+        self.most = most
+
+    def put(self, key: Any, *found: Decision) -> None:
+        """Remember decisions, the latest first."""
+        with self.lock:
+            self.known[key] = found[:BRANCHES]
+            while len(self.known) > self.most:
+                self.known.popitem(last=False)
+
+
+def key_of(problem: Problem) -> Any:
+    """Return the shapes and dtypes of the inputs, which decisions are kept by."""
+    return tuple([(shape_of(x), dtype_of(x).char) for x in problem.inputs])
+
+
+# --------------------------------------------------------------------------------------------------
+# deciding
+
+
+def candidates_of(problem: Problem, options: Options, recorded: Recorded) -> Candidates:
+    """Return the ways to a Jacobian on a recorded tape."""
+    tape, values = recorded
+    return Candidates(tape, values, options, problem.n, sum([size_of(shape_of(v)) for v in values]))
+
+
+def decide(
+    problem: Problem, options: Options, recorded: Recorded | None = None, without: tuple[str, ...] = ()
+) -> tuple[Decision, Recorded | None]:
+    """Choose a way; return the decision, and the recording it was made on."""
+    if options.mode in ("finite-differences", "complex-step"):
+        n = problem.n
+        return Decision(Way(options.mode, n, 0, 0, n, 0)), None
+    if recorded is None:
+        check_real(problem)
+        recorded = record(problem, replayable=True)
+    found = candidates_of(problem, options, recorded)
+    if options.sparse:
+        check_sparse(problem, recorded[1])
+    best, _ = choose(found, without=without)
+    return decision_for(best.way, found, recorded[0], without), recorded
+
+
+def decision_for(way: Way, found: Candidates, tape: Tape, without: tuple[str, ...] = ()) -> Decision:
+    """Return the decision to go one of the ways."""
+    if way.name in COLORED:
+        return Decision(way, structure(tape), found.colored(way.name), without)
+    if way.name == "mixed":
+        return Decision(way, structure(tape), None, without)
+    return Decision(way, None, () if way.name == "row-sparse" else None, without)
+
+
+# --------------------------------------------------------------------------------------------------
+# carrying out
+
+
+def carry_out(problem: Problem, options: Options, decision: Decision, recorded: Recorded | None = None) -> Answer:
+    """Compute the Jacobian as decided.
+
+    Raises
+    ------
+    ChangedError
+        Inside the engine, if the decision was made for another program.
+    CrowdedError
+        Inside the engine, if row-sparse duals do not serve.
+    """
+    way = decision.way
+    if way.name == "forward" and way.chunk is None:
+        return Answer(*forward(problem))
+    if way.name == "reverse":
+        usable = recorded if recorded is not None else None
+        return Answer(*reverse(replace(problem, chunk=way.chunk), usable))
+    if way.name == "row-sparse":
+        most = min(1 << 24, options.limit // 8)
+        values, whole, layouts = row_sparse(problem, decision.detail or (), most)
+        return Answer(values, whole=whole, layouts=layouts)
+    if way.name in ("finite-differences", "complex-step"):
+        values, whole = differences(problem, way.name)
+        return Answer(values, whole=_asked(whole, options))
+    recorded = recorded or record(problem, replayable=True)
+    tape, values = recorded
+    if decision.program is not None and not decision.program.holds(tape):
+        raise ChangedError(recorded)
+    if way.name in COLORED:
+        return Answer(values, whole=compressed(problem, tape, values, decision.detail, way.chunk))
+    if way.name == "forward":
+        return Answer(values, ways.forward_on_tape(problem, tape, values, way.chunk or problem.n))
+    if way.name == "mixed":
+        return Answer(values, whole=_mixed(problem, tape, values, way))
+    shapes = [shape_of(v) for v in values]
+    return Answer(values, whole=_asked(eliminated(tape, shapes=shapes), options))
+
+
+def _asked(whole: Any, options: Options) -> Any:
+    return csr_array(whole) if options.sparse else whole
+
+
+def _mixed(problem: Problem, tape: Tape, values: Sequence[Any], way: Way) -> Any:
+    whole = product(tape, way.cuts, way.tree)
+    if not is_finite_everywhere(whole):
+        token = CAREFUL.set(True)
+        try:
+            whole = product(tape, way.cuts, way.tree, careful=True)
+        finally:
+            CAREFUL.reset(token)
+    if len(way.cuts[-1].slots) == len(values):
+        return whole
+    # Outputs that depend on nothing have rows of zeros.
+    parts, at = [], 0
+    for v, s in zip(values, tape.outputs, strict=True):
+        size = size_of(shape_of(v))
+        if s < 0:
+            parts.append(np.zeros((size, problem.n), whole.dtype))
+        else:
+            parts.append(whole[at : at + size])
+            at += size
+    return np.concatenate(parts)
+
+
+def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer:
+    """Compute a Jacobian: by a decision that holds, or by a new one."""
+    if any(type(x) in TRACED for x in problem.inputs):
+        return _nested(problem, options)
+    key = key_of(problem)
+    known = decisions.known.get(key)
+    if known is None:
+        if options.mode == "auto" and not options.sparse and problem.n <= FEW and options.max_bytes is None:
+            n = problem.n
+            decisions.put(key, Decision(Way("forward", n, 0, 0, n, 0, chunk=options.chunk)))
+            return Answer(*forward(problem))
+        return _anew(problem, options, decisions, key, ())
+    return follow(problem, options, decisions, key, known)
+
+
+def follow(
+    problem: Problem, options: Options, decisions: Decisions, key: Any, known: tuple[Decision, ...], changed: Any = None
+) -> Answer:
+    """Compute a Jacobian by one of the known decisions; ``changed()`` is told if none of them holds."""
+    recorded: Recorded | None = None
+    for i, decision in enumerate(known):
+        try:
+            answer = carry_out(problem, options, decision, recorded)
+        except ChangedError as change:
+            recorded = change.recorded
+            continue
+        except CrowdedError:
+            return _anew(problem, options, decisions, key, (), without=("row-sparse",))
+        if answer.layouts is not None and not _same(answer.layouts, decision.detail):
+            decisions.put(key, replace(decision, detail=answer.layouts), *known[:i], *known[i + 1 :])
+        elif i:
+            decisions.put(key, decision, *known[:i], *known[i + 1 :])
+        return answer
+    if changed is not None:
+        changed()
+    return _anew(problem, options, decisions, key, known, recorded)
+
+
+def _same(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    return b is not None and len(a) == len(b) and all(x is y for x, y in zip(a, b))
+
+
+def _anew(
+    problem: Problem,
+    options: Options,
+    decisions: Decisions,
+    key: Any,
+    known: tuple[Decision, ...],
+    recorded: Recorded | None = None,
+    without: tuple[str, ...] = (),
+) -> Answer:
+    """Decide, compute, and remember."""
+    decision, recorded = decide(problem, options, recorded, without)
+    try:
+        answer = carry_out(problem, options, decision, recorded)
+    except CrowdedError:
+        return _anew(problem, options, decisions, key, known, recorded, (*without, "row-sparse"))
+    if answer.layouts is not None:
+        decision = replace(decision, detail=answer.layouts)
+    decisions.put(key, decision, *known)
+    return answer
+
+
+def _nested(problem: Problem, options: Options) -> Answer:
+    """Compute a Jacobian inside another operator: its inputs and results are traced by that one."""
+    if options.sparse:
+        check_sparse(problem, ())
+    if options.mode in ("finite-differences", "complex-step"):
+        differences(problem, options.mode)
+    if options.mode == "reverse":
+        return Answer(*reverse(problem))
+    if options.mode == "forward" or problem.n <= FEW:
+        return Answer(*forward(problem))
+    if options.mode in ("mixed", "elimination"):
+        raise InputError(
+            f"mode={options.mode!r} gives plain numbers, which an outer derivative cannot see; use 'auto', 'forward' or "
+            "'reverse' inside other operators"
+        )
+    recorded = record(problem)
+    best, _ = choose(candidates_of(problem, replace(options, mode="auto"), recorded), without=("mixed",))
+    return Answer(*forward(problem)) if best.name == "forward" else Answer(*reverse(problem, recorded))
+
+
+# --------------------------------------------------------------------------------------------------
+# explaining
+
+
+def explain(problem: Problem, options: Options, measure: bool = False) -> Explanation:
+    """Cost every way on a new recording; with ``measure`` time each of them."""
+    check_real(problem)
+    recorded = record(problem, replayable=True)
+    found = candidates_of(problem, options, recorded)
+    best, chosen_from = choose(found)
+    shown: list[Estimate] = list(chosen_from)
+    everything = replace(options, mode="auto", coloring=None)
+    all_ways = Candidates(found.tape, found.values, everything, found.inputs, found.outputs)
+    all_ways._pattern = found._pattern
+    names = ["row-sparse", *COLORED] if options.sparse else ["forward", "reverse", "mixed"]
+    if options.mode in ("elimination", "finite-differences", "complex-step"):
+        names.append(options.mode)
+    listed = []
+    for name in names:
+        have = next((e for e in shown if e.name == name), None)
+        if have is None:
+            if name == "row-sparse" and all_ways.crowded():
+                continue
+            way = all_ways.way(name)
+            have = None if way is None else estimate(all_ways, all_ways.fitted(way) or way)
+        if have is not None:
+            listed.append(have)
+    if options.mode == "auto" and not options.sparse and problem.n <= FEW and best.name != "forward":
+        forwards = next(e for e in listed if e.name == "forward")
+        why = f"forward: with {problem.n} inputs dual numbers run at once, without a tape."
+        best = forwards
+    else:
+        why = reason(best, chosen_from, options)
+    if measure:
+        listed = [replace(e, measured=_timed(problem, options, e, all_ways, found.tape)) for e in listed]
+        measured = next(e for e in listed if e.name == best.name)
+        fastest = min(listed, key=lambda e: e.measured or 0.0)
+        if fastest is measured:
+            why += " Measured, it is the fastest."
+        else:
+            why += f" Measured, {fastest.name} takes {(fastest.measured or 0.0) / (measured.measured or 1.0):.2f} of its time."
+    return Explanation(tuple(listed), best.name, why, found.inputs, found.outputs, len(found.tape))
+
+
+def _timed(problem: Problem, options: Options, e: Estimate, found: Candidates, tape: Tape) -> float:
+    """Return the least time of three runs of one way."""
+    decision = decision_for(e.way, found, tape)
+    least = float("inf")
+    for _ in range(3):
+        start = perf_counter()
+        try:
+            answer = carry_out(problem, options, decision)
+        except CrowdedError:
+            return float("inf")
+        least = min(least, perf_counter() - start)
+        if answer.layouts is not None:
+            decision = replace(decision, detail=answer.layouts)
+    return least
+
+
+__all__ = ["Answer", "Decision", "Decisions", "carry_out", "decide", "evaluate", "explain", "follow", "key_of"]

@@ -1,0 +1,128 @@
+"""Finite differences and the complex step: asked for by name, never chosen.
+
+They evaluate the function, plain, at neighbouring points. Central differences are right to some ten digits where the function is
+smooth; the complex step to all digits, where the function is analytic and its code works on complex numbers.
+
+References
+----------
+Squire & Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40 (1998),
+doi:10.1137/S003614459631241X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import InputError
+from dualdiff.jacobians.ways import Problem, outputs_of
+from dualdiff.primitive import Traced
+from dualdiff.shapes import dtype_of, shape_of, size_of
+
+STEP = 1e-30
+"""The complex step: nothing is subtracted, so it may be as small as numbers get."""
+
+
+def differences(problem: Problem, name: str) -> tuple[list[Any], Any]:
+    """Return the outputs and the whole Jacobian (m, n), column by column.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function at its point; real inputs.
+    name : {"finite-differences", "complex-step"}
+        Central differences, or the complex step.
+
+    Raises
+    ------
+    InputError
+        If a value is complex, is being differentiated by an outer operator, or has lost the complex step.
+    """
+    if any(isinstance(x, Traced) for x in problem.inputs):
+        raise InputError(
+            f"mode={name!r} evaluates the function at plain points, which an outer derivative cannot see; "
+            "use 'forward' or 'reverse' inside other operators"
+        )
+    if any(dtype_of(x).kind == "c" for x in problem.inputs):
+        raise InputError(f"mode={name!r} is for real functions; use 'forward' or 'reverse' for complex ones")
+    values = outputs_of(problem.call([_copy(x) for x in problem.inputs]))
+    m = sum(size_of(shape_of(v)) for v in values)
+    dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+    columns = [
+        _central(problem, k, i) if name == "finite-differences" else _complex(problem, k, i)
+        for k, i in _entries(problem)
+    ]
+    whole = np.stack(columns, axis=1) if columns else np.zeros((m, 0))
+    if name == "complex-step" and columns:
+        _check_step(problem, whole)
+    return values, whole.astype(dtype)
+
+
+def _entries(problem: Problem) -> Iterator[tuple[int, int]]:
+    for k, x in enumerate(problem.inputs):
+        for i in range(size_of(shape_of(x))):
+            yield k, i
+
+
+def _copy(x: Any) -> Any:
+    return x.copy() if type(x) is np.ndarray else x
+
+
+def _at(problem: Problem, k: int, i: int, step: Any, dtype: Any = None) -> Any:
+    """Return all outputs, flat, with one entry of one input moved by a step."""
+    inputs = [_copy(x) for x in problem.inputs]
+    x = np.array(inputs[k], dtype=dtype)
+    x.reshape(-1)[i] += step
+    inputs[k] = x if shape_of(problem.inputs[k]) else x[()]
+    values = outputs_of(problem.call(inputs))
+    return np.concatenate([np.reshape(v, -1) for v in values]) if values else np.zeros(0)
+
+
+def _central(problem: Problem, k: int, i: int) -> Any:
+    x = np.reshape(problem.inputs[k], -1)[i]
+    # The step that balances truncation (h²) against rounding (ε/h).
+    h = np.cbrt(np.finfo(np.asarray(x).dtype).eps) * max(1.0, abs(float(x)))
+    above, below = x + h, x - h
+    return (_at(problem, k, i, above - x) - _at(problem, k, i, below - x)) / (above - below)
+
+
+def _complex(problem: Problem, k: int, i: int) -> Any:
+    try:
+        found = _at(problem, k, i, 1j * STEP, np.result_type(dtype_of(problem.inputs[k]), np.complex64))
+    except TypeError as e:
+        raise InputError(
+            f"mode='complex-step': the function does not work on complex numbers ({e}); use 'forward' or 'reverse'"
+        ) from e
+    if found.dtype.kind != "c":
+        raise InputError(
+            "mode='complex-step': the function returned real numbers at a complex point, so the step was lost (np.abs, "
+            ".real, or a conversion to float); use 'forward' or 'reverse'"
+        )
+    return found.imag / STEP
+
+
+def _check_step(problem: Problem, whole: Any) -> None:
+    """Raise if the complex step disagrees with differences along one direction: the code is not analytic there."""
+    rng = np.random.default_rng(0)
+    flat = [np.reshape(np.asarray(x), -1) for x in problem.inputs]
+    v = [rng.uniform(0.5, 1.0, len(x)) * np.maximum(np.abs(x), 1e-3) for x in flat]
+    h = np.cbrt(np.finfo(np.result_type(*flat)).eps)
+
+    def at(step: float) -> Any:
+        moved = [
+            np.reshape((x + step * d).astype(x.dtype), shape_of(given))[()]
+            for x, d, given in zip(flat, v, problem.inputs, strict=True)
+        ]
+        return np.concatenate([np.reshape(o, -1) for o in outputs_of(problem.call(moved))])
+
+    expected = (at(h) - at(-h)) / (2 * h)
+    direction = np.concatenate(v)
+    found = whole @ direction
+    scale = np.abs(whole) @ np.abs(direction) + np.abs(expected)
+    if np.any(np.abs(found - expected) > 1e-3 * scale + 1e-8 * np.max(np.abs(expected), initial=0.0)):
+        raise InputError(
+            "mode='complex-step' gives another derivative than differences do: the function's code is not analytic in the "
+            "complex plane (it takes np.abs, np.linalg.norm, np.conjugate or the like); use 'forward' or 'reverse'"
+        )

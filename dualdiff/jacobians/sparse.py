@@ -1,0 +1,356 @@
+"""The sparse ways to a Jacobian: row-sparse duals, and products with few seeds that colours found.
+
+- **Row-sparse duals** need no plan: every tangent says which directions reach its entries, run by run.
+- **Compressed**: columns no row needs to tell apart are pushed together, rows no column needs to tell apart pulled together, or
+  some of either. The pattern was read off a tape, so every run is recorded and held against that program first: an
+  entry the pattern lacks would not be a crash but a wrong number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from dualdiff.coloring import (
+    BidirectionalColoring,
+    Coloring,
+    color_both,
+    color_columns,
+    color_rows,
+    column_entries,
+    row_entries,
+)
+from dualdiff.errors import InputError
+from dualdiff.jacobians.ways import Problem, one_hot, run_duals
+from dualdiff.passes import pull, push
+from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tape import Tape
+from dualdiff.terms import Columns, Map, Terms, map_of
+from dualdiff.tracer import is_finite_everywhere
+
+ndarray = np.ndarray
+
+# --------------------------------------------------------------------------------------------------
+# the result
+
+
+def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> csr_array:
+    """Return a sparse matrix that owns its index arrays: users may write into what they get."""
+    whole = csr_array((data, columns.copy(), starts.copy()), shape=shape)
+    whole.has_canonical_format = True
+    return whole
+
+
+def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
+    """Raise where a sparse Jacobian cannot be built."""
+    if any(type(x) in TRACED for x in problem.inputs):
+        raise InputError(
+            "a sparse Jacobian holds plain numbers, so it cannot be differentiated again: use sparse=False inside other operators"
+        )
+    if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
+        raise InputError("sparse=True is for real functions; use sparse=False for complex ones")
+
+
+# --------------------------------------------------------------------------------------------------
+# row-sparse duals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where the coefficients of one output's terms stand among the nonzeros of its rows."""
+
+    keys: tuple[Any, ...]
+    order: Any
+    sums: Any
+    columns: Any
+    starts: Any
+
+    def fits(self, terms: Any, shape: tuple[int, ...]) -> bool:
+        """Whether terms have the very maps this layout was made for."""
+        if len(terms) != len(self.keys):
+            return False
+        for mine, key in zip(self.keys, terms):
+            if mine is key:
+                continue
+            if type(mine) is not type(key):
+                return False
+            if type(key) is int:
+                if mine != key:
+                    return False
+            elif mine.positions.shape != key.positions.shape or not np.array_equal(mine.positions, key.positions):
+                return False
+        return True
+
+    def data(self, terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the nonzeros, row by row."""
+        size = size_of(shape)
+        values = np.empty((len(terms), *shape), dtype)
+        for row, c in zip(values, terms.values()):
+            row[...] = c
+        found = values.reshape(-1).take(self.order)
+        return found if self.sums is None else np.add.reduceat(found, self.sums) if size else found
+
+
+def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
+    """Return the order in which coefficients of terms become rows with sorted columns."""
+    size = size_of(shape)
+    keys = tuple([Map(np.array(k.positions)) if type(k) is Map else k for k in terms])
+    if not keys or not size:
+        nothing = np.zeros(0, np.int32)
+        return Layout(keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
+    columns = np.stack([np.reshape(map_of(k, shape), -1) for k in terms]) - 1
+    place = np.flatnonzero(columns >= 0)
+    rows = place % size
+    columns = columns.reshape(-1)[place]
+    inner = np.lexsort((columns, rows))
+    order, rows, columns = place[inner], rows[inner], columns[inner]
+    new = np.ones(len(rows), bool)
+    new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    sums = None if new.all() else np.flatnonzero(new)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows[new], minlength=size))]).astype(np.int32)
+    return Layout(keys, order, sums, columns[new].astype(np.int32), starts)
+
+
+def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) -> tuple[list[Any], csr_array, Any]:
+    """Run the function on row-sparse duals, all directions at once.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function at its point.
+    known : tuple of Layout or None
+        Layouts of the outputs of an earlier run, used where the maps are the same again.
+    most : int
+        The most elements that an array of all directions may have.
+
+    Returns
+    -------
+    values : list
+        The outputs.
+    jacobian : csr_array
+        Of shape (m, n).
+    layouts : tuple
+        For the next run.
+
+    Raises
+    ------
+    CrowdedError
+        Inside the engine, where a tangent is not sparse.
+    """
+    tangents, offset = [], 0
+    n = problem.n
+    for x in problem.inputs:
+        shape = shape_of(x)
+        tangents.append(one_hot(0, n, offset, shape, size_of(shape)))
+        offset += size_of(shape)
+    parts: list[Any] = []
+
+    def finish(t: Any, v: Any, run: Any) -> Any:
+        shape, dtype = shape_of(v), dtype_of(v)
+        if type(t) is not Terms and type(t) is not Columns:
+            t = np.reshape(t, (n, size_of(shape)))
+            if run.most is not None and t.size > run.most:
+                raise InputError("dense")  # not reached: a dense tangent of this size is refused before
+            rows, columns = np.nonzero(t.T)
+            starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size_of(shape)))])
+            parts.append((None, columns.astype(np.int32), starts))
+            return t.T[rows, columns]
+        k = len(parts)
+        found = known[k] if k < len(known) else None
+        if found is None or not found.fits(t, shape):
+            found = layout(t, shape)
+        parts.append((found, found.columns, found.starts))
+        return found.data(t, shape, dtype)
+
+    def restart(t: Any, v: Any, run: Any) -> Any:
+        if run is not restart.run:  # type: ignore[attr-defined]
+            restart.run = run  # type: ignore[attr-defined]
+            parts.clear()
+        return finish(t, v, run)
+
+    restart.run = None  # type: ignore[attr-defined]
+    values, data = run_duals(problem, tangents, (n,), restart, most)
+    check_sparse(problem, values)
+    columns, starts, total, layouts = [], [np.zeros(1, np.int64)], 0, []
+    rest = iter(parts)
+    for v, d in zip(values, data, strict=True):
+        if d is None:
+            starts.append(np.full(size_of(shape_of(v)), total))
+            continue
+        known_layout, c, s = next(rest)
+        layouts.append(known_layout)
+        columns.append(c)
+        starts.append(s[1:] + total)
+        total += len(c)
+    live = [d for d in data if d is not None]
+    m = sum(size_of(shape_of(v)) for v in values)
+    if len(live) == len(data) == 1:
+        return values, matrix(live[0], columns[0], parts[0][2], (m, n)), tuple(layouts)
+    whole = matrix(
+        np.concatenate(live) if live else np.zeros(0),
+        np.concatenate(columns) if columns else np.zeros(0, np.int32),
+        np.concatenate(starts),
+        (m, n),
+    )
+    return values, whole, tuple(layouts)
+
+
+# --------------------------------------------------------------------------------------------------
+# compressed products
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compression:
+    """A pattern, its colours, and where each nonzero stands in the compressed products."""
+
+    name: str
+    shape: tuple[int, int]
+    columns: Any
+    starts: Any
+    column_colors: Any
+    row_colors: Any
+    column_count: int
+    row_count: int
+    order: str
+    from_rows: Any
+    entries: Any
+
+    @property
+    def nonzeros(self) -> int:
+        """The structural nonzeros."""
+        return len(self.columns)
+
+
+def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compression:
+    """Colour a pattern for one of the ways.
+
+    Parameters
+    ----------
+    pattern : csr_array
+        The structural nonzeros.
+    name : {"columns", "rows", "rows and columns"}
+        What is coloured.
+    coloring : Coloring or BidirectionalColoring, optional
+        Use these colours.
+
+    Raises
+    ------
+    InputError
+        If the given colours do not fit the pattern.
+    """
+    m, n = pattern.shape
+    if name == "columns":
+        c = coloring or color_columns(pattern)
+        entries = column_entries(pattern, c)
+        colors = c.colors, np.full(m, -1), c.count, 0, c.order
+        from_rows = None
+    elif name == "rows":
+        c = coloring or color_rows(pattern)
+        entries = row_entries(pattern, c)
+        colors = np.full(n, -1), c.colors, 0, c.count, c.order
+        from_rows = None
+    else:
+        b = coloring or color_both(pattern)
+        from_rows, entries = b.entries(pattern)
+        colors = b.column_colors, b.row_colors, b.column_count, b.row_count, "bidirectional"
+    return Compression(name, (m, n), pattern.indices.astype(np.int32), pattern.indptr, *colors, from_rows, entries)
+
+
+def check_coloring(pattern: csr_array, coloring: Any) -> str:
+    """Return the way that given colours are for; raise unless every nonzero can be read from them."""
+    m, n = pattern.shape
+    if isinstance(coloring, BidirectionalColoring):
+        if len(coloring.row_colors) != m or len(coloring.column_colors) != n:
+            raise InputError(f"the colouring is for another shape than that of this Jacobian, ({m}, {n})")
+        coloring.entries(pattern)
+        return "rows and columns"
+    if not isinstance(coloring, Coloring):
+        raise InputError(f"coloring={coloring!r} must be 'columns', 'rows', 'both', or colours from dualdiff.coloring")
+    if len(coloring.colors) != n:
+        raise InputError(f"the colouring has {len(coloring.colors)} columns where the Jacobian has {n}")
+    rows = np.repeat(np.arange(m), np.diff(pattern.indptr))
+    colors = coloring.colors[pattern.indices]
+    if (colors < 0).any():
+        raise InputError("the colouring leaves a column without a colour that has nonzeros in this Jacobian")
+    key = rows * (coloring.count + 1) + colors
+    if len(np.unique(key)) != len(key):
+        raise InputError("the colouring gives two columns one colour that share a row of this Jacobian's pattern")
+    return "columns"
+
+
+def compressed(
+    problem: Problem, tape: Tape, values: Sequence[Any], plan: Compression, chunk: int | None = None
+) -> csr_array:
+    """Carry the seeds of a compression through a tape and read the nonzeros from the products."""
+    check_sparse(problem, values)
+    dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+    data = _read(problem, tape, values, plan, chunk, False, dtype)
+    if not is_finite_everywhere(data):
+        token = CAREFUL.set(True)
+        try:
+            data = _read(problem, tape, values, plan, chunk, True, dtype)
+        finally:
+            CAREFUL.reset(token)
+    return matrix(data, plan.columns, plan.starts, plan.shape)
+
+
+def _read(
+    problem: Problem, tape: Tape, values: Sequence[Any], plan: Compression, chunk: int | None, careful: bool, dtype: Any
+) -> Any:
+    m, n = plan.shape
+    by_columns = by_rows = None
+    if plan.column_count:
+        by_columns = np.zeros((plan.column_count, m), dtype)
+        for lo, hi in _chunks(plan.column_count, chunk):
+            seeds = _seeds(problem.inputs, plan.column_colors, lo, hi)
+            found = push(tape, seeds, tape.outputs, (hi - lo,), careful)
+            _fill(by_columns[lo:hi], found, values)
+    if plan.row_count:
+        by_rows = np.zeros((plan.row_count, n), dtype)
+        for lo, hi in _chunks(plan.row_count, chunk):
+            seeds = _seeds(values, plan.row_colors, lo, hi)
+            pairs = [(s, w) for s, w in zip(tape.outputs, seeds, strict=True) if s >= 0]
+            _fill(by_rows[lo:hi], pull(tape, pairs, (hi - lo,), careful), problem.inputs)
+    if plan.from_rows is None:
+        source = by_columns if by_columns is not None else by_rows
+        return np.zeros(0, dtype) if source is None else source.reshape(-1).take(plan.entries)
+    data = np.empty(plan.nonzeros, dtype)
+    if by_rows is not None:
+        data[plan.from_rows] = by_rows.reshape(-1)[plan.entries[plan.from_rows]]
+    if by_columns is not None:
+        data[~plan.from_rows] = by_columns.reshape(-1)[plan.entries[~plan.from_rows]]
+    return data
+
+
+def _chunks(count: int, chunk: int | None) -> list[tuple[int, int]]:
+    step = min(chunk or count, count)
+    return [(a, min(a + step, count)) for a in range(0, count, step)]
+
+
+def _seeds(leaves: Sequence[Any], colors: Any, lo: int, hi: int) -> list[Any]:
+    """Return for each leaf the seeds of colours ``lo`` to ``hi``: one where an entry has the colour."""
+    seeds, offset = [], 0
+    for x in leaves:
+        shape = shape_of(x)
+        size = size_of(shape)
+        mine = colors[offset : offset + size] - lo
+        seed = np.zeros((hi - lo, size), dtype_of(x))
+        at = np.flatnonzero((mine >= 0) & (mine < hi - lo))
+        seed[mine[at], at] = 1
+        seeds.append(seed.reshape((hi - lo, *shape)))
+        offset += size
+    return seeds
+
+
+def _fill(block: Any, found: Sequence[Any], leaves: Sequence[Any]) -> None:
+    offset = 0
+    for t, x in zip(found, leaves, strict=True):
+        size = size_of(shape_of(x))
+        if t is not None:
+            block[:, offset : offset + size] = np.reshape(t, (len(block), size))
+        offset += size

@@ -30,7 +30,7 @@ from dualdiff.primitive import (
     full,
     operand,
 )
-from dualdiff.rules.indexing import getitem, stored, stored_tangent
+from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of, size_of
 from dualdiff.terms import INSTEAD, ONE, PLAIN_TYPES, Columns, Map, Terms, coefficient, merged, scattered
@@ -141,7 +141,7 @@ class Pushing(Sweep):
                 return self._few(out, sparse.elementwise(self, row, tangents, values, out, Columns()))  # type: ignore[arg-type]
             if row is stack0 and not shape_of(values[0]):
                 return self._stack_columns(tangents, values, out)
-            if row is not sparse.setitem:
+            if row is not setitem:
                 found = self._active(row, tangents, values, params, out)
                 if found is not INSTEAD:
                     return found
@@ -156,7 +156,7 @@ class Pushing(Sweep):
         if any(type(v) not in PLAIN_TYPES for v in values):
             return INSTEAD
         place = {d: i for i, d in enumerate(active)}
-        packed = []
+        packed: list[Any] = []
         for t, v in zip(tangents, values):
             if not t:
                 packed.append(None)

@@ -21,7 +21,7 @@ Cost = Callable[[Tape, Way], float]
 """A model of what a way takes: ``(tape, way) -> seconds``."""
 
 MODES = ("auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step")
-COLORED = ("columns", "rows", "rows and columns")
+COLORED = ("columns", "rows", "rows and columns", "star", "acyclic")
 FRACTION = 0.5
 """The part of the machine's memory that a Jacobian may take where ``max_bytes`` does not say."""
 WORKING_SET = 1 << 22
@@ -41,6 +41,7 @@ class Options:
     cost: Cost | None = None
     coloring: Any = None
     holomorphic: bool = False
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -55,10 +56,10 @@ class Options:
             raise InputError(f"cost={self.cost!r} must be a function (tape, way) -> seconds, or None")
         if self.coloring is not None and not self.sparse:
             raise InputError("coloring= is for sparse Jacobians; give sparse=True as well")
-        if isinstance(self.coloring, str) and self.coloring not in ("columns", "rows", "both"):
-            raise InputError(
-                f"coloring={self.coloring!r} must be 'columns', 'rows', 'both', or colours from dualdiff.coloring"
-            )
+        known = ("star", "acyclic", "columns") if self.symmetric else ("columns", "rows", "both")
+        if isinstance(self.coloring, str) and self.coloring not in known:
+            listed = ", ".join(map(repr, known))
+            raise InputError(f"coloring={self.coloring!r} must be one of {listed}, or colours from dualdiff.coloring")
         if self.sparse and self.holomorphic:
             raise InputError("sparse=True is for real functions; use sparse=False with holomorphic=True")
 
@@ -187,7 +188,11 @@ class Candidates:
     def pattern(self) -> Any:
         """The structural nonzeros, with an empty row for every constant output."""
         if self._pattern is None:
-            self._pattern = pattern_of(self.tape, self.values, self.inputs)
+            found = pattern_of(self.tape, self.values, self.inputs)
+            if self.options.symmetric:  # what only one triangle shows stands in both
+                found = found + found.T.tocsr()
+                found.sum_duplicates()
+            self._pattern = found
         return self._pattern
 
     def colored(self, name: str) -> Compression:
@@ -225,11 +230,14 @@ class Candidates:
             return Way(name, n, 0, m, n, p.nnz)
         if exact:
             c = self.colored(name)
-            return Way(c.name, c.column_count, c.row_count, m, n, p.nnz, chunk=chunk)
+            levels = 0 if c.substitution is None else len(c.substitution.reads)
+            return Way(c.name, c.column_count, c.row_count, m, n, p.nnz, levels=levels, chunk=chunk)
         across = int(np.diff(p.indptr).max(initial=0))
         down = int(np.bincount(p.indices, minlength=1).max(initial=0))
         if name == "columns":
             return Way(name, across, 0, m, n, p.nnz, chunk=chunk)
+        if name in ("star", "acyclic"):
+            return Way(name, 2, 0, m, n, p.nnz, chunk=chunk)
         if name == "rows":
             return Way(name, 0, down, m, n, p.nnz, chunk=chunk)
         return Way(name, 1, 1, m, n, p.nnz, chunk=chunk)
@@ -245,8 +253,15 @@ class Candidates:
             if isinstance(coloring, str):
                 return ("rows and columns",) if coloring == "both" else (coloring,)
             return (check_coloring(self.pattern, coloring),)
+        if self.options.symmetric:
+            return {
+                "auto": ("row-sparse", "star", "acyclic"),
+                "forward": ("row-sparse", "star", "acyclic"),
+                "reverse": ("rows",),
+                "mixed": ("rows and columns",),
+            }[mode]
         return {
-            "auto": ("row-sparse", *COLORED),
+            "auto": ("row-sparse", "columns", "rows", "rows and columns"),
             "forward": ("row-sparse", "columns"),
             "reverse": ("rows",),
             "mixed": ("rows and columns",),
@@ -475,6 +490,8 @@ def _saying(way: Way) -> str:
         return f"pulling {way.rows} rows"
     if way.name == "row-sparse":
         return "one run of row-sparse duals"
+    if way.name in ("star", "acyclic"):
+        return f"pushing {way.columns} groups of columns of a {way.name} colouring"
     if way.name == "columns":
         return f"pushing {way.columns} groups of columns"
     if way.name == "rows":

@@ -304,7 +304,7 @@ def explain(problem: Problem, options: Options, measure: bool = False) -> Explan
     everything = replace(options, mode="auto", coloring=None)
     all_ways = Candidates(found.tape, found.values, everything, found.inputs, found.outputs)
     all_ways._pattern = found._pattern
-    names = ["row-sparse", *COLORED] if options.sparse else ["forward", "reverse", "mixed"]
+    names = list(all_ways.names())
     if options.mode in ("elimination", "finite-differences", "complex-step"):
         names.append(options.mode)
     listed = []

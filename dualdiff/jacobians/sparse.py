@@ -18,11 +18,15 @@ from scipy.sparse import csr_array
 from dualdiff.coloring import (
     BidirectionalColoring,
     Coloring,
+    color_acyclic,
     color_both,
     color_columns,
     color_rows,
+    color_star,
     column_entries,
     row_entries,
+    substitution,
+    symmetric_entries,
 )
 from dualdiff.errors import InputError
 from dualdiff.jacobians.ways import Problem, one_hot, run_duals
@@ -219,6 +223,7 @@ class Compression:
     order: str
     from_rows: Any
     entries: Any
+    substitution: Any = None
 
     @property
     def nonzeros(self) -> int:
@@ -233,7 +238,7 @@ def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compress
     ----------
     pattern : csr_array
         The structural nonzeros.
-    name : {"columns", "rows", "rows and columns"}
+    name : {"columns", "rows", "rows and columns", "star", "acyclic"}
         What is coloured.
     coloring : Coloring or BidirectionalColoring, optional
         Use these colours.
@@ -254,6 +259,13 @@ def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compress
         entries = row_entries(pattern, c)
         colors = np.full(n, -1), c.colors, 0, c.count, c.order
         from_rows = None
+    elif name in ("star", "acyclic"):
+        c = coloring or (color_star if name == "star" else color_acyclic)(pattern)
+        schedule = substitution(pattern, c) if name == "acyclic" else None
+        entries = symmetric_entries(pattern, c) if name == "star" else None
+        colors = c.colors, np.full(m, -1), c.count, 0, c.order
+        places = pattern.indices.astype(np.int32), pattern.indptr
+        return Compression(name, (m, n), *places, *colors, None, entries, schedule)
     else:
         b = coloring or color_both(pattern)
         from_rows, entries = b.entries(pattern)
@@ -316,6 +328,8 @@ def _read(
             seeds = _seeds(values, plan.row_colors, lo, hi)
             pairs = [(s, w) for s, w in zip(tape.outputs, seeds, strict=True) if s >= 0]
             _fill(by_rows[lo:hi], pull(tape, pairs, (hi - lo,), careful), problem.inputs)
+    if plan.substitution is not None:
+        return np.asarray(plan.substitution(by_columns), dtype)
     if plan.from_rows is None:
         source = by_columns if by_columns is not None else by_rows
         return np.zeros(0, dtype) if source is None else source.reshape(-1).take(plan.entries)

@@ -21,6 +21,7 @@ from typing import Any
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
 from dualdiff.passes.cuts import Cut, activity
 from dualdiff.primitive import Elementwise, Movement, Multilinear
+from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import select
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.rules.movement import concatenate, stack0
@@ -125,6 +126,8 @@ class Way:
         The shape of the Jacobian.
     entries : int
         The entries of the result: all, or the structural nonzeros of a sparse one.
+    levels : int
+        For "acyclic": the steps of the substitution, one after the other.
     cuts : tuple of Cut
         For "mixed": the places where the program narrows, the inputs and the outputs included.
     tree : tuple
@@ -140,6 +143,7 @@ class Way:
     outputs: int
     inputs: int
     entries: int
+    levels: int = 0
     cuts: tuple[Cut, ...] = ()
     tree: Any = None
     chunk: int | None = None
@@ -274,8 +278,8 @@ def seconds(tape: Tape, way: Way) -> float:
         return c.frame + pushing(tape, way.columns, None) + 3 * c.scatter * way.entries
     if way.name == "reverse":
         return c.frame + c.record * len(tape) + sweeping(tape, way.rows, True, way.chunk) + entries
-    if way.name in ("columns", "rows", "rows and columns"):
-        total = c.frame + 2 * c.record * len(tape) + c.scatter * way.entries
+    if way.name in ("columns", "rows", "rows and columns", "star", "acyclic"):
+        total = c.frame + 2 * c.record * len(tape) + c.scatter * way.entries + LEVEL * way.levels
         if way.columns:
             total += sweeping(tape, way.columns, False, way.chunk)
         if way.rows:
@@ -290,6 +294,8 @@ def seconds(tape: Tape, way: Way) -> float:
     return c.frame + evaluations * evaluating(tape) + entries
 
 
+LEVEL = 3e-6
+"""One step of a substitution."""
 STAGE = 8e-6
 """Cutting a part out of a tape, and its seeds."""
 
@@ -384,17 +390,32 @@ def pushing(tape: Tape, k: int, chunk: int | None) -> float:
             continue
         size = size_of(shape_of(out))
         if form == "all":
-            active = 0
-            for i, a in zip(ins, args):
-                if i is not None and i >= 0:
-                    active += 1
-                    if found[i] != "all":  # an array is made of the terms
-                        total += 3e-6 + c.element * size_of(shape_of(a)) * directions
-            total += _fixed(c, row) * (1 if active == 1 else 1.5)
-            total += _elements(c, row, args, params, out, directions) * active
+            total += _made_whole(
+                c, row, [found[i] if i is not None and i >= 0 else None for i in ins], args, params, out, directions
+            )
         else:
             total += c.dual + len(form) * (c.term + c.element * size * (c.beyond if size > c.cache else 1.0))
     return times * total
+
+
+def _made_whole(c: Machine, row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> float:
+    """Return what a step takes whose result has all directions in one array, from operands of whatever form."""
+    active = [(a, s) for a, s in zip(args, sets) if s is not None]
+    size = size_of(shape_of(out))
+    if all(s != "all" for _, s in active):
+        if row is sum_ or row is mean_:  # every coefficient is added up where its direction says
+            taken = sum([size_of(shape_of(a)) * len(s) for a, s in active])
+            return 10e-6 + c.scatter * taken + c.element * size * k
+        if row is matmul_ and sets[0] is None and len(active) == 1 and len(active[0][1]) == 1:
+            return 10e-6 + c.element * size * k * (c.beyond if size * k > c.cache else 1.0)
+        if row is stack0 and not shape_of(args[0]):
+            return 3e-6 + 0.3e-6 * sum([len(s) for _, s in active]) + c.element * size * k
+    total = _fixed(c, row) * (1 if len(active) == 1 else 1.5)
+    total += _elements(c, row, args, params, out, k) * len(active)
+    for a, s in active:
+        if s != "all":  # an array is made of the terms
+            total += 3e-6 + c.element * size_of(shape_of(a)) * k
+    return total
 
 
 # --------------------------------------------------------------------------------------------------

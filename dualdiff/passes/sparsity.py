@@ -84,7 +84,7 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None) -> csr_array:
         found.append(_through(row, sets, dying, args, params, out, n))
         for i, dies in zip(ins, dying, strict=True):
             if dies:
-                found[i] = None  # type: ignore[index]
+                found[i] = None
     parts = [_rows(found[s], n) for s in slots]
     if not parts:
         return csr_array((0, n), dtype=bool)

@@ -1,0 +1,22 @@
+"""The operators: functions of functions, in both modes, nesting in any order to any depth."""
+
+from dualdiff.jacobians import Explanation
+from dualdiff.operators.gradients import grad, hvp, value_and_grad
+from dualdiff.operators.jacobian import hessian, jacfwd, jacobian, jacrev, value_and_jacobian
+from dualdiff.operators.modes import jvp, linearize, stop_gradient, vjp
+
+__all__ = [
+    "Explanation",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "value_and_jacobian",
+    "vjp",
+]

@@ -1,0 +1,175 @@
+"""Structure off, structure on: a call of an operator, and the operator objects themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import WRAPPER_ASSIGNMENTS
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import InputError
+from dualdiff.jacobians import Problem
+from dualdiff.primitive import Traced
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.tracer import check_input, plain
+from dualdiff.trees import flatten, paths
+
+
+class Call:
+    """One call of an operator: the differentiated arguments as flat leaves, and the way back to structure."""
+
+    __slots__ = (
+        "args",
+        "argnums",
+        "aux",
+        "build_inputs",
+        "build_outputs",
+        "f",
+        "has_aux",
+        "kwargs",
+        "leaves",
+        "single",
+    )
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        argnums: int | Sequence[int],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        has_aux: bool,
+    ) -> None:
+        self.f = f
+        self.args = args
+        self.kwargs = kwargs
+        self.has_aux = has_aux
+        self.aux: Any = None
+        self.build_outputs: Any = None
+        self.single = isinstance(argnums, int)
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        n = len(args)
+        for a in numbers:
+            if not -n <= a < n:
+                raise InputError(
+                    f"argnums={argnums!r} asks for positional argument {a}, but the function was called with {n}"
+                    + (" (pass it by position, not by keyword)" if kwargs else "")
+                )
+        self.argnums = tuple([a % n for a in numbers])
+        if len(set(self.argnums)) != len(self.argnums):
+            raise InputError(f"argnums={argnums!r} names an argument twice")
+        leaves, self.build_inputs = flatten(
+            args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums])
+        )
+        try:
+            self.leaves = [check_input(plain(x), "an argument") for x in leaves]
+        except InputError:
+            names = paths(tuple(args[a] for a in self.argnums))
+            for x, name in zip(leaves, names):
+                check_input(plain(x), f"argument {name}")
+            raise
+
+    def __call__(self, leaves: list[Any]) -> list[Any]:
+        """Run the function on flat leaves; return its flat outputs and remember their structure."""
+        built = self.build_inputs(leaves)
+        args = list(self.args)
+        for a, v in zip(self.argnums, (built,) if self.single else built):
+            args[a] = v
+        result = self.f(*args, **self.kwargs)
+        if self.has_aux:
+            try:
+                result, self.aux = result
+            except (TypeError, ValueError):
+                raise InputError("with has_aux=True the function must return a pair (value, auxiliary data)") from None
+        outputs, self.build_outputs = flatten(result)
+        return outputs
+
+    def problem(self, chunk: int | None = None, holomorphic: bool = False) -> Problem:
+        """Return the function of flat leaves, at this call's point."""
+        return Problem(self, self.leaves, chunk, holomorphic)
+
+    def plain_aux(self, run: Any) -> Any:
+        """Return the auxiliary data with this operator's level taken off."""
+        leaves, build = flatten(self.aux)
+        return build([strip(v, run) for v in leaves])
+
+
+def strip(v: Any, run: Any) -> Any:
+    """Return a value with the level of a run, or of one that has ended, taken off."""
+    v = plain(v)
+    if isinstance(v, Traced) and (run is None or v.run is run or not getattr(v.run, "open", True)):
+        return v.value
+    return v
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A differentiated function. It pickles where the function does, and carries its name and docstring."""
+
+    f: Callable[..., Any]
+    argnums: int | tuple[int, ...] = 0
+
+    def __post_init__(self) -> None:
+        if not callable(self.f):
+            raise InputError(f"the first argument must be a function, not {type(self.f).__name__!r}")
+        if isinstance(self.argnums, list):
+            object.__setattr__(self, "argnums", tuple(self.argnums))
+        self._wear_name()
+
+    def _wear_name(self) -> None:
+        for name in WRAPPER_ASSIGNMENTS:
+            if hasattr(self.f, name):
+                object.__setattr__(self, name, getattr(self.f, name))
+        object.__setattr__(self, "__wrapped__", self.f)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            k: v
+            for k, v in self.__dict__.items()
+            if k in self.__dataclass_fields__ and k not in ("_decisions", "_options")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for k, v in state.items():
+            object.__setattr__(self, k, v)
+        self.__post_init__()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.strip('_')}({getattr(self.f, '__name__', self.f)})"
+
+
+def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any]) -> list[Any]:
+    """Flatten tangents or cotangents and check them against the values they belong to."""
+    found, _ = flatten(tree)
+    if len(found) != len(leaves):
+        raise InputError(f"{name} has {len(found)} arrays where {len(leaves)} are needed")
+    out = []
+    for t, x in zip(found, leaves):
+        t = plain(t)
+        if shape_of(t) != shape_of(x) and not isinstance(t, (list,)):
+            raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape_of(x)}")
+        kind = dtype_of(t).kind
+        if kind not in "biufc":
+            raise InputError(f"{name} has dtype {dtype_of(t)}; it must be numeric")
+        if kind == "c" and dtype_of(x).kind != "c":
+            raise InputError(f"{name} is complex where the value is real")
+        want = dtype_of(x)
+        if dtype_of(t) != want:
+            t = t.astype(want) if hasattr(t, "astype") else want.type(t)
+        out.append(t)
+    return out
+
+
+def own(v: Any) -> Any:
+    """Return a value that shares no memory with a tape that lives on: users may write into what they get."""
+    return v.copy() if type(v) is np.ndarray else v
+
+
+def as_given(t: Any, v: Any) -> Any:
+    """Return a scalar derivative as a scalar where the value is one (a Python float for a Python float)."""
+    if isinstance(t, Traced):
+        return t
+    if type(v) is float:
+        return float(t)
+    return t[()] if type(t) is np.ndarray and not t.shape and type(v) is not np.ndarray else t

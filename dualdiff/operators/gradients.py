@@ -1,0 +1,157 @@
+"""Gradients of scalar functions, and products with their Hessians."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import NonScalarError
+from dualdiff.jacobians.ways import apart, pull_rows, record
+from dualdiff.operators.calls import Call, Operator, as_given
+from dualdiff.operators.modes import jvp
+from dualdiff.shapes import dtype_of, shape_of
+
+
+@dataclass(frozen=True, repr=False)
+class ValueAndGrad(Operator):
+    """See :func:`value_and_grad`."""
+
+    has_aux: bool = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the value and the gradient at the arguments."""
+        call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
+        problem = call.problem()
+        tape, values = record(problem)
+        name = getattr(self.f, "__name__", "the function")
+        if len(values) != 1 or shape_of(values[0]) != ():
+            shapes = ", ".join(str(shape_of(v)) for v in values)
+            raise NonScalarError(
+                f"{name} returned shape {shapes}; a gradient needs one scalar. Use dd.jacobian for all derivatives, "
+                "or take the gradient of a sum: dd.grad(lambda x: f(x).sum())."
+            )
+        (v,) = values
+        if dtype_of(v).kind == "c":
+            raise NonScalarError(
+                f"{name} returned a complex number; a gradient needs a real one (np.real or np.abs of it)"
+            )
+        one = 1.0 if type(v) is float else dtype_of(v).type(1)
+        found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], ()), ())
+        gradient = call.build_inputs(
+            [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
+        )
+        value = call.build_outputs(values)
+        return ((value, call.plain_aux(tape)), gradient) if self.has_aux else (value, gradient)
+
+
+@dataclass(frozen=True, repr=False)
+class Grad(ValueAndGrad):
+    """See :func:`grad`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the gradient at the arguments."""
+        value, gradient = super().__call__(*args, **kwargs)
+        return (gradient, value[1]) if self.has_aux else gradient
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    r"""Return the gradient :math:`\nabla f` of a scalar function, by one reverse sweep.
+
+    Parameters
+    ----------
+    f : callable
+        A function that returns one real scalar (shape ``()``).
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool
+        Whether ``f`` returns a pair (value, auxiliary data); the gradient then comes with the data.
+
+    Returns
+    -------
+    callable
+        It takes ``f``'s arguments and returns the gradient: the structure, shapes and dtypes of the argument
+        (a tuple of them if ``argnums`` is a sequence). For a complex argument it is the adjoint of 1 under the
+        real inner product, ∂f/∂x + i ∂f/∂y.
+
+    Raises
+    ------
+    NonScalarError
+        If ``f`` does not return a real scalar.
+
+    References
+    ----------
+    Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, section 3.2, doi:10.1137/1.9780898717761.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dualdiff as dd
+    >>> dd.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0, 3.0]))
+    array([2., 4., 6.])
+    >>> dd.grad(dd.grad(np.sin))(0.5) == -np.sin(0.5)
+    np.True_
+    """
+    return Grad(f, argnums, has_aux)  # type: ignore[arg-type]
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes a scalar function and its gradient in one recording.
+
+    Parameters, errors and conventions are those of :func:`grad`.
+
+    Returns
+    -------
+    callable
+        It returns ``(value, gradient)``; with ``has_aux=True``, ``((value, aux), gradient)``.
+
+    Examples
+    --------
+    >>> import dualdiff as dd
+    >>> dd.value_and_grad(lambda x: x**2)(3.0)
+    (9.0, 6.0)
+    """
+    return ValueAndGrad(f, argnums, has_aux)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, repr=False)
+class HessianVector(Operator):
+    """See :func:`hvp`."""
+
+    def __call__(self, x: Any, v: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the product of the Hessian at ``x`` with ``v``."""
+        gradient = Grad(self.f, 0)
+        return jvp(lambda p: gradient(p, *args, **kwargs), (x,), (v,))[1]
+
+
+def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
+    r"""Return Hessian-vector products :math:`(x, v) \mapsto H(x)\,v` of a scalar function, forward over reverse.
+
+    The signature ``(x, v, *args)`` is the one ``scipy.optimize.minimize`` wants for ``hessp``.
+
+    Parameters
+    ----------
+    f : callable
+        A scalar function; its first argument is differentiated.
+
+    Returns
+    -------
+    callable
+        ``h(x, v, *args, **kwargs)``; ``v`` and the result have the structure and shapes of ``x``.
+
+    References
+    ----------
+    Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994), doi:10.1162/neco.1994.6.1.147.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dualdiff as dd
+    >>> dd.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([6., 0.])
+    """
+    return HessianVector(f)

@@ -182,13 +182,15 @@ class Candidates:
     inputs: int
     outputs: int
     _pattern: Any = None
+    _counts: Any = None
     _colored: dict[str, Compression] | None = None
 
     @property
     def pattern(self) -> Any:
         """The structural nonzeros, with an empty row for every constant output."""
         if self._pattern is None:
-            found = pattern_of(self.tape, self.values, self.inputs)
+            self._counts = []
+            found = pattern_of(self.tape, self.values, self.inputs, self._counts)
             if self.options.symmetric:  # what only one triangle shows stands in both
                 found = found + found.T.tocsr()
                 found.sum_duplicates()
@@ -227,10 +229,12 @@ class Candidates:
             return Way(name, columns, rows, m, n, m * n, cuts=places, tree=tree)
         p = self.pattern
         if name == "row-sparse":
-            return Way(name, n, 0, m, n, p.nnz)
+            return Way(name, n, 0, m, n, p.nnz, counts=tuple(self._counts or ()))
         if exact:
             c = self.colored(name)
             levels = 0 if c.substitution is None else len(c.substitution.reads)
+            if name == "rows and columns" and not (c.column_count and c.row_count) and "columns" in self.names():
+                return None  # one kind of colours is enough, and has a name of its own
             return Way(c.name, c.column_count, c.row_count, m, n, p.nnz, levels=levels, chunk=chunk)
         across = int(np.diff(p.indptr).max(initial=0))
         down = int(np.bincount(p.indices, minlength=1).max(initial=0))
@@ -274,9 +278,11 @@ class Candidates:
         tape = sum(size_of(shape_of(e[4])) * dtype_of(e[4]).itemsize for e in self.tape.equations)
         chunk = way.chunk or max(way.columns, way.rows)
         if way.name == "row-sparse":
-            return 2 * result + peak(self.tape, self.inputs, spare=True)
+            return 2 * result + peak(self.tape, self.inputs, self.forms(self.inputs))
         if way.name == "forward":
-            return result + peak(self.tape, chunk, spare=way.chunk is None) + (0 if way.chunk is None else tape)
+            return result + (
+                peak(self.tape, chunk, self.forms(chunk)) if way.chunk is None else tape + peak(self.tape, chunk)
+            )
         if way.name in ("finite-differences", "complex-step"):
             return 2 * result
         if way.name == "mixed":
@@ -308,7 +314,7 @@ class Candidates:
             widest = max(
                 [
                     size_of(shape_of(e[4]))
-                    for e, form in zip(self.tape.equations, forms(self.tape, directions)[len(self.tape.inputs) :])
+                    for e, form in zip(self.tape.equations, self.forms(directions)[len(self.tape.inputs) :])
                     if form == "all"
                 ],
                 default=0,
@@ -317,10 +323,16 @@ class Candidates:
             widest = max([size_of(shape_of(e[4])) for e in self.tape.equations], default=0)
         return widest * directions <= WORKING_SET
 
+    def forms(self, k: int) -> list[Any]:
+        """Return what the tangents of a run with ``k`` directions would be."""
+        if self.options.sparse and self._pattern is None:
+            _ = self.pattern
+        return forms(self.tape, k, self._counts or None)
+
     def crowded(self) -> bool:
         """Whether a run of row-sparse duals would meet a tangent that is not sparse."""
         most = min(CROWDED, self.options.limit // 8)
-        found = forms(self.tape, self.inputs)[len(self.tape.inputs) :]
+        found = self.forms(self.inputs)[len(self.tape.inputs) :]
         return any(
             form == "all" and size_of(shape_of(e[4])) * self.inputs > most
             for e, form in zip(self.tape.equations, found, strict=True)
@@ -335,9 +347,9 @@ def _directions(places: Any, tree: Any) -> tuple[int, int]:
     return (places[i].width, 0) if name == "forward" else (0, places[j].width)
 
 
-def pattern_of(tape: Tape, values: Sequence[Any], n: int) -> Any:
+def pattern_of(tape: Tape, values: Sequence[Any], n: int, counts: list[int] | None = None) -> Any:
     """Return the pattern of the whole Jacobian, (m, n); outputs that depend on nothing have empty rows."""
-    found = dependence(tape)
+    found = dependence(tape, counts=counts)
     if all(s >= 0 for s in tape.outputs):
         return found
     lengths = np.diff(found.indptr)
@@ -360,7 +372,7 @@ def estimate(candidates: Candidates, way: Way) -> Estimate:
     if way.name == "mixed":
         count = sum(_stage_operations(tape, way.cuts, leaf) for leaf in _leaves(way.tree))
     elif way.name in ("forward", "row-sparse"):
-        found = forms(tape, max(way.columns, 1))[len(tape.inputs) :]
+        found = candidates.forms(max(way.columns, 1))[len(tape.inputs) :]
         count = sum(
             operations(tape, 1, e, e + 1) * (way.columns if form == "all" else len(form or ()))
             for e, form in enumerate(found)

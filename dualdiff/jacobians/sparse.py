@@ -68,6 +68,7 @@ def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
 class Layout:
     """Where the coefficients of one output's terms stand among the nonzeros of its rows."""
 
+    shape: tuple[int, ...]
     keys: tuple[Any, ...]
     order: Any
     sums: Any
@@ -75,8 +76,8 @@ class Layout:
     starts: Any
 
     def fits(self, terms: Any, shape: tuple[int, ...]) -> bool:
-        """Whether terms have the very maps this layout was made for."""
-        if len(terms) != len(self.keys):
+        """Whether terms have the very maps this layout was made for, and the value the shape."""
+        if shape != self.shape or len(terms) != len(self.keys):
             return False
         for mine, key in zip(self.keys, terms):
             if mine is key:
@@ -94,8 +95,8 @@ class Layout:
         """Return the nonzeros, row by row."""
         size = size_of(shape)
         values = np.empty((len(terms), *shape), dtype)
-        for row, c in zip(values, terms.values()):
-            row[...] = c
+        for n, c in enumerate(terms.values()):
+            values[n] = c
         found = values.reshape(-1).take(self.order)
         return found if self.sums is None else np.add.reduceat(found, self.sums) if size else found
 
@@ -106,7 +107,7 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     keys = tuple([Map(np.array(k.positions)) if type(k) is Map else k for k in terms])
     if not keys or not size:
         nothing = np.zeros(0, np.int32)
-        return Layout(keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
+        return Layout(shape, keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
     columns = np.stack([np.reshape(map_of(k, shape), -1) for k in terms]) - 1
     place = np.flatnonzero(columns >= 0)
     rows = place % size
@@ -117,7 +118,7 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
     sums = None if new.all() else np.flatnonzero(new)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[new], minlength=size))]).astype(np.int32)
-    return Layout(keys, order, sums, columns[new].astype(np.int32), starts)
+    return Layout(shape, keys, order, sums, columns[new].astype(np.int32), starts)
 
 
 def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) -> tuple[list[Any], csr_array, Any]:

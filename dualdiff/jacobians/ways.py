@@ -119,7 +119,8 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
         results = run_user(problem, [tape.add_input(x) for x in problem.inputs])
     finally:
         tape.close()
-    tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 for v in results]
+    # A constant says how many entries it has: the rows of the Jacobian after it depend on that.
+    tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 - size_of(shape_of(v)) for v in results]
     return tape, [peel(v, tape) for v in results]
 
 

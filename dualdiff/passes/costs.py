@@ -126,6 +126,8 @@ class Way:
         The shape of the Jacobian.
     entries : int
         The entries of the result: all, or the structural nonzeros of a sparse one.
+    counts : tuple of int
+        For "row-sparse": on how many inputs an entry of each slot depends.
     levels : int
         For "acyclic": the steps of the substitution, one after the other.
     cuts : tuple of Cut
@@ -143,6 +145,7 @@ class Way:
     outputs: int
     inputs: int
     entries: int
+    counts: tuple[int, ...] = ()
     levels: int = 0
     cuts: tuple[Cut, ...] = ()
     tree: Any = None
@@ -157,10 +160,12 @@ DENSE = None
 Form = frozenset[Any] | None
 
 
-def forms(tape: Tape, k: int) -> list[Any]:
+def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     """Return for every slot what its tangent would be: None for none, a set of terms, or the string "all".
 
     A term is a direction (an int) or a token that stands for a map; equal tokens are maps known to be equal.
+    ``counts``, of the pattern, says on how many inputs one entry of each slot depends: with no more terms than that
+    a tangent can do, if like directions are merged.
     """
     found: list[Any] = []
     offset = 0
@@ -169,8 +174,20 @@ def forms(tape: Tape, k: int) -> list[Any]:
         offset += size_of(a.shape)
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
-        found.append(_form(row, sets, args, params, out, k, e) if row.differentiable else None)
+        form = _form(row, sets, args, params, out, k, e) if row.differentiable else None
+        if counts is not None and counts[len(found)] and form is not None and shape_of(out):
+            form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
+        found.append(form)
     return found
+
+
+def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -> Any:
+    """Return a form with its terms merged to as many as the pattern has."""
+    if form == "all":
+        if "all" in sets or count > MOST_TERMS or _few(frozenset(range(count)), size, k) == "all":
+            return "all"
+        return frozenset((e, j) for j in range(count))
+    return frozenset((e, j) for j in range(count)) if len(form) > count else form
 
 
 def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e: int) -> Any:
@@ -275,7 +292,7 @@ def seconds(tape: Tape, way: Way) -> float:
     if way.name == "forward":
         return c.frame + pushing(tape, way.columns, way.chunk) + entries
     if way.name == "row-sparse":
-        return c.frame + pushing(tape, way.columns, None) + 3 * c.scatter * way.entries
+        return c.frame + pushing(tape, way.columns, None, way.counts) + 3 * c.scatter * way.entries
     if way.name == "reverse":
         return c.frame + c.record * len(tape) + sweeping(tape, way.rows, True, way.chunk) + entries
     if way.name in ("columns", "rows", "rows and columns", "star", "acyclic"):
@@ -374,14 +391,14 @@ def sweeping(
     return times * (fixed + elements) * (c.pull if backwards else 1.0)
 
 
-def pushing(tape: Tape, k: int, chunk: int | None) -> float:
+def pushing(tape: Tape, k: int, chunk: int | None, counts: Sequence[int] = ()) -> float:
     """Return what one run of dual numbers takes, by the forms their tangents would have."""
     c = machine()
     if k == 1:
         return c.dual * len(tape) + sweeping(tape, 1, False) * 0.5
     directions = min(chunk or k, k)
     times = -(-k // directions) if directions else 1
-    found = forms(tape, directions)
+    found = forms(tape, directions, counts or None)
     n = len(tape.inputs)
     total = 0.0
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
@@ -422,7 +439,7 @@ def _made_whole(c: Machine, row: Any, sets: list[Any], args: Any, params: Any, o
 # bytes
 
 
-def peak(tape: Tape, directions: int, spare: bool = False) -> int:
+def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int:
     """Return the most bytes of tangents (or cotangents) alive at once in a sweep with so many directions.
 
     Parameters
@@ -431,14 +448,13 @@ def peak(tape: Tape, directions: int, spare: bool = False) -> int:
         The recorded run.
     directions : int
         How many travel at once.
-    spare : bool
-        Count the terms of forward mode's tangents instead of all directions.
+    found : sequence, optional
+        The forms of forward mode's tangents; without them every tangent has all directions.
     """
     from dualdiff.passes.push import last_uses
 
     n = len(tape.inputs)
     active = activity(tape)
-    found = forms(tape, directions) if spare else None
     uses = last_uses(tape, tape.outputs)
 
     def held(slot: int, size: int, itemsize: int) -> int:

@@ -33,7 +33,7 @@ Sets = Any
 NOTHING: frozenset[int] = frozenset()
 
 
-def dependence(tape: Tape, slots: Sequence[int] | None = None) -> csr_array:
+def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int] | None = None) -> csr_array:
     """Return which inputs the entries of some slots may depend on.
 
     Parameters
@@ -42,6 +42,8 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None) -> csr_array:
         The recorded run.
     slots : sequence of int, optional
         Whose entries are the rows, in this order; a negative slot (a constant) is left out. By default the outputs'.
+    counts : list, optional
+        Is filled with the most inputs that one entry of each slot of the tape depends on.
 
     Returns
     -------
@@ -74,14 +76,20 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None) -> csr_array:
         offset += size
     uses = last_uses(tape, slots)
     first = len(found)
+    if counts is not None:
+        counts[:] = [1] * first
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         slot = first + e
         if uses[slot] < 0 or not row.differentiable:
             found.append(None)
+            if counts is not None:
+                counts.append(0)
             continue
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
         dying = [i is not None and i >= 0 and uses[i] == e for i in ins]
         found.append(_through(row, sets, dying, args, params, out, n))
+        if counts is not None:
+            counts.append(_widest(found[-1]))
         for i, dies in zip(ins, dying, strict=True):
             if dies:
                 found[i] = None
@@ -128,7 +136,7 @@ def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: A
     elif not dying[0]:
         y = list(y)
     index = params["index"]
-    if type(index) is int:
+    if type(index) is int and len(shape_of(out)) == 1:
         places: Any = (index,)
     else:
         places = np.ravel(np.arange(size).reshape(shape_of(out))[index]).tolist()
@@ -136,6 +144,15 @@ def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: A
     for i in places:
         y[i] = v
     return y
+
+
+def _widest(s: Sets) -> int:
+    """Return the most inputs of one entry."""
+    if type(s) is frozenset:
+        return len(s)
+    if type(s) is list:
+        return 0  # scalar code: the arrays it fills are not followed
+    return int(np.diff(s.indptr).max(initial=0))
 
 
 def _union(sets: list[frozenset[int]]) -> frozenset[int]:

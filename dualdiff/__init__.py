@@ -3,6 +3,9 @@
 from dualdiff import errors
 from dualdiff.allocator import keep_freed_memory
 from dualdiff.operators import (
+    JacobianPlan,
+    PlanChangedWarning,
+    batch_jacobian,
     grad,
     hessian,
     hvp,
@@ -10,7 +13,9 @@ from dualdiff.operators import (
     jacobian,
     jacrev,
     jvp,
+    linear_operator,
     linearize,
+    plan_jacobian,
     stop_gradient,
     value_and_grad,
     value_and_jacobian,
@@ -32,8 +37,11 @@ from dualdiff.tensor import (
 )
 
 __all__ = [
+    "JacobianPlan",
+    "PlanChangedWarning",
     "Tensor",
     "arange",
+    "batch_jacobian",
     "empty",
     "errors",
     "eye",
@@ -48,10 +56,12 @@ __all__ = [
     "jacrev",
     "jvp",
     "keep_freed_memory",
+    "linear_operator",
     "linearize",
     "linspace",
     "no_grad",
     "ones",
+    "plan_jacobian",
     "stop_gradient",
     "tensor",
     "value_and_grad",

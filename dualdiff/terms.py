@@ -105,7 +105,7 @@ def map_of(key: Any, shape: tuple[int, ...]) -> Any:
     if type(key) is Map:
         p = key.positions
         return p if p.shape == shape else np.broadcast_to(p, shape)
-    return np.broadcast_to(np.intp(key + 1), shape)
+    return np.broadcast_to(np.int32(key + 1), shape)
 
 
 def _key(positions: Any) -> Any:
@@ -218,7 +218,7 @@ def _join(row: Any, tangents: Sequence[Any], values: Sequence[Any], params: Any,
             key: Any = next(iter(keys))
         else:
             maps = [
-                map_of(p[0], shape_of(v)) if p else np.zeros(shape_of(v), np.intp)
+                map_of(p[0], shape_of(v)) if p else np.zeros(shape_of(v), np.int32)
                 for p, v in zip(present, values, strict=True)
             ]
             key = Map(row.fn(*maps, **params))
@@ -275,7 +275,7 @@ def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], par
             at, weights, lanes = at[inside], weights[inside], lane[inside]
         else:
             lanes = lane
-        total += np.bincount((at - 1) * m + lanes, weights, k * m)
+        total += np.bincount((at.astype(np.intp) - 1) * m + lanes, weights, k * m)
     return total.reshape((k, *result))
 
 
@@ -424,7 +424,7 @@ def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
     for pair in incoming[len(keys) :]:
-        positions, c = np.zeros(shape, np.intp), np.zeros(shape, dtype)
+        positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
         _write(positions, c, index, pair, v, single)
         new = Map(positions)
         found[new] = found[new] + c if new in found else c
@@ -487,7 +487,7 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
 def entries(terms: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
     """Return the directions (0 for none) and the coefficients of terms, each as an array ``(terms, size)``."""
     size = size_of(shape)
-    maps = np.empty((len(terms), size), np.intp)
+    maps = np.empty((len(terms), size), np.int32)
     values = np.empty((len(terms), size), dtype)
     for n, (key, c) in enumerate(terms.items()):
         maps[n] = map_of(key, shape).reshape(-1) if type(key) is Map else key + 1
@@ -507,7 +507,7 @@ def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
     count = int(rank.max(initial=-1)) + 1
     at = np.broadcast_to(np.arange(maps.shape[1]), maps.shape)
     live = maps > 0
-    found_maps = np.zeros((count, maps.shape[1]), np.intp)
+    found_maps = np.zeros((count, maps.shape[1]), np.int32)
     found = np.zeros((count, maps.shape[1]), dtype)
     found_maps[rank[live], at[live]] = maps[live]
     np.add.at(found, (rank[live], at[live]), values[live])

@@ -347,13 +347,14 @@ def _directions(places: Any, tree: Any) -> tuple[int, int]:
     return (places[i].width, 0) if name == "forward" else (0, places[j].width)
 
 
-def pattern_of(tape: Tape, values: Sequence[Any], n: int, counts: list[int] | None = None) -> Any:
+def pattern_of(tape: Tape, values: Sequence[Any], n: int, widest: list[int] | None = None) -> Any:
     """Return the pattern of the whole Jacobian, (m, n); outputs that depend on nothing have empty rows."""
-    found = dependence(tape, counts=counts)
+    found = dependence(tape, counts=widest)
     if all(s >= 0 for s in tape.outputs):
         return found
     lengths = np.diff(found.indptr)
-    counts, at = [], 0
+    counts: list[Any] = []
+    at = 0
     for v, s in zip(values, tape.outputs, strict=True):
         size = size_of(shape_of(v))
         if s < 0:
@@ -486,7 +487,7 @@ def reason(best: Estimate, found: Sequence[Estimate], options: Options) -> str:
     what = _saying(best.way)
     if options.mode != "auto" and len(found) == 1:
         return f"{best.name}: asked for by mode={options.mode!r} ({what})."
-    others = sorted((e for e in found if e is not best), key=lambda e: e.seconds)
+    others = sorted((e for e in found if e.name != best.name), key=lambda e: e.seconds)
     if not others:
         return f"{best.name}: {what}."
     other = others[0]

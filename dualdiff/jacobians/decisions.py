@@ -99,6 +99,13 @@ class Decisions:
                 self.known.popitem(last=False)
 
 
+def remembered(key: Any, decision: Decision) -> Decisions:
+    """Return decisions that hold one."""
+    found = Decisions()
+    found.put(key, decision)
+    return found
+
+
 def key_of(problem: Problem) -> Any:
     """Return the shapes and dtypes of the inputs, which decisions are kept by."""
     return tuple([(shape_of(x), dtype_of(x).char) for x in problem.inputs])
@@ -294,12 +301,12 @@ def _nested(problem: Problem, options: Options) -> Answer:
 # explaining
 
 
-def explain(problem: Problem, options: Options, measure: bool = False) -> Explanation:
-    """Cost every way on a new recording; with ``measure`` time each of them."""
+def explain(problem: Problem, options: Options, measure: bool = False, without: Sequence[str] = ()) -> Explanation:
+    """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
     check_real(problem)
     recorded = record(problem, replayable=True)
     found = candidates_of(problem, options, recorded)
-    best, chosen_from = choose(found)
+    best, chosen_from = choose(found, without=without)
     shown: list[Estimate] = list(chosen_from)
     everything = replace(options, mode="auto", coloring=None)
     all_ways = Candidates(found.tape, found.values, everything, found.inputs, found.outputs)
@@ -308,7 +315,7 @@ def explain(problem: Problem, options: Options, measure: bool = False) -> Explan
     if options.mode in ("elimination", "finite-differences", "complex-step"):
         names.append(options.mode)
     listed = []
-    for name in names:
+    for name in (n for n in names if n not in without):
         have = next((e for e in shown if e.name == name), None)
         if have is None:
             if name == "row-sparse" and all_ways.crowded():
@@ -322,11 +329,17 @@ def explain(problem: Problem, options: Options, measure: bool = False) -> Explan
         why = f"forward: with {problem.n} inputs dual numbers run at once, without a tape."
         best = forwards
     else:
-        why = reason(best, chosen_from, options)
+        why = reason(best, listed if options.mode == "auto" and options.coloring is None else chosen_from, options)
     if measure:
-        listed = [replace(e, measured=_timed(problem, options, e, all_ways, found.tape)) for e in listed]
+        least = _timed(problem, options, next(e for e in listed if e.name == best.name), all_ways, found.tape)
+        listed = [  # a way that should take ten times as long is not waited for
+            replace(e, measured=least if e.name == best.name else _timed(problem, options, e, all_ways, found.tape))
+            if e.seconds < 10 * max(best.seconds, least)
+            else e
+            for e in listed
+        ]
         measured = next(e for e in listed if e.name == best.name)
-        fastest = min(listed, key=lambda e: e.measured or 0.0)
+        fastest = min(listed, key=lambda e: float("inf") if e.measured is None else e.measured)
         if fastest is measured:
             why += " Measured, it is the fastest."
         else:
@@ -350,4 +363,15 @@ def _timed(problem: Problem, options: Options, e: Estimate, found: Candidates, t
     return least
 
 
-__all__ = ["Answer", "Decision", "Decisions", "carry_out", "decide", "evaluate", "explain", "follow", "key_of"]
+__all__ = [
+    "Answer",
+    "Decision",
+    "Decisions",
+    "carry_out",
+    "decide",
+    "evaluate",
+    "explain",
+    "follow",
+    "key_of",
+    "remembered",
+]

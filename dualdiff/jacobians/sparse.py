@@ -28,13 +28,14 @@ from dualdiff.coloring import (
     substitution,
     symmetric_entries,
 )
+from dualdiff.dual import CrowdedError
 from dualdiff.errors import InputError
 from dualdiff.jacobians.ways import Problem, one_hot, run_duals
 from dualdiff.passes import pull, push
 from dualdiff.primitive import CAREFUL, TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.terms import Columns, Map, Terms, map_of
+from dualdiff.terms import Columns, Terms, map_of
 from dualdiff.tracer import is_finite_everywhere
 
 ndarray = np.ndarray
@@ -52,7 +53,7 @@ def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> csr_
 
 def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
     """Raise where a sparse Jacobian cannot be built."""
-    if any(type(x) in TRACED for x in problem.inputs):
+    if any(type(x) in TRACED for x in (*problem.inputs, *values)):
         raise InputError(
             "a sparse Jacobian holds plain numbers, so it cannot be differentiated again: use sparse=False inside other operators"
         )
@@ -74,26 +75,24 @@ class Layout:
     sums: Any
     columns: Any
     starts: Any
+    runs: Any = None
 
     def fits(self, terms: Any, shape: tuple[int, ...]) -> bool:
         """Whether terms have the very maps this layout was made for, and the value the shape."""
         if shape != self.shape or len(terms) != len(self.keys):
             return False
-        for mine, key in zip(self.keys, terms):
-            if mine is key:
-                continue
-            if type(mine) is not type(key):
-                return False
-            if type(key) is int:
-                if mine != key:
-                    return False
-            elif mine.positions.shape != key.positions.shape or not np.array_equal(mine.positions, key.positions):
-                return False
-        return True
+        return all(type(mine) is type(key) and mine == key for mine, key in zip(self.keys, terms))
 
     def data(self, terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the nonzeros, row by row."""
         size = size_of(shape)
+        if self.runs is not None:
+            found = np.empty(len(self.columns), dtype)
+            for runs, c in zip(self.runs, terms.values(), strict=True):
+                flat = np.reshape(np.broadcast_to(c, shape), -1) if shape_of(c) else None
+                for to, source in runs:
+                    found[to] = c if flat is None else flat[source]
+            return found
         values = np.empty((len(terms), *shape), dtype)
         for n, c in enumerate(terms.values()):
             values[n] = c
@@ -104,7 +103,7 @@ class Layout:
 def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     """Return the order in which coefficients of terms become rows with sorted columns."""
     size = size_of(shape)
-    keys = tuple([Map(np.array(k.positions)) if type(k) is Map else k for k in terms])
+    keys = tuple(terms)  # whoever writes into a tangent leaves alone what another holds
     if not keys or not size:
         nothing = np.zeros(0, np.int32)
         return Layout(shape, keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
@@ -118,7 +117,43 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
     sums = None if new.all() else np.flatnonzero(new)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[new], minlength=size))]).astype(np.int32)
-    return Layout(shape, keys, order, sums, columns[new].astype(np.int32), starts)
+    runs = _runs(order, len(keys), size) if sums is None else None
+    return Layout(shape, keys, order, sums, columns[new].astype(np.int32), starts, runs)
+
+
+def _runs(order: Any, terms: int, size: int) -> Any:
+    """Return, for each term, slices of the nonzeros and of its entries that fit each other; None if they are many.
+
+    A stencil's coefficients go to every third place, or fifth: to say so takes no list of places, and no reading of one.
+    """
+    most = 2 + len(order) // 2000
+    found = []
+    for k in range(terms):
+        to = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
+        source = order[to] - k * size
+        # A run ends where either step changes; a lone entry between two runs is a run of its own.
+        change = np.flatnonzero((np.diff(to, n=2) != 0) | (np.diff(source, n=2) != 0)) + 1
+        if len(change) > 2 * most:
+            return None
+        runs, start, n = [], 0, len(to)
+        while start < n:
+            later = change[change > start]
+            stop = int(later[0]) + 1 if len(later) else n
+            by, step = (to[start + 1] - to[start], source[start + 1] - source[start]) if stop - start > 1 else (1, 1)
+            if step < 1:
+                return None
+            last = stop - 1
+            runs.append(
+                (
+                    slice(int(to[start]), int(to[last]) + 1, int(by)),
+                    slice(int(source[start]), int(source[last]) + 1, int(step)),
+                )
+            )
+            start = stop
+            if len(runs) > most:
+                return None
+        found.append(tuple(runs))
+    return tuple(found)
 
 
 def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) -> tuple[list[Any], csr_array, Any]:
@@ -160,7 +195,7 @@ def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) ->
         if type(t) is not Terms and type(t) is not Columns:
             t = np.reshape(t, (n, size_of(shape)))
             if run.most is not None and t.size > run.most:
-                raise InputError("dense")  # not reached: a dense tangent of this size is refused before
+                raise CrowdedError
             rows, columns = np.nonzero(t.T)
             starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size_of(shape)))])
             parts.append((None, columns.astype(np.int32), starts))
@@ -196,8 +231,9 @@ def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) ->
     m = sum(size_of(shape_of(v)) for v in values)
     if len(live) == len(data) == 1:
         return values, matrix(live[0], columns[0], parts[0][2], (m, n)), tuple(layouts)
+    dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
     whole = matrix(
-        np.concatenate(live) if live else np.zeros(0),
+        np.concatenate(live).astype(dtype, copy=False) if live else np.zeros(0, dtype),
         np.concatenate(columns) if columns else np.zeros(0, np.int32),
         np.concatenate(starts),
         (m, n),
@@ -250,28 +286,41 @@ def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compress
         If the given colours do not fit the pattern.
     """
     m, n = pattern.shape
-    if name == "columns":
-        c = coloring or color_columns(pattern)
-        entries = column_entries(pattern, c)
-        colors = c.colors, np.full(m, -1), c.count, 0, c.order
-        from_rows = None
+    column_colors, row_colors = np.full(n, -1), np.full(m, -1)
+    column_count = row_count = 0
+    from_rows = entries = schedule = None
+    order = "bidirectional"
+    if name == "rows and columns":
+        both = coloring or color_both(pattern)
+        from_rows, entries = both.entries(pattern)
+        column_colors, row_colors = both.column_colors, both.row_colors
+        column_count, row_count = both.column_count, both.row_count
     elif name == "rows":
         c = coloring or color_rows(pattern)
         entries = row_entries(pattern, c)
-        colors = np.full(n, -1), c.colors, 0, c.count, c.order
-        from_rows = None
-    elif name in ("star", "acyclic"):
-        c = coloring or (color_star if name == "star" else color_acyclic)(pattern)
-        schedule = substitution(pattern, c) if name == "acyclic" else None
-        entries = symmetric_entries(pattern, c) if name == "star" else None
-        colors = c.colors, np.full(m, -1), c.count, 0, c.order
-        places = pattern.indices.astype(np.int32), pattern.indptr
-        return Compression(name, (m, n), *places, *colors, None, entries, schedule)
+        row_colors, row_count, order = c.colors, c.count, c.order
     else:
-        b = coloring or color_both(pattern)
-        from_rows, entries = b.entries(pattern)
-        colors = b.column_colors, b.row_colors, b.column_count, b.row_count, "bidirectional"
-    return Compression(name, (m, n), pattern.indices.astype(np.int32), pattern.indptr, *colors, from_rows, entries)
+        color = {"columns": color_columns, "star": color_star, "acyclic": color_acyclic}[name]
+        c = coloring or color(pattern)
+        column_colors, column_count, order = c.colors, c.count, c.order
+        if name == "acyclic":
+            schedule = substitution(pattern, c)
+        else:
+            entries = (column_entries if name == "columns" else symmetric_entries)(pattern, c)
+    return Compression(
+        name,
+        (m, n),
+        pattern.indices.astype(np.int32),
+        pattern.indptr,
+        column_colors,
+        row_colors,
+        column_count,
+        row_count,
+        order,
+        from_rows,
+        entries,
+        schedule,
+    )
 
 
 def check_coloring(pattern: csr_array, coloring: Any) -> str:

@@ -7,7 +7,8 @@ A :class:`Problem` is a function of flat leaves with the structure taken off; a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -245,13 +246,22 @@ def empty_block(v: Any, x: Any) -> Any:
     return np.zeros(shape_of(v) + shape_of(x), dtype)
 
 
+@lru_cache(maxsize=32)
+def _directions(offset: int, shape: tuple[int, ...]) -> Any:
+    """Return the directions of the identity's entries on one leaf: the same array every time, so its maps compare quickly."""
+    size = size_of(shape)
+    positions = np.arange(offset + 1, offset + size + 1, dtype=np.int32 if offset + size < 1 << 31 else np.int64)
+    positions.flags.writeable = False
+    return positions.reshape(shape)
+
+
 def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> Terms | None:
     """Return the identity's rows ``start:stop`` on one leaf, as the direction of each of its entries."""
     if start <= offset and offset + size <= stop:
-        return seed(np.arange(offset - start + 1, offset - start + size + 1).reshape(shape))
+        return seed(_directions(offset - start, shape))
     at = np.arange(offset, offset + size)
     inside = (at >= start) & (at < stop)
-    return seed(np.where(inside, at - start + 1, 0).reshape(shape)) if inside.any() else None
+    return seed(np.where(inside, at - start + 1, 0).astype(np.int32).reshape(shape)) if inside.any() else None
 
 
 def columns_of(t: Any, v: Any, run: Pushing) -> Any:
@@ -276,7 +286,7 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
         k = x.size
         if x.ndim == 1 and x.dtype.char == "d" and 1 < k <= MOST_AT_ONCE and not problem.holomorphic:
             # The common case, a vector of parameters, in one chunk: nothing to cut or to join.
-            values, found = run_duals(problem, (seed(np.arange(1, k + 1)),), (k,), columns_of)
+            values, found = run_duals(problem, (seed(_directions(0, (k,))),), (k,), columns_of)
             return values, [[empty_block(v, x) if t is None else t] for t, v in zip(found, values)]
     check_real(problem)
     shapes = [shape_of(x) for x in inputs]
@@ -321,6 +331,8 @@ def forward(problem: Problem) -> tuple[list[Any], list[list[Any]]]:
 
 def forward_on_tape(problem: Problem, tape: Tape, values: Sequence[Any], chunk: int) -> list[list[Any]]:
     """Compute the Jacobian by columns pushed through a replayable tape: no more directions alive at once than asked for."""
+    if any(type(v) in TRACED for v in values):  # the function closes over values of an outer operator
+        return forward(replace(problem, chunk=chunk))[1]
     inputs = problem.inputs
     sizes = [size_of(shape_of(x)) for x in inputs]
     n = sum(sizes)

@@ -4,9 +4,14 @@ from dualdiff.jacobians import Explanation
 from dualdiff.operators.gradients import grad, hvp, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacfwd, jacobian, jacrev, value_and_jacobian
 from dualdiff.operators.modes import jvp, linearize, stop_gradient, vjp
+from dualdiff.operators.plans import JacobianPlan, PlanChangedWarning, plan_jacobian
+from dualdiff.operators.products import batch_jacobian, linear_operator
 
 __all__ = [
     "Explanation",
+    "JacobianPlan",
+    "PlanChangedWarning",
+    "batch_jacobian",
     "grad",
     "hessian",
     "hvp",
@@ -14,7 +19,9 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "linear_operator",
     "linearize",
+    "plan_jacobian",
     "stop_gradient",
     "value_and_grad",
     "value_and_jacobian",

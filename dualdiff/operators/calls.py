@@ -127,7 +127,7 @@ class Operator:
         return {
             k: v
             for k, v in self.__dict__.items()
-            if k in self.__dataclass_fields__ and k not in ("_decisions", "_options")
+            if k in self.__dataclass_fields__ and k not in ("_decisions", "options")
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

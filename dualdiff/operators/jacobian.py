@@ -34,7 +34,7 @@ class Jacobian(Operator):
     with_value: bool = False
     symmetric: bool = False
     _decisions: Decisions = field(default_factory=Decisions, compare=False)
-    _options: Any = field(default=None, compare=False)
+    options: Any = field(default=None, compare=False, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,25 +48,26 @@ class Jacobian(Operator):
             self.holomorphic,
             self.symmetric,
         )
-        object.__setattr__(self, "_options", options)
+        object.__setattr__(self, "options", options)
         if not hasattr(self, "_decisions"):  # unpickled: what was decided elsewhere is decided again
             object.__setattr__(self, "_decisions", Decisions())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the Jacobian at the arguments."""
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        answer = evaluate(call.problem(self.chunk, self.holomorphic), self._options, self._decisions)
+        answer = evaluate(call.problem(self.chunk, self.holomorphic), self.options, self._decisions)
         return self._result(call, answer)
 
     def _result(self, call: Call, answer: Any) -> Any:
-        jacobian = self._assemble(call, answer)
+        jacobian = self.assemble(call, answer)
         aux = call.plain_aux(None) if self.has_aux else None
         if self.with_value:
             value = call.build_outputs(answer.values)
             return ((value, aux), jacobian) if self.has_aux else (value, jacobian)
         return (jacobian, aux) if self.has_aux else jacobian
 
-    def _assemble(self, call: Call, answer: Any) -> Any:
+    def assemble(self, call: Call, answer: Any) -> Any:
+        """Give a computed Jacobian the structure it was asked for in."""
         if self.sparse or (self.flat and answer.whole is not None):
             return answer.whole
         values, blocks = answer.values, answer.blocks
@@ -108,7 +109,7 @@ class Jacobian(Operator):
             It prints as a table; ``.ways``, ``.chosen`` and ``.reason`` hold the same for programs.
         """
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        return explain(call.problem(self.chunk, self.holomorphic), self._options, measure)
+        return explain(call.problem(self.chunk, self.holomorphic), self.options, measure)
 
 
 def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:

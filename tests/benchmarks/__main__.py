@@ -8,19 +8,61 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 
 import dualdiff as dd
-from tests.benchmarks import sections
+from tests.benchmarks import memory, regret, sections, ways
+
+SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    **sections.SECTIONS,
+    "regret": regret.regret,
+    "model": regret.model,
+    "sparse-regret": regret.sparse_regret,
+    "ways": ways.ways,
+    "sparse": ways.sparse,
+    "memory": memory.memory,
+}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return rows as text: each run of rows with the same keys as one table under its keys."""
+    lines = []
+    for keys, group in groupby(rows, key=tuple):
+        cells = [keys, *[[_cell(v) for v in row.values()] for row in group]]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        texts = [not any(_is_number(row[k]) for row in rows if tuple(row) == keys) for k in keys]
+        lines += [
+            "  "
+            + "  ".join(c.ljust(w) if t else c.rjust(w) for c, w, t in zip(row, widths, texts, strict=True)).rstrip()
+            for row in cells
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "*" if value else ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def main() -> int:
     """Run the sections asked for, print their tables, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=[*sections.SECTIONS, []], help="which (default: all)")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="which (default: all)")
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
     parser.add_argument(
         "--keep-memory", action="store_true", help="let the C library keep freed memory (dd.keep_freed_memory)"
@@ -30,14 +72,16 @@ def main() -> int:
     state = "freed memory kept" if kept else "the C library's defaults"
     results = {}
     if not options.json:
-        print(f"Python {platform.python_version()}, NumPy {np.__version__}, allocator: {state}")
-    for name in options.sections or sections.SECTIONS:
-        rows = sections.SECTIONS[name]()
+        threads = os.environ["OPENBLAS_NUM_THREADS"]
+        print(
+            f"Python {platform.python_version()}, NumPy {np.__version__}, allocator: {state}, BLAS threads: {threads}"
+        )
+    for name in options.sections or SECTIONS:
+        rows = SECTIONS[name]()
         results[name] = rows
         if not options.json:
-            print(f"\n{name}: {(sections.SECTIONS[name].__doc__ or '').splitlines()[0]}")
-            for row in rows:
-                print("  " + "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{v:<28}" for k, v in row.items()))
+            print(f"\n{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}\n")
+            print(table(rows))
             sys.stdout.flush()
     if options.json:
         print(json.dumps({"allocator": state, "results": results}, indent=1))

@@ -1,0 +1,272 @@
+"""The Jacobian as a linear operator, and per-sample Jacobians of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from dualdiff.errors import InputError
+from dualdiff.jacobians import Decisions
+from dualdiff.jacobians.choice import pattern_of
+from dualdiff.jacobians.decisions import Decision, key_of
+from dualdiff.jacobians.ways import Problem, pull_rows, record
+from dualdiff.operators.calls import Call, Operator
+from dualdiff.passes import push
+from dualdiff.passes.costs import Way, seconds
+from dualdiff.passes.structure import structure
+from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tape import Tape
+from dualdiff.tracer import is_finite_everywhere
+
+AT_ONCE = 64
+"""Directions that a product with a matrix carries at once."""
+
+
+def _push(tape: Tape, seeds: list[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Push, and push again the careful way if the result is not finite."""
+    found = push(tape, seeds, tape.outputs, lead)
+    if not all(t is None or is_finite_everywhere(t) for t in found):
+        token = CAREFUL.set(True)
+        try:
+            found = push(tape, seeds, tape.outputs, lead, careful=True)
+        finally:
+            CAREFUL.reset(token)
+    return found
+
+
+def _cut(block: Any, leaves: list[Any]) -> list[Any]:
+    """Cut rows of length n into leading-axis batches of the leaves' shapes."""
+    parts, at = [], 0
+    for x in leaves:
+        size = size_of(shape_of(x))
+        part = np.ascontiguousarray(block[:, at : at + size], dtype=dtype_of(x))
+        parts.append(part.reshape((len(block), *shape_of(x))))
+        at += size
+    return parts
+
+
+def _joined(found: list[Any], leaves: list[Any], k: int) -> Any:
+    parts = [
+        np.zeros((k, size_of(shape_of(x)))) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
+        for t, x in zip(found, leaves, strict=True)
+    ]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((k, 0))
+
+
+class _JacobianOperator(LinearOperator):
+    """Products with the Jacobian from either side, over one recording."""
+
+    def __init__(self, problem: Problem, tape: Tape, values: list[Any]) -> None:
+        self._problem, self._tape, self._values = problem, tape, values
+        m = sum(size_of(shape_of(v)) for v in values)
+        dtype = np.result_type(*[dtype_of(v) for v in (*values, *problem.inputs)])
+        super().__init__(dtype, (m, problem.n))
+
+    def _matmat(self, columns: Any) -> Any:
+        return self._carried(np.asarray(columns).T, self._pushed).T
+
+    def _rmatmat(self, columns: Any) -> Any:
+        return self._carried(np.asarray(columns).T, self._pulled).T
+
+    def _matvec(self, v: Any) -> Any:
+        return self._pushed(np.reshape(v, (1, -1)))[0]
+
+    def _rmatvec(self, w: Any) -> Any:
+        return self._pulled(np.reshape(w, (1, -1)))[0]
+
+    def _carried(self, rows: Any, product: Callable[[Any], Any]) -> Any:
+        if np.iscomplexobj(rows):
+            return self._carried(rows.real, product) + 1j * self._carried(rows.imag, product)
+        parts = [product(rows[a : a + AT_ONCE]) for a in range(0, len(rows), AT_ONCE)]
+        return np.concatenate(parts) if parts else product(rows)
+
+    def _pushed(self, rows: Any) -> Any:
+        if np.iscomplexobj(rows):
+            return self._carried(rows, self._pushed)
+        k = len(rows)
+        return _joined(_push(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
+
+    def _pulled(self, rows: Any) -> Any:
+        if np.iscomplexobj(rows):
+            return self._carried(rows, self._pulled)
+        k = len(rows)
+        pairs = [(s, w) for s, w in zip(self._tape.outputs, _cut(rows, self._values), strict=True) if s >= 0]
+        return _joined(pull_rows(self._problem, self._tape, pairs, (k,)), self._problem.inputs, k)
+
+
+def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
+    r"""Return the Jacobian at a point as a linear operator; the matrix is never formed.
+
+    The function is recorded once. A product :math:`J v` is one push through the tape, :math:`J^T w` one pull.
+
+    Parameters
+    ----------
+    f : callable
+        A real function; all its positional arguments are differentiated, in the order they are given.
+    *args
+        The point: arrays, or nested structures of arrays.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator
+        Of shape (m, n), over all results and arguments flattened; with ``matvec``, ``rmatvec``, ``matmat`` and
+        ``rmatmat``.
+
+    Raises
+    ------
+    InputError
+        If an argument or result is complex, or is being differentiated by an outer operator.
+
+    References
+    ----------
+    Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, sections 3.1 and 3.2,
+    doi:10.1137/1.9780898717761.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dualdiff as dd
+    >>> J = dd.linear_operator(lambda x: np.cumsum(x**2), np.array([1.0, 2.0, 3.0]))
+    >>> J.shape
+    (3, 3)
+    >>> J.matvec(np.array([1.0, 0.0, 0.0])), J.rmatvec(np.array([0.0, 0.0, 1.0]))
+    (array([2., 2., 2.]), array([2., 4., 6.]))
+    """
+    if not args:
+        raise InputError("dd.linear_operator(f, x) needs the point x")
+    call = Call(f, tuple(range(len(args))), args, {}, False)
+    if any(type(x) in TRACED for x in call.leaves):
+        raise InputError(
+            "a linear operator is made of plain numbers: dd.linear_operator cannot be differentiated itself"
+        )
+    problem = call.problem()
+    tape, values = record(problem, replayable=True)
+    if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
+        raise InputError("dd.linear_operator is for real functions; use dd.jvp and dd.vjp for complex ones")
+    return _JacobianOperator(problem, tape, values)
+
+
+@dataclass(frozen=True, repr=False)
+class BatchJacobian(Operator):
+    """See :func:`batch_jacobian`."""
+
+    mode: str = "auto"
+    _decisions: Decisions = field(default_factory=Decisions, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("auto", "forward", "reverse"):
+            raise InputError(f"mode={self.mode!r} must be 'auto', 'forward' or 'reverse'")
+        if not hasattr(self, "_decisions"):
+            object.__setattr__(self, "_decisions", Decisions())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the per-sample Jacobians at the arguments."""
+        call = Call(self.f, self.argnums, args, kwargs, False)
+        problem = call.problem()
+        if len(problem.inputs) != 1 or not shape_of(problem.inputs[0]):
+            raise InputError("dd.batch_jacobian differentiates one array whose first axis counts the samples")
+        (x,) = problem.inputs
+        if type(x) in TRACED or dtype_of(x).kind == "c":
+            raise InputError("dd.batch_jacobian takes one plain real array; use dd.jacobian inside other operators")
+        tape, values = record(problem, replayable=True)
+        (batch, *sample) = shape_of(x)
+        if len(values) != 1 or shape_of(values[0])[:1] != (batch,):
+            shapes = ", ".join(str(shape_of(v)) for v in values)
+            raise InputError(
+                f"dd.batch_jacobian needs a function that returns one array with the {batch} samples on its first axis, "
+                f"not {shapes}"
+            )
+        (v,) = values
+        if dtype_of(v).kind == "c":
+            raise InputError("dd.batch_jacobian is for real functions")
+        n, m = size_of(tuple(sample)), size_of(shape_of(v)[1:])
+        key = key_of(problem)
+        decision = next((d for d in self._decisions.known.get(key, ()) if d.program.holds(tape)), None)  # type: ignore[union-attr]
+        if decision is None:
+            _check_samples(tape, values, batch, n, m)
+            way = self._chosen(tape, n, m)
+            decision = Decision(way, structure(tape))
+            self._decisions.put(key, decision, *self._decisions.known.get(key, ()))
+        shape = shape_of(v) + tuple(sample)
+        if tape.outputs[0] < 0 or 0 in shape:
+            return np.zeros(shape, dtype_of(v))
+        if decision.way.name == "forward":
+            seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
+            (t,) = _push(tape, [seed], (n,))
+            return np.ascontiguousarray(np.moveaxis(t.reshape((n, batch, m)), 0, 2)).reshape(shape)
+        seed = _tiled(m, batch, dtype_of(v)).reshape((m, *shape_of(v)))
+        (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))
+        return np.ascontiguousarray(np.moveaxis(c.reshape((m, batch, n)), 0, 1)).reshape(shape).astype(dtype_of(v))
+
+    def _chosen(self, tape: Tape, n: int, m: int) -> Way:
+        forward = Way("columns", n, 0, m, n, m * n)
+        reverse = Way("rows", 0, m, m, n, m * n)
+        if self.mode == "auto":
+            name = "forward" if seconds(tape, forward) <= seconds(tape, reverse) else "reverse"
+        else:
+            name = self.mode
+        return replace(forward if name == "forward" else reverse, name=name)
+
+
+def _tiled(k: int, batch: int, dtype: Any) -> Any:
+    """Return one identity for every sample: (k, batch, k)."""
+    return np.broadcast_to(np.eye(k, dtype=dtype)[:, None, :], (k, batch, k)).copy()
+
+
+def _check_samples(tape: Tape, values: list[Any], batch: int, n: int, m: int) -> None:
+    """Raise unless every sample of the result depends on its own sample of the argument only."""
+    pattern = pattern_of(tape, values, batch * n)
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)) // max(m, 1)
+    columns = pattern.indices // max(n, 1)
+    mixed = np.flatnonzero(rows != columns)
+    if mixed.size:
+        i, j = int(rows[mixed[0]]), int(columns[mixed[0]])
+        raise InputError(
+            f"the function mixes its samples: sample {i} of the result depends on sample {j} of the argument (a mean or a "
+            "norm over the batch does that). Use dd.jacobian, or dd.jacobian(f, sparse=True)."
+        )
+
+
+def batch_jacobian(f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto") -> Callable[..., Any]:
+    r"""Return per-sample Jacobians, :math:`J_{b} = \partial f(x)_b / \partial x_b`, for the price of one sample's.
+
+    Where no sample of the result depends on another sample of the argument, one seed serves all samples: the Jacobian
+    is block diagonal, and as many directions do as one sample has inputs (or outputs). That it is so is read off
+    the tape, not assumed.
+
+    Parameters
+    ----------
+    f : callable
+        A function from (B, \*s) to (B, \*t), sample by sample.
+    argnums : int
+        Which positional argument to differentiate with respect to.
+    mode : {"auto", "forward", "reverse"}
+        Push a sample's columns, pull a sample's rows, or whichever costs less.
+
+    Returns
+    -------
+    callable
+        It takes ``f``'s arguments and returns an array of shape (B, \*t, \*s).
+
+    Raises
+    ------
+    InputError
+        If the function mixes its samples, or returns no array with the samples on its first axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dualdiff as dd
+    >>> X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> dd.batch_jacobian(lambda x: np.prod(x, axis=1))(X)
+    array([[2., 1.],
+           [4., 3.],
+           [6., 5.]])
+    """
+    return BatchJacobian(f, argnums, mode)

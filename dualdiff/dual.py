@@ -48,6 +48,8 @@ MOST_COLUMNS = 32
 MOST_COLUMNS_OF_SCALARS = 8
 MOST_TERMS = 24
 """From so many terms on they are merged, if that makes them fewer, and otherwise become one array."""
+DENSE = 1 << 11
+"""An array of all directions with so few elements is quicker than terms, however few they are."""
 SMALL = 1 << 15
 """An array of all directions with so many elements is quicker than a handful of terms."""
 
@@ -135,6 +137,8 @@ class Pushing(Sweep):
         """Push tangents of which some are terms, as far as terms serve."""
         kinds = {type(t) for t in tangents}
         if not kinds <= {Columns, Terms, type(None)} or dtype_of(out).kind not in "fc":
+            return INSTEAD
+        if Terms in kinds and self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out):
             return INSTEAD
         if Terms not in kinds:
             if row.plain:
@@ -282,6 +286,8 @@ class Pushing(Sweep):
             self._check_open()
         a, s = x.value, x.mark
         out = row.op(a)
+        if type(s) is Terms and self.lead[0] * a.size <= DENSE:
+            s = x.mark = self.dense(s, a)
         if (type(s) is Columns or type(s) is Terms) and row.plain:
             return self._one(row, row.partials[0], s, out, (a,))
         if type(s) is Columns or type(s) is Terms:
@@ -319,6 +325,12 @@ class Pushing(Sweep):
             self._check_open()
         out = row.op(a, b)
         few, many = type(s), type(t)
+        if few is Terms and self.lead[0] * a.size <= DENSE:
+            s = x.mark = self.dense(s, a)
+            few = ndarray
+        if many is Terms and self.lead[0] * b.size <= DENSE:
+            t = y.mark = self.dense(t, b)
+            many = ndarray
         if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms):
             if t is None and (few is Columns or shape_of(a) == shape_of(out)):
                 return self._one(row, row.partials[0], s, out, (a, b))
@@ -388,7 +400,7 @@ class Pushing(Sweep):
             and (tx is None or type(tx) in _FEW)
             and (tv is None or type(tv) in _FEW)
             and type(out) is ndarray
-            and self.lead[0] > 4
+            and self.lead[0] * out.size > DENSE
         ):
             t = sparse.store(tx, tv, index, out, value)
             if type(t) is Terms and len(t) > 3:

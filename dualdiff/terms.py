@@ -348,7 +348,8 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
             return INSTEAD
         members, groups = grouped
         width = members.shape[1]
-        if width * len(terms) > MOST_TERMS:
+        count = width * len(terms)
+        if count > MOST_TERMS or (8 * count > run.lead[0] and run.lead[0] * size_of(shape) <= 1 << 20):
             return INSTEAD
         unit = np.zeros((width, x.size), x.dtype)
         for j in range(width):

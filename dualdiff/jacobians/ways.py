@@ -26,7 +26,7 @@ from dualdiff.passes import pull, push
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
-from dualdiff.terms import PLAIN_TYPES, Columns, Terms, scattered, seed
+from dualdiff.terms import ONE, PLAIN_TYPES, Columns, Terms, scattered, seed
 from dualdiff.tracer import is_finite_everywhere, plain
 
 MOST_AT_ONCE = 4096
@@ -255,8 +255,10 @@ def _directions(offset: int, shape: tuple[int, ...]) -> Any:
     return positions.reshape(shape)
 
 
-def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> Terms | None:
+def one_hot(start: int, stop: int, offset: int, shape: tuple[int, ...], size: int) -> Terms | Columns | None:
     """Return the identity's rows ``start:stop`` on one leaf, as the direction of each of its entries."""
+    if not shape:
+        return Columns(((offset - start, ONE),)) if start <= offset < stop else None
     if start <= offset and offset + size <= stop:
         return seed(_directions(offset - start, shape))
     at = np.arange(offset, offset + size)

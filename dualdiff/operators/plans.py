@@ -13,7 +13,7 @@ from dualdiff.errors import InputError
 from dualdiff.jacobians import Decisions, Explanation, Options, explain
 from dualdiff.jacobians.decisions import Decision, decide, follow, key_of, remembered
 from dualdiff.operators.calls import Call
-from dualdiff.operators.jacobian import Jacobian
+from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.primitive import TRACED
 
 
@@ -46,6 +46,7 @@ class JacobianPlan:
     decision: Decision
     _jacobian: Jacobian = field(repr=False)
     _key: Any = field(repr=False)
+    _structure: Any = field(repr=False)
     _decisions: Decisions = field(repr=False)
     _said: list[bool] = field(repr=False)
 
@@ -71,9 +72,13 @@ class JacobianPlan:
                 "a plan gives plain numbers and cannot be differentiated again; use dd.jacobian inside operators"
             )
         key = key_of(problem)
-        if key != self._key:
+        if key != self._key or call.build_inputs != self._structure:
+            if key == self._key:
+                made, here = "arguments nested in one way", "the same leaves nested in another"
+            else:
+                made, here = _described(self._key), _described(key)
             raise InputError(
-                f"the plan was made for {_described(self._key)}, and called with {_described(key)}; make another plan for "
+                f"the plan was made for {made}, and called with {here}; make another plan for "
                 "that, or use dd.jacobian, which keeps one for each"
             )
         known = self._decisions.known.get(key, (self.decision,))
@@ -164,27 +169,28 @@ def plan_jacobian(
     >>> plan.explanation.chosen
     'row-sparse'
     """
-    jacobian = Jacobian(f, argnums, **options)  # type: ignore[arg-type]
-    if jacobian.has_aux:
+    operator = jacobian(f, argnums, **options)
+    if operator.has_aux:
         raise InputError("a plan has no has_aux; use dd.jacobian(f, has_aux=True)")
-    call = Call(f, jacobian.argnums, example, {}, False)
-    problem = call.problem(jacobian.chunk, jacobian.holomorphic)
+    call = Call(f, operator.argnums, example, {}, False)
+    problem = call.problem(operator.chunk, operator.holomorphic)
     if any(type(x) in TRACED for x in problem.inputs):
         raise InputError("dd.plan_jacobian takes plain numbers as its example; use dd.jacobian inside other operators")
     key = key_of(problem)
     decisions = Decisions()
-    decision, recorded = decide(problem, jacobian.options, None)
-    answered = follow(problem, jacobian.options, decisions, key, (decision,))
+    decision, recorded = decide(problem, operator.options, None)
+    answered = follow(problem, operator.options, decisions, key, (decision,))
     del answered, recorded
     kept = decisions.known.get(key, (decision,))[0]
     return JacobianPlan(
         f,
-        jacobian.argnums,
-        jacobian.options,
-        explain(problem, jacobian.options, measure, kept.without),
+        operator.argnums,
+        operator.options,
+        explain(problem, operator.options, measure, kept.without),
         kept,
-        jacobian,
+        operator,
         key,
+        call.build_inputs,
         remembered(key, kept),
         [],
     )

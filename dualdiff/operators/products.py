@@ -52,7 +52,7 @@ def _cut(block: Any, leaves: list[Any]) -> list[Any]:
 
 def _joined(found: list[Any], leaves: list[Any], k: int) -> Any:
     parts = [
-        np.zeros((k, size_of(shape_of(x)))) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
+        np.zeros((k, size_of(shape_of(x))), dtype_of(x)) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
         for t, x in zip(found, leaves, strict=True)
     ]
     return np.concatenate(parts, axis=1) if parts else np.zeros((k, 0))
@@ -137,6 +137,8 @@ def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
     >>> J.matvec(np.array([1.0, 0.0, 0.0])), J.rmatvec(np.array([0.0, 0.0, 1.0]))
     (array([2., 2., 2.]), array([2., 4., 6.]))
     """
+    if not callable(f):
+        raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
     if not args:
         raise InputError("dd.linear_operator(f, x) needs the point x")
     call = Call(f, tuple(range(len(args))), args, {}, False)

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dualdiff.dual import DENSE as DENSE_BELOW
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
 from dualdiff.passes.cuts import Cut, activity
 from dualdiff.primitive import Elementwise, Movement, Multilinear
@@ -155,11 +156,6 @@ class Way:
 # --------------------------------------------------------------------------------------------------
 # what the tangents of a forward run would be
 
-DENSE = None
-"""All directions in one array."""
-Form = frozenset[Any] | None
-
-
 def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     """Return for every slot what its tangent would be: None for none, a set of terms, or the string "all".
 
@@ -198,6 +194,13 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
         return "all"
     shape = shape_of(out)
     size = size_of(shape)
+    if (
+        k * size <= DENSE_BELOW
+        and shape
+        and not isinstance(row, Movement)
+        and not all(type(t) is int for s in live for t in s)
+    ):
+        return "all"
     if isinstance(row, Elementwise) and (row.plain or row is select):
         whole = live[0] if len(live) == 1 else frozenset().union(*live)
         if len(whole) <= MOST_COLUMNS_OF_SCALARS:
@@ -216,7 +219,7 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
     if row is stack0 and not shape_of(args[0]):
         return "all"
     if row is stack0 or row is concatenate or row is setitem:
-        if row is setitem and k <= 4:
+        if row is setitem and k * size <= DENSE_BELOW:
             return "all"
         if len(live) == 1 and len(live[0]) == 1 and row is not setitem:
             return frozenset(((e, 0),))
@@ -233,9 +236,9 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
                 group = size_of(shape_of(args[i])) // max(size, 1)
             else:
                 group = _group(row, i, args, params, out)
-            if group > LOCAL:
-                return "all"
             width += group * len(s)
+            if group > LOCAL or (8 * width > k and k * size <= 1 << 20):
+                return "all"
     return _few(frozenset((e, j) for j in range(width)), size, k)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.jacobians.mixed import best_tree
 from dualdiff.jacobians.sparse import Compression, check_coloring, compression
-from dualdiff.passes.costs import Way, forms, operations, peak, seconds
+from dualdiff.passes.costs import Way, forms, operations, peak, seconds, steps
 from dualdiff.passes.sparsity import dependence
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
@@ -26,6 +26,10 @@ FRACTION = 0.5
 """The part of the machine's memory that a Jacobian may take where ``max_bytes`` does not say."""
 WORKING_SET = 1 << 22
 """Elements over all directions of the widest tangent beyond which directions travel in chunks."""
+SMALL = 1 << 24
+"""Bytes that are not worth a closer look."""
+WAIST = 8
+"""Programs with no more inputs, or outputs, than this are not searched for narrower places."""
 CROWDED = 1 << 24
 """The most elements that an array of all directions may have in a run of row-sparse duals."""
 
@@ -221,6 +225,8 @@ class Candidates:
         if name == "elimination":
             return Way(name, 0, 0, m, n, m * n)
         if name == "mixed":
+            if self.options.mode == "auto" and min(n, m) <= WAIST:
+                return None
             found = best_tree(self.tape, n, m)
             if found is None:
                 return None
@@ -296,6 +302,8 @@ class Candidates:
         if way.name in ("mixed", "elimination", "row-sparse", "finite-differences", "complex-step"):
             return way if self.bytes(way) <= limit else None
         directions = max(way.columns, way.rows)
+        if self._rough_bytes(directions) <= min(limit, SMALL):
+            return way
         if options.chunk is not None:
             return way if self.bytes(way) <= limit else None
         if self.bytes(way) <= limit and self._stays_in_cache(way, directions):
@@ -308,6 +316,11 @@ class Candidates:
         widest = max([1, *(size_of(shape_of(e[4])) for e in self.tape.equations)])
         chunk = max(1, min(room, max(16, WORKING_SET // widest), directions))
         return replace(way, chunk=None if chunk >= directions and self.bytes(way) <= limit else chunk)
+
+    def _rough_bytes(self, directions: int) -> int:
+        """Return more than any way with so many directions takes, from sizes alone."""
+        total = self.inputs + self.outputs + sum([s.size for s in steps(self.tape) if s is not None])
+        return 16 * (2 * total * (directions + 1) + self.inputs * self.outputs)
 
     def _stays_in_cache(self, way: Way, directions: int) -> bool:
         if way.name == "forward":
@@ -402,29 +415,24 @@ def _stage_operations(tape: Tape, cuts: Any, leaf: Any) -> int:
     return operations(tape, cuts[i].width if name == "forward" else cuts[j].width, cuts[i].at, cuts[j].at)
 
 
-def choose(candidates: Candidates, full: bool = False, without: Sequence[str] = ()) -> tuple[Estimate, list[Estimate]]:
-    """Cost the ways and choose the cheapest that fits the memory allowed.
+def choose(candidates: Candidates, without: Sequence[str] = ()) -> tuple[Way, float]:
+    """Choose the cheapest way that fits the memory allowed, and say what it would take in seconds.
 
     Parameters
     ----------
     candidates : Candidates
         The ways on one tape.
-    full : bool
-        Cost every way whole, also those that cannot win (colours are found for all).
     without : sequence of str
         Ways that were tried and do not serve.
-
-    Returns
-    -------
-    best : Estimate
-    all : list of Estimate
 
     Raises
     ------
     InputError
         If no way fits into the memory allowed.
     """
-    found: list[Estimate] = []
+    cost = candidates.options.cost or seconds
+    tape = candidates.tape
+    found: list[tuple[float, Way]] = []
     rough: list[tuple[float, str]] = []
     misfits: list[Way] = []
     names = [n for n in candidates.names() if n not in without]
@@ -432,24 +440,25 @@ def choose(candidates: Candidates, full: bool = False, without: Sequence[str] = 
         names.remove("row-sparse")
         names = names or ["columns"]
     for name in names:
-        way = candidates.way(name, exact=full or name not in COLORED or len(names) == 1)
+        exact = name not in COLORED or len(names) == 1
+        way = candidates.way(name, exact)
         if way is None:
             continue
         fitted = candidates.fitted(way)
         if fitted is None:
             misfits.append(way)
-        elif full or name not in COLORED or len(names) == 1:
-            found.append(estimate(candidates, fitted))
+        elif exact:
+            found.append((float(cost(tape, fitted)), fitted))
         else:
-            rough.append((float((candidates.options.cost or seconds)(candidates.tape, fitted)), name))
+            rough.append((float(cost(tape, fitted)), name))
     # Colours cost time to find: only where even the fewest possible would win.
     for least, name in sorted(rough):
-        if found and least >= min(e.seconds for e in found):
+        if found and least >= min(s for s, _ in found):
             continue
         way = candidates.way(name)
         fitted = None if way is None else candidates.fitted(way)
         if fitted is not None:
-            found.append(estimate(candidates, fitted))
+            found.append((float(cost(tape, fitted)), fitted))
     if not found:
         if candidates.options.mode == "mixed" and not misfits:
             raise InputError(
@@ -457,7 +466,8 @@ def choose(candidates: Candidates, full: bool = False, without: Sequence[str] = 
                 "program has none; use mode='auto'"
             )
         raise InputError(_too_small(candidates, misfits))
-    return min(found, key=lambda e: e.seconds), found
+    least, best = min(found, key=lambda pair: pair[0])
+    return best, least
 
 
 def _too_small(candidates: Candidates, misfits: Sequence[Way]) -> str:

@@ -134,8 +134,8 @@ def decide(
     found = candidates_of(problem, options, recorded)
     if options.sparse:
         check_sparse(problem, recorded[1])
-    best, _ = choose(found, without=without)
-    return decision_for(best.way, found, recorded[0], without), recorded
+    way, _ = choose(found, without)
+    return decision_for(way, found, recorded[0], without), recorded
 
 
 def decision_for(way: Way, found: Candidates, tape: Tape, without: tuple[str, ...] = ()) -> Decision:
@@ -306,30 +306,30 @@ def explain(problem: Problem, options: Options, measure: bool = False, without: 
     check_real(problem)
     recorded = record(problem, replayable=True)
     found = candidates_of(problem, options, recorded)
-    best, chosen_from = choose(found, without=without)
-    shown: list[Estimate] = list(chosen_from)
+    chosen, _ = choose(found, without)
+    best = estimate(found, chosen)
     everything = replace(options, mode="auto", coloring=None)
     all_ways = Candidates(found.tape, found.values, everything, found.inputs, found.outputs)
-    all_ways._pattern = found._pattern
+    all_ways._pattern, all_ways._counts, all_ways._colored = found._pattern, found._counts, found._colored
     names = list(all_ways.names())
     if options.mode in ("elimination", "finite-differences", "complex-step"):
         names.append(options.mode)
     listed = []
     for name in (n for n in names if n not in without):
-        have = next((e for e in shown if e.name == name), None)
-        if have is None:
-            if name == "row-sparse" and all_ways.crowded():
-                continue
-            way = all_ways.way(name)
-            have = None if way is None else estimate(all_ways, all_ways.fitted(way) or way)
-        if have is not None:
-            listed.append(have)
+        if name == best.name:
+            listed.append(best)
+            continue
+        if name == "row-sparse" and all_ways.crowded():
+            continue
+        way = all_ways.way(name)
+        if way is not None:
+            listed.append(estimate(all_ways, all_ways.fitted(way) or way))
     if options.mode == "auto" and not options.sparse and problem.n <= FEW and best.name != "forward":
         forwards = next(e for e in listed if e.name == "forward")
         why = f"forward: with {problem.n} inputs dual numbers run at once, without a tape."
         best = forwards
     else:
-        why = reason(best, listed if options.mode == "auto" and options.coloring is None else chosen_from, options)
+        why = reason(best, listed if options.mode == "auto" and options.coloring is None else [best], options)
     if measure:
         least = _timed(problem, options, next(e for e in listed if e.name == best.name), all_ways, found.tape)
         listed = [  # a way that should take ten times as long is not waited for

@@ -66,13 +66,33 @@ def best_tree(tape: Tape, n: int, m: int) -> tuple[tuple[Cut, ...], Any] | None:
 
 
 def product(tape: Tape, places: Sequence[Cut], tree: Any, careful: bool = False) -> Any:
-    """Return the Jacobian of a tree of parts, of shape (entries of the last cut, entries of the first)."""
+    """Return the Jacobian of a tree of parts, of shape (entries of the last cut, entries of the first).
+
+    Its dtype is that of the outputs, however precise what lies between is.
+    """
+    found = _product(tape, places, tree, careful)
+    dtype = np.result_type(*[dtype_of(form_of(tape, s)) for s in places[-1].slots]) if places[-1].slots else None
+    return found if dtype is None or dtype_of(found) == dtype else found.astype(dtype)
+
+
+def _product(tape: Tape, places: Sequence[Cut], tree: Any, careful: bool) -> Any:
     if tree[0] == "product":
-        second, first = product(tape, places, tree[1], careful), product(tape, places, tree[2], careful)
-        return second @ first
+        return _times(_product(tape, places, tree[1], careful), _product(tape, places, tree[2], careful), careful)
     name, i, j = tree
     part = segment(tape, places[i], places[j])
     return _columns(part, careful) if name == "forward" else _rows(part, careful)
+
+
+def _times(second: Any, first: Any, careful: bool) -> Any:
+    """Multiply two Jacobians; if careful, an exact zero wins over an infinite factor, as in a sweep of either mode."""
+    if not careful:
+        return second @ first
+    total: Any = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        for k in range(shape_of(first)[0]):
+            a, b = second[:, k, None], first[k]
+            total = total + np.where((a == 0) | (b == 0), 0.0, a * b)
+    return total
 
 
 def _split(sizes: Sequence[int]) -> list[slice]:
@@ -81,8 +101,13 @@ def _split(sizes: Sequence[int]) -> list[slice]:
 
 
 def _outputs(part: Tape) -> list[Any]:
-    n = len(part.inputs)
-    return [part.inputs[s] if s < n else part.cells[6 * (s - n) + 4] for s in part.outputs]
+    return [form_of(part, s) for s in part.outputs]
+
+
+def form_of(tape: Tape, slot: int) -> Any:
+    """Return what a slot holds, or its shape and dtype."""
+    n = len(tape.inputs)
+    return tape.inputs[slot] if slot < n else tape.cells[6 * (slot - n) + 4]
 
 
 def _identity(forms: Sequence[Any]) -> list[Any]:

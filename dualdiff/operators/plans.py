@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Decisions, Explanation, Options, explain
-from dualdiff.jacobians.decisions import Decision, decide, follow, key_of, remembered
+from dualdiff.jacobians import Decisions, Explanation, Options, evaluate, explain
+from dualdiff.jacobians.decisions import Decision, follow, key_of, remembered
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.primitive import TRACED
@@ -178,10 +178,8 @@ def plan_jacobian(
         raise InputError("dd.plan_jacobian takes plain numbers as its example; use dd.jacobian inside other operators")
     key = key_of(problem)
     decisions = Decisions()
-    decision, recorded = decide(problem, operator.options, None)
-    answered = follow(problem, operator.options, decisions, key, (decision,))
-    del answered, recorded
-    kept = decisions.known.get(key, (decision,))[0]
+    evaluate(problem, operator.options, decisions)
+    (kept,) = decisions.known[key]
     return JacobianPlan(
         f,
         operator.argnums,
@@ -191,7 +189,7 @@ def plan_jacobian(
         operator,
         key,
         call.build_inputs,
-        remembered(key, kept),
+        decisions,
         [],
     )
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dualdiff.dual import DENSE as DENSE_BELOW
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
@@ -42,41 +42,63 @@ class Machine:
         One call of a Jacobian's operator, whatever the function.
     record : float
         Writing one equation down.
+    replayable : float
+        Keeping what a second look at an equation needs, and comparing it with the program known.
     dual : float
         One operation on dual numbers, beside its coefficients.
     term : float
         One coefficient array of a tangent, beside its elements.
-    elementwise, movement, linear, multilinear, general : float
-        One step of a sweep with all directions in one array, by the kind of the primitive.
-    pull : float
-        How many times as long a step backwards takes as a step forwards.
-    element : float
-        One element of one direction, in the cache.
-    beyond : float
-        How many times as long an element takes beyond the cache.
-    cache : float
-        Elements of all directions that the cache holds.
+    whole : float
+        Making an array of all directions from terms.
+    push_elementwise, push_movement, push_linear, push_multilinear, push_general : float
+        One operand of one step forwards with several directions in one array, by the kind of the primitive.
+    pull_elementwise, pull_movement, pull_linear, pull_multilinear, pull_general : float
+        The same backwards.
+    push_one, pull_one : float
+        One step with a single direction.
+    element, far : float
+        One element of one direction, in the cache and beyond it.
     flop : float
         One multiplication and addition in a matrix product.
     scatter : float
         One element read or written by an index.
+    stage : float
+        Cutting a part out of a tape, and its seeds.
+    level : float
+        One step of a substitution.
+    vertex : float
+        One vertex of the linearised graph, eliminated.
     """
 
     frame: float = 12e-6
     record: float = 0.9e-6
+    replayable: float = 1.0e-6
     dual: float = 1.1e-6
     term: float = 0.5e-6
-    elementwise: float = 1.6e-6
-    movement: float = 2.2e-6
-    linear: float = 4.0e-6
-    multilinear: float = 6.0e-6
-    general: float = 12e-6
-    pull: float = 1.15
+    whole: float = 4.0e-6
+    push_elementwise: float = 1.6e-6
+    push_movement: float = 2.2e-6
+    push_linear: float = 4.0e-6
+    push_multilinear: float = 6.0e-6
+    push_general: float = 12e-6
+    pull_elementwise: float = 1.8e-6
+    pull_movement: float = 3.0e-6
+    pull_linear: float = 4.0e-6
+    pull_multilinear: float = 7.0e-6
+    pull_general: float = 14e-6
+    push_one: float = 1.0e-6
+    pull_one: float = 1.0e-6
     element: float = 0.45e-9
-    beyond: float = 2.5
-    cache: float = 2.0**17
+    far: float = 1.2e-9
     flop: float = 5e-11
     scatter: float = 2e-9
+    stage: float = 10e-6
+    level: float = 3e-6
+    vertex: float = 40e-6
+
+
+CACHE = 1 << 17
+"""Elements of all directions that the cache holds."""
 
 
 def file_of_constants() -> Path | None:
@@ -156,6 +178,7 @@ class Way:
 # --------------------------------------------------------------------------------------------------
 # what the tangents of a forward run would be
 
+
 def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     """Return for every slot what its tangent would be: None for none, a set of terms, or the string "all".
 
@@ -194,18 +217,15 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
         return "all"
     shape = shape_of(out)
     size = size_of(shape)
-    if (
-        k * size <= DENSE_BELOW
-        and shape
-        and not isinstance(row, Movement)
-        and not all(type(t) is int for s in live for t in s)
-    ):
+    columns = all([type(t) is int for s in live for t in s])
+    if not columns and shape and k * size <= DENSE_BELOW and not isinstance(row, Movement):
         return "all"
     if isinstance(row, Elementwise) and (row.plain or row is select):
         whole = live[0] if len(live) == 1 else frozenset().union(*live)
-        if len(whole) <= MOST_COLUMNS_OF_SCALARS:
-            return whole if len(whole) < max(k, 3) else "all"
-        return _few(whole, size, k)
+        if columns:
+            most = MOST_COLUMNS if size > 64 else max(MOST_COLUMNS_OF_SCALARS, k >> 7)
+            return whole if len(whole) <= most else "all"
+        return whole if len(whole) < 3 else _few(whole, size, k)
     if row is getitem and not shape:
         index = params["index"]
         (s,) = live
@@ -224,7 +244,7 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
         if len(live) == 1 and len(live[0]) == 1 and row is not setitem:
             return frozenset(((e, 0),))
         return _few(frozenset((e, j) for j in range(max(map(len, live)))), size, k)
-    if all(type(t) is int for s in live for t in s):
+    if columns:
         whole = frozenset().union(*live)
         return whole if 2 * len(whole) <= k else "all"
     if not shape:
@@ -274,9 +294,57 @@ def _said(params: dict[str, Any]) -> Any:
 # --------------------------------------------------------------------------------------------------
 # seconds
 
+Quantities = dict[str, float]
+"""How much of everything that has a price (a field of :class:`Machine`)."""
+
+
+class Step(NamedTuple):
+    """What an equation costs a sweep: its kind, its active operands, and for each direction elements and products."""
+
+    kind: str
+    active: int
+    size: int
+    moved: int
+    flops: int
+
+
+def steps(tape: Tape) -> list[Step | None]:
+    """Return the step of every equation; None where no derivative passes. Found once for each tape."""
+    found = tape.notes.get("steps")
+    if found is None:
+        found = tape.notes["steps"] = [_step(*e[:5]) for e in tape.equations]
+    return found
+
+
+def _step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
+    if not row.differentiable:
+        return None
+    active = 0
+    for i in ins:
+        if i is not None and i >= 0:
+            active += 1
+    if not active:
+        return None
+    size = moved = size_of(shape_of(out))
+    flops = 0
+    if row.kind == "elementwise":
+        pass
+    elif row is getitem:
+        moved = size // 2
+    elif row is setitem:
+        moved = size_of(shape_of(args[1]))
+    elif isinstance(row, Multilinear) and hasattr(row, "letters"):
+        left, right, _, a_shape, b_shape = row.letters(args, params)
+        flops = math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
+    else:
+        moved = max(size, *[size_of(shape_of(a)) for a in args]) if args else size
+        if row.kind == "general":
+            moved *= 4
+    return Step(row.kind, active, size, moved, flops)
+
 
 def seconds(tape: Tape, way: Way) -> float:
-    """Return the time that a way would take on this tape, beside evaluating the function once.
+    """Return the time that a way would take on this tape: quantities times prices.
 
     Parameters
     ----------
@@ -290,152 +358,194 @@ def seconds(tape: Tape, way: Way) -> float:
     float
         Seconds.
     """
-    c = machine()
-    entries = c.element * way.entries * (c.beyond if way.entries > c.cache else 1.0)
-    if way.name == "forward":
-        return c.frame + pushing(tape, way.columns, way.chunk) + entries
-    if way.name == "row-sparse":
-        return c.frame + pushing(tape, way.columns, None, way.counts) + 3 * c.scatter * way.entries
-    if way.name == "reverse":
-        return c.frame + c.record * len(tape) + sweeping(tape, way.rows, True, way.chunk) + entries
-    if way.name in ("columns", "rows", "rows and columns", "star", "acyclic"):
-        total = c.frame + 2 * c.record * len(tape) + c.scatter * way.entries + LEVEL * way.levels
-        if way.columns:
-            total += sweeping(tape, way.columns, False, way.chunk)
-        if way.rows:
-            total += sweeping(tape, way.rows, True, way.chunk)
-        return total
-    if way.name == "mixed":
-        return c.frame + 2 * c.record * len(tape) + entries + _tree_seconds(tape, way.cuts, way.tree)[0]
-    if way.name == "elimination":
-        return c.frame + 40e-6 * len(tape) + 0.5e-6 * way.entries
-    # Differences: an evaluation for every column, of which the tape tells the steps.
-    evaluations = way.columns * (1 if way.name == "complex-step" else 2)
-    return c.frame + evaluations * evaluating(tape) + entries
+    return _priced(quantities(tape, way))
 
 
-LEVEL = 3e-6
-"""One step of a substitution."""
-STAGE = 8e-6
-"""Cutting a part out of a tape, and its seeds."""
+def quantities(tape: Tape, way: Way) -> Quantities:
+    """Return how much of everything with a price a way takes on this tape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualdiff.passes.costs import Way, quantities
+    >>> from dualdiff.tape import record
+    >>> tape, y = record(lambda x: np.sin(x) * x, np.ones(100))
+    >>> quantities(tape, Way("reverse", 0, 100, 100, 100, 10_000))["pull_elementwise"]
+    3.0
+    """
+    q: Quantities = {"frame": 1.0}
+    name, count = way.name, len(tape)
+    if name == "forward" and way.chunk is None:
+        _run_of_duals(q, tape, way.columns, ())
+        _moved(q, way.entries)
+    elif name == "row-sparse":
+        _run_of_duals(q, tape, way.columns, way.counts)
+        _add(q, "scatter", 2.0 * way.entries)
+    elif name == "elimination":
+        _add(q, "record", count)
+        _add(q, "vertex", sum([s.size for s in steps(tape) if s is not None]))
+    elif name in ("finite-differences", "complex-step"):
+        # Evaluations of the function, of which the tape tells the steps.
+        times = way.columns * (2 if name == "finite-differences" else 1)
+        _add(q, "record", times * count)
+        _add(q, "element", 2.0 * times * sum([s.size for s in steps(tape) if s is not None]))
+    else:
+        _add(q, "record", count)
+        if name == "mixed":
+            _add(q, "replayable", count)
+            _tree(q, tape, way.cuts, way.tree)
+        else:
+            if way.columns:
+                _sweep(q, tape, way.columns, "push_", way.chunk)
+            if way.rows:
+                _sweep(q, tape, way.rows, "pull_", way.chunk)
+        if name in ("reverse", "forward", "mixed"):
+            _moved(q, way.entries)
+        else:
+            _add(q, "replayable", count)
+            _add(q, "scatter", way.entries)
+            _add(q, "level", way.levels)
+    return q
 
 
-def _tree_seconds(tape: Tape, cuts: tuple[Cut, ...], tree: Any) -> tuple[float, int, int]:
-    """Return what a mixed way takes, and between which cuts its product stands."""
+def _add(q: Quantities, name: str, much: float) -> None:
+    q[name] = q.get(name, 0.0) + much
+
+
+def _moved(q: Quantities, elements: float) -> None:
+    _add(q, "element" if elements <= CACHE else "far", float(elements))
+
+
+def _sweep(
+    q: Quantities,
+    tape: Tape,
+    directions: int,
+    way: str,
+    chunk: int | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> None:
+    """Add what pushing or pulling directions through the equations from ``start`` to ``stop`` takes."""
+    chunk = min(chunk or directions, directions) or 1
+    times = -(-directions // chunk)
+    fixed: dict[str, int] = {}
+    near = far = flops = 0
+    for s in steps(tape)[start:stop]:
+        if s is None:
+            continue
+        kind, active, _, moved, products = s
+        fixed[kind] = fixed.get(kind, 0) + active
+        elements = moved * chunk
+        if elements <= CACHE:
+            near += elements * active
+        else:
+            far += elements * active
+        flops += products * active
+    if directions == 1:
+        _add(q, way + "one", float(sum(fixed.values())))
+    else:
+        for kind, count in fixed.items():
+            _add(q, way + kind, float(times * count))
+    _add(q, "element", float(times * near))
+    _add(q, "far", float(times * far))
+    _add(q, "flop", float(times * flops * chunk))
+
+
+def _run_of_duals(q: Quantities, tape: Tape, k: int, counts: Sequence[int]) -> None:
+    """Add what one run of dual numbers takes, by the forms their tangents would have."""
+    if k == 1:
+        _add(q, "dual", float(len(tape)))
+        _sweep(q, tape, 1, "push_")
+        return
+    found = forms(tape, k, counts or None)
+    n = len(tape.inputs)
+    duals = terms = near = far = 0
+    for e, (step, form) in enumerate(zip(steps(tape), found[n:], strict=True)):
+        if form is None or step is None:
+            continue
+        duals += 1
+        if form == "all":
+            row, ins, args = tape.cells[6 * e : 6 * e + 3]
+            _made_whole(q, step, row, [found[i] if i is not None and i >= 0 else None for i in ins], args, k)
+        else:
+            terms += len(form)
+            if step.size <= CACHE:
+                near += step.size * len(form)
+            else:
+                far += step.size * len(form)
+    _add(q, "dual", float(duals))
+    _add(q, "term", float(terms))
+    _add(q, "element", float(near))
+    _add(q, "far", float(far))
+
+
+def _made_whole(q: Quantities, step: Step, row: Any, sets: list[Any], args: Any, k: int) -> None:
+    """Add what a step takes whose result has all directions in one array, from operands of whatever form."""
+    active = [(a, s) for a, s in zip(args, sets) if s is not None]
+    if all(s != "all" for _, s in active):
+        if row is sum_ or row is mean_:  # every coefficient is added up where its direction says
+            _add(q, "whole", 2.0)
+            _add(q, "scatter", float(sum([size_of(shape_of(a)) * len(s) for a, s in active])))
+            _moved(q, step.size * k)
+            return
+        if row is matmul_ and sets[0] is None and len(active) == 1 and len(active[0][1]) == 1:
+            _add(q, "whole", 2.0)
+            _moved(q, step.size * k)
+            return
+        if row is stack0 and not shape_of(args[0]):
+            _add(q, "whole", 1.0)
+            _add(q, "term", 0.5 * sum([len(s) for _, s in active]))
+            _moved(q, step.size * k)
+            return
+    _add(q, "push_" + step.kind, float(len(active)))
+    _add(q, "flop", float(step.flops * k * len(active)))
+    _moved(q, step.moved * k * len(active))
+    for a, s in active:
+        if s != "all":  # an array is made of the terms
+            _add(q, "whole", 1.0)
+            _moved(q, size_of(shape_of(a)) * k)
+
+
+def _tree(q: Quantities, tape: Tape, cuts: tuple[Cut, ...], tree: Any) -> tuple[int, int]:
+    """Add what a mixed way takes; return between which cuts its product stands."""
     if tree[0] == "product":
-        second, j, k = _tree_seconds(tape, cuts, tree[1])
-        first, i, _ = _tree_seconds(tape, cuts, tree[2])
-        return first + second + multiplying(cuts[k].width, cuts[j].width, cuts[i].width), i, k
+        j, k = _tree(q, tape, cuts, tree[1])
+        i, _ = _tree(q, tape, cuts, tree[2])
+        _product(q, cuts[k].width, cuts[j].width, cuts[i].width)
+        return i, k
     name, i, k = tree
-    return stage(tape, cuts[i], cuts[k], name), i, k
+    _stage(q, tape, cuts[i], cuts[k], name)
+    return i, k
+
+
+def _stage(q: Quantities, tape: Tape, before: Cut, after: Cut, name: str) -> None:
+    directions, way = (before.width, "push_") if name == "forward" else (after.width, "pull_")
+    _add(q, "stage", 1.0)
+    _sweep(q, tape, directions, way, None, before.at, after.at)
+
+
+def _product(q: Quantities, m: int, w: int, n: int) -> None:
+    _add(q, "whole", 1.0)
+    _add(q, "flop", float(m * w * n))
 
 
 def stage(tape: Tape, before: Cut, after: Cut, name: str) -> float:
-    """Return what the Jacobian of one part of a tape takes, by columns or by rows."""
-    directions = before.width if name == "forward" else after.width
-    return STAGE + sweeping(tape, directions, name == "reverse", None, before.at, after.at)
+    """Return the seconds that the Jacobian of one part of a tape takes, by columns or by rows."""
+    q: Quantities = {}
+    _stage(q, tape, before, after, name)
+    return _priced(q)
 
 
 def multiplying(m: int, w: int, n: int) -> float:
-    """Return what a product of an (m, w) by a (w, n) matrix takes."""
-    c = machine()
-    return 1e-6 + c.flop * m * w * n
+    """Return the seconds that a product of an (m, w) by a (w, n) matrix takes."""
+    q: Quantities = {}
+    _product(q, m, w, n)
+    return _priced(q)
 
 
-def evaluating(tape: Tape) -> float:
-    """Return what one evaluation of the function itself takes, roughly."""
-    c = machine()
-    return sum(0.6e-6 + 2 * c.element * size_of(shape_of(e[4])) for e in tape.equations)
-
-
-def _fixed(c: Machine, row: Any) -> float:
-    price: float = getattr(c, row.kind, c.general)
-    return price
-
-
-def _elements(c: Machine, row: Any, args: Any, params: Any, out: Any, directions: float) -> float:
-    """Return what the elements of one step take, with all directions in one array."""
-    size = size_of(shape_of(out))
-    for a in args:
-        size = max(size, size_of(shape_of(a)))
-    total = size * directions
-    if isinstance(row, Multilinear) and hasattr(row, "letters"):
-        left, right, _, a_shape, b_shape = row.letters(args, params)
-        sizes = dict(zip(left, a_shape)) | dict(zip(right, b_shape))
-        flops = math.prod(sizes.values()) * directions
-        moved = size_of(shape_of(out)) * directions
-        return c.flop * flops + c.element * moved * (c.beyond if moved > c.cache else 1.0)
-    factor = {"movement": 1.0, "linear": 1.0, "elementwise": 1.0}.get(row.kind, 4.0)
-    if row is getitem:
-        total = size_of(shape_of(out)) * directions * 0.3
-    elif row is setitem:
-        total = size_of(shape_of(args[1])) * directions
-    return c.element * factor * total * (c.beyond if total > c.cache else 1.0)
-
-
-def sweeping(
-    tape: Tape, directions: int, backwards: bool, chunk: int | None = None, start: int = 0, stop: int | None = None
-) -> float:
-    """Return what pushing or pulling directions through the equations from ``start`` to ``stop`` takes."""
-    c = machine()
-    chunk = min(chunk or directions, directions) or 1
-    times = -(-directions // chunk)
-    fixed = elements = 0.0
-    cells = tape.cells
-    for e in range(start, len(tape) if stop is None else stop):
-        row, ins, args, params, out, _ = cells[6 * e : 6 * e + 6]
-        if not row.differentiable:
-            continue
-        active = sum([i is not None and i >= 0 for i in ins])
-        if not active:
-            continue
-        fixed += _fixed(c, row) * (1 if active == 1 else 1.5)
-        elements += _elements(c, row, args, params, out, chunk) * active
-    return times * (fixed + elements) * (c.pull if backwards else 1.0)
-
-
-def pushing(tape: Tape, k: int, chunk: int | None, counts: Sequence[int] = ()) -> float:
-    """Return what one run of dual numbers takes, by the forms their tangents would have."""
-    c = machine()
-    if k == 1:
-        return c.dual * len(tape) + sweeping(tape, 1, False) * 0.5
-    directions = min(chunk or k, k)
-    times = -(-k // directions) if directions else 1
-    found = forms(tape, directions, counts or None)
-    n = len(tape.inputs)
-    total = 0.0
-    for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
-        form = found[n + e]
-        if form is None:
-            continue
-        size = size_of(shape_of(out))
-        if form == "all":
-            total += _made_whole(
-                c, row, [found[i] if i is not None and i >= 0 else None for i in ins], args, params, out, directions
-            )
-        else:
-            total += c.dual + len(form) * (c.term + c.element * size * (c.beyond if size > c.cache else 1.0))
-    return times * total
-
-
-def _made_whole(c: Machine, row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> float:
-    """Return what a step takes whose result has all directions in one array, from operands of whatever form."""
-    active = [(a, s) for a, s in zip(args, sets) if s is not None]
-    size = size_of(shape_of(out))
-    if all(s != "all" for _, s in active):
-        if row is sum_ or row is mean_:  # every coefficient is added up where its direction says
-            taken = sum([size_of(shape_of(a)) * len(s) for a, s in active])
-            return 10e-6 + c.scatter * taken + c.element * size * k
-        if row is matmul_ and sets[0] is None and len(active) == 1 and len(active[0][1]) == 1:
-            return 10e-6 + c.element * size * k * (c.beyond if size * k > c.cache else 1.0)
-        if row is stack0 and not shape_of(args[0]):
-            return 3e-6 + 0.3e-6 * sum([len(s) for _, s in active]) + c.element * size * k
-    total = _fixed(c, row) * (1 if len(active) == 1 else 1.5)
-    total += _elements(c, row, args, params, out, k) * len(active)
-    for a, s in active:
-        if s != "all":  # an array is made of the terms
-            total += 3e-6 + c.element * size_of(shape_of(a)) * k
-    return total
+def _priced(q: Quantities) -> float:
+    prices = machine()
+    return sum([getattr(prices, name) * much for name, much in q.items()])
 
 
 # --------------------------------------------------------------------------------------------------
@@ -517,7 +627,6 @@ __all__ = [
     "machine",
     "operations",
     "peak",
-    "pushing",
+    "quantities",
     "seconds",
-    "sweeping",
 ]

@@ -399,9 +399,9 @@ def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
     incoming = list(tv.items()) if tv else []
     single = not shape_of(v)
     keys = list(ty) if ty else []
-    for n, key in enumerate(keys):
+    for n in range(len(keys)):  # enumerate() would hold the key as well, and nothing were ours
+        key, keys[n] = keys[n], None
         c = ty.pop(key) if sole else ty[key]
-        keys[n] = None
         positions = key.positions if type(key) is Map else None
         # The map is written into only where this key alone holds it, and this dictionary alone the key.
         mine = (

@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.jacobians.mixed import best_tree
 from dualdiff.jacobians.sparse import Compression, check_coloring, compression
-from dualdiff.passes.costs import Way, forms, operations, peak, seconds, steps
+from dualdiff.passes.costs import Way, forms, machine, operations, peak, seconds, steps
 from dualdiff.passes.sparsity import dependence
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
@@ -252,6 +252,13 @@ class Candidates:
             return Way(name, 0, down, m, n, p.nnz, chunk=chunk)
         return Way(name, 1, 1, m, n, p.nnz, chunk=chunk)
 
+    def may_narrow(self, least: float) -> bool:
+        """Whether a way through a narrow place could take less than this: it records, compares and cuts in any case."""
+        if self.options.cost is not None:
+            return True
+        c = machine()
+        return c.frame + (c.record + c.replayable) * len(self.tape) + 2 * c.stage < least
+
     def names(self) -> tuple[str, ...]:
         """Return the ways that the options allow."""
         mode, sparse, coloring = self.options.mode, self.options.sparse, self.options.coloring
@@ -432,41 +439,43 @@ def choose(candidates: Candidates, without: Sequence[str] = ()) -> tuple[Way, fl
     """
     cost = candidates.options.cost or seconds
     tape = candidates.tape
-    found: list[tuple[float, Way]] = []
-    rough: list[tuple[float, str]] = []
-    misfits: list[Way] = []
     names = [n for n in candidates.names() if n not in without]
     if "row-sparse" in names and candidates.crowded():
         names.remove("row-sparse")
         names = names or ["columns"]
+    # The cheapest so far is looked at closely: colours are found, and directions cut into chunks that fit. If that makes it
+    # dearer, the next one has its turn. What cannot win is never looked at.
+    open_ones: list[tuple[float, str, Way]] = []
+    done: list[tuple[float, Way]] = []
+    misfits: list[Way] = []
     for name in names:
-        exact = name not in COLORED or len(names) == 1
-        way = candidates.way(name, exact)
+        if name == "mixed" and open_ones and not candidates.may_narrow(min(s for s, _, _ in open_ones)):
+            continue
+        way = candidates.way(name, exact=name not in COLORED)
+        if way is not None:
+            open_ones.append((float(cost(tape, way)), name, way))
+    while open_ones:
+        nearest = min(open_ones, key=lambda o: o[0])
+        if done and min(s for s, _ in done) <= nearest[0]:
+            break
+        open_ones.remove(nearest)
+        price, name, rough = nearest
+        way = candidates.way(name) if name in COLORED else rough
         if way is None:
             continue
         fitted = candidates.fitted(way)
         if fitted is None:
             misfits.append(way)
-        elif exact:
-            found.append((float(cost(tape, fitted)), fitted))
         else:
-            rough.append((float(cost(tape, fitted)), name))
-    # Colours cost time to find: only where even the fewest possible would win.
-    for least, name in sorted(rough):
-        if found and least >= min(s for s, _ in found):
-            continue
-        way = candidates.way(name)
-        fitted = None if way is None else candidates.fitted(way)
-        if fitted is not None:
-            found.append((float(cost(tape, fitted)), fitted))
-    if not found:
+            done.append((price if fitted is rough else float(cost(tape, fitted)), fitted))
+    if not done:
         if candidates.options.mode == "mixed" and not misfits:
             raise InputError(
                 "mode='mixed' needs a place where fewer numbers cross the program than it has inputs or outputs, and this "
                 "program has none; use mode='auto'"
             )
         raise InputError(_too_small(candidates, misfits))
-    least, best = min(found, key=lambda pair: pair[0])
+    least, best = min(done, key=lambda pair: pair[0])
     return best, least
 
 

@@ -34,7 +34,9 @@ from dualdiff.tape import Tape
 from dualdiff.tracer import is_finite_everywhere
 
 FEW = 3
-"""With at most this many inputs ``mode="auto"`` runs dual numbers at once, without a tape."""
+"""With at most this many inputs ``mode="auto"`` runs dual numbers, without a tape."""
+SOME = 12
+"""With at most this many inputs it does so the first time, and looks closer only if there are fewer outputs yet."""
 BRANCHES = 4
 """How many programs of one function are remembered for one structure of its inputs."""
 
@@ -130,7 +132,7 @@ def decide(
         return Decision(Way(options.mode, n, 0, 0, n, 0)), None
     if recorded is None:
         check_real(problem)
-        recorded = record(problem, replayable=True)
+        recorded = record(problem)
     found = candidates_of(problem, options, recorded)
     if options.sparse:
         check_sparse(problem, recorded[1])
@@ -165,8 +167,7 @@ def carry_out(problem: Problem, options: Options, decision: Decision, recorded: 
     if way.name == "forward" and way.chunk is None:
         return Answer(*forward(problem))
     if way.name == "reverse":
-        usable = recorded if recorded is not None else None
-        return Answer(*reverse(replace(problem, chunk=way.chunk), usable))
+        return Answer(*reverse(problem if way.chunk == problem.chunk else replace(problem, chunk=way.chunk), recorded))
     if way.name == "row-sparse":
         most = min(1 << 24, options.limit // 8)
         values, whole, layouts = row_sparse(problem, decision.detail or (), most)
@@ -174,7 +175,8 @@ def carry_out(problem: Problem, options: Options, decision: Decision, recorded: 
     if way.name in ("finite-differences", "complex-step"):
         values, whole = differences(problem, way.name)
         return Answer(values, whole=_asked(whole, options))
-    recorded = recorded or record(problem, replayable=True)
+    if recorded is None or not recorded[0].replayable:
+        recorded = record(problem, replayable=True)
     tape, values = recorded
     if decision.program is not None and not decision.program.holds(tape):
         raise ChangedError(recorded)
@@ -221,12 +223,32 @@ def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer
     key = key_of(problem)
     known = decisions.known.get(key)
     if known is None:
-        if options.mode == "auto" and not options.sparse and problem.n <= FEW and options.max_bytes is None:
-            n = problem.n
-            decisions.put(key, Decision(Way("forward", n, 0, 0, n, 0, chunk=options.chunk)))
-            return Answer(*forward(problem))
+        if settled_early(problem, options):
+            return _early(problem, options, decisions, key)
         return _anew(problem, options, decisions, key, ())
     return follow(problem, options, decisions, key, known)
+
+
+def settled_early(problem: Problem, options: Options) -> bool:
+    """Whether there are so few inputs that dual numbers run at once: to write the run down would take as long."""
+    return (
+        options.mode == "auto"
+        and not options.sparse
+        and problem.n <= SOME
+        and options.max_bytes is options.cost is None
+    )
+
+
+def _early(problem: Problem, options: Options, decisions: Decisions, key: Any) -> Answer:
+    """Run dual numbers, and look for a better way only where there are fewer outputs than inputs."""
+    answer = Answer(*forward(problem))
+    n, m = problem.n, sum([size_of(shape_of(v)) for v in answer.values])
+    if n <= FEW or m >= n:
+        decision = Decision(Way("forward", n, 0, m, n, m * n, chunk=options.chunk))
+    else:
+        decision, _ = decide(problem, options)
+    decisions.put(key, decision)
+    return answer
 
 
 def follow(
@@ -304,7 +326,7 @@ def _nested(problem: Problem, options: Options) -> Answer:
 def explain(problem: Problem, options: Options, measure: bool = False, without: Sequence[str] = ()) -> Explanation:
     """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
     check_real(problem)
-    recorded = record(problem, replayable=True)
+    recorded = record(problem)
     found = candidates_of(problem, options, recorded)
     chosen, _ = choose(found, without)
     best = estimate(found, chosen)
@@ -324,10 +346,9 @@ def explain(problem: Problem, options: Options, measure: bool = False, without: 
         way = all_ways.way(name)
         if way is not None:
             listed.append(estimate(all_ways, all_ways.fitted(way) or way))
-    if options.mode == "auto" and not options.sparse and problem.n <= FEW and best.name != "forward":
-        forwards = next(e for e in listed if e.name == "forward")
+    if settled_early(problem, options) and (problem.n <= FEW or found.outputs >= problem.n) and best.name != "forward":
+        best = next(e for e in listed if e.name == "forward")
         why = f"forward: with {problem.n} inputs dual numbers run at once, without a tape."
-        best = forwards
     else:
         why = reason(best, listed if options.mode == "auto" and options.coloring is None else [best], options)
     if measure:

@@ -217,7 +217,7 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
         return "all"
     shape = shape_of(out)
     size = size_of(shape)
-    columns = all([type(t) is int for s in live for t in s])
+    columns = all(type(t) is int for s in live for t in s)
     if not columns and shape and k * size <= DENSE_BELOW and not isinstance(row, Movement):
         return "all"
     if isinstance(row, Elementwise) and (row.plain or row is select):

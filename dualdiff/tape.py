@@ -318,7 +318,8 @@ class Tape:
                     equation = (
                         row,
                         (i, j),
-                        (a if keep_a else form, b if keep_b else form),
+                        # A constant is a number here: its shape is not that of the form.
+                        (a if keep_a or i is None else form, b if keep_b or j is None else form),
                         NOTHING,
                         out if keep_out else form,
                         None,

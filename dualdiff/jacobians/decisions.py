@@ -132,11 +132,14 @@ def decide(
         return Decision(Way(options.mode, n, 0, 0, n, 0)), None
     if recorded is None:
         check_real(problem)
-        recorded = record(problem)
+        recorded = record(problem, replayable=options.sparse or options.mode == "mixed")
     found = candidates_of(problem, options, recorded)
     if options.sparse:
         check_sparse(problem, recorded[1])
     way, _ = choose(found, without)
+    if way.name == "mixed" and not recorded[0].replayable:
+        # Such a way is held against later runs, and only a recording that keeps everything can be.
+        return decide(problem, options, record(problem, replayable=True), without)
     return decision_for(way, found, recorded[0], without), recorded
 
 
@@ -235,7 +238,8 @@ def settled_early(problem: Problem, options: Options) -> bool:
         options.mode == "auto"
         and not options.sparse
         and problem.n <= SOME
-        and options.max_bytes is options.cost is None
+        and options.max_bytes is None
+        and options.cost is None
     )
 
 
@@ -326,7 +330,7 @@ def _nested(problem: Problem, options: Options) -> Answer:
 def explain(problem: Problem, options: Options, measure: bool = False, without: Sequence[str] = ()) -> Explanation:
     """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
     check_real(problem)
-    recorded = record(problem)
+    recorded = record(problem, replayable=True)
     found = candidates_of(problem, options, recorded)
     chosen, _ = choose(found, without)
     best = estimate(found, chosen)

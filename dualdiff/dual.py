@@ -22,6 +22,7 @@ from dualdiff.primitive import (
     LEVELS,
     TRACED,
     Elementwise,
+    Movement,
     Primitive,
     Sweep,
     Traced,
@@ -138,7 +139,9 @@ class Pushing(Sweep):
         kinds = {type(t) for t in tangents}
         if not kinds <= {Columns, Terms, type(None)} or dtype_of(out).kind not in "fc":
             return INSTEAD
-        if Terms in kinds and self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out):
+        # What is only moved stays as it is: a small part may go back into something large.
+        small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
+        if small and Terms in kinds and not isinstance(row, Movement):
             return INSTEAD
         if Terms not in kinds:
             if row.plain:

@@ -349,7 +349,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         members, groups = grouped
         width = members.shape[1]
         count = width * len(terms)
-        if count > MOST_TERMS or (8 * count > run.lead[0] and run.lead[0] * size_of(shape) <= 1 << 20):
+        if count > MOST_TERMS or (32 * count > run.lead[0] and run.lead[0] * size_of(shape) <= 1 << 20):
             return INSTEAD
         unit = np.zeros((width, x.size), x.dtype)
         for j in range(width):

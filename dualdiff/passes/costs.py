@@ -257,7 +257,7 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
             else:
                 group = _group(row, i, args, params, out)
             width += group * len(s)
-            if group > LOCAL or (8 * width > k and k * size <= 1 << 20):
+            if group > LOCAL or (32 * width > k and k * size <= 1 << 20):
                 return "all"
     return _few(frozenset((e, j) for j in range(width)), size, k)
 

@@ -1,6 +1,6 @@
 """Exact derivatives of ordinary NumPy code, in both modes of automatic differentiation."""
 
-from dualdiff import errors
+from dualdiff import coloring, errors, numpy
 from dualdiff.allocator import keep_freed_memory
 from dualdiff.operators import (
     JacobianPlan,
@@ -42,6 +42,7 @@ __all__ = [
     "Tensor",
     "arange",
     "batch_jacobian",
+    "coloring",
     "empty",
     "errors",
     "eye",
@@ -60,6 +61,7 @@ __all__ = [
     "linearize",
     "linspace",
     "no_grad",
+    "numpy",
     "ones",
     "plan_jacobian",
     "stop_gradient",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.labels import OWN, written
-from dualdiff.primitive import TRACED, Elementwise, Movement, Primitive, Sweep, bind
+from dualdiff.primitive import TRACED, Elementwise, Movement, Multilinear, Primitive, Sweep, bind
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import select
 from dualdiff.rules.indexing import setitem
@@ -323,6 +323,13 @@ def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any
     return np.where(inside[:, None], members[np.where(inside, a, 0)], -1), members
 
 
+def is_worth_an_array(row: Primitive, count: int, directions: int, size: int) -> bool:
+    """Whether an array of all directions is quicker to push than so many terms one by one; a matrix product is sooner."""
+    if isinstance(row, Multilinear):
+        return 32 * count > directions and directions * size <= 1 << 20
+    return 8 * count > directions and directions * size <= 1 << 16
+
+
 def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Push through any primitive whose results depend on few operand entries each, as its labels say.
 
@@ -349,7 +356,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         members, groups = grouped
         width = members.shape[1]
         count = width * len(terms)
-        if count > MOST_TERMS or (32 * count > run.lead[0] and run.lead[0] * size_of(shape) <= 1 << 20):
+        if count > MOST_TERMS or is_worth_an_array(row, count, run.lead[0], size_of(shape)):
             return INSTEAD
         unit = np.zeros((width, x.size), x.dtype)
         for j in range(width):

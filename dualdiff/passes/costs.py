@@ -29,7 +29,7 @@ from dualdiff.rules.movement import concatenate, stack0
 from dualdiff.rules.reduction import mean_, sum_
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.terms import LOCAL
+from dualdiff.terms import LOCAL, is_worth_an_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e
             else:
                 group = _group(row, i, args, params, out)
             width += group * len(s)
-            if group > LOCAL or (32 * width > k and k * size <= 1 << 20):
+            if group > LOCAL or is_worth_an_array(row, width, k, size):
                 return "all"
     return _few(frozenset((e, j) for j in range(width)), size, k)
 

@@ -177,26 +177,42 @@ class Pushing(Sweep):
 
     def _one(self, row: Elementwise, p: Any, columns: Any, out: Any, values: Sequence[Any]) -> Any:
         """Push the active directions of the only operand that has any."""
-        found = type(columns)()  # filled in a loop: a third of the time of building it from a list of pairs
         if type(p) is int:
             if p == 1:
                 return Dual(out, columns, self)
             if p == 0:
                 return out
-            for d, t in columns.items():
-                found[d] = -t
-        elif columns:
-            q = row.partial(p, out, values) if row.singular else p(out, *values)
-            if type(q) is not float64:
-                q = coefficient(q, values, out)
-            if row.singular:
-                with np.errstate(invalid="ignore", over="ignore"):
-                    for d, t in columns.items():
-                        found[d] = q if t is ONE else self.mul(t, q)
-                return Dual(out, found, self)
-            for d, t in columns.items():
-                found[d] = q if t is ONE else self.mul(t, q)
+        found = type(columns)()
+        if columns:
+            self._scaled(row, p, columns, out, values, found)
         return Dual(out, found, self)
+
+    def _scaled(self, row: Elementwise, p: Any, columns: Any, out: Any, values: Sequence[Any], found: Any) -> None:
+        """Add to ``found`` the terms of one operand times its partial."""
+        if type(p) is int:
+            for d, t in columns.items():
+                c = t if p == 1 else -t
+                found[d] = found[d] + c if d in found else c
+            return
+        if row.singular:
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                self._times_partial(p(out, *values), columns, out, values, found)
+        else:
+            self._times_partial(p(out, *values), columns, out, values, found)
+
+    def _times_partial(self, q: Any, columns: Any, out: Any, values: Sequence[Any], found: Any) -> None:
+        if type(q) is not float64 and (type(q) is not ndarray or q.dtype is not FLOAT64 or dtype_of(out) is not FLOAT64):
+            q = coefficient(q, values, out)
+        for d, t in columns.items():
+            if t is ONE:
+                c = q.copy() if type(q) is ndarray and (q is values[0] or q is values[-1]) else q
+            elif self.careful:
+                c = self.mul(t, q)
+            elif type(t) is ndarray:  # the array first: NumPy is slower where a scalar leads
+                c = t * q
+            else:
+                c = q * t
+            found[d] = found[d] + c if d in found else c
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""
@@ -340,8 +356,13 @@ class Pushing(Sweep):
             if s is None and (many is Columns or shape_of(b) == shape_of(out)):
                 return self._one(row, row.partials[1], t, out, (a, b))
             if few is many is Columns:
-                u = self._few(out, sparse.elementwise(self, row, (s, t), (a, b), out, Columns()))
-                return Dual(out, u, self)
+                found = Columns()
+                p, q = row.partials
+                if p != 0:
+                    self._scaled(row, p, s, out, (a, b), found)
+                if q != 0:
+                    self._scaled(row, q, t, out, (a, b), found)
+                return Dual(out, self._few(out, found), self)
         if few is Columns or many is Columns or few is Terms or many is Terms:
             u = self.push(row, (s, t), (a, b), NOTHING, out)
             return out if u is None else Dual(out, u, self)

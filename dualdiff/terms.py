@@ -461,11 +461,11 @@ def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any, single: bool) 
 def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -> Any:
     """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
     size = size_of(shape)
-    if type(terms) is Columns:
-        whole = (np.empty if len(terms) == directions else np.zeros)((size, directions), dtype)
+    if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
+        lines = (np.empty if len(terms) == directions else np.zeros)((directions, size), dtype)
         for d, c in terms.items():
-            whole[:, d] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
-        return whole
+            lines[d] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
+        return lines.T
     whole = np.zeros((size, directions), dtype)
     flat = whole.reshape(-1)
     base = None

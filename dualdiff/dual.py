@@ -201,7 +201,9 @@ class Pushing(Sweep):
             self._times_partial(p(out, *values), columns, out, values, found)
 
     def _times_partial(self, q: Any, columns: Any, out: Any, values: Sequence[Any], found: Any) -> None:
-        if type(q) is not float64 and (type(q) is not ndarray or q.dtype is not FLOAT64 or dtype_of(out) is not FLOAT64):
+        if type(q) is not float64 and (
+            type(q) is not ndarray or q.dtype is not FLOAT64 or dtype_of(out) is not FLOAT64
+        ):
             q = coefficient(q, values, out)
         for d, t in columns.items():
             if t is ONE:

@@ -17,9 +17,10 @@ import dualdiff as dd
 from dualdiff import dual, terms
 from dualdiff.errors import DerivativeError, InputError, TracedConversionError
 from dualdiff.jacobians.choice import pattern_of
+from dualdiff.jacobians.sparse import layout
 from dualdiff.jacobians.ways import record
 from dualdiff.lab.problems import zoo
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject, judge
 from dualdiff.testing.laws import same
 from tests.strategies import Program, programs
@@ -58,15 +59,23 @@ def ways_of(f: Any, argnums: Any = 0) -> Ways:
     return dense | sparse
 
 
+def answer(way: Any, *args: Any) -> Any:
+    """Return a Jacobian, or None where the way says why it does not apply."""
+    try:
+        return way(*args)
+    except InputError as e:
+        if "this program has none" in str(e) or "is too small" in str(e):
+            return None
+        raise
+
+
 def agree(ways: Ways, args: Any, expected: Any) -> None:
     """Hold the Jacobian by every way against the one expected: shape, dtype, values, and the form of sparse ones."""
     expected = np.asarray(expected)
     for name, way in ways.items():
-        try:
-            found = way(*args)
-        except InputError as e:
+        found = answer(way, *args)
+        if found is None:
             assert name == "mixed", name
-            assert "this program has none" in str(e)
             continue
         if name in SPARSE:
             assert type(found) is csr_array, name
@@ -87,12 +96,11 @@ def check(f: Any, *args: Any, argnums: Any = 0, again: Any = ()) -> Ways:
         expected = dd.jacrev(f, argnums, flat=True)(*point)
         agree(ways, point, expected)
         if expected.dtype == np.float64 and expected.size:
-            numbers = (argnums,) if isinstance(argnums, int) else argnums
             try:
                 found = dd.jacobian(f, argnums, mode="finite-differences", flat=True)(*point)
             except (IndexError, ValueError):  # a step into another shape
                 continue
-            assert len(numbers) and found.shape == expected.shape
+            assert found.shape == expected.shape
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     return ways
 
@@ -107,8 +115,8 @@ def pattern(f: Any, argnums: Any, *args: Any) -> Any:
 # --------------------------------------------------------------------------------------------------
 # random programs
 
-many = settings(max_examples=max(25, settings().max_examples))
-some = settings(max_examples=max(15, settings().max_examples))
+many = settings(max_examples=max(80, settings().max_examples))
+some = settings(max_examples=max(40, settings().max_examples))
 
 
 @many
@@ -153,12 +161,11 @@ def test_every_way_agrees_with_differences_within_their_error(program: Program, 
     along = np.concatenate([np.ravel(v) for v in direction])
     sizes = [size_of(shape_of(v)) for v in truth.values]
     for name, way in ways_of(program, argnums).items():
-        try:
-            found = way(*program.point) @ along
-        except InputError:
+        found = answer(way, *program.point)
+        if found is None:
             assert name == "mixed"
             continue
-        for i, part in enumerate(np.split(found, np.cumsum(sizes)[:-1])):
+        for i, part in enumerate(np.split(found @ along, np.cumsum(sizes)[:-1])):
             assert judge(part.reshape(shape_of(truth.values[i])), truth, i) != "disagree", name
 
 
@@ -189,18 +196,16 @@ def test_memory_may_be_tight(program: Program) -> None:
         for sparse in (False, True):
             for limit in (1000, 4000, 16_000):
                 way = dd.jacobian(program, argnums, mode=mode, flat=True, sparse=sparse, max_bytes=limit)  # type: ignore[arg-type]
-                try:
-                    found = way(*program.point)
-                except InputError as e:
-                    assert "too small" in str(e)
-                    continue
-                same(mode, found.toarray() if sparse else found, expected, scale=10 * (1 + np.max(np.abs(expected), initial=0)))
+                found = answer(way, *program.point)
+                if found is not None:
+                    scale = 10 * (1 + np.max(np.abs(expected), initial=0.0))
+                    same(mode, found.toarray() if sparse else found, expected, scale=scale)
 
 
-ENTRYWISE = ("np.sin({x}) + 2", "1.5 * {x}", "np.exp({x})", "np.hypot({x}, {x} + 3)", "{x} ** 2 + {x}")
+ENTRYWISE = ("np.sin(x) + 2", "1.5 * x", "np.exp(-x)", "np.hypot(x, x + 3)", "x ** 2 + x")
 MOVED = (
-    "{x}[::-1]", "np.roll({x}, 2)", "{x}[[0, 3, 3, 1, -1, 2]]", "{x}.reshape(2, -1).T.reshape(-1)", "np.repeat({x}, 2)",
-    "{x}[np.arange(len({x})) % 2 == 0]", "np.tile({x}, 2)", "np.pad({x}, 1)", "np.concatenate([{x}, {x}[:2]])",
+    "x[::-1]", "np.roll(x, 2)", "x[[0, -1, -1, 1, 0]]", "np.stack([x, x[::-1]]).T.reshape(-1)", "np.repeat(x, 2)",
+    "x[np.arange(len(x)) % 2 == 0]", "np.tile(x, 2)", "np.pad(x, 1)", "np.concatenate([x, x[:2]])",
 )  # fmt: skip
 
 
@@ -215,10 +220,7 @@ def test_patterns_of_entrywise_and_moving_programs_are_exact(lines: list[str], a
         z[at % len(z)] = 1.0
         return z, y[1:] * 3.0 + y[:-1] * 0.7
 
-    point = np.linspace(0.3, 0.7, 6)
-    values = f(point)
-    if not np.isfinite(np.concatenate(values)).all():
-        return
+    point = np.linspace(0.3, 0.7, 16)
     assert ((dd.jacrev(f, flat=True)(point) != 0) == pattern(f, (0,), point)).all()
 
 
@@ -337,9 +339,8 @@ def test_results_are_the_callers_own() -> None:
     for name, way in ways_of(f).items():
         expected = dd.jacrev(f)(X)
         for _ in range(3):
-            try:
-                found = way(X)
-            except InputError:
+            found = answer(way, X)
+            if found is None:
                 assert name == "mixed"
                 break
             if name in SPARSE:
@@ -359,14 +360,16 @@ def test_blocks_are_apart() -> None:
         jac = dd.jacobian(f, (0, 1), mode=mode)  # type: ignore[arg-type]
         tree = jac(X, X[::-1].copy())
         leaves = [*tree["a"], *tree["b"][0], *tree["b"][1]]
-        assert not any(np.may_share_memory(a, b) for i, a in enumerate(leaves) for b in leaves[:i])
+        assert not any(np.shares_memory(a, b) for i, a in enumerate(leaves) for b in leaves[:i])
 
 
 def module_level(x):
     return x[1:] * np.sin(x[:-1])
 
 
-@pytest.mark.parametrize("options", [{}, {"sparse": True}, {"sparse": True, "coloring": "columns"}, {"mode": "reverse"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"sparse": True}, {"sparse": True, "coloring": "columns"}, {"mode": "reverse"}]
+)
 def test_operators_pickle_after_they_decided(options: dict[str, Any]) -> None:
     way = dd.jacobian(module_level, flat=True, **options)
     expected = way(X)
@@ -542,12 +545,27 @@ def broadcast(x):
 
 def reduced(x):
     a = x.reshape(2, 4)
-    return a.sum(axis=0), a.mean(axis=1, keepdims=True), np.sum(a**2), a.prod(axis=0), a.max(axis=1), np.cumsum(a, axis=1)
+    return (
+        a.sum(axis=0),
+        a.mean(axis=1, keepdims=True),
+        np.sum(a**2),
+        a.prod(axis=0),
+        a.max(axis=1),
+        np.cumsum(a, axis=1),
+    )
 
 
 def linear_algebra(x):
     a, b = x.reshape(2, 4), x.reshape(4, 2)
-    return a @ b, a @ x[:4], x[:2] @ a, np.linalg.norm(a, axis=1), np.einsum("ij,jk->ik", a, b), np.sort(x), np.dot(x, x)
+    return (
+        a @ b,
+        a @ x[:4],
+        x[:2] @ a,
+        np.linalg.norm(a, axis=1),
+        np.einsum("ij,jk->ik", a, b),
+        np.sort(x),
+        np.dot(x, x),
+    )
 
 
 def joined(x):
@@ -607,6 +625,136 @@ def test_strong_zeros_and_ties(f: Any) -> None:
                 np.testing.assert_array_equal(found.toarray() if name in SPARSE else found, expected, err_msg=name)
 
 
+def test_an_exact_zero_wins_over_infinity_through_a_waist() -> None:
+    x = np.array([0.0, 0.5, 0.0, 2.0, 0.3])
+
+    def f(x):
+        return np.sqrt(x).sum() * np.array([1.0, 0.0, 2.0, 0.0, 1.0, 3.0])
+
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(dd.jacobian(f, mode="mixed")(x), dd.jacrev(f)(x))
+
+
+def test_a_waist_of_another_precision() -> None:
+    def f(x):
+        return ((np.sin(x) * x[::-1]).sum() * np.arange(8.0)).astype(np.float32)
+
+    agree({"mixed": dd.jacobian(f, mode="mixed", flat=True)}, (X,), dd.jacrev(f)(X))
+
+
+@pytest.mark.parametrize("n", [8, 65, 300])
+def test_arrays_of_any_size_with_numbers(n: int) -> None:
+    """Large arrays are recorded without what a pull does not need; the program is the same."""
+    x = np.linspace(0.3, 1.7, n)
+    for f in (
+        lambda x: x + 3,
+        lambda x: np.hypot(x, 3 - x),
+        lambda x: np.maximum(x, 1) * 2.5 - np.float64(1.0),
+        lambda x: fill(x) + 1,
+    ):
+        ways = {k: w for k, w in ways_of(f).items() if k in ("auto", "sparse", "columns", "rows", "both")}
+        for _ in range(2):
+            agree(ways, (x,), dd.jacrev(f)(x))
+
+
+# --------------------------------------------------------------------------------------------------
+# who owns what
+
+
+def place_of(x: Any) -> int:
+    return int(x.__array_interface__["data"][0])
+
+
+def test_a_write_into_terms_nobody_else_holds_copies_nothing() -> None:
+    """Filling n entries one by one costs O(n)."""
+    ty = terms.Terms([(terms.Map(np.arange(50)), np.ones(50))])
+    ((key, c),) = ty.items()
+    places = place_of(key.positions), place_of(c)
+    del key, c
+    ((key, c),) = terms.store(ty, None, 3, np.zeros(50), 0.0).items()
+    assert (place_of(key.positions), place_of(c)) == places
+    assert key.positions[3] == c[3] == 0
+
+
+@pytest.mark.parametrize("held", ["the terms", "the map", "its positions", "the coefficient", "a view of it"])
+def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None:
+    ty = terms.Terms([(terms.Map(np.arange(1, 51)), np.ones(50))])
+    ((key, c),) = ty.items()
+    holder = {
+        "the terms": ty,
+        "the map": key,
+        "its positions": key.positions,
+        "the coefficient": c,
+        "a view of it": c[1:],
+    }[held]
+    del key, c
+    found = terms.store(ty, None, 3, np.zeros(50), 0.0)
+    ((key, c),) = found.items()
+    assert key.positions[3] == c[3] == 0
+    if held == "the terms":
+        ((key, c),) = holder.items()
+        assert (key.positions == np.arange(1, 51)).all()
+        assert (c == 1).all()
+    elif held == "the map":
+        assert (holder.positions == np.arange(1, 51)).all()
+    elif held == "its positions":
+        assert (holder == np.arange(1, 51)).all()
+    else:
+        assert (holder == 1).all()
+
+
+def some_terms(rng: Any, shape: tuple[int, ...], directions: int) -> Any:
+    """Return terms as runs make them: shifts with gaps, gathers, single directions, repeated maps, scalars."""
+    size = size_of(shape)
+    found = terms.Terms()
+    for _ in range(int(rng.integers(0, 6))):
+        kind = rng.integers(5)
+        if kind == 0:
+            key: Any = int(rng.integers(directions))
+        else:
+            at = (int(rng.integers(1, 4)) * np.arange(size) + rng.integers(directions)) % directions + 1
+            at = rng.integers(0, directions + 1, size) if kind == 1 else at
+            at[: int(rng.integers(size + 1))] *= int(kind != 2)
+            at[:: int(rng.integers(1, 5))] *= int(kind != 3)
+            key = terms.Map(at.reshape(shape))
+        c: Any = rng.standard_normal(shape if rng.random() < 0.7 else (1,) * len(shape))
+        found[key] = terms.ONE if rng.random() < 0.3 else c
+    return found
+
+
+@many
+@given(st.integers(0, 2**32), st.sampled_from([(1,), (7,), (40,), (3, 4), (2, 1, 5), ()]), st.integers(1, 60))
+def test_terms_mean_the_same_however_they_are_read(seed: int, shape: tuple[int, ...], directions: int) -> None:
+    rng = np.random.default_rng(seed)
+    t = some_terms(rng, shape, directions)
+    expected = np.zeros((size_of(shape), directions))
+    for key, c in t.items():
+        for entry, d in enumerate(np.ravel(terms.map_of(key, shape))):
+            if d:
+                expected[entry, d - 1] += np.ravel(np.broadcast_to(c, shape))[entry]
+
+    def dense(found: Any) -> Any:
+        return terms.scattered(found, shape, directions, np.float64)
+
+    np.testing.assert_allclose(dense(t), expected, atol=1e-12)
+    np.testing.assert_allclose(dense(terms.merged(t, shape, np.float64)) if t else dense(t), expected, atol=1e-12)
+    laid = layout(t, shape)
+    assert laid.fits(t, shape)
+    for _ in range(2):
+        found = csr_array(
+            (laid.data(t, shape, np.float64), laid.columns, laid.starts), shape=(size_of(shape), directions)
+        )
+        np.testing.assert_allclose(found.toarray(), expected, atol=1e-12)
+        assert found.has_canonical_format
+        t = terms.Terms((k if type(k) is int else terms.Map(k.positions.copy()), c) for k, c in t.items())
+        assert laid.fits(t, shape)
+    others = [terms.Terms((k if type(k) is int else terms.Map(k.positions + 1), c) for k, c in t.items())]
+    others += [terms.Terms(list(t.items())[1:]), terms.Terms((*t.items(), (directions + 1, 1.0)))]
+    for other in others:
+        assert laid.fits(other, shape) == (list(other) == list(t))
+    assert not laid.fits(t, (*shape, 1))
+
+
 # --------------------------------------------------------------------------------------------------
 # inside other operators
 
@@ -617,9 +765,17 @@ def test_jacobians_nest() -> None:
 
     expected = dd.hessian(f)(X)
     for inner in ({}, {"mode": "forward"}, {"mode": "forward", "chunk": 2}, {"mode": "reverse"}):
-        for outer in ({}, {"mode": "forward"}, {"mode": "reverse"}, {"sparse": True}, {"sparse": True, "mode": "reverse"}):
+        for outer in (
+            {},
+            {"mode": "forward"},
+            {"mode": "reverse"},
+            {"sparse": True},
+            {"sparse": True, "mode": "reverse"},
+        ):
             found = dd.jacobian(dd.jacobian(f, **inner), **outer)(X)  # type: ignore[arg-type]
-            np.testing.assert_allclose(found.toarray() if "sparse" in outer else found, expected, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(
+                found.toarray() if "sparse" in outer else found, expected, rtol=1e-12, atol=1e-12
+            )
     with pytest.raises(InputError, match="sparse=False"):
         dd.jacobian(lambda x: dd.jacobian(np.sin, sparse=True)(x))(X)
 
@@ -650,6 +806,3 @@ def test_a_sparse_jacobian_refuses_values_of_an_outer_operator(options: dict[str
         with pytest.raises((InputError, TracedConversionError)):
             dd.grad(outer)(1.3)
         outer(1.3)
-
-
-__all__ = ["dtype_of"]

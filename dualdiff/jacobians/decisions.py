@@ -205,6 +205,9 @@ def _mixed(problem: Problem, tape: Tape, values: Sequence[Any], way: Way) -> Any
             whole = product(tape, way.cuts, way.tree, careful=True)
         finally:
             CAREFUL.reset(token)
+    dtype = np.result_type(*[dtype_of(v) for v in values])
+    if whole.dtype != dtype:
+        whole = whole.astype(dtype)
     if len(way.cuts[-1].slots) == len(values):
         return whole
     # Outputs that depend on nothing have rows of zeros.
@@ -297,6 +300,9 @@ def _anew(
         answer = carry_out(problem, options, decision, recorded)
     except CrowdedError:
         return _anew(problem, options, decisions, key, known, recorded, (*without, "row-sparse"))
+    except ChangedError as change:
+        # It ran another program the very next time: what was decided is decided on that recording, which is used at once.
+        return _anew(problem, options, decisions, key, known, change.recorded, without)
     if answer.layouts is not None:
         decision = replace(decision, detail=answer.layouts)
     decisions.put(key, decision, *known)

@@ -34,7 +34,19 @@ from dualdiff.primitive import (
 from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of, size_of
-from dualdiff.terms import INSTEAD, ONE, PLAIN_TYPES, Columns, Map, Terms, coefficient, merged, scattered
+from dualdiff.terms import (
+    INSTEAD,
+    ONE,
+    PLAIN_TYPES,
+    Columns,
+    Map,
+    Scaled,
+    Terms,
+    coefficient,
+    merged,
+    scattered,
+    settled,
+)
 from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
@@ -63,6 +75,23 @@ def _alike(a: Any, out: Any) -> bool:
     return (
         kind is ndarray and type(a) is ndarray and a.shape == out.shape and a.dtype is FLOAT64 and out.dtype is FLOAT64
     )
+
+
+def _add(found: Any, d: Any, c: Any) -> None:
+    """Add a coefficient to those of its direction."""
+    if d not in found:
+        found[d] = c
+        return
+    have = found[d]
+    if type(have) is Scaled:
+        have = have.array * have.factor
+    found[d] = have + (c.array * c.factor if type(c) is Scaled else c)
+
+
+def _negated(t: Any) -> Any:
+    if type(t) is Scaled:
+        return Scaled(-t.factor, t.array)
+    return Scaled(-1.0, t) if type(t) is ndarray and t.dtype is FLOAT64 else -t
 
 
 class CrowdedError(Exception):
@@ -145,7 +174,9 @@ class Pushing(Sweep):
             return INSTEAD
         if Terms not in kinds:
             if row.plain:
-                return self._few(out, sparse.elementwise(self, row, tangents, values, out, Columns()))  # type: ignore[arg-type]
+                operands = [t and settled(t) for t in tangents]
+                return self._few(out, sparse.elementwise(self, row, operands, values, out, Columns()))  # type: ignore[arg-type]
+            tangents = [t and settled(t) for t in tangents]
             if row is stack0 and not shape_of(values[0]):
                 return self._stack_columns(tangents, values, out)
             if row is not setitem:
@@ -191,8 +222,7 @@ class Pushing(Sweep):
         """Add to ``found`` the terms of one operand times its partial."""
         if type(p) is int:
             for d, t in columns.items():
-                c = t if p == 1 else -t
-                found[d] = found[d] + c if d in found else c
+                _add(found, d, t if p == 1 else _negated(t))
             return
         if row.singular:
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
@@ -201,20 +231,22 @@ class Pushing(Sweep):
             self._times_partial(p(out, *values), columns, out, values, found)
 
     def _times_partial(self, q: Any, columns: Any, out: Any, values: Sequence[Any], found: Any) -> None:
-        if type(q) is not float64 and (
-            type(q) is not ndarray or q.dtype is not FLOAT64 or dtype_of(out) is not FLOAT64
-        ):
+        number = type(q) is float64
+        if not number and (type(q) is not ndarray or q.dtype is not FLOAT64 or dtype_of(out) is not FLOAT64):
             q = coefficient(q, values, out)
         for d, t in columns.items():
+            kind = type(t)
             if t is ONE:
                 c = q.copy() if type(q) is ndarray and (q is values[0] or q is values[-1]) else q
+            elif kind is Scaled:
+                c = Scaled(q * t.factor, t.array) if number else Scaled(t.factor, t.array * q)
             elif self.careful:
                 c = self.mul(t, q)
-            elif type(t) is ndarray:  # the array first: NumPy is slower where a scalar leads
-                c = t * q
+            elif kind is ndarray:  # the array first: NumPy is slower where a number leads
+                c = Scaled(q, t) if number and t.dtype is FLOAT64 else t * q
             else:
                 c = q * t
-            found[d] = found[d] + c if d in found else c
+            _add(found, d, c)
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""
@@ -249,7 +281,7 @@ class Pushing(Sweep):
         out = x.value[i]
         # Without a direction in this chunk it is traced all the same: a function must not see which are asked for.
         columns = Columns()
-        for key, c in t.items():
+        for key, c in settled(t).items():
             if type(key) is Map:
                 key = key.positions.item(i) - 1
                 if key < 0:
@@ -273,6 +305,7 @@ class Pushing(Sweep):
         """Return a tangent of any form as one array with the directions in front."""
         kind = type(t)
         if kind is Columns or kind is Terms:
+            t = settled(t)
             k, shape = self.lead[0], shape_of(value)
             if self.most is not None and k * size_of(shape) > self.most:
                 raise CrowdedError
@@ -428,6 +461,9 @@ class Pushing(Sweep):
             and type(out) is ndarray
             and self.lead[0] * out.size > DENSE
         ):
+            tv = tv and settled(tv)
+            if tx is not None and settled(tx) is not tx:
+                tx = settled(tx)
             t = sparse.store(tx, tv, index, out, value)
             if type(t) is Terms and len(t) > 3:
                 t = self._few_terms(out, t)

@@ -79,6 +79,26 @@ class Terms(dict[Any, Any]):
     __slots__ = ()
 
 
+class Scaled:
+    """A coefficient that is a number times an array, not multiplied out: the next factor may be a number again."""
+
+    __slots__ = ("array", "factor")
+
+    def __init__(self, factor: Any, array: Any) -> None:
+        self.factor = factor
+        self.array = array
+
+
+def settled(terms: Any) -> Any:
+    """Return terms with every product carried out."""
+    for c in terms.values():
+        if type(c) is Scaled:
+            break
+    else:
+        return terms
+    return type(terms)((d, c.array * c.factor if type(c) is Scaled else c) for d, c in terms.items())
+
+
 def seed(positions: Any) -> Terms:
     """Return the tangent of an input: the identity."""
     return Terms(((Map(positions), ONE),))
@@ -133,6 +153,7 @@ def kind_of(found: Any) -> Any:
 
 def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Push terms through a primitive; return terms, an array, or ``INSTEAD`` where an array of all directions serves better."""
+    tangents = [t if t is None else settled(t) for t in tangents]
     if row.plain:
         return elementwise(run, row, tangents, values, out)  # type: ignore[arg-type]
     if row is select:
@@ -464,8 +485,14 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
     if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
         lines = (np.empty if len(terms) == directions else np.zeros)((directions, size), dtype)
         for d, c in terms.items():
+            if type(c) is Scaled:
+                if c.array.shape == shape:
+                    np.multiply(c.array.reshape(-1), c.factor, out=lines[d])
+                    continue
+                c = c.array * c.factor
             lines[d] = np.reshape(_spread(c, shape), -1) if shape_of(c) else c
         return lines.T
+    terms = settled(terms)
     whole = np.zeros((size, directions), dtype)
     flat = whole.reshape(-1)
     base = None
@@ -533,6 +560,7 @@ __all__ = [
     "ONE",
     "Columns",
     "Map",
+    "Scaled",
     "Terms",
     "coefficient",
     "elementwise",

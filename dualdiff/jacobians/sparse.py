@@ -35,7 +35,7 @@ from dualdiff.passes import pull, push
 from dualdiff.primitive import CAREFUL, TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.terms import Columns, Terms, map_of
+from dualdiff.terms import Columns, Terms, map_of, settled
 from dualdiff.tracer import is_finite_everywhere
 
 ndarray = np.ndarray
@@ -192,7 +192,9 @@ def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) ->
 
     def finish(t: Any, v: Any, run: Any) -> Any:
         shape, dtype = shape_of(v), dtype_of(v)
-        if type(t) is not Terms and type(t) is not Columns:
+        if type(t) is Terms or type(t) is Columns:
+            t = settled(t)
+        else:
             t = np.reshape(t, (n, size_of(shape)))
             if run.most is not None and t.size > run.most:
                 raise CrowdedError

@@ -1,0 +1,755 @@
+"""The choice between the ways: what it explains, what may steer it, what it remembers, and what it may spend."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import tracemalloc
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+import dualdiff as dd
+from dualdiff.coloring import BidirectionalColoring, Coloring, color_both, color_columns
+from dualdiff.errors import InputError
+from dualdiff.jacobians import decisions
+from dualdiff.jacobians.ways import record
+from dualdiff.lab.problems.chains import hourglass, layers
+from dualdiff.passes import costs
+from dualdiff.passes.costs import Machine, Way, constants, machine, seconds
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.testing import Subject
+
+X = np.linspace(0.5, 1.5, 12)
+HOURGLASS = hourglass(1000, 3, 1000)
+
+
+def tridiagonal(x: Any) -> Any:
+    y = (3 - 2 * x) * x + 1
+    y[1:] -= x[:-1]
+    y[:-1] -= 2 * x[1:]
+    return y
+
+
+def tape_of(f: Any, *args: Any) -> Any:
+    return record(Subject(f, args).problem, replayable=True)[0]
+
+
+def array(J: Any) -> Any:
+    return J.toarray() if isinstance(J, csr_array) else J
+
+
+def prefer(name: str) -> Any:
+    def cost(tape: Any, way: Way) -> float:
+        return 1e-3 if way.name == name else 1.0
+
+    return cost
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Choose by the shipped constants, whatever this machine has been measured to be."""
+    monkeypatch.setenv("DUALDIFF_CALIBRATION", "shipped")
+    machine.cache_clear()
+    yield
+    machine.cache_clear()
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often a choice is made."""
+    count: Counter[str] = Counter()
+    for name in ("decide", "choose"):
+
+        def counting(original: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+            count[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(decisions, name, partial(counting, getattr(decisions, name), name))
+    return count
+
+
+# --------------------------------------------------------------------------------------------------
+# explaining
+
+
+@pytest.mark.parametrize("measure", [False, True])
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, {"forward", "reverse"}),
+        ({"mode": "reverse"}, {"forward", "reverse"}),
+        ({"sparse": True}, {"row-sparse", "columns", "rows"}),
+        ({"mode": "finite-differences"}, {"forward", "reverse", "finite-differences"}),
+        ({"mode": "complex-step"}, {"forward", "reverse", "complex-step"}),
+        ({"mode": "elimination"}, {"forward", "reverse", "elimination"}),
+    ],
+)
+def test_explain_lists_every_way_with_its_costs(options: Any, names: set[str], measure: bool) -> None:
+    e = dd.jacobian(tridiagonal, **options).explain(X, measure=measure)
+    assert {w.name for w in e.ways} == names
+    assert (e.inputs, e.outputs) == (12, 12)
+    assert e.equations == len(tape_of(tridiagonal, X))
+    for w in e.ways:
+        assert w.sweeps >= (0 if w.name == "elimination" else 1)
+        assert w.operations > 0
+        assert w.bytes > 0
+        assert 0 < w.seconds < 1
+        assert (w.measured is not None) is measure
+    assert e.chosen in names
+    assert options.get("mode", e.chosen) == e.chosen
+    text = str(e)
+    head, columns, *rows = text.splitlines()
+    assert head == f"Jacobian of 12 outputs by 12 inputs, {e.equations} equations"
+    for word in ("way", "sweeps", "operations", "bytes", "est. time"):
+        assert word in columns
+    assert ("measured" in columns) is measure
+    for w, row in zip(e.ways, rows, strict=False):
+        assert row.startswith(w.name)
+        assert f"{w.operations:,}" in row.split()
+        assert f"{w.sweeps:,}" in row.split()
+        assert row.endswith("← chosen") is (w.name == e.chosen)
+    assert rows[-1] == e.reason
+
+
+def test_explain_counts_sweeps_and_colors() -> None:
+    dense = {w.name: w.sweeps for w in dd.jacobian(tridiagonal).explain(X).ways}
+    assert dense == {"forward": 12, "reverse": 12}
+    sparse = {w.name: w.sweeps for w in dd.jacobian(tridiagonal, sparse=True).explain(X).ways}
+    assert sparse == {"row-sparse": 1, "columns": 3, "rows": 3}
+    case = hourglass(60, 2, 50)
+    through = {w.name: w for w in dd.jacobian(case.function).explain(case.point).ways}
+    assert through["mixed"].sweeps == 4
+    assert (through["mixed"].way.columns, through["mixed"].way.rows) == (2, 2)
+
+
+def test_the_reason_is_a_sentence_that_names_the_winner() -> None:
+    for f, x, options in (
+        (tridiagonal, X, {}),
+        (tridiagonal, X, {"sparse": True}),
+        (tridiagonal, X, {"mode": "reverse"}),
+        (np.sum, X, {}),
+        (np.sin, X[:2], {}),
+        (HOURGLASS.function, HOURGLASS.point, {}),
+    ):
+        e = dd.jacobian(f, **options).explain(x)
+        assert e.reason.startswith(f"{e.chosen}: ")
+        assert e.reason.endswith(".")
+        assert "\n" not in e.reason
+    reason = dd.jacobian(tridiagonal, mode="reverse").explain(X).reason
+    assert "asked for by mode='reverse'" in reason
+    assert "Measured" in dd.jacobian(tridiagonal).explain(X, measure=True).reason
+
+
+def test_an_explanation_is_frozen() -> None:
+    e = dd.jacobian(tridiagonal).explain(X)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        e.chosen = "reverse"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        e.ways[0].seconds = 0.0  # type: ignore[misc]
+
+
+def test_explaining_does_not_spoil_what_follows(counted: Counter[str]) -> None:
+    J = dd.jacobian(tridiagonal, sparse=True, coloring="columns")
+    J(X)
+    J.explain(2 * X)
+    counted.clear()
+    assert J(X).shape == (12, 12)
+    assert not counted
+
+
+# --------------------------------------------------------------------------------------------------
+# another model of cost
+
+
+@pytest.mark.parametrize("name", ["forward", "reverse", "mixed"])
+def test_cost_replaces_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = hourglass(20, 2, 15)
+    J = dd.jacobian(case.function, cost=prefer(name))
+    e = J.explain(case.point)
+    assert e.chosen == name
+    assert {w.name: w.seconds for w in e.ways} == {"forward": 1.0, "reverse": 1.0, "mixed": 1.0} | {name: 1e-3}
+    went = []
+    original = decisions.carry_out
+    monkeypatch.setattr(decisions, "carry_out", lambda p, o, d, *r: (went.append(d.way.name), original(p, o, d, *r))[1])
+    np.testing.assert_allclose(J(case.point), case.jacobian(case.point), rtol=1e-10, atol=1e-12)  # type: ignore[misc]
+    assert went == [name]
+
+
+@pytest.mark.parametrize("name", ["row-sparse", "columns", "rows"])
+def test_cost_replaces_the_model_of_the_sparse_ways(name: str) -> None:
+    J = dd.jacobian(tridiagonal, sparse=True, cost=prefer(name))
+    assert J.explain(X).chosen == name
+    np.testing.assert_allclose(J(X).toarray(), dd.jacfwd(tridiagonal)(X))
+
+
+def test_cost_is_asked_with_a_tape_and_a_way() -> None:
+    asked: list[tuple[Any, Way]] = []
+
+    def cost(tape: Any, way: Way) -> float:
+        asked.append((tape, way))
+        return seconds(tape, way)
+
+    assert dd.jacobian(tridiagonal, cost=cost)(X).shape == (12, 12)
+    assert {way.name for _, way in asked} == {"forward", "reverse"}
+    for tape, way in asked:
+        assert len(tape) == len(tape_of(tridiagonal, X))
+        assert (way.outputs, way.inputs, way.entries) == (12, 12, 144)
+    with pytest.raises(ZeroDivisionError):
+        dd.jacobian(tridiagonal, cost=lambda tape, way: 1 / 0)(X)
+
+
+# --------------------------------------------------------------------------------------------------
+# the model
+
+
+@pytest.mark.parametrize("f", [tridiagonal, lambda x: np.tanh(np.outer(x, x)).sum(axis=0), lambda x: np.sort(x * x)])
+def test_cost_grows_with_the_directions(f: Any) -> None:
+    tape = tape_of(f, X)
+    for name in ("reverse", "rows", "columns", "star", "finite-differences", "complex-step"):
+        pulled = name in ("reverse", "rows")
+        taken = [
+            seconds(tape, Way(name, 0 if pulled else k, k if pulled else 0, 12, 12, 34))
+            for k in (1, 2, 5, 12, 100, 10_000)
+        ]
+        assert all(a < b for a, b in itertools.pairwise(taken)), name
+    for name in ("columns", "rows"):
+        whole = Way(name, 100 * (name == "columns"), 100 * (name == "rows"), 12, 12, 34)
+        assert seconds(tape, dataclasses.replace(whole, chunk=10)) > seconds(tape, whole)
+    for k, more in ((1, 2), (2, 12), (12, 100)):
+        assert costs.operations(tape, k) * more == costs.operations(tape, more) * k
+        assert costs.peak(tape, k) < costs.peak(tape, more)
+
+
+@pytest.mark.parametrize("name", ["forward", "reverse"])
+def test_cost_of_a_dense_program_grows_with_its_size(name: str) -> None:
+    taken = []
+    for n in (10, 100, 400):
+        W = np.ones((n, n))
+        tape = tape_of(lambda x, W=W: np.tanh(W @ np.tanh(W @ x)), np.ones(n))
+        taken.append(
+            seconds(tape, Way(name, n if name == "forward" else 0, n if name == "reverse" else 0, n, n, n * n))
+        )
+    assert taken[0] < taken[1] < taken[2]
+
+
+def test_operations_are_multiplications_of_every_direction() -> None:
+    W = np.ones((7, 5))
+    assert costs.operations(tape_of(lambda x: W @ x, np.ones(5)), 3) == 3 * 35
+    assert costs.operations(tape_of(np.sin, np.ones(5)), 3) == 15
+    assert costs.operations(tape_of(lambda x: x[::-1], np.ones(5)), 3) == 0
+    assert costs.operations(tape_of(lambda x: x * x, np.ones(5)), 3) == 30  # two operands
+    assert costs.operations(tape_of(lambda x: np.floor(x).astype(float), np.ones(5)), 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "expected"),
+    [(1, 50, "forward"), (50, 1, "reverse"), (400, 3, "reverse"), (4, 2000, "forward")],
+)
+def test_the_shape_decides_where_nothing_else_does(n: int, m: int, expected: str) -> None:
+    W = np.random.default_rng(0).normal(size=(m, n))
+    e = dd.jacobian(lambda x: np.tanh(W @ np.sin(x))).explain(np.ones(n))
+    assert e.chosen == expected
+
+
+def test_an_hourglass_is_a_product_through_its_waist() -> None:
+    e = dd.jacobian(HOURGLASS.function).explain(HOURGLASS.point)
+    assert e.chosen == "mixed"
+    assert "waist of 3" in e.reason
+    way = next(w for w in e.ways if w.name == "mixed").way
+    assert [c.width for c in way.cuts] == [1000, 3, 1000]
+    assert way.tree == ("product", ("forward", 1, 2), ("reverse", 0, 1))
+    assert (way.columns, way.rows) == (3, 3)
+    found = dd.jacobian(HOURGLASS.function)(HOURGLASS.point)
+    np.testing.assert_allclose(found, HOURGLASS.jacobian(HOURGLASS.point), rtol=1e-9, atol=1e-12)  # type: ignore[misc]
+
+
+def test_several_waists_are_one_tree() -> None:
+    case = layers(40, 3, 50, 2, 40)
+    e = dd.jacobian(case.function, mode="mixed").explain(case.point)
+    way = next(w for w in e.ways if w.name == "mixed").way
+    assert {3, 2} <= {c.width for c in way.cuts[1:-1]}
+
+    def leaves(tree: Any) -> list[tuple[int, int]]:
+        return [*leaves(tree[2]), *leaves(tree[1])] if tree[0] == "product" else [(tree[1], tree[2])]
+
+    parts = leaves(way.tree)  # first to last, without a gap
+    assert parts[0][0] == 0
+    assert parts[-1][1] == len(way.cuts) - 1
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
+    found = dd.jacobian(case.function, mode="mixed")(case.point)
+    np.testing.assert_allclose(found, case.jacobian(case.point), rtol=1e-10, atol=1e-12)  # type: ignore[misc]
+
+
+@pytest.mark.xfail(strict=True, reason="the two parts of a product through complex numbers are not complex-linear")
+def test_a_waist_of_complex_numbers() -> None:
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(2, 30)), rng.normal(size=(2, 30))
+
+    def f(x: Any) -> Any:
+        z = (A @ np.sin(x)) * np.exp(1j * np.sum(x))
+        return np.real(z @ (B * (1 + 0.5j))) ** 2
+
+    x = rng.normal(size=30)
+    try:
+        found = dd.jacobian(f, mode="mixed")(x)
+    except InputError:  # as good an answer
+        return
+    np.testing.assert_allclose(found, dd.jacfwd(f)(x), rtol=1e-9)
+
+
+def test_mixed_without_a_waist_is_refused() -> None:
+    with pytest.raises(InputError, match="this program has none"):
+        dd.jacobian(tridiagonal, mode="mixed")(X)
+
+
+# --------------------------------------------------------------------------------------------------
+# what is remembered
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"sparse": True}, {"sparse": True, "coloring": "columns"}, {"mode": "forward"}, {"flat": True}]
+)
+def test_planning_happens_once_for_each_input_structure(options: dict[str, Any], counted: Counter[str]) -> None:
+    J = dd.jacobian(tridiagonal, **options)
+    points = [np.linspace(0.5, 1.5, 300), np.ones(120), np.ones(120, np.float32), np.ones(150)]
+    for i, x in enumerate(points, 1):
+        J(x)
+        assert counted["decide"] == i
+    counted.clear()
+    for x in points * 2:
+        found = J(2 * x)
+        assert found.dtype == x.dtype
+        np.testing.assert_allclose(array(found), dense(2 * x), rtol=1e-5)
+    assert not counted
+
+
+def dense(x: Any) -> Any:
+    """Return the Jacobian of the tridiagonal system by hand."""
+    n = len(x)
+    return np.diag(3 - 4 * x) - np.eye(n, k=-1, dtype=x.dtype) - 2 * np.eye(n, k=1, dtype=x.dtype)
+
+
+def test_few_inputs_need_no_planning(counted: Counter[str]) -> None:
+    J = dd.jacobian(np.sin)
+    for n in (1, 2, 3):
+        np.testing.assert_array_equal(J(np.zeros(n)), np.eye(n))
+        np.testing.assert_array_equal(J(np.zeros(n)), np.eye(n))
+    assert not counted
+
+
+def test_the_function_runs_once_a_call() -> None:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return tridiagonal(x)
+
+    for options in ({}, {"mode": "reverse"}, {"sparse": True}, {"sparse": True, "coloring": "columns"}):
+        J = dd.jacobian(f, **options)  # type: ignore[arg-type]
+        J(X)
+        calls = 0
+        J(2 * X)
+        assert calls == 1, options
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    J = dd.jacobian(np.sin, mode="reverse")
+    for n in range(1, 101):
+        J(np.zeros(n))
+    assert len(J._decisions.known) == J._decisions.most == 64
+    np.testing.assert_array_equal(J(np.zeros(2)), np.eye(2))
+
+
+@pytest.mark.parametrize("coloring", [None, "columns", "rows", "both"])
+def test_functions_that_share_their_code_share_no_decision(coloring: Any) -> None:
+    def make(at: Any, weight: Any) -> Any:
+        return lambda x: weight * x[at] ** 2
+
+    for at in (np.arange(12), np.arange(12)[::-1], np.zeros(12, int)):
+        for weight in (1.0, np.arange(12.0)):
+            J = dd.jacobian(make(at, weight), sparse=True, coloring=coloring)
+            expected = np.zeros((12, 12))
+            expected[np.arange(12), at] = 2 * weight * X[at]
+            np.testing.assert_allclose(J(X).toarray(), expected)
+            np.testing.assert_allclose(J(X).toarray(), expected)
+
+
+def test_operators_are_equal_whatever_they_remember() -> None:
+    a, b = dd.jacobian(tridiagonal, sparse=True), dd.jacobian(tridiagonal, sparse=True)
+    a(X)
+    assert a == b
+    assert a != dd.jacobian(tridiagonal)
+
+
+# --------------------------------------------------------------------------------------------------
+# memory
+
+
+def wide(x: Any) -> Any:
+    y = x
+    for k in range(4):
+        y = np.tanh(y + 0.1 * np.roll(y, k + 1)) * x
+    return np.cumsum(y)
+
+
+def waist_of_three(x: Any) -> Any:
+    s = np.stack([np.sum(np.sin(x)), np.sum(x * x), np.sum(x)])
+    y = np.tanh(np.repeat(s, 100)) * np.arange(1.0, 301.0)
+    return y * y
+
+
+def stencil(x: Any) -> Any:
+    y = x * x
+    return np.sin(y[2:]) * y[1:-1] - np.exp(-y[:-2]) + x[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "use sparse=True if most entries are zero, or dd.linear_operator"),
+        ({"mode": "forward"}, "dd.linear_operator"),
+        ({"mode": "reverse"}, "dd.linear_operator"),
+        ({"mode": "elimination"}, "dd.linear_operator"),
+        ({"sparse": True}, "allow more, or use dd.linear_operator"),
+        ({"sparse": True, "coloring": "columns"}, "allow more, or use dd.linear_operator"),
+    ],
+)
+def test_too_little_memory_is_said_before_it_is_taken(options: dict[str, Any], message: str) -> None:
+    J = dd.jacobian(tridiagonal, max_bytes=100, **options)
+    for ask in (J, J.explain):
+        with pytest.raises(InputError) as raised:
+            ask(X)
+        text = str(raised.value)
+        assert text.startswith("max_bytes=100 is too small: the Jacobian of 12 outputs by 12 inputs takes ")
+        assert "with one direction at a time" in text
+        assert message in text
+
+
+def test_too_little_memory_for_a_waist() -> None:
+    with pytest.raises(InputError, match="max_bytes=2000 is too small"):
+        dd.jacobian(HOURGLASS.function, mode="mixed", max_bytes=2000)(HOURGLASS.point)
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_tight_memory_means_chunks_and_the_same_result(mode: Any) -> None:
+    x = np.linspace(0.1, 1.0, 60)
+    free = dd.jacobian(wide, mode=mode)
+    need = next(w for w in free.explain(x).ways if w.name == free.explain(x).chosen)
+    assert need.way.chunk is None
+    tight = dd.jacobian(wide, mode=mode, max_bytes=need.bytes // 2)
+    e = tight.explain(x)
+    chosen = next(w for w in e.ways if w.name == e.chosen)
+    assert chosen.way.chunk is not None
+    assert 1 <= chosen.way.chunk < 60
+    assert chosen.bytes <= need.bytes // 2
+    for _ in range(2):
+        np.testing.assert_allclose(tight(x), free(x), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("coloring", ["columns", "rows"])
+def test_colors_travel_in_chunks_too(coloring: Any) -> None:
+    x = np.linspace(0.1, 1.0, 200)
+
+    def f(x: Any) -> Any:
+        return sum(np.roll(x, k) ** 2 for k in range(12))
+
+    J = dd.jacobian(f, sparse=True, coloring=coloring)
+    need = next(w for w in J.explain(x).ways if w.name == coloring)
+    tight = dd.jacobian(f, sparse=True, coloring=coloring, max_bytes=int(0.9 * need.bytes))
+    chosen = next(w for w in tight.explain(x).ways if w.name == coloring)
+    assert chosen.way.chunk is not None
+    assert chosen.way.chunk < chosen.sweeps
+    np.testing.assert_allclose(tight(x).toarray(), J(x).toarray(), rtol=1e-14)
+
+
+def peak_of(J: Any, x: Any) -> int:
+    J(x)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        J(x)
+        return tracemalloc.get_traced_memory()[1] - before
+
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("f", "n", "options", "share"),
+    [
+        (wide, 300, {"mode": "forward"}, 1.0),
+        (wide, 300, {"mode": "forward"}, 0.7),
+        (wide, 300, {"mode": "reverse"}, 1.0),
+        (wide, 300, {"mode": "reverse"}, 0.5),
+        (wide, 300, {}, 1.0),
+        (waist_of_three, 300, {"mode": "mixed"}, 1.0),
+        (stencil, 30_000, {"sparse": True, "mode": "forward"}, 1.0),
+        (stencil, 30_000, {"sparse": True, "coloring": "columns"}, 1.0),
+        (stencil, 30_000, {"sparse": True, "coloring": "columns"}, 0.8),
+        (stencil, 30_000, {"sparse": True, "coloring": "rows"}, 1.0),
+        (stencil, 30_000, {"sparse": True, "coloring": "rows"}, 0.8),
+        (stencil, 30_000, {"sparse": True, "coloring": "both"}, 1.0),
+    ],
+)
+def test_the_peak_stays_within_what_is_allowed(f: Any, n: int, options: dict[str, Any], share: float) -> None:
+    x = np.linspace(0.1, 1.0, n)
+    e = dd.jacobian(f, **options).explain(x)
+    limit = int(share * next(w for w in e.ways if w.name == e.chosen).bytes)
+    J = dd.jacobian(f, max_bytes=limit, **options)
+    if share < 1:
+        assert next(w for w in J.explain(x).ways if w.name == e.chosen).way.chunk is not None
+    tape = tape_of(f, x)
+    own = sum(size_of(shape_of(v)) * dtype_of(v).itemsize for v in tape.cells[4::6])  # the function's own values
+    python = 1 << 16  # objects, which no model counts
+    assert peak_of(J, x) <= limit + own + python
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 12, 50, np.int64(3)])
+@pytest.mark.parametrize(
+    "options", [{"mode": "forward"}, {"mode": "reverse"}, {}, {"sparse": True, "coloring": "columns"}]
+)
+def test_chunk_overrides(chunk: Any, options: dict[str, Any]) -> None:
+    J = dd.jacobian(tridiagonal, chunk=chunk, **options)
+    np.testing.assert_allclose(array(J(X)), dense(X))
+    np.testing.assert_allclose(array(J(X)), dense(X))
+    assert all(w.way.chunk == chunk for w in J.explain(X).ways if w.name in ("forward", "reverse", "columns"))
+
+
+# --------------------------------------------------------------------------------------------------
+# options that make no sense
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "sideways"}, "mode='sideways' is not a way"),
+        ({"mode": None}, "mode=None"),
+        ({"mode": "row-sparse"}, "mode='row-sparse'"),
+        ({"chunk": 0}, "chunk=0 must be a positive number of directions"),
+        ({"chunk": -3}, "chunk=-3"),
+        ({"chunk": 2.0}, r"chunk=2\.0"),
+        ({"chunk": True}, "chunk=True"),
+        ({"chunk": "3"}, "chunk='3'"),
+        ({"max_bytes": 0}, "max_bytes=0 must be a positive number of bytes"),
+        ({"max_bytes": -1}, "max_bytes=-1"),
+        ({"max_bytes": 1e9}, "max_bytes=1000000000"),
+        ({"max_bytes": True}, "max_bytes=True"),
+        ({"max_bytes": "1GB"}, "max_bytes='1GB'"),
+        ({"cost": 3.0}, r"cost=3\.0 must be a function"),
+        ({"cost": "fast"}, "cost='fast'"),
+        ({"coloring": "columns"}, "give sparse=True"),
+        ({"sparse": True, "coloring": "blue"}, "coloring='blue' must be one of 'columns', 'rows', 'both'"),
+        ({"sparse": True, "coloring": "star"}, "coloring='star'"),
+        ({"sparse": True, "holomorphic": True}, "sparse=True is for real functions"),
+    ],
+)
+def test_bad_options_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dd.jacobian(tridiagonal, **options)
+
+
+PATTERN = csr_array(dense(X) != 0)
+
+
+@pytest.mark.parametrize(
+    ("coloring", "message"),
+    [
+        (3, "coloring=3 must be"),
+        (np.zeros(12, int), "must be 'columns'"),
+        (color_columns(csr_array(np.eye(11))), "11 columns where the Jacobian has 12"),
+        (color_columns(csr_array(np.eye(12))), "two columns one colour that share a row"),
+        (Coloring(np.full(12, -1), 0, "natural", 0), "without a colour"),
+        (color_both(csr_array(np.eye(11))), "another shape"),
+    ],
+)
+def test_colors_that_do_not_fit_are_refused(coloring: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dd.jacobian(tridiagonal, sparse=True, coloring=coloring)(X)
+
+
+def test_colors_for_another_pattern_in_both_directions_are_refused() -> None:
+    with pytest.raises(InputError):
+        dd.jacobian(tridiagonal, sparse=True, coloring=color_both(csr_array(np.eye(12))))(X)
+
+
+@pytest.mark.parametrize("coloring", [color_columns(PATTERN), color_both(PATTERN)])
+def test_colors_that_fit_are_used(coloring: Any) -> None:
+    J = dd.jacobian(tridiagonal, sparse=True, coloring=coloring)
+    np.testing.assert_allclose(J(X).toarray(), dense(X))
+    assert J.explain(X).chosen == ("rows and columns" if isinstance(coloring, BidirectionalColoring) else "columns")
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "reverse"}, {"coloring": "columns"}, {"coloring": "both"}])
+def test_a_sparse_jacobian_is_not_differentiated_again_and_is_real(options: dict[str, Any]) -> None:
+    J = dd.jacobian(tridiagonal, sparse=True, **options)
+    for outer in (dd.jacfwd, dd.jacrev):
+        with pytest.raises(InputError, match="cannot be differentiated again"):
+            outer(lambda x: J(x).toarray())(X)
+    with pytest.raises(InputError, match="holomorphic=True"):
+        J(X + 1j)
+    with pytest.raises(InputError, match="sparse=True is for real functions"):
+        dd.jacobian(lambda x: np.exp(1j * x), sparse=True, **options)(X)
+
+
+@pytest.mark.parametrize("mode", ["mixed", "elimination", "finite-differences", "complex-step"])
+def test_ways_that_give_plain_numbers_say_so_inside_other_operators(mode: Any) -> None:
+    with pytest.raises(InputError, match="outer derivative cannot see"):
+        dd.jacobian(lambda x: dd.jacobian(tridiagonal, mode=mode)(x).sum())(X)
+
+
+# --------------------------------------------------------------------------------------------------
+# differences
+
+
+def smooth(x: Any) -> Any:
+    return np.stack([np.sum(np.sin(x) * x), np.exp(-x[0]), np.prod(x[:3])]) @ np.arange(1.0, 7.0).reshape(3, 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"sparse": True}, {"flat": True}])
+def test_finite_differences_and_the_complex_step(options: dict[str, Any]) -> None:
+    expected = dd.jacfwd(smooth)(X)
+    near = dd.jacobian(smooth, mode="finite-differences", **options)(X)
+    np.testing.assert_allclose(array(near), expected, rtol=1e-8, atol=1e-8)
+    assert not np.array_equal(array(near), expected)  # they are differences
+    exact = dd.jacobian(smooth, mode="complex-step", **options)(X)
+    np.testing.assert_allclose(array(exact), expected, rtol=1e-14, atol=1e-14)
+    assert isinstance(exact, csr_array) is bool(options.get("sparse"))
+
+
+@pytest.mark.parametrize("mode", ["finite-differences", "complex-step"])
+def test_differences_keep_dtype_structure_and_arguments(mode: Any) -> None:
+    def f(p: Any, q: float) -> Any:
+        return {"y": p["a"] ** 2 * q, "z": p["b"] * p["a"].sum()}
+
+    a = np.array([1.0, 2.0])
+    a.flags.writeable = False
+    J = dd.jacobian(f, (0, 1), mode=mode)({"a": a, "b": 3.0}, 2.0)
+    np.testing.assert_allclose(J["y"][0]["a"], np.diag(4 * a), atol=1e-9)
+    np.testing.assert_allclose(J["y"][1], a**2, atol=1e-9)
+    assert J["z"][0]["b"] == pytest.approx(3.0)
+    assert dd.jacobian(np.sin, mode=mode)(np.ones(3, np.float32)).dtype == np.float32
+    assert dd.jacobian(np.sin, mode=mode)(0.5) == pytest.approx(np.cos(0.5))
+    assert dd.jacobian(np.sin, mode=mode)(np.zeros(0)).shape == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.abs,
+        lambda x: np.stack([np.abs(x[0]) + x[1], x[2]]),
+        lambda x: x * np.conj(x),
+        lambda x: x.real * 1.0,
+        lambda x: np.floor(x) * x,
+        lambda x: np.linalg.norm(x - 2.0) * x,
+    ],
+)
+def test_the_complex_step_refuses_code_that_is_not_analytic(f: Any) -> None:
+    with pytest.raises(InputError, match="mode='complex-step'"):
+        dd.jacobian(f, mode="complex-step")(-X)
+
+
+@pytest.mark.parametrize("mode", ["finite-differences", "complex-step"])
+def test_differences_are_for_real_functions(mode: Any) -> None:
+    for f, x in ((np.sin, X + 1j), (lambda x: 1j * x, X)):
+        if mode == "finite-differences" and x is X:
+            found = dd.jacobian(f, mode=mode)(x)  # a sum of two real ones
+            np.testing.assert_allclose(found, 1j * np.eye(12), atol=1e-8)
+        else:
+            with pytest.raises(InputError):
+                dd.jacobian(f, mode=mode)(x)
+
+
+@pytest.mark.parametrize("options", [{}, {"sparse": True}, {"flat": True}])
+@pytest.mark.parametrize("f", [tridiagonal, np.sum, lambda x: x[0], HOURGLASS.function])
+def test_differences_are_never_chosen(f: Any, options: dict[str, Any]) -> None:
+    x = HOURGLASS.point if f is HOURGLASS.function and not options.get("sparse") else X
+    if f is HOURGLASS.function and x is X:
+        f = np.cumsum
+    e = dd.jacobian(f, **options, cost=lambda tape, way: -1.0 if "-s" in way.name else 1.0).explain(x)
+    assert not {w.name for w in e.ways} & {"finite-differences", "complex-step", "elimination"}
+    assert e.chosen not in ("finite-differences", "complex-step", "elimination")
+
+
+# --------------------------------------------------------------------------------------------------
+# the constants of a machine
+
+
+def test_constants_are_positive_numbers_under_known_names() -> None:
+    assert constants({}) == Machine()
+    found = constants({"record": 1e-6, "element": "3e-10", "unknown to this version": -1})
+    assert found == dataclasses.replace(Machine(), record=1e-6, element=3e-10)
+    for bad in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="positive"):
+            constants({"record": bad})
+    with pytest.raises(ValueError):
+        constants({"record": "fast"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.record = 1.0  # type: ignore[misc]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where the constants are read from."""
+    path = tmp_path / "machine.json"
+    monkeypatch.delenv("DUALDIFF_CALIBRATION")
+    monkeypatch.setattr(costs, "file_of_constants", lambda: path)
+    return path
+
+
+def test_measured_constants_are_read_from_their_file(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine() == Machine()
+    dear = {f.name: 1.0 for f in dataclasses.fields(Machine) if f.name.startswith("pull")}
+    kept.write_text(json.dumps({"constants": dear}), encoding="utf-8")
+    assert machine() == Machine()  # read once
+    machine.cache_clear()
+    assert machine() == dataclasses.replace(Machine(), **dear)
+    # And they decide: where pulling is dear, a gradient is pushed.
+    assert dd.jacobian(lambda x: np.sum(x * x)).explain(X).chosen == "forward"
+    monkeypatch.setenv("DUALDIFF_CALIBRATION", "shipped")
+    machine.cache_clear()
+    assert machine() == Machine()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "null",
+        "{}",
+        pytest.param('{"constants": 3}', marks=pytest.mark.xfail(strict=True, reason="AttributeError")),
+        '{"constants": {"record": -1}}',
+        '{"constants": {"record": "x"}}',
+        '{"constants": {"record": null}}',
+        '{"constants": {"record": NaN}}',
+        pytest.param('{"constants": []}', marks=pytest.mark.xfail(strict=True, reason="AttributeError")),
+    ],
+)
+def test_a_broken_file_means_the_shipped_constants(kept: Path, text: str) -> None:
+    kept.write_text(text, encoding="utf-8")
+    assert machine() == Machine()
+
+
+def test_a_file_that_is_no_text_means_the_shipped_constants(kept: Path) -> None:
+    kept.write_bytes(b"\xff\xfe\x00\x01")
+    assert machine() == Machine()
+    machine.cache_clear()
+    kept.unlink()
+    kept.mkdir()
+    assert machine() == Machine()
+
+
+def test_without_platformdirs_the_shipped_constants_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DUALDIFF_CALIBRATION")
+    monkeypatch.setattr(costs, "file_of_constants", lambda: None)
+    assert machine() == Machine()

@@ -53,7 +53,10 @@ def shown(outputs: list) -> list:
 def test_notebooks_run_and_show_the_same(path):
     saved = nbformat.read(path, as_version=4)
     again = nbformat.read(path, as_version=4)
-    NotebookClient(again, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    client = NotebookClient(
+        again, timeout=120, kernel_name="python3", coalesce_streams=True, resources={"metadata": {"path": str(ROOT)}}
+    )
+    client.execute()
     for before, after in zip(saved.cells, again.cells, strict=True):
         if before.cell_type == "code":
             assert shown(after.outputs) == shown(before.outputs), before.source

@@ -26,6 +26,8 @@ FRACTION = 0.5
 """The part of the machine's memory that a Jacobian may take where ``max_bytes`` does not say."""
 WORKING_SET = 1 << 22
 """Elements over all directions of the widest tangent beyond which directions travel in chunks."""
+MARGIN = 1.15
+"""What Python's own objects, and temporaries that no kind tells of, may add to the bytes that are predicted."""
 SMALL = 1 << 24
 """Bytes that are not worth a closer look."""
 WAIST = 8
@@ -129,6 +131,9 @@ class Explanation:
     outputs: int
     equations: int
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         head = f"Jacobian of {self.outputs} outputs by {self.inputs} inputs, {self.equations} equations"
         timed = any(w.measured is not None for w in self.ways)
@@ -208,7 +213,9 @@ class Candidates:
         if name not in self._colored:
             given = self.options.coloring
             if given is not None and not isinstance(given, str):
-                self._colored[name] = compression(self.pattern, check_coloring(self.pattern, given), given)
+                self._colored[name] = compression(
+                    self.pattern, check_coloring(self.pattern, given, self.options.symmetric), given
+                )
             else:
                 self._colored[name] = compression(self.pattern, name)
         return self._colored[name]
@@ -269,7 +276,7 @@ class Candidates:
         if coloring is not None:
             if isinstance(coloring, str):
                 return ("rows and columns",) if coloring == "both" else (coloring,)
-            return (check_coloring(self.pattern, coloring),)
+            return (check_coloring(self.pattern, coloring, self.options.symmetric),)
         if self.options.symmetric:
             return {
                 "auto": ("row-sparse", "star", "acyclic"),
@@ -286,9 +293,13 @@ class Candidates:
 
     def bytes(self, way: Way) -> int:
         """Return the peak memory a way takes beside the function's own values, the result included."""
+        return int(MARGIN * self._bytes(way)) + 1024
+
+    def _bytes(self, way: Way) -> int:
         itemsize = max([dtype_of(v).itemsize for v in self.values], default=8)
+        # A recording keeps what the function would have let go, and copies of the arrays it was given.
         result = way.entries * (itemsize + (4 if self.options.sparse else 0))
-        tape = sum(size_of(shape_of(e[4])) * dtype_of(e[4]).itemsize for e in self.tape.equations)
+        tape = sum(size_of(shape_of(a)) * dtype_of(a).itemsize for e in self.tape.equations for a in (e[4], *e[2]))
         chunk = way.chunk or max(way.columns, way.rows)
         if way.name == "row-sparse":
             return 2 * result + peak(self.tape, self.inputs, self.forms(self.inputs))
@@ -504,6 +515,8 @@ def _too_small(candidates: Candidates, misfits: Sequence[Way]) -> str:
 def reason(best: Estimate, found: Sequence[Estimate], options: Options) -> str:
     """Say in a sentence why a way was chosen."""
     what = _saying(best.way)
+    if options.coloring is not None:
+        return f"{best.name}: asked for by coloring= ({what})."
     if options.mode != "auto" and len(found) == 1:
         return f"{best.name}: asked for by mode={options.mode!r} ({what})."
     others = sorted((e for e in found if e.name != best.name), key=lambda e: e.seconds)
@@ -515,6 +528,10 @@ def reason(best: Estimate, found: Sequence[Estimate], options: Options) -> str:
     return f"{best.name}: {what} is {close} {_saying(other.way)} on this tape."
 
 
+def _groups(count: int, what: str) -> str:
+    return f"{count} group{'' if count == 1 else 's'} of {what}s"
+
+
 def _saying(way: Way) -> str:
     if way.name == "forward":
         return f"pushing {way.columns} columns"
@@ -523,13 +540,13 @@ def _saying(way: Way) -> str:
     if way.name == "row-sparse":
         return "one run of row-sparse duals"
     if way.name in ("star", "acyclic"):
-        return f"pushing {way.columns} groups of columns of a {way.name} colouring"
+        return f"pushing {_groups(way.columns, 'column')} of a {way.name} colouring"
     if way.name == "columns":
-        return f"pushing {way.columns} groups of columns"
+        return f"pushing {_groups(way.columns, 'column')}"
     if way.name == "rows":
-        return f"pulling {way.rows} groups of rows"
+        return f"pulling {_groups(way.rows, 'row')}"
     if way.name == "rows and columns":
-        return f"pushing {way.columns} groups of columns and pulling {way.rows} of rows"
+        return f"pushing {_groups(way.columns, 'column')} and pulling {_groups(way.rows, 'row')}"
     if way.name == "mixed":
         waist = " and ".join(str(c.width) for c in way.cuts[1:-1])
         return f"a product through a waist of {waist}"

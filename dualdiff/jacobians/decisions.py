@@ -128,6 +128,7 @@ def decide(
 ) -> tuple[Decision, Recorded | None]:
     """Choose a way; return the decision, and the recording it was made on."""
     if options.mode in ("finite-differences", "complex-step"):
+        check_real(problem)
         n = problem.n
         return Decision(Way(options.mode, n, 0, 0, n, 0)), None
     if recorded is None:
@@ -176,7 +177,7 @@ def carry_out(problem: Problem, options: Options, decision: Decision, recorded: 
         values, whole, layouts = row_sparse(problem, decision.detail or (), most)
         return Answer(values, whole=whole, layouts=layouts)
     if way.name in ("finite-differences", "complex-step"):
-        values, whole = differences(problem, way.name)
+        values, whole = differences(problem, way.name, options.limit)
         return Answer(values, whole=_asked(whole, options))
     if recorded is None or not recorded[0].replayable:
         recorded = record(problem, replayable=True)

@@ -25,7 +25,7 @@ STEP = 1e-30
 """The complex step: nothing is subtracted, so it may be as small as numbers get."""
 
 
-def differences(problem: Problem, name: str) -> tuple[list[Any], Any]:
+def differences(problem: Problem, name: str, limit: int | None = None) -> tuple[list[Any], Any]:
     """Return the outputs and the whole Jacobian (m, n), column by column.
 
     Parameters
@@ -34,6 +34,8 @@ def differences(problem: Problem, name: str) -> tuple[list[Any], Any]:
         The function at its point; real inputs.
     name : {"finite-differences", "complex-step"}
         Central differences, or the complex step.
+    limit : int, optional
+        The most bytes to take.
 
     Raises
     ------
@@ -50,6 +52,12 @@ def differences(problem: Problem, name: str) -> tuple[list[Any], Any]:
     values = outputs_of(problem.call([_copy(x) for x in problem.inputs]))
     m = sum(size_of(shape_of(v)) for v in values)
     dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+    needed = 2 * m * problem.n * dtype.itemsize
+    if limit is not None and needed > limit:
+        raise InputError(
+            f"max_bytes={limit} is too small: the Jacobian of {m} outputs by {problem.n} inputs takes {needed} bytes by "
+            f"mode={name!r}; allow more, or use dd.linear_operator(f, x), which forms no Jacobian"
+        )
     columns = [
         _central(problem, k, i) if name == "finite-differences" else _complex(problem, k, i)
         for k, i in _entries(problem)

@@ -37,6 +37,8 @@ def best_tree(tape: Tape, n: int, m: int) -> tuple[tuple[Cut, ...], Any] | None:
     n, m : int
         Inputs and outputs, counted as scalars.
     """
+    if any(a.dtype.kind == "c" for a in tape.inputs) or any(dtype_of(e[4]).kind == "c" for e in tape.equations):
+        return None  # a part between complex numbers may be linear over the reals only
     narrow = cuts(tape, min(n, m))
     if not narrow:
         return None

@@ -325,9 +325,17 @@ def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compress
     )
 
 
-def check_coloring(pattern: csr_array, coloring: Any) -> str:
+def check_coloring(pattern: csr_array, coloring: Any, symmetric: bool = False) -> str:
     """Return the way that given colours are for; raise unless every nonzero can be read from them."""
     m, n = pattern.shape
+    if symmetric and isinstance(coloring, Coloring) and len(coloring.colors) == n:
+        for name, reads in (("star", symmetric_entries), ("acyclic", substitution)):
+            try:
+                reads(pattern, coloring)
+            except InputError:
+                continue
+            return name
+        raise InputError("the colouring is neither a star nor an acyclic colouring of this Hessian's pattern")
     if isinstance(coloring, BidirectionalColoring):
         if len(coloring.row_colors) != m or len(coloring.column_colors) != n:
             raise InputError(f"the colouring is for another shape than that of this Jacobian, ({m}, {n})")

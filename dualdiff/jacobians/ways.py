@@ -440,29 +440,21 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, u
         one = np.full(shape_of(v), unit, dtype_of(v))
         found = pull_rows(problem, tape, [(slot, one[()] if shape_of(v) == () else one)], ())
         return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
-    parts = []
+    if chunk >= m:
+        seed = seed_block(0, m, 0, v)
+        return pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (m,))
+    # Chunk by chunk into place, so that no row is held twice.
+    rows: list[Any] = [None] * len(problem.inputs)
     for start in range(0, m, chunk):
         stop = min(start + chunk, m)
         seed = seed_block(start, stop, 0, v)
-        parts.append(pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (stop - start,)))
-    rows: list[Any] = []
-    for group in zip(*parts, strict=True):
-        live = [g for g in group if g is not None]
-        if not live:
-            rows.append(None)
-        elif len(group) == 1:
-            rows.append(group[0])
-        else:
-            tail = shape_of(live[0])[1:]
-            heads = [min(chunk, m - a) for a in range(0, m, chunk)]
-            rows.append(
-                np.concatenate(
-                    [
-                        np.zeros_like(live[0], shape=(h, *tail)) if g is None else g
-                        for g, h in zip(group, heads, strict=True)
-                    ]
-                )
-            )
+        found = pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (stop - start,))
+        for i, c in enumerate(found):
+            if c is None:
+                continue
+            if rows[i] is None:
+                rows[i] = np.zeros_like(c, shape=(m, *shape_of(c)[1:]))
+            rows[i][start:stop] = c
     return rows
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from dualdiff.errors import InputError
 from dualdiff.jacobians import Decisions, Explanation, Options, evaluate, explain
 from dualdiff.jacobians.choice import Cost
 from dualdiff.operators.calls import Call, Operator, as_given
@@ -240,7 +241,7 @@ def value_and_jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, 
     (array([1., 4.]), array([[2., 0.],
            [0., 4.]]))
     """
-    return Jacobian(f, argnums, with_value=True, **options)  # type: ignore[arg-type]
+    return replace(jacobian(f, argnums, **options), with_value=True)
 
 
 def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:
@@ -254,7 +255,7 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: A
     array([[1., 0.],
            [0., 1.]])
     """
-    return Jacobian(f, argnums, mode="forward", **options)  # type: ignore[arg-type]
+    return jacobian(f, argnums, mode="forward", **options)
 
 
 def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:
@@ -268,7 +269,7 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: A
     array([[1., 0.],
            [0., 1.]])
     """
-    return Jacobian(f, argnums, mode="reverse", **options)  # type: ignore[arg-type]
+    return jacobian(f, argnums, mode="reverse", **options)
 
 
 def hessian(
@@ -321,6 +322,10 @@ def hessian(
     """
     if sparse:
         has_aux = options.pop("has_aux", False)
+        if options.pop("flat", False) or options.pop("holomorphic", False):
+            raise InputError(
+                "flat= and holomorphic= are for dense Hessians; a sparse one is a real matrix (n, n) already"
+            )
         inner = Grad(f, argnums, has_aux)  # type: ignore[arg-type]
         return Jacobian(
             inner,
@@ -331,5 +336,7 @@ def hessian(
             symmetric=True,
             **options,
         )
+    if "mode" in options:
+        raise InputError("mode= is for sparse Hessians (sparse=True); a dense one is forward over reverse")
     rows = Jacobian(f, argnums, mode="reverse", has_aux=options.get("has_aux", False))  # type: ignore[arg-type]
     return Jacobian(rows, argnums, mode="forward", coloring=coloring, **options)  # type: ignore[arg-type]

@@ -121,7 +121,7 @@ def machine() -> Machine:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return constants(found["constants"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Machine()  # a file of another version, or half written: the shipped constants are always right enough
 
 

@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--json] [--keep-memory] [section ...]``.
+"""Run the benchmarks: ``python -m tests.benchmarks [--json] [--keep-memory] [--times FILE] [section ...]``.
 
 Every figure is a ratio of minima of interleaved runs in one process. The state of the allocator is printed: with
 ``--keep-memory`` the C library keeps freed memory for everybody in the process, the peers included.
@@ -13,12 +13,13 @@ import platform
 import sys
 from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import dualdiff as dd
-from tests.benchmarks import memory, regret, sections, ways
+from tests.benchmarks import fit, memory, regret, sections, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -29,6 +30,8 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sparse": ways.sparse,
     "memory": memory.memory,
 }
+TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit}
+"""What runs only if it is asked for."""
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -62,12 +65,14 @@ def _cell(value: Any) -> str:
 def main() -> int:
     """Run the sections asked for, print their tables, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="which (default: all)")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help="which (default: all but fit)")
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
     parser.add_argument(
         "--keep-memory", action="store_true", help="let the C library keep freed memory (dd.keep_freed_memory)"
     )
+    parser.add_argument("--times", metavar="FILE", type=Path, help="for fit: read the times, or keep them there")
     options = parser.parse_args()
+    fit.times_file = options.times
     kept = options.keep_memory and dd.keep_freed_memory()
     state = "freed memory kept" if kept else "the C library's defaults"
     results = {}
@@ -77,10 +82,11 @@ def main() -> int:
             f"Python {platform.python_version()}, NumPy {np.__version__}, allocator: {state}, BLAS threads: {threads}"
         )
     for name in options.sections or SECTIONS:
-        rows = SECTIONS[name]()
+        section = (SECTIONS | TOOLS)[name]
+        rows = section()
         results[name] = rows
         if not options.json:
-            print(f"\n{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}\n")
+            print(f"\n{name}: {(section.__doc__ or '').splitlines()[0]}\n")
             print(table(rows))
             sys.stdout.flush()
     if options.json:

@@ -379,10 +379,10 @@ class Pushing(Sweep):
             self._check_open()
         out = row.op(a, b)
         few, many = type(s), type(t)
-        if few is Terms and self.lead[0] * a.size <= DENSE:
+        if few is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
             s = x.mark = self.dense(s, a)
             few = ndarray
-        if many is Terms and self.lead[0] * b.size <= DENSE:
+        if many is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
             t = y.mark = self.dense(t, b)
             many = ndarray
         if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms):

@@ -22,7 +22,7 @@ import numpy as np
 from dualdiff.labels import OWN, written
 from dualdiff.primitive import TRACED, Elementwise, Movement, Multilinear, Primitive, Sweep, bind
 from dualdiff.rules.contraction import matmul_
-from dualdiff.rules.elementwise import select
+from dualdiff.rules.elementwise import multiply, select
 from dualdiff.rules.indexing import setitem
 from dualdiff.rules.movement import concatenate, stack0
 from dualdiff.rules.reduction import mean_, sum_
@@ -129,10 +129,10 @@ def map_of(key: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _key(positions: Any) -> Any:
-    """Return the key of a moved map; None if no direction is left."""
-    if shape_of(positions):
+    """Return the key of a moved map: one number where all entries have the same direction; None if none is left."""
+    if shape_of(positions) and (any(positions.strides) or not positions.size):
         return Map(positions)
-    p = int(positions)
+    p = int(positions.reshape(-1)[0]) if shape_of(positions) else int(positions)
     return p - 1 if p else None
 
 
@@ -170,6 +170,11 @@ def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any
         found = _matvec(run, tangents, values, out)
         if found is not INSTEAD:
             return found
+        if tangents[0] and len(shape_of(values[0])) == 2 and len(shape_of(values[1])) == 1:
+            # Sparse in the matrix: entry by entry, then summed, it stays sparse.
+            products = values[0] * values[1]
+            terms = elementwise(run, multiply, tangents, values, products)
+            return _sum(run, sum_, (terms,), (products,), {"axis": (-1,), "keepdims": False}, out)
     return _local(run, row, tangents, values, params, out)
 
 
@@ -274,8 +279,8 @@ def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], par
     count = 1
     for a in axis:
         count *= shape[a]
-    if count * len(terms) <= LOCAL and result:
-        return _local(run, row, tangents, values, params, out)
+    if count * len(terms) <= LOCAL and result and type(x) is ndarray:
+        return _folded(row, terms, shape, axis, count, result, dtype_of(out))
     if type(out) not in PLAIN_TYPES or dtype_of(out).char != "d" or not run.lead:
         return INSTEAD
     k, m = run.lead[0], size_of(result)
@@ -298,6 +303,32 @@ def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], par
             lanes = lane
         total += np.bincount((at.astype(np.intp) - 1) * m + lanes, weights, k * m)
     return total.reshape((k, *result))
+
+
+def _folded(
+    row: Any, terms: Any, shape: tuple[int, ...], axis: tuple[int, ...], count: int, result: tuple[int, ...], dtype: Any
+) -> Any:
+    """Sum over a few entries: the terms of the first of them, of the second, and so on."""
+    k = len(axis)
+    found = Terms()
+
+    def parted(a: Any) -> Any:
+        if sorted(axis) != list(range(-k, 0)):
+            a = np.moveaxis(a, tuple(sorted(axis)), tuple(range(-k, 0)))
+        return a if k == 1 else a.reshape((*a.shape[: a.ndim - k], count))
+
+    for key, c in terms.items():
+        positions = parted(map_of(key, shape)) if type(key) is Map else None
+        values = parted(np.broadcast_to(c, shape)) if shape_of(c) else None
+        for j in range(count):
+            new = key if positions is None else _key(positions[..., j].reshape(result))
+            if new is None:
+                continue
+            q = c if values is None else values[..., j].reshape(result)
+            if row is mean_:
+                q = dtype.type(q / count) if values is None else q / count
+            found[new] = found[new] + q if new in found else q
+    return kind_of(found)
 
 
 def _matvec(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:

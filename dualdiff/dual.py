@@ -246,7 +246,10 @@ class Pushing(Sweep):
                 c = Scaled(q, t) if number and t.dtype is FLOAT64 else t * q
             else:
                 c = q * t
-            _add(found, d, c)
+            if d in found:
+                _add(found, d, c)
+            else:
+                found[d] = c
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""
@@ -391,11 +394,13 @@ class Pushing(Sweep):
             if s is None and (many is Columns or shape_of(b) == shape_of(out)):
                 return self._one(row, row.partials[1], t, out, (a, b))
             if few is many is Columns:
-                found = Columns()
                 p, q = row.partials
-                if p != 0:
+                found = Columns(s) if type(p) is int and p == 1 else Columns()
+                if not found and p != 0:
                     self._scaled(row, p, s, out, (a, b), found)
-                if q != 0:
+                if type(q) is int and q == 1 and found.keys().isdisjoint(t):
+                    found.update(t)
+                elif q != 0:
                     self._scaled(row, q, t, out, (a, b), found)
                 return Dual(out, self._few(out, found), self)
         if few is Columns or many is Columns or few is Terms or many is Terms:

@@ -7,9 +7,16 @@ microsecond as for a second, and for half as for twice; a price about which the 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +27,32 @@ import dualdiff as dd
 from dualdiff.jacobians.choice import Candidates, choose
 from dualdiff.jacobians.decisions import candidates_of
 from dualdiff.jacobians.ways import record
+from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, stencils
+from dualdiff.lab.tables import Table
+from dualdiff.lab.timing import interleaved_minima
 from dualdiff.operators.calls import Call
-from dualdiff.passes.costs import Machine, Quantities, Way, quantities
+from dualdiff.operators.jacobian import Jacobian
+from dualdiff.passes import costs
+from dualdiff.passes.costs import Machine, Quantities, quantities
 
-__all__ = ["PRICES", "Sample", "beside", "candidates", "fitted", "predictions", "quantities_by", "spread"]
+__all__ = [
+    "PRICES",
+    "WAYS",
+    "Program",
+    "Sample",
+    "beside",
+    "candidates",
+    "document",
+    "fitted",
+    "forget",
+    "keep",
+    "measured",
+    "predictions",
+    "prices_table",
+    "programs",
+    "spread",
+    "spread_table",
+]
 
 PRICES = tuple(f.name for f in fields(Machine))
 """The names of the prices."""
@@ -61,18 +90,10 @@ def beside(whole: float, evaluation: float) -> float:
     return max(whole - evaluation, 0.02 * whole)
 
 
-def candidates(f: Callable[..., Any], arguments: Sequence[Any], **options: Any) -> Candidates:
-    """Record a function and return the ways to its Jacobian; ``options`` are those of :func:`dualdiff.jacobian`."""
-    operator = dd.jacobian(f, 0 if len(arguments) == 1 else tuple(range(len(arguments))), **options)
-    problem = Call(f, operator.argnums, tuple(arguments), {}, False).problem(operator.chunk)
+def candidates(operator: Jacobian, arguments: Sequence[Any]) -> Candidates:
+    """Record the function of a Jacobian's operator and return the ways to its Jacobian, by the operator's options."""
+    problem = Call(operator.f, operator.argnums, tuple(arguments), {}, False).problem(operator.chunk)
     return candidates_of(problem, operator.options, record(problem, replayable=True))
-
-
-def quantities_by(f: Callable[..., Any], arguments: Sequence[Any], **options: Any) -> tuple[Way, Quantities]:
-    """Return the way that :func:`dualdiff.jacobian` takes with these options, and how much of everything it takes."""
-    found = candidates(f, arguments, **options)
-    way, _ = choose(found)
-    return way, quantities(found.tape, way)
 
 
 def predictions(samples: Sequence[Sample], prices: Machine) -> NDArray[np.float64]:
@@ -156,3 +177,323 @@ def _table(samples: Sequence[Sample]) -> NDArray[np.float64]:
 
 def _vector(prices: Machine) -> NDArray[np.float64]:
     return np.array([getattr(prices, name) for name in PRICES])
+
+
+# --------------------------------------------------------------------------------------------------
+# the programs
+
+Array = NDArray[np.float64]
+
+WAYS: dict[str, dict[str, Any]] = {
+    "forward": {"mode": "forward"},
+    "reverse": {"mode": "reverse"},
+    "mixed": {"mode": "mixed"},
+    "elimination": {"mode": "elimination"},
+    "row-sparse": {"mode": "forward", "sparse": True},
+    "columns": {"coloring": "columns", "sparse": True},
+    "rows": {"mode": "reverse", "sparse": True},
+    "acyclic": {"coloring": "acyclic", "sparse": True, "symmetric": True},
+}
+"""The options that ask for each way."""
+DENSE = ("forward", "reverse")
+SPARSE = ("row-sparse", "columns", "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A function whose Jacobian is timed by several ways.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        Plain NumPy.
+    point : ndarray
+    ways : tuple of str
+        Keys of :data:`WAYS`.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    point: Array
+    ways: tuple[str, ...] = DENSE
+
+    def operator(self, way: str) -> Jacobian:
+        """Return the operator that goes one of the ways."""
+        return Jacobian(self.function, **WAYS[way])
+
+
+def _elementwise(x: Any, *, steps: int = 6) -> Any:
+    for _ in range(steps):
+        x = np.tanh(x) * 1.1 + 0.3 * x
+    return x
+
+
+def _few_to_many(x: Any, *, data: Array) -> Any:
+    return x[0] * np.exp(x[1] * data) + np.sin(data + x[2])
+
+
+def _many_to_one(x: Any) -> Any:
+    return np.sum(np.sin(x) * x + np.sqrt(x))
+
+
+def _moving(x: Any) -> Any:
+    y = np.flip(np.reshape(x, (2, -1)).T, 0)
+    y = np.concatenate([y[::2], y[1::2]])
+    return np.roll(np.transpose(y), 1).ravel()
+
+
+def _reducing(x: Any) -> Any:
+    y = np.reshape(x, (-1, 5))
+    y = y - np.mean(y, axis=0)
+    return np.sum(y * y, axis=1) / np.sum(y, axis=0).sum() + np.mean(y, axis=1)
+
+
+def _accumulating(x: Any) -> Any:
+    return np.cumsum(np.cumsum(x)[::-1])
+
+
+def _layers(x: Any, *, weights: Sequence[Array]) -> Any:
+    for w in weights:
+        x = np.tanh(w @ x)
+    return x
+
+
+def _products(x: Any) -> Any:
+    side = math.isqrt(x.size)
+    y = np.reshape(x, (side, side))
+    return y @ y.T @ y
+
+
+def _scalar_loop(x: Any) -> Any:
+    y = x[0]
+    for i in range(1, len(x)):
+        y = y * x[i] + 0.5
+    return y
+
+
+def _filling(x: Any) -> Any:
+    y = np.zeros_like(x)
+    for i in range(len(x)):
+        y[i] = x[i] * x[i - 1]
+    return y
+
+
+def _few_operations(x: Any) -> Any:
+    a, b, c = x
+    for _ in range(5):
+        a, b, c = a * b, b + 0.1 * c, np.sin(a) - c
+    return np.stack([a, b, c])
+
+
+def _systems(x: Any) -> Any:
+    side = math.isqrt(x.size)
+    a = np.reshape(x, (side, side)) + side * np.eye(side)
+    return np.linalg.solve(a, x[:side]) + np.linalg.det(a) * np.linalg.inv(a)[0]
+
+
+def _slices(x: Any) -> Any:
+    return (x[2:] - 2 * x[1:-1] + x[:-2]) * x[1:-1] - x[2:] * x[:-2]
+
+
+def _rolls(x: Any) -> Any:
+    return (np.roll(x, 1) - x) * np.roll(x, -1) + np.exp(x)
+
+
+def _waist(x: Any, *, gather: Array, spread: Array) -> Any:
+    return np.sin(spread @ np.tanh(gather @ np.sin(x))) + 1.0
+
+
+def _blocks(x: Any) -> Any:
+    y = np.reshape(x, (-1, 4))
+    return (np.sum(y, axis=1, keepdims=True) * y).ravel()
+
+
+def _arrow(x: Any) -> Any:
+    return np.concatenate([x[1:] * x[0] + x[1:] ** 2, np.sum(x**2, keepdims=True)])
+
+
+def _chain_energy(x: Any) -> Any:
+    return np.sum((x[1:] - x[:-1]) ** 4) + np.sum(np.cos(x))
+
+
+def programs() -> tuple[Program, ...]:
+    """Return the programs of the calibration: one or more to every price, and some of the zoo's."""
+    rng = np.random.default_rng(20)
+
+    def some(*shape: int) -> Array:
+        return rng.uniform(0.5, 1.5, shape)
+
+    def matrix(m: int, n: int) -> Array:
+        return rng.normal(size=(m, n)) / math.sqrt(n)
+
+    def layers(*widths: int) -> Callable[[Any], Any]:
+        return partial(_layers, weights=[matrix(m, n) for n, m in zip(widths, widths[1:])])
+
+    def waist(n: int, w: int, m: int) -> Callable[[Any], Any]:
+        return partial(_waist, gather=matrix(w, n), spread=matrix(m, w))
+
+    made = [
+        *[Program(f"elementwise-{n}", _elementwise, some(n)) for n in (1, 5, 30, 300)],
+        Program("elementwise-1000", partial(_elementwise, steps=1), some(1000)),
+        *[Program(f"few-to-many-{m}", partial(_few_to_many, data=some(m)), some(3)) for m in (30, 1000)],
+        Program("few-to-many-100000", partial(_few_to_many, data=some(100_000)), some(3), ("forward",)),
+        *[Program(f"many-to-one-{n}", _many_to_one, some(n)) for n in (30, 1000)],
+        Program("many-to-one-100000", _many_to_one, some(100_000), ("reverse",)),
+        *[Program(f"moving-{n}", _moving, some(n)) for n in (12, 300)],
+        *[Program(f"reducing-{n}", _reducing, some(n)) for n in (20, 300)],
+        Program("accumulating-100", _accumulating, some(100)),
+        *[Program(f"layers-{n}-{m}", layers(n, m, n), some(n)) for n, m in ((5, 8), (60, 40), (250, 200))],
+        *[Program(f"products-{n}", _products, some(n)) for n in (9, 100)],
+        *[Program(f"scalar-loop-{n}", _scalar_loop, some(n), (*DENSE, "elimination")) for n in (8, 60)],
+        *[Program(f"filling-{n}", _filling, some(n), (*DENSE, "row-sparse", "rows")) for n in (8, 60)],
+        Program("few-operations", _few_operations, some(3), (*DENSE, "elimination")),
+        *[Program(f"systems-{n}", _systems, some(n)) for n in (9, 36)],
+        Program("slices-100", _slices, some(100)),
+        Program("rolls-100", _rolls, some(100)),
+        *[Program(f"slices-{n}", _slices, some(n), SPARSE) for n in (50, 3000, 100_000)],
+        *[Program(f"rolls-{n}", _rolls, some(n), SPARSE) for n in (50, 3000)],
+        *[Program(f"blocks-{n}", _blocks, some(n), SPARSE) for n in (40, 2000)],
+        Program("arrow-1000", _arrow, some(1000), ("row-sparse",)),
+        *[Program(f"chain-energy-{n}", dd.grad(_chain_energy), some(n), ("acyclic",)) for n in (50, 1000)],
+        *[
+            Program(f"waist-{n}-{w}-{m}", waist(n, w, m), some(n), (*DENSE, "mixed"))
+            for n, w, m in ((30, 2, 30), (200, 3, 150), (300, 40, 250))
+        ],
+    ]
+    for case, ways in (
+        (equations.rosenbrock_loop(200), DENSE),
+        (equations.broyden_tridiagonal(1000), SPARSE),
+        (equations.discrete_integral(500), DENSE),
+        (stencils.brusselator(20), SPARSE),
+        (chains.hourglass(1000, 3, 1000), ("mixed",)),
+        (chains.small_operations(30, 10), DENSE),
+        (fitting.exponential_decay(1000), DENSE),
+        (learning.lstm_cell(32, 64), DENSE),
+        (mechanics.lorenz_rk4(50), DENSE),
+        (mechanics.planar_links(100), ("row-sparse", "columns")),
+        (mechanics.robertson(), DENSE),
+        (mechanics.oscillator_chain(400), SPARSE),
+    ):
+        made.append(Program(case.name, case.function, np.array(case.point), ways))
+    return tuple(made)
+
+
+# --------------------------------------------------------------------------------------------------
+# measuring
+
+Timer = Callable[[Mapping[str, Callable[[], object]]], Mapping[str, float]]
+"""Seconds of each call."""
+
+
+def measured(chosen: Sequence[Program], timer: Timer | None = None) -> list[Sample]:
+    """Time programs by all their ways, all in turns, and say how much of everything each takes.
+
+    Parameters
+    ----------
+    chosen : sequence of Program
+    timer : callable, optional
+        From named calls to the seconds of each; :func:`~dualdiff.lab.timing.interleaved_minima` if not given.
+
+    Returns
+    -------
+    list of Sample
+    """
+    calls: dict[str, Callable[[], object]] = {}
+    taken: dict[str, tuple[str, str, Quantities]] = {}
+    for p in chosen:
+        calls[p.name] = partial(p.function, p.point)
+        for name in p.ways:
+            operator = p.operator(name)
+            found = candidates(operator, (p.point,))
+            way, _ = choose(found)
+            key = f"{p.name} by {name}"
+            calls[key] = partial(operator, p.point)
+            taken[key] = (p.name, way.name, quantities(found.tape, way))
+    times = (timer or partial(interleaved_minima, rounds=7))(calls)
+    return [Sample(p, way, q, beside(times[key], times[p])) for key, (p, way, q) in taken.items()]
+
+
+# --------------------------------------------------------------------------------------------------
+# keeping
+
+
+def keep(prices: Machine, path: Path) -> None:
+    """Write prices where every later process of this user finds them, whole or not at all; this process takes them too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"version": version("dualdiff"), "numpy": np.__version__, "constants": asdict(prices)}, indent=1)
+    # In the same directory, because only there is a renaming one step.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    costs.machine.cache_clear()
+
+
+def forget(path: Path) -> bool:
+    """Delete what was kept; return whether there was anything."""
+    was = path.is_file()
+    path.unlink(missing_ok=True)
+    costs.machine.cache_clear()
+    return was
+
+
+# --------------------------------------------------------------------------------------------------
+# saying
+
+
+def prices_table(shipped: Machine, found: Machine, samples: Sequence[Sample]) -> Table:
+    """Return prices, shipped and measured, and how many of the samples have something to say about each."""
+    rows = []
+    for name in PRICES:
+        before, after = getattr(shipped, name), getattr(found, name)
+        count = sum(1 for s in samples if s.quantities.get(name))
+        rows.append((name, _time(before), _time(after), f"{after / before:.2f}", str(count)))
+    return Table("Prices of this machine", ("price", "shipped", "measured", "ratio", "samples"), tuple(rows))
+
+
+def spread_table(shipped: Machine, found: Machine, samples: Sequence[Sample]) -> Table:
+    """Return how predicted times compare with measured ones, by the shipped prices and by the measured."""
+    rows = []
+    for which, prices in (("shipped", shipped), ("measured", found)):
+        low, middle, high = spread(samples, prices)
+        rows.append((which, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}"))
+    return Table(
+        f"Predicted over measured time, {len(samples)} samples", ("prices", "5 %", "median", "95 %"), tuple(rows)
+    )
+
+
+def document(shipped: Machine, found: Machine, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return both tables for programs."""
+    spreads = {}
+    for which, prices in (("shipped", shipped), ("measured", found)):
+        spreads[which] = dict(zip(("5 %", "median", "95 %"), spread(samples, prices), strict=True))
+    return {
+        "prices": {
+            k: {"shipped": getattr(shipped, k), "measured": getattr(found, k)} | _ratio(shipped, found, k)
+            for k in PRICES
+        },
+        "samples": len(samples),
+        "predicted/measured": spreads,
+    }
+
+
+def _ratio(shipped: Machine, found: Machine, name: str) -> dict[str, float]:
+    return {"ratio": getattr(found, name) / getattr(shipped, name)}
+
+
+def _time(seconds: float) -> str:
+    """Return a price with three digits and its unit.
+
+    >>> [_time(t) for t in (0.0123, 1.5e-6, 4.5e-10, 5e-12)]
+    ['12.3 ms', '1.5 µs', '450 ps', '5 ps']
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-12:.3g} ps"

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from dualdiff.lab.timing import interleaved_minima
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian
 from dualdiff.passes import costs
-from dualdiff.passes.costs import Machine, Quantities, quantities
+from dualdiff.passes.costs import Machine, Quantities, Way, quantities
 
 __all__ = [
     "PRICES",
@@ -50,16 +51,21 @@ __all__ = [
     "predictions",
     "prices_table",
     "programs",
+    "row_sparse_first",
     "spread",
     "spread_table",
 ]
 
 PRICES = tuple(f.name for f in fields(Machine))
 """The names of the prices."""
+BULK = ("element", "far", "flop", "scatter")
+"""The prices that go with sizes; the others go with steps."""
 WITHIN = 20.0
-"""No price moves further from the shipped one than by this factor."""
-TRUST = 0.15
-"""How much a price's factor away from the shipped one counts, against a sample that is wrong by the same factor."""
+"""No common factor, and no price beside it, moves further than by this factor."""
+LITTLE = 0.02
+"""How much a common factor counts: next to nothing."""
+TRUST = 1.0
+"""How much a factor between a price and its shipped one counts, against a sample that is wrong by the same factor."""
 OUTLIER = 0.5
 """From about this logarithm of predicted over measured on, a sample counts with the size of its error, not its square."""
 
@@ -111,11 +117,13 @@ def spread(samples: Sequence[Sample], prices: Machine) -> tuple[float, float, fl
 def fitted(samples: Sequence[Sample], shipped: Machine | None = None, *, trust: float = TRUST) -> Machine:
     r"""Return the prices that explain measured times.
 
-    With :math:`Q` the quantities, :math:`t` the times and :math:`p^0` the shipped prices, they minimise
+    With :math:`Q` the quantities, :math:`t` the times and :math:`p^0` the shipped prices, the prices
+    :math:`p_j = p^0_j \exp(c_{g(j)} + d_j)` minimise
 
-    .. math:: \sum_i \rho\big(\log (Q p)_i - \log t_i\big) + \lambda^2 \sum_j \big(\log p_j - \log p^0_j\big)^2
+    .. math:: \sum_i \rho\big(\log (Q p)_i - \log t_i\big) + \lambda^2 \sum_j d_j^2
 
-    where :math:`\rho` is the square of small errors and grows with the size of large ones.
+    where :math:`\rho` is the square of small errors and grows with the size of large ones. The common factors
+    :math:`c` of all steps and of all elements are free: a slower machine is slower in what was not measured, too.
 
     Parameters
     ----------
@@ -124,12 +132,12 @@ def fitted(samples: Sequence[Sample], shipped: Machine | None = None, *, trust: 
     shipped : Machine, optional
         The prices to start from, and to stay at where the samples say nothing.
     trust : float
-        λ: how much is thought of them.
+        λ: how much is thought of their ratios.
 
     Returns
     -------
     Machine
-        All prices positive, each within a factor of 20 of the one before.
+        All prices positive.
 
     Examples
     --------
@@ -141,34 +149,39 @@ def fitted(samples: Sequence[Sample], shipped: Machine | None = None, *, trust: 
     2e-05 3e-06 True
     """
     start = Machine() if shipped is None else shipped
-    shares = _table(samples) * _vector(start) / np.array([[s.seconds] for s in samples]).reshape(-1, 1)
-    told = shares.any(axis=0)
-    shares = shares[:, told]
+    if not samples:
+        return start
+    shares = _table(samples) * _vector(start) / np.array([[s.seconds] for s in samples])
+    # Unknowns: a common factor to each group of prices, then one to each price.
+    common = np.array([[name in BULK, name not in BULK] for name in PRICES], dtype=float)
+    unknowns = np.concatenate([common, np.eye(len(PRICES))], axis=1)
+    told = (shares @ unknowns).any(axis=0)
+    unknowns = unknowns[:, told]
+    prior = np.diag(np.where(np.arange(2 + len(PRICES)) < 2, LITTLE, trust)[told])
 
     def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Soft l1 by hand: least_squares would soften the prices' own residuals as well.
-        r = np.log(shares @ np.exp(x))
-        return np.concatenate([np.sign(r) * np.sqrt(_soft(r)), trust * x])
+        # Large errors are softened by hand: least_squares would soften the prior as well.
+        r = np.log(shares @ np.exp(unknowns @ x))
+        return np.concatenate([np.sign(r) * _root(r), prior @ x])
 
     def slopes(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        each = shares * np.exp(x)
+        each = shares * np.exp(unknowns @ x)
         whole = each.sum(axis=1)
         r = np.log(whole)
-        root = np.sqrt(_soft(r))
-        bend = np.where(root > 1e-9, np.abs(r) / np.maximum(root, 1e-300) / np.hypot(1.0, r / OUTLIER), 1.0)
-        return np.concatenate([(bend / whole)[:, np.newaxis] * each, trust * np.eye(len(x))])
+        # The derivative of sign(r) root(r), whose limit at 0 is 1.
+        bend = np.abs(r) / np.maximum(_root(r), 1e-12) / np.hypot(1.0, r / OUTLIER)
+        bend[np.abs(r) < 1e-6] = 1.0
+        return np.concatenate([(bend / whole)[:, np.newaxis] * (each @ unknowns), prior])
 
-    found = np.zeros(int(told.sum()))
-    if len(found):
-        most = math.log(WITHIN)
-        found = least_squares(residual, found, jac=slopes, bounds=(-most, most)).x
-    factors = np.ones(len(PRICES))
-    factors[told] = np.exp(found)
+    most = math.log(WITHIN)
+    found = least_squares(residual, np.zeros(unknowns.shape[1]), jac=slopes, bounds=(-most, most))
+    factors = np.exp(unknowns @ found.x)
     return Machine(**{name: getattr(start, name) * float(c) for name, c in zip(PRICES, factors, strict=True)})
 
 
-def _soft(r: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 2 * OUTLIER**2 * (np.hypot(1.0, r / OUTLIER) - 1)
+def _root(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the root of what errors count: their size where small, the root of it where large."""
+    return np.sqrt(2 * OUTLIER**2 * (np.hypot(1.0, r / OUTLIER) - 1))
 
 
 def _table(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -184,12 +197,18 @@ def _vector(prices: Machine) -> NDArray[np.float64]:
 
 Array = NDArray[np.float64]
 
+
+def row_sparse_first(tape: Any, way: Way) -> float:
+    """Cost a way so that ``mode="forward"`` of a sparse Jacobian takes row-sparse duals wherever they apply."""
+    return float(way.name != "row-sparse")
+
+
 WAYS: dict[str, dict[str, Any]] = {
     "forward": {"mode": "forward"},
     "reverse": {"mode": "reverse"},
     "mixed": {"mode": "mixed"},
     "elimination": {"mode": "elimination"},
-    "row-sparse": {"mode": "forward", "sparse": True},
+    "row-sparse": {"mode": "forward", "sparse": True, "cost": row_sparse_first},
     "columns": {"coloring": "columns", "sparse": True},
     "rows": {"mode": "reverse", "sparse": True},
     "acyclic": {"coloring": "acyclic", "sparse": True, "symmetric": True},
@@ -246,7 +265,7 @@ def _moving(x: Any) -> Any:
 def _reducing(x: Any) -> Any:
     y = np.reshape(x, (-1, 5))
     y = y - np.mean(y, axis=0)
-    return np.sum(y * y, axis=1) / np.sum(y, axis=0).sum() + np.mean(y, axis=1)
+    return np.sum(y * y, axis=1) / np.sum(y + 1.0, axis=0).sum() + np.mean(y, axis=1)
 
 
 def _accumulating(x: Any) -> Any:
@@ -328,7 +347,7 @@ def programs() -> tuple[Program, ...]:
         return rng.normal(size=(m, n)) / math.sqrt(n)
 
     def layers(*widths: int) -> Callable[[Any], Any]:
-        return partial(_layers, weights=[matrix(m, n) for n, m in zip(widths, widths[1:])])
+        return partial(_layers, weights=[matrix(m, n) for n, m in pairwise(widths)])
 
     def waist(n: int, w: int, m: int) -> Callable[[Any], Any]:
         return partial(_waist, gather=matrix(w, n), spread=matrix(m, w))
@@ -382,6 +401,8 @@ def programs() -> tuple[Program, ...]:
 # --------------------------------------------------------------------------------------------------
 # measuring
 
+ROUNDS = 13
+"""Turns of each call, of two milliseconds: ten seconds for all of them."""
 Timer = Callable[[Mapping[str, Callable[[], object]]], Mapping[str, float]]
 """Seconds of each call."""
 
@@ -410,7 +431,7 @@ def measured(chosen: Sequence[Program], timer: Timer | None = None) -> list[Samp
             key = f"{p.name} by {name}"
             calls[key] = partial(operator, p.point)
             taken[key] = (p.name, way.name, quantities(found.tape, way))
-    times = (timer or partial(interleaved_minima, rounds=7))(calls)
+    times = (timer or partial(interleaved_minima, rounds=ROUNDS))(calls)
     return [Sample(p, way, q, beside(times[key], times[p])) for key, (p, way, q) in taken.items()]
 
 

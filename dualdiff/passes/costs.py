@@ -48,6 +48,10 @@ class Machine:
         One operation on dual numbers, beside its coefficients.
     term : float
         One coefficient array of a tangent, beside its elements.
+    map : float
+        The same where each entry has a direction of its own: the map of them moves and is compared.
+    group : float
+        Finding out which entries of an operand go into one entry of a result, for terms to pass.
     whole : float
         Making an array of all directions from terms.
     push_elementwise, push_movement, push_linear, push_multilinear, push_general : float
@@ -75,6 +79,8 @@ class Machine:
     replayable: float = 1.0e-6
     dual: float = 1.1e-6
     term: float = 0.5e-6
+    map: float = 1.5e-6
+    group: float = 60e-6
     whole: float = 4.0e-6
     push_elementwise: float = 1.6e-6
     push_movement: float = 2.2e-6
@@ -381,6 +387,7 @@ def quantities(tape: Tape, way: Way) -> Quantities:
     elif name == "row-sparse":
         _run_of_duals(q, tape, way.columns, way.counts)
         _add(q, "scatter", 2.0 * way.entries)
+        _add(q, "frame", 2.0)
     elif name == "elimination":
         _add(q, "record", count)
         _add(q, "vertex", sum([s.size for s in steps(tape) if s is not None]))
@@ -459,7 +466,7 @@ def _run_of_duals(q: Quantities, tape: Tape, k: int, counts: Sequence[int]) -> N
         return
     found = forms(tape, k, counts or None)
     n = len(tape.inputs)
-    duals = terms = near = far = 0
+    duals = terms = maps = groups = near = far = 0
     for e, (step, form) in enumerate(zip(steps(tape), found[n:], strict=True)):
         if form is None or step is None:
             continue
@@ -469,12 +476,17 @@ def _run_of_duals(q: Quantities, tape: Tape, k: int, counts: Sequence[int]) -> N
             _made_whole(q, step, row, [found[i] if i is not None and i >= 0 else None for i in ins], args, k)
         else:
             terms += len(form)
+            maps += sum([type(t) is not int for t in form])
+            if step.kind not in ("elementwise", "movement") and tape.cells[6 * e] not in (sum_, mean_):
+                groups += 1
             if step.size <= CACHE:
                 near += step.size * len(form)
             else:
                 far += step.size * len(form)
     _add(q, "dual", float(duals))
     _add(q, "term", float(terms))
+    _add(q, "map", float(maps))
+    _add(q, "group", float(groups))
     _add(q, "element", float(near))
     _add(q, "far", float(far))
 

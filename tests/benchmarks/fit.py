@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians.choice import choose
+from dualdiff.jacobians.choice import Candidates, choose
 from dualdiff.jacobians.decisions import FEW, SOME
-from dualdiff.lab.calibration import PRICES, Sample, beside, candidates, fitted, predictions
+from dualdiff.lab.calibration import PRICES, Sample, beside, candidates, fitted, predictions, row_sparse_first
 from dualdiff.lab.timing import interleaved_minima
 from dualdiff.passes.costs import Machine, machine, quantities
 from tests.benchmarks import regret
@@ -31,10 +31,10 @@ times_file: Path | None = None
 
 DENSE = {k: {"mode": k} for k in ("forward", "reverse", "mixed", "elimination")}
 SPARSE: dict[str, dict[str, Any]] = {
-    "sparse forward": {"sparse": True, "mode": "forward"},
-    "sparse columns": {"sparse": True, "coloring": "columns"},
-    "sparse reverse": {"sparse": True, "mode": "reverse"},
-    "sparse mixed": {"sparse": True, "mode": "mixed"},
+    "row-sparse": {"sparse": True, "mode": "forward", "cost": row_sparse_first},
+    "columns": {"sparse": True, "coloring": "columns"},
+    "rows": {"sparse": True, "mode": "reverse"},
+    "rows and columns": {"sparse": True, "mode": "mixed"},
 }
 Times = dict[str, dict[str, float]]
 """Seconds by function, then by way; "f" is one evaluation."""
@@ -45,9 +45,15 @@ class Choice:
     """The ways to one Jacobian between which ``auto`` chooses, with all that were measured."""
 
     function: Function
+    sparse: bool
     samples: dict[str, Sample]
     times: dict[str, float]
     open: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The function's name, and which of its Jacobians."""
+        return "sparse " * self.sparse + self.function.name
 
     def taken(self, prices: Machine) -> str:
         """Return the way that these prices choose."""
@@ -71,11 +77,8 @@ def measured_sparse(function: Function) -> dict[str, float]:
     """Time the sparse ways to one Jacobian."""
     x = function.arguments
     predicted = {w.name: w.seconds for w in function.operator(sparse=True).explain(*x).ways}
-    of = {"sparse reverse": "rows", "sparse mixed": "rows and columns", "sparse columns": "columns"}
     operators = {
-        k: function.operator(**o)
-        for k, o in SPARSE.items()
-        if predicted.get(of.get(k, ""), 0.0) < regret.TOO_SLOW_SPARSE * 3
+        k: function.operator(**o) for k, o in SPARSE.items() if predicted.get(k, 0.0) < regret.TOO_SLOW_SPARSE * 3
     }
     times, _, _ = regret.timed({k: (lambda j=j: j(*x)) for k, j in operators.items()}, regret.TOO_SLOW_SPARSE)
     return times | {"f": interleaved_minima({"f": lambda: function.call(*x)}, rounds=5)["f"]}
@@ -95,18 +98,16 @@ def all_times() -> Times:
 def choices() -> list[Choice]:
     """Return every choice with its quantities by the model as it is now."""
     times = all_times()
-    found = [_choice(f, times[f.name], DENSE) for f in regret.functions() if f.name in times]
-    found += [
-        _choice(replace(f, name="sparse " + f.name), times["sparse " + f.name], SPARSE)
-        for f in sparse_functions()
-        if "sparse " + f.name in times
-    ]
-    return found
+    dense = [_choice(f, times[f.name], False) for f in regret.functions() if f.name in times]
+    names = {f.name: "sparse " + f.name for f in sparse_functions()}
+    sparse = [_choice(f, times[names[f.name]], True) for f in sparse_functions() if names[f.name] in times]
+    return dense + sparse
 
 
-def _choice(function: Function, times: dict[str, float], options: dict[str, dict[str, Any]]) -> Choice:
+def _choice(function: Function, times: dict[str, float], sparse: bool) -> Choice:
+    options = SPARSE if sparse else DENSE
     ways = {k: t for k, t in times.items() if k in options}
-    first = candidates(function.call, function.arguments, sparse=options is SPARSE)
+    first = candidates(function.operator(sparse=sparse), function.arguments)
     samples = {}
     for name in ways:
         # One recording for all: patterns and colours are found once, and the options say which way is meant.
@@ -115,16 +116,18 @@ def _choice(function: Function, times: dict[str, float], options: dict[str, dict
             way, _ = choose(found)
         except InputError:
             continue
+        if sparse and way.name != name:
+            continue  # row-sparse duals do not apply, or one kind of colours is enough
         taken = quantities(found.tape, way)
-        samples[name] = Sample(function.name, way.name, taken, beside(ways[name], times["f"]))
+        samples[name] = Sample("sparse " * sparse + function.name, way.name, taken, beside(ways[name], times["f"]))
     ways = {k: t for k, t in ways.items() if k in samples}
-    return Choice(function, samples, ways, _open(first, samples, options))
+    return Choice(function, sparse, samples, ways, _open(first, samples, sparse))
 
 
-def _open(first: Any, samples: dict[str, Sample], options: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+def _open(first: Candidates, samples: dict[str, Sample], sparse: bool) -> tuple[str, ...]:
     """Return between which of the measured ways ``auto`` chooses."""
     n, m = first.inputs, first.outputs
-    if options is DENSE:
+    if not sparse:
         if "forward" in samples and (n <= FEW or (n <= SOME and m >= n)):
             return ("forward",)
         names = ["forward", "reverse"]
@@ -163,9 +166,10 @@ def fit() -> list[Row]:
             rows += _spreads(which, group, members, prices)
     for which, prices in (("before", old), ("after", new)):
         for group, members in groups.items():
-            for kind in ("dense", "sparse"):
-                chosen = [c for c in members if c.function.name.startswith("sparse ") == (kind == "sparse")]
-                rows.append(_regrets(which, group, kind, chosen, prices))
+            for sparse in (False, True):
+                chosen = [c for c in members if c.sparse == sparse]
+                if chosen:
+                    rows.append(_regrets(which, f"{group}, {'sparse' if sparse else 'dense'}", chosen, prices))
     rows += _worst(found, new)
     return rows
 
@@ -204,18 +208,18 @@ def _spreads(which: str, group: str, members: Sequence[Choice], prices: Machine)
     return rows
 
 
-def _regrets(which: str, group: str, kind: str, members: Sequence[Choice], prices: Machine) -> Row:
+def _regrets(which: str, group: str, members: Sequence[Choice], prices: Machine) -> Row:
     regrets = np.array([c.regret(prices) for c in members])
     worst = members[int(regrets.argmax())]
     return {
         "prices": which,
-        "functions": f"{len(members)} {group}, {kind}",
+        "functions": f"{len(members)} {group}",
         "regret: median": float(np.median(regrets)),
         "mean": float(np.mean(regrets)),
         "95 %": float(np.percentile(regrets, 95, method="higher")),
         "max": float(regrets.max()),
         "share <= 1.3": float(np.mean(regrets <= 1.3)),
-        "worst": f"{worst.function.name} ({worst.taken(prices)})",
+        "worst": f"{worst.name} ({worst.taken(prices)})",
     }
 
 
@@ -243,7 +247,7 @@ def _worst(found: Sequence[Choice], prices: Machine, count: int = 25) -> list[Ro
             break
         rows.append(
             {
-                "worst chosen": c.function.name,
+                "worst chosen": c.name,
                 "set": "unseen" if c.function.unseen else "fit",
                 "taken": taken,
                 "best": best if best in c.open else f"{best} (not looked at)",

@@ -30,7 +30,7 @@ MARGIN = 1.15
 """What Python's own objects, and temporaries that no kind tells of, may add to the bytes that are predicted."""
 SMALL = 1 << 24
 """Bytes that are not worth a closer look."""
-WAIST = 8
+WAIST = 24
 """Programs with no more inputs, or outputs, than this are not searched for narrower places."""
 CROWDED = 1 << 24
 """The most elements that an array of all directions may have in a run of row-sparse duals."""
@@ -320,7 +320,7 @@ class Candidates:
         if way.name in ("mixed", "elimination", "row-sparse", "finite-differences", "complex-step"):
             return way if self.bytes(way) <= limit else None
         directions = max(way.columns, way.rows)
-        if self._rough_bytes(directions) <= min(limit, SMALL):
+        if self._rough_bytes(way, directions) <= min(limit, SMALL):
             return way
         if options.chunk is not None:
             return way if self.bytes(way) <= limit else None
@@ -335,10 +335,18 @@ class Candidates:
         chunk = max(1, min(room, max(16, WORKING_SET // widest), directions))
         return replace(way, chunk=None if chunk >= directions and self.bytes(way) <= limit else chunk)
 
-    def _rough_bytes(self, directions: int) -> int:
-        """Return more than any way with so many directions takes, from sizes alone."""
-        total = self.inputs + self.outputs + sum([s.size for s in steps(self.tape) if s is not None])
-        return 16 * (2 * total * (directions + 1) + self.inputs * self.outputs)
+    def _rough_bytes(self, way: Way, directions: int) -> int:
+        """Return more than a way with so many directions takes, the result apart, from sizes alone."""
+        sizes = [0 if s is None else s.size for s in steps(self.tape)]
+        if way.name == "forward" and way.chunk is None:
+            found = self.forms(directions)[len(self.tape.inputs) :]
+            held = sum(
+                [size * (directions if form == "all" else 2 * len(form)) for size, form in zip(sizes, found) if form]
+            )
+        else:
+            held = sum(sizes) * directions
+        room = self.inputs + self.outputs + sum(sizes)
+        return 16 * (2 * held + room) + (16 * way.entries if 16 * way.entries > self.options.limit else 0)
 
     def _stays_in_cache(self, way: Way, directions: int) -> bool:
         if way.name == "forward":

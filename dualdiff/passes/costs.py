@@ -192,6 +192,9 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     ``counts``, of the pattern, says on how many inputs one entry of each slot depends: with no more terms than that
     a tangent can do, if like directions are merged.
     """
+    key = "forms", k, counts is not None
+    if key in tape.notes:
+        return tape.notes[key]
     found: list[Any] = []
     offset = 0
     for a in tape.inputs:
@@ -203,6 +206,7 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         if counts is not None and counts[len(found)] and form is not None and shape_of(out):
             form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
         found.append(form)
+    tape.notes[key] = found
     return found
 
 

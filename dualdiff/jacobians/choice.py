@@ -232,7 +232,7 @@ class Candidates:
         if name == "elimination":
             return Way(name, 0, 0, m, n, m * n)
         if name == "mixed":
-            if self.options.mode == "auto" and min(n, m) <= WAIST:
+            if self.options.mode == "auto" and self.options.cost is None and min(n, m) <= WAIST:
                 return None
             found = best_tree(self.tape, n, m)
             if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -152,6 +153,20 @@ def become(x: Traced, new: Any) -> None:
 _CLASS: Any = object.__dict__["__class__"]
 
 
+SNAPSHOTS: dict[int, tuple[Traced, Any]] = {}
+"""Traced arrays of which NumPy holds what should share their memory, by identity, as long as somebody keeps that."""
+
+
+def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
+    """Return what NumPy asked for as an array of its own, and remember it: a later write into ``x`` would not reach it."""
+    if not copy and type(out) is ndarray and out.ndim:
+        while x.link is not None and x.link.base is not None:
+            x = x.link.base
+        key = id(x)
+        SNAPSHOTS[key] = x, weakref.ref(out, lambda _: SNAPSHOTS.pop(key, None))
+    return out
+
+
 def write(x: Traced, index: Any, v: Any) -> None:
     """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
@@ -181,6 +196,12 @@ def write(x: Traced, index: Any, v: Any) -> None:
         if not shape_of(x) and shape_of(v):
             v = np.reshape(v, ())
         link = x.link
+    if SNAPSHOTS and id(x) in SNAPSHOTS and (type(x) is not Plain or isinstance(v, Traced)):
+        raise TracedAssignmentError(
+            f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
+            "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
+            "np.array(…) or .copy() there."
+        )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
         run = v.run
@@ -389,7 +410,7 @@ class Tracer(Traced):
             cell[()] = self
             return cell
         if self._may_leave():
-            return np.asarray(self.run.leave(self), dtype=dtype)
+            return snapshot(self, np.asarray(self.run.leave(self), dtype=dtype), copy)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
                 raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
@@ -403,7 +424,7 @@ class Tracer(Traced):
         else:
             for i in np.ndindex(self.shape):
                 out[i] = self[i]
-        return unless_copied(out, copy)
+        return snapshot(self, unless_copied(out, copy), copy)
 
     def __reduce__(self) -> Any:
         raise EscapedValueError(
@@ -539,6 +560,7 @@ class Tracer(Traced):
             and v.run is self.run
             and v.link is None
             and (link is None or link.base is None)
+            and not SNAPSHOTS
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
@@ -827,7 +849,7 @@ class Plain(Tracer):
             return np.array(x, dtype=dtype)
         x = x.view()
         x.flags.writeable = False  # a write into it would not reach this array once that holds traced values
-        return x
+        return snapshot(self, x, copy)
 
     def __format__(self, spec: str) -> str:
         return format(self._fresh(), spec)

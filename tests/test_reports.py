@@ -146,3 +146,43 @@ def test_eager_methods_of_a_value_under_differentiation_say_what_to_do():
     for method in ("detach", "backward", "numpy"):
         with pytest.raises(TypeError, match=rf"test_reports.py, line \d+: \.{method} belongs to eager tensors"):
             dd.grad(lambda x, method=method: getattr(x, method)())(1.0)
+
+
+def asarray_then_write(x):
+    y = x * 1.0
+    z = np.asarray(y)
+    y[0] = 5.0
+    return z * 1.0
+
+
+def contiguous_then_write(x):
+    y = x * 1.0
+    z = np.ascontiguousarray(y[1:])
+    y[1] = x[0]
+    return z * 1.0
+
+
+def asarray_of_a_container_then_write(x):
+    y = np.zeros_like(x)
+    z = np.asarray(y)
+    y[0] = x[0]
+    return z * 1.0
+
+
+@pytest.mark.parametrize("f", [asarray_then_write, contiguous_then_write, asarray_of_a_container_then_write])
+@pytest.mark.parametrize("way", [dd.jacfwd, dd.jacrev])
+def test_memory_that_numpy_would_share_is_not_written_behind_its_back(f, way):
+    with pytest.raises(dd.errors.TracedAssignmentError, match=r"np.asarray\(…\) was called on.*\.copy\(\)"):
+        way(f)(np.ones(3))
+
+
+def test_what_numpy_holds_no_longer_may_be_written():
+    def f(x):
+        y = np.zeros_like(x)
+        s = np.sum(np.asarray(y)) + np.sum(np.array(y))
+        y[0] = x[0] + s
+        kept = np.array(y)
+        y[1] = 2 * x[1]
+        return y + kept
+
+    np.testing.assert_array_equal(dd.jacfwd(f)(np.ones(3)), np.diag([2.0, 2.0, 0.0]))

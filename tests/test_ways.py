@@ -322,7 +322,7 @@ def test_a_program_that_is_no_longer_sparse() -> None:
         return np.sum(np.sin(x)) * np.sum(x) * np.ones(900) if dense[0] else x[1:] * x[:-1]
 
     x = np.linspace(0.5, 1.5, 40)
-    for options in ({}, {"mode": "forward"}, {"max_bytes": 1 << 20}):
+    for options in ({}, {"mode": "forward"}, {"max_bytes": 1 << 22}):
         dense[0] = False
         way = dd.jacobian(f, sparse=True, **options)  # type: ignore[arg-type]
         way(x)

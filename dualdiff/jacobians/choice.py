@@ -312,7 +312,11 @@ class Candidates:
         if way.name == "mixed":
             widest = max([c.width for c in way.cuts[1:-1]], default=1)
             return result + tape + peak(self.tape, widest) + 2 * itemsize * widest * (way.inputs + way.outputs)
-        return result + tape + peak(self.tape, max(chunk, 1)) + (result if way.name in COLORED else 0)
+        swept = result + tape + peak(self.tape, max(chunk, 1))
+        if way.name not in COLORED:
+            return swept
+        # The pattern, its transpose and the colours, while they are looked for.
+        return swept + result + (120 if way.name == "rows and columns" else 24) * way.entries
 
     def fitted(self, way: Way) -> Way | None:
         """Return a way cut into chunks that stay within the memory allowed, or None where one direction does not."""

@@ -61,7 +61,7 @@ PRICES = tuple(f.name for f in fields(Machine))
 BULK = ("element", "far", "flop", "scatter")
 """The prices that go with sizes; the others go with steps."""
 WITHIN = 20.0
-"""No common factor, and no price beside it, moves further than by this factor."""
+"""No price moves further from the shipped one than by this factor."""
 LITTLE = 0.02
 """How much a common factor counts: next to nothing."""
 TRUST = 1.0
@@ -137,7 +137,7 @@ def fitted(samples: Sequence[Sample], shipped: Machine | None = None, *, trust: 
     Returns
     -------
     Machine
-        All prices positive.
+        Each price within a factor of 20 of the one before.
 
     Examples
     --------
@@ -160,28 +160,25 @@ def fitted(samples: Sequence[Sample], shipped: Machine | None = None, *, trust: 
     prior = np.diag(np.where(np.arange(2 + len(PRICES)) < 2, LITTLE, trust)[told])
 
     def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Large errors are softened by hand: least_squares would soften the prior as well.
         r = np.log(shares @ np.exp(unknowns @ x))
-        return np.concatenate([np.sign(r) * _root(r), prior @ x])
+        # Large errors are softened by hand: least_squares would soften the prior as well.
+        return np.concatenate([r / np.sqrt(_softer(r)), prior @ x])
 
     def slopes(x: NDArray[np.float64]) -> NDArray[np.float64]:
         each = shares * np.exp(unknowns @ x)
         whole = each.sum(axis=1)
-        r = np.log(whole)
-        # The derivative of sign(r) root(r), whose limit at 0 is 1.
-        bend = np.abs(r) / np.maximum(_root(r), 1e-12) / np.hypot(1.0, r / OUTLIER)
-        bend[np.abs(r) < 1e-6] = 1.0
-        return np.concatenate([(bend / whole)[:, np.newaxis] * (each @ unknowns), prior])
+        h = _softer(np.log(whole))
+        return np.concatenate([(np.sqrt(h) / (2 * h - 1) / whole)[:, np.newaxis] * (each @ unknowns), prior])
 
     most = math.log(WITHIN)
     found = least_squares(residual, np.zeros(unknowns.shape[1]), jac=slopes, bounds=(-most, most))
-    factors = np.exp(unknowns @ found.x)
+    factors = np.clip(np.exp(unknowns @ found.x), 1 / WITHIN, WITHIN)
     return Machine(**{name: getattr(start, name) * float(c) for name, c in zip(PRICES, factors, strict=True)})
 
 
-def _root(r: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the root of what errors count: their size where small, the root of it where large."""
-    return np.sqrt(2 * OUTLIER**2 * (np.hypot(1.0, r / OUTLIER) - 1))
+def _softer(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Return by how much the squares of errors are divided: :math:`(1 + \sqrt{1 + r^2/s^2}) / 2`, 1 for small ones."""
+    return (1 + np.hypot(1.0, r / OUTLIER)) / 2
 
 
 def _table(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -328,6 +325,10 @@ def _blocks(x: Any) -> Any:
     return (np.sum(y, axis=1, keepdims=True) * y).ravel()
 
 
+def _mixing(x: Any, *, weight: Array) -> Any:
+    return np.tanh(np.reshape(x, (-1, 4)) @ weight).ravel()
+
+
 def _arrow(x: Any) -> Any:
     return np.concatenate([x[1:] * x[0] + x[1:] ** 2, np.sum(x**2, keepdims=True)])
 
@@ -373,6 +374,7 @@ def programs() -> tuple[Program, ...]:
         *[Program(f"slices-{n}", _slices, some(n), SPARSE) for n in (50, 3000, 100_000)],
         *[Program(f"rolls-{n}", _rolls, some(n), SPARSE) for n in (50, 3000)],
         *[Program(f"blocks-{n}", _blocks, some(n), SPARSE) for n in (40, 2000)],
+        *[Program(f"mixing-{n}", partial(_mixing, weight=matrix(4, 3)), some(n), SPARSE) for n in (200, 4000)],
         Program("arrow-1000", _arrow, some(1000), ("row-sparse",)),
         *[Program(f"chain-energy-{n}", dd.grad(_chain_energy), some(n), ("acyclic",)) for n in (50, 1000)],
         *[

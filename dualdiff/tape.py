@@ -141,7 +141,7 @@ class Tape:
         self.next = 0
         self.vector: tuple[Any, Any] = ((_NO_FORM,), (_NO_FORM, ZERO))
         self.guards: list[Guard] = []
-        self.notes: dict[str, Any] = {}  # what analyses found out, for the next one
+        self.notes: dict[Any, Any] = {}  # what analyses found out, for the next one
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True

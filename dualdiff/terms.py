@@ -442,6 +442,91 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
 
 
 # --------------------------------------------------------------------------------------------------
+# pulling
+
+
+def pull(
+    row: Primitive, g: Any, ins: Sequence[Any], args: Sequence[Any], params: Any, out: Any, careful: bool, aligned: bool
+) -> Any:
+    """Pull covectors given as terms (each entry of the result reaches the rows its maps say) to the operands.
+
+    Return for each operand terms, an array of all rows, or None; or ``INSTEAD`` where only an array serves.
+    """
+    if row.plain:
+        if not aligned or careful or row.singular:  # type: ignore[attr-defined]
+            return INSTEAD
+        return [
+            None if i is None or i < 0 or p == 0 else _times(g, p, out, args)
+            for i, p in zip(ins, row.partials, strict=True)  # type: ignore[attr-defined]
+        ]
+    if row.kind == "movement":
+        return [None if i is None or i < 0 else _moved_back(row, g, k, args, params, out) for k, i in enumerate(ins)]
+    if row is sum_ or row is mean_:
+        return [_spread_back(row, g, args[0], params)]
+    return INSTEAD
+
+
+def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:
+    if type(p) is int:
+        return Terms((key, c if p == 1 else -c) for key, c in g.items())
+    q = coefficient(p(out, *args), args, out)
+    if type(q) is ndarray and any(q is a for a in args):
+        q = q.copy()
+    return Terms((key, q if c is ONE else c * q) for key, c in g.items())
+
+
+def _moved_back(row: Any, g: Any, k: int, args: Sequence[Any], params: Any, out: Any) -> Any:
+    """Put each entry's rows where the entry was taken from, if none was taken twice."""
+    shape = shape_of(args[k])
+    size = size_of(shape)
+    labels, own = row.labels(k, args, params, out)
+    if own is not OWN:
+        return INSTEAD
+    if labels is not OWN:
+        labels = written(labels, size_of(shape_of(out)))
+        inside = labels >= 0
+        labels = labels[inside]
+        if labels.size and np.bincount(labels).max() > 1:
+            return INSTEAD
+    found = Terms()
+    for key, c in g.items():
+        at = np.reshape(map_of(key, shape_of(out)), -1)
+        values = np.reshape(_spread(c, shape_of(out)), -1) if shape_of(c) else c
+        if labels is OWN:
+            positions = at
+        else:
+            positions = np.zeros(size, at.dtype)
+            positions[labels] = at[inside]
+            if shape_of(values):
+                whole = np.zeros(size, values.dtype)
+                whole[labels] = values[inside]
+                values = whole
+        new = Map(positions.reshape(shape))
+        values = values.reshape(shape) if shape_of(values) else values
+        found[new] = found[new] + values if new in found else values
+    return found
+
+
+def _spread_back(row: Any, g: Any, x: Any, params: Any) -> Any:
+    shape, axis = shape_of(x), params["axis"]
+    folded = tuple([1 if i - len(shape) in axis else s for i, s in enumerate(shape)])
+    count = 1
+    for a in axis:
+        count *= shape[a]
+    found = Terms()
+    for key, c in g.items():
+        new = key if type(key) is int else Map(np.broadcast_to(key.positions.reshape(folded), shape))
+        q = c / count if row is mean_ else c
+        found[new] = np.broadcast_to(q.reshape(folded), shape) if shape_of(q) else q
+    return found
+
+
+def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return terms as an array with the rows (or directions) in front."""
+    return np.ascontiguousarray(scattered(terms, shape, rows, dtype).T).reshape((rows, *shape))
+
+
+# --------------------------------------------------------------------------------------------------
 # writing
 
 
@@ -601,4 +686,5 @@ __all__ = [
     "scattered",
     "seed",
     "store",
+    "whole",
 ]

@@ -80,6 +80,7 @@ def test_hessians_are_symmetric_and_agree(program: Program, seed: int) -> None:
             a, b = np.asarray(blocks[i][j]), np.asarray(blocks[j][i])
             across = np.moveaxis(b, range(np.ndim(program.point[j])), range(-np.ndim(program.point[j]), 0))
             scale = max(
+                1e-8,  # what cancels to less than this has lost its digits on the way
                 1e-4 * abs(program(*program.point)),
                 *(float(np.max(np.abs(h), initial=0.0)) for row in blocks for h in row),
             )

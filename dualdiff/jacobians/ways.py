@@ -441,14 +441,17 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, u
         found = pull_rows(problem, tape, [(slot, one[()] if shape_of(v) == () else one)], ())
         return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
     if chunk >= m:
-        seed = seed_block(0, m, 0, v)
-        return pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (m,))
+        if type(v) is np.ndarray and v.dtype.char == "d" and m * m > 1 << 11:
+            diagonal = seed(_directions(0, shape_of(v)))
+            return pull_rows(problem, tape, [(slot, diagonal if unit == 1 else seed_block(0, m, 0, v) * unit)], (m,))
+        block = seed_block(0, m, 0, v)
+        return pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (m,))
     # Chunk by chunk into place, so that no row is held twice.
     rows: list[Any] = [None] * len(problem.inputs)
     for start in range(0, m, chunk):
         stop = min(start + chunk, m)
-        seed = seed_block(start, stop, 0, v)
-        found = pull_rows(problem, tape, [(slot, seed if unit == 1 else unit * seed)], (stop - start,))
+        block = seed_block(start, stop, 0, v)
+        found = pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (stop - start,))
         for i, c in enumerate(found):
             if c is None:
                 continue

@@ -100,7 +100,7 @@ class Machine:
     scatter: float = 2e-9
     stage: float = 10e-6
     level: float = 3e-6
-    vertex: float = 40e-6
+    vertex: float = 8e-6
 
 
 CACHE = 1 << 17

@@ -11,8 +11,10 @@ import numpy as np
 from dualdiff.errors import line_of
 from dualdiff.primitive import TRACED, Elementwise, Sweep
 from dualdiff.rules.indexing import getitem, setitem
-from dualdiff.shapes import SOLE, fit, shape_of
+from dualdiff.shapes import SOLE, dtype_of, fit, shape_of
 from dualdiff.tape import Tape
+from dualdiff.terms import INSTEAD, Terms, whole
+from dualdiff.terms import pull as pull_terms
 
 ndarray = np.ndarray
 
@@ -31,7 +33,8 @@ def pull(
     tape : Tape
         The recorded run.
     seeds : sequence of (slot, cotangent)
-        A cotangent has the batch axis ``lead`` in front of the value's shape. It is never written to.
+        A cotangent has the batch axis ``lead`` in front of the value's shape, or is given as terms (see
+        :mod:`dualdiff.terms`), of which each entry's rows are known. It is never written to.
     lead : tuple of int
         ``()`` for one direction, ``(k,)`` for ``k`` of them.
     careful : bool
@@ -63,6 +66,19 @@ def pull(
                 cot[slot] = None
                 if watch is not None and slot in watch:
                     g = watch[slot](g)
+                if type(g) is Terms:
+                    found = pull_terms(row, g, ins, args, params, out, careful, forms is None)
+                    if found is INSTEAD or any(c is INSTEAD for c in found):
+                        g = whole(g, lead[0], shape_of(out), dtype_of(out))
+                    else:
+                        for i, c in zip(ins, found):
+                            if c is not None:
+                                _join(cot, i, c, tape, lead)
+                        g = found = c = None
+                        continue
+                for i in ins:
+                    if i is not None and i >= 0 and type(cot[i]) is Terms:
+                        cot[i] = _whole(cot[i], i, tape, lead)
                 if row is getitem:
                     i = ins[0]
                     buffer = cot[i]
@@ -108,7 +124,32 @@ def pull(
         if tape.lines and tape.lines[slot - n]:
             error.add_note(f"in the derivative of {tape.cells[6 * (slot - n)].name}, {line_of(*tape.lines[slot - n])}")
         raise
-    return cot[:n]
+    return [_whole(c, s, tape, lead) if type(c) is Terms else c for s, c in enumerate(cot[:n])]
+
+
+def _whole(terms: Any, slot: int, tape: Tape, lead: tuple[int, ...]) -> Any:
+    """Return the cotangent of a slot, given as terms, as an array."""
+    n = len(tape.inputs)
+    form = tape.inputs[slot] if slot < n else tape.cells[6 * (slot - n) + 4]
+    return whole(terms, lead[0], shape_of(form), dtype_of(form))
+
+
+def _join(cot: list[Any], slot: int, c: Any, tape: Tape, lead: tuple[int, ...]) -> None:
+    """Accumulate terms: beside terms as they are, beside an array as an array."""
+    have = cot[slot]
+    if have is None:
+        cot[slot] = c
+    elif type(have) is Terms:
+        total = Terms(have)
+        for key, value in c.items():
+            total[key] = total[key] + value if key in total else value
+        cot[slot] = total if len(total) <= MOST else _whole(total, slot, tape, lead)
+    else:
+        _add(cot, slot, _whole(c, slot, tape, lead))
+
+
+MOST = 8
+"""Cotangents of more terms become arrays."""
 
 
 def _is_own(c: Any) -> bool:

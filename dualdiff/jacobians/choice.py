@@ -232,7 +232,10 @@ class Candidates:
         if name == "elimination":
             return Way(name, 0, 0, m, n, m * n)
         if name == "mixed":
-            if self.options.mode == "auto" and self.options.cost is None and min(n, m) <= WAIST:
+            least = min(n, m)
+            if self.options.mode == "auto" and self.options.cost is None and least <= WAIST:
+                return None
+            if not any([s is not None and s.size < least for s in steps(self.tape)]):
                 return None
             found = best_tree(self.tape, n, m)
             if found is None:

@@ -89,6 +89,8 @@ def _add(found: Any, d: Any, c: Any) -> None:
 
 
 def _negated(t: Any) -> Any:
+    if type(t) in _NUMBERS:
+        return -t
     if type(t) is Scaled:
         return Scaled(-t.factor, t.array)
     return Scaled(-1.0, t) if type(t) is ndarray and t.dtype is FLOAT64 else -t
@@ -150,6 +152,12 @@ class Pushing(Sweep):
         """Push tangents of any form through a primitive."""
         if not row.differentiable:
             return None
+        if row is stack0 and type(tangents[0]) is Columns and type(out) is ndarray and not shape_of(values[0]):
+            for t in tangents:
+                if type(t) is not Columns and t is not None:
+                    break
+            else:  # numbers with few directions each, put into an array
+                return self._stack_columns(tangents, values, out)
         special = False
         for t in tangents:
             kind = type(t)
@@ -222,7 +230,19 @@ class Pushing(Sweep):
         """Add to ``found`` the terms of one operand times its partial."""
         if type(p) is int:
             for d, t in columns.items():
-                _add(found, d, t if p == 1 else _negated(t))
+                c = t if p == 1 else _negated(t)
+                if d in found:
+                    _add(found, d, c)
+                else:
+                    found[d] = c
+            return
+        if type(out) is float64 and not row.singular and not self.careful:  # the short way of scalar code
+            q = p(out, *values)
+            if type(q) is not float64:
+                q = coefficient(q, values, out)
+            for d, t in columns.items():
+                c = q if t is ONE else t * q
+                found[d] = found[d] + c if d in found else c
             return
         if row.singular:
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
@@ -284,7 +304,16 @@ class Pushing(Sweep):
         out = x.value[i]
         # Without a direction in this chunk it is traced all the same: a function must not see which are asked for.
         columns = Columns()
-        for key, c in settled(t).items():
+        if len(t) == 1:
+            for key, c in t.items():
+                if c is ONE:  # an entry of the arguments themselves
+                    p = key.positions.item(i)
+                    if p:
+                        columns[p - 1] = ONE
+                    return Dual(out, columns, self)
+        for key, c in t.items():
+            if type(c) is Scaled:
+                c = c.array * c.factor
             if type(key) is Map:
                 key = key.positions.item(i) - 1
                 if key < 0:
@@ -476,6 +505,7 @@ class Pushing(Sweep):
             tv = self.dense(tv, value)
             if type(tx) in _FEW:
                 tx = self.dense(tx, out)
-            t = stored_tangent(tx, tv, index, self.lead, out, value, sys.getrefcount(tx) <= SOLE)
+            sole = sys.getrefcount(tx) <= SOLE  # counted here: an argument of the next call would be one holder more
+            t = stored_tangent(tx, tv, index, self.lead, out, value, sole)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

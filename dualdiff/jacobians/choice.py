@@ -235,7 +235,7 @@ class Candidates:
             least = min(n, m)
             if self.options.mode == "auto" and self.options.cost is None and least <= WAIST:
                 return None
-            if not any([s is not None and s.size < least for s in steps(self.tape)]):
+            if not any(s is not None and s.size < least for s in steps(self.tape)):
                 return None
             found = best_tree(self.tape, n, m)
             if found is None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,14 @@ class Sample:
     way: str
     quantities: Quantities
     seconds: float
+
+
+def _version() -> str:
+    """Return the library's version; a source tree that was never installed has none."""
+    try:
+        return version("dualdiff")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def beside(whole: float, evaluation: float) -> float:
@@ -444,7 +452,7 @@ def measured(chosen: Sequence[Program], timer: Timer | None = None) -> list[Samp
 def keep(prices: Machine, path: Path) -> None:
     """Write prices where every later process of this user finds them, whole or not at all; this process takes them too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"version": version("dualdiff"), "numpy": np.__version__, "constants": asdict(prices)}, indent=1)
+    text = json.dumps({"version": _version(), "numpy": np.__version__, "constants": asdict(prices)}, indent=1)
     # In the same directory, because only there is a renaming one step.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
     try:

@@ -107,7 +107,8 @@ def line_of_traceback(error: BaseException) -> str:
     """Return the file and line of the user's innermost frame that an error passed."""
     found, tb = "here", error.__traceback__
     while tb is not None:
-        if not tb.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        name = tb.tb_frame.f_code.co_filename
+        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name:
             found = f"{os.path.basename(tb.tb_frame.f_code.co_filename)}, line {tb.tb_lineno}"
         tb = tb.tb_next
     return found

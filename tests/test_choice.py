@@ -19,6 +19,7 @@ import dualdiff as dd
 from dualdiff.coloring import BidirectionalColoring, Coloring, color_both, color_columns
 from dualdiff.errors import InputError
 from dualdiff.jacobians import decisions
+from dualdiff.jacobians import sparse as sparse_ways
 from dualdiff.jacobians.ways import record
 from dualdiff.lab.problems.chains import hourglass, layers
 from dualdiff.passes import costs
@@ -752,3 +753,51 @@ def test_without_platformdirs_the_shipped_constants_serve(monkeypatch: pytest.Mo
     monkeypatch.delenv("DUALDIFF_CALIBRATION")
     monkeypatch.setattr(costs, "file_of_constants", lambda: None)
     assert machine() == Machine()
+
+
+# ------------------------------------------------------------------------------------------- reported by users
+
+
+@pytest.mark.parametrize(
+    ("mode", "coloring", "fits"),
+    [("reverse", "columns", "forward"), ("forward", "rows", "reverse"), ("forward", "both", "mixed")],
+)
+def test_a_mode_and_colors_that_contradict_each_other_are_refused(mode: str, coloring: str, fits: str) -> None:
+    with pytest.raises(InputError, match=f"ask for two ways.*mode='{fits}'"):
+        dd.jacobian(tridiagonal, mode=mode, sparse=True, coloring=coloring)  # type: ignore[arg-type]
+    found = dd.jacobian(tridiagonal, mode=fits, sparse=True, coloring=coloring)(X)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.toarray(), dd.jacfwd(tridiagonal)(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("found", [None, float("nan"), np.ones(2), "fast"])
+def test_what_cost_returns_is_checked(found: Any) -> None:
+    with pytest.raises(InputError, match=r"cost= returned .* finite number of seconds"):
+        dd.jacobian(tridiagonal, cost=lambda _tape, _way: found)(X)
+
+
+def test_products_with_scipys_sparse_matrices_say_what_to_write() -> None:
+    S = csr_array(np.diag(np.arange(1.0, len(X) + 1)))
+    with pytest.raises(dd.errors.DerivativeError, match=r"test_choice.py, line \d+: scipy.sparse .*np.add.at"):
+        dd.jacobian(lambda x: S @ x)(X)
+    coo = S.tocoo()
+
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x, shape=S.shape[0])
+        np.add.at(y, coo.row, coo.data * x[coo.col])
+        return y
+
+    np.testing.assert_array_equal(dd.jacobian(f, sparse=True)(X).toarray(), S.toarray())
+
+
+def test_both_kinds_of_colors_are_looked_for_only_where_they_may_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    both = sparse_ways.color_both
+    monkeypatch.setattr(sparse_ways, "color_both", lambda p: asked.append(p.shape) or both(p))
+    rng = np.random.default_rng(0)
+    E = rng.integers(0, 300, (900, 2))
+    dd.jacobian(lambda x: np.sin(x[E[:, 1]] - x[E[:, 0]]), sparse=True)(rng.normal(size=300))
+    assert not asked
+    n = 400
+    arrow = dd.jacobian(lambda x: np.concatenate([[np.sum(x**2)], x[1:] * x[0]]), sparse=True)
+    assert arrow.explain(np.linspace(1.0, 2.0, n)).chosen == "rows and columns"
+    assert asked

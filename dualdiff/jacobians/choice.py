@@ -66,6 +66,25 @@ class Options:
         if isinstance(self.coloring, str) and self.coloring not in known:
             listed = ", ".join(map(repr, known))
             raise InputError(f"coloring={self.coloring!r} must be one of {listed}, or colours from dualdiff.coloring")
+        if isinstance(self.coloring, str) and self.mode != "auto":
+            fitting = {
+                "columns": "forward",
+                "star": "forward",
+                "acyclic": "forward",
+                "rows": "reverse",
+                "both": "mixed",
+            }
+            if fitting[self.coloring] != self.mode:
+                raise InputError(
+                    f"mode={self.mode!r} and coloring={self.coloring!r} ask for two ways; give one of them, or "
+                    f"mode={fitting[self.coloring]!r}"
+                )
+        elif self.coloring is not None and self.mode in ("elimination", "finite-differences", "complex-step"):
+            raise InputError(f"mode={self.mode!r} uses no colours; leave out coloring=, or mode=")
+        if self.symmetric and self.mode not in ("auto", "forward", "reverse", "mixed"):
+            raise InputError(
+                f"mode={self.mode!r} is not a way to a sparse Hessian; use 'auto', 'forward', 'reverse' or 'mixed'"
+            )
         if self.sparse and self.holomorphic:
             raise InputError("sparse=True is for real functions; use sparse=False with holomorphic=True")
 
@@ -252,15 +271,21 @@ class Candidates:
             if name == "rows and columns" and not (c.column_count and c.row_count) and "columns" in self.names():
                 return None  # one kind of colours is enough, and has a name of its own
             return Way(c.name, c.column_count, c.row_count, m, n, p.nnz, levels=levels, chunk=chunk)
-        across = int(np.diff(p.indptr).max(initial=0))
-        down = int(np.bincount(p.indices, minlength=1).max(initial=0))
+        by_row, by_column = np.diff(p.indptr), np.bincount(p.indices, minlength=1)
+        across, down = int(by_row.max(initial=0)), int(by_column.max(initial=0))
         if name == "columns":
             return Way(name, across, 0, m, n, p.nnz, chunk=chunk)
-        if name in ("star", "acyclic"):
-            return Way(name, 2, 0, m, n, p.nnz, chunk=chunk)
         if name == "rows":
             return Way(name, 0, down, m, n, p.nnz, chunk=chunk)
-        return Way(name, 1, 1, m, n, p.nnz, chunk=chunk)
+        if name in ("star", "acyclic"):
+            # Two colours hold a forest between them, so c colours have no more than (c - 1) n edges.
+            edges = max(p.nnz - n, 0) // 2
+            return Way(name, 1 + -(-edges // max(n, 1)), 0, m, n, p.nnz, chunk=chunk)
+        # Both kinds of colours pay where a few rows, or columns, have many more entries than the others.
+        least = min(_apart(by_row), _apart(by_column))
+        if least >= min(across, down):
+            return None
+        return Way(name, least - 1, 1, m, n, p.nnz, chunk=chunk)
 
     def may_narrow(self, least: float) -> bool:
         """Whether a way through a narrow place could take less than this: it records, compares and cuts in any case."""
@@ -385,6 +410,28 @@ class Candidates:
         )
 
 
+def _apart(sizes: Any) -> int:
+    """Return the fewest colours if some of the largest rows have one each, and no other is larger than the colours left."""
+    largest = np.sort(sizes)[::-1][:33]
+    return min([t + int(size) for t, size in enumerate(largest)], default=0)
+
+
+def _price(candidates: Candidates, way: Way) -> float:
+    """Return what a way costs by the model in use."""
+    if candidates.options.cost is None:
+        return seconds(candidates.tape, way)
+    found: Any = candidates.options.cost(candidates.tape, way)
+    try:
+        price = float(found)
+    except (TypeError, ValueError):
+        price = float("nan")
+    if not np.isfinite(price):
+        raise InputError(
+            f"cost= returned {found!r} for the way {way.name!r}; it must return a finite number of seconds"
+        )
+    return price
+
+
 def _directions(places: Any, tree: Any) -> tuple[int, int]:
     if tree[0] == "product":
         a, b = _directions(places, tree[1]), _directions(places, tree[2])
@@ -415,7 +462,6 @@ def pattern_of(tape: Tape, values: Sequence[Any], n: int, widest: list[int] | No
 def estimate(candidates: Candidates, way: Way) -> Estimate:
     """Return what a way would cost."""
     tape = candidates.tape
-    cost = candidates.options.cost or seconds
     if way.name == "mixed":
         count = sum(_stage_operations(tape, way.cuts, leaf) for leaf in _leaves(way.tree))
     elif way.name in ("forward", "row-sparse"):
@@ -436,7 +482,7 @@ def estimate(candidates: Candidates, way: Way) -> Estimate:
             count = operations(tape, min(way.inputs, way.outputs))
     else:
         count = operations(tape, way.columns + way.rows)
-    return Estimate(way, count, candidates.bytes(way), float(cost(tape, way)))
+    return Estimate(way, count, candidates.bytes(way), _price(candidates, way))
 
 
 def _leaves(tree: Any) -> list[Any]:
@@ -463,8 +509,6 @@ def choose(candidates: Candidates, without: Sequence[str] = ()) -> tuple[Way, fl
     InputError
         If no way fits into the memory allowed.
     """
-    cost = candidates.options.cost or seconds
-    tape = candidates.tape
     names = [n for n in candidates.names() if n not in without]
     if "row-sparse" in names and candidates.crowded():
         names.remove("row-sparse")
@@ -477,9 +521,9 @@ def choose(candidates: Candidates, without: Sequence[str] = ()) -> tuple[Way, fl
     for name in names:
         if name == "mixed" and open_ones and not candidates.may_narrow(min(s for s, _, _ in open_ones)):
             continue
-        way = candidates.way(name, exact=name not in COLORED)
+        way = candidates.way(name, exact=name not in COLORED or len(names) == 1)
         if way is not None:
-            open_ones.append((float(cost(tape, way)), name, way))
+            open_ones.append((_price(candidates, way), name, way))
     while open_ones:
         nearest = min(open_ones, key=lambda o: o[0])
         if done and min(s for s, _ in done) <= nearest[0]:
@@ -493,7 +537,7 @@ def choose(candidates: Candidates, without: Sequence[str] = ()) -> tuple[Way, fl
         if fitted is None:
             misfits.append(way)
         else:
-            done.append((price if fitted is rough else float(cost(tape, fitted)), fitted))
+            done.append((price if fitted is rough else _price(candidates, fitted), fitted))
     if not done:
         if candidates.options.mode == "mixed" and not misfits:
             raise InputError(
@@ -555,7 +599,9 @@ def _saying(way: Way) -> str:
     if way.name == "row-sparse":
         return "one run of row-sparse duals"
     if way.name in ("star", "acyclic"):
-        return f"pushing {_groups(way.columns, 'column')} of a {way.name} colouring"
+        return (
+            f"pushing {_groups(way.columns, 'column')} of {'an' if way.name == 'acyclic' else 'a'} {way.name} colouring"
+        )
     if way.name == "columns":
         return f"pushing {_groups(way.columns, 'column')}"
     if way.name == "rows":

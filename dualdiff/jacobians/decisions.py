@@ -37,7 +37,7 @@ FEW = 3
 """With at most this many inputs ``mode="auto"`` runs dual numbers, without a tape."""
 SOME = 12
 """With at most this many inputs it does so the first time, and looks closer only if there are fewer outputs yet."""
-BRANCHES = 4
+BRANCHES = 8
 """How many programs of one function are remembered for one structure of its inputs."""
 
 Recorded = tuple[Tape, list[Any]]

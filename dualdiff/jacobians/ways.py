@@ -67,6 +67,14 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
                     raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
                 raise seen from None
             seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, ValueError) and (
+            "unsupported data types in input" in str(e) or "support dtype object" in str(e)
+        ):
+            raise UnsupportedFunctionError(
+                f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
+                "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
+                "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
+            ) from e
         if isinstance(e, TypeError) and any(
             s in str(e) for s in ("dtype('O')", "has no callable", "does not support argument")
         ):

@@ -200,8 +200,8 @@ def jacobian(
     Raises
     ------
     InputError
-        If an argument or result is not numeric, or complex without ``holomorphic=True``; if the mode does not apply; if
-        ``max_bytes`` is too small for one direction.
+        If an argument or result is not numeric, or an argument complex without ``holomorphic=True``; if the mode does not
+        apply; if ``max_bytes`` is too small for one direction.
 
     References
     ----------
@@ -320,6 +320,11 @@ def hessian(
     >>> H.shape, H.nnz
     ((10000, 10000), 29998)
     """
+    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic"}
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(
+            f"dd.hessian has no option {unknown[0]!r}; there are {', '.join(sorted(known))}, sparse and coloring"
+        )
     if sparse:
         has_aux = options.pop("has_aux", False)
         if options.pop("flat", False) or options.pop("holomorphic", False):

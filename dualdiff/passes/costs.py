@@ -18,6 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dualdiff.dual import DENSE as DENSE_BELOW
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
 from dualdiff.passes.cuts import Cut, activity
@@ -215,7 +217,7 @@ def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -
     if form == "all":
         if "all" in sets or count > MOST_TERMS or _few(frozenset(range(count)), size, k) == "all":
             return "all"
-        return frozenset((e, j) for j in range(count))
+        return frozenset((e, j, "merged") for j in range(count))
     return frozenset((e, j) for j in range(count)) if len(form) > count else form
 
 
@@ -287,8 +289,8 @@ def _group(row: Any, i: int, args: Any, params: Any, out: Any) -> int:
         return 1
     if type(operand) is int:
         return size
-    groups = int(operand.max(initial=-1)) + 1
-    return max(1, size // max(groups, 1))
+    inside = operand[operand >= 0]
+    return int(np.bincount(inside).max()) if inside.size else 1
 
 
 def _said(params: dict[str, Any]) -> Any:
@@ -483,6 +485,9 @@ def _run_of_duals(q: Quantities, tape: Tape, k: int, counts: Sequence[int]) -> N
             maps += sum([type(t) is not int for t in form])
             if step.kind not in ("elementwise", "movement") and tape.cells[6 * e] not in (sum_, mean_):
                 groups += 1
+                # The operands' terms are gathered for every entry; where that makes too many, like ones are merged.
+                merged = (e, 0, "merged") in form
+                _add(q, "scatter", float((60 if merged else 16) * len(form) * step.size))
             if step.size <= CACHE:
                 near += step.size * len(form)
             else:

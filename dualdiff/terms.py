@@ -460,6 +460,8 @@ def pull(
             for i, p in zip(ins, row.partials, strict=True)  # type: ignore[attr-defined]
         ]
     if row.kind == "movement":
+        if (row is setitem and not shape_of(args[1])) or (row is stack0 and not shape_of(args[0])):
+            return INSTEAD  # entry by entry an array is written in place
         return [None if i is None or i < 0 else _moved_back(row, g, k, args, params, out) for k, i in enumerate(ins)]
     if row is sum_ or row is mean_:
         return [_spread_back(row, g, args[0], params)]

@@ -26,8 +26,8 @@ FRACTION = 0.5
 """The part of the machine's memory that a Jacobian may take where ``max_bytes`` does not say."""
 WORKING_SET = 1 << 22
 """Elements over all directions of the widest tangent beyond which directions travel in chunks."""
-MARGIN = 1.15
-"""What Python's own objects, and temporaries that no kind tells of, may add to the bytes that are predicted."""
+MARGIN = 1.5
+"""What Python's own objects, BLAS, and temporaries that no kind tells of may make of the bytes predicted beside the result."""
 SMALL = 1 << 24
 """Bytes that are not worth a closer look."""
 WAIST = 24
@@ -321,7 +321,8 @@ class Candidates:
 
     def bytes(self, way: Way) -> int:
         """Return the peak memory a way takes beside the function's own values, the result included."""
-        return int(MARGIN * self._bytes(way)) + 1024
+        result = way.entries * max([dtype_of(v).itemsize for v in self.values], default=8)
+        return result + int(MARGIN * (self._bytes(way) - result)) + 1024
 
     def _bytes(self, way: Way) -> int:
         itemsize = max([dtype_of(v).itemsize for v in self.values], default=8)

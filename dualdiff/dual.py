@@ -56,6 +56,7 @@ NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
 _FEW = frozenset((Columns, Terms))
+_COLUMNS_OR_NONE = frozenset((Columns, type(None)))
 MOST_COLUMNS = 32
 """A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
 MOST_COLUMNS_OF_SCALARS = 8
@@ -77,15 +78,10 @@ def _alike(a: Any, out: Any) -> bool:
     )
 
 
-def _add(found: Any, d: Any, c: Any) -> None:
-    """Add a coefficient to those of its direction."""
-    if d not in found:
-        found[d] = c
-        return
-    have = found[d]
-    if type(have) is Scaled:
-        have = have.array * have.factor
-    found[d] = have + (c.array * c.factor if type(c) is Scaled else c)
+def _plus(a: Any, b: Any) -> Any:
+    """Add two coefficients of one direction."""
+    a = a.array * a.factor if type(a) is Scaled else a
+    return a + (b.array * b.factor if type(b) is Scaled else b)
 
 
 def _negated(t: Any) -> Any:
@@ -152,12 +148,8 @@ class Pushing(Sweep):
         """Push tangents of any form through a primitive."""
         if not row.differentiable:
             return None
-        if row is stack0 and type(tangents[0]) is Columns and type(out) is ndarray and not shape_of(values[0]):
-            for t in tangents:
-                if type(t) is not Columns and t is not None:
-                    break
-            else:  # numbers with few directions each, put into an array
-                return self._stack_columns(tangents, values, out)
+        if row is stack0 and not shape_of(values[0]) and _COLUMNS_OR_NONE.issuperset(map(type, tangents)):
+            return self._stack_columns(tangents, values, out)  # numbers with few directions each
         special = False
         for t in tangents:
             kind = type(t)
@@ -185,8 +177,6 @@ class Pushing(Sweep):
                 operands = [t and settled(t) for t in tangents]
                 return self._few(out, sparse.elementwise(self, row, operands, values, out, Columns()))  # type: ignore[arg-type]
             tangents = [t and settled(t) for t in tangents]
-            if row is stack0 and not shape_of(values[0]):
-                return self._stack_columns(tangents, values, out)
             if row is not setitem:
                 found = self._active(row, tangents, values, params, out)
                 if found is not INSTEAD:
@@ -231,10 +221,7 @@ class Pushing(Sweep):
         if type(p) is int:
             for d, t in columns.items():
                 c = t if p == 1 else _negated(t)
-                if d in found:
-                    _add(found, d, c)
-                else:
-                    found[d] = c
+                found[d] = _plus(found[d], c) if d in found else c
             return
         if type(out) is float64 and not row.singular and not self.careful:  # the short way of scalar code
             q = p(out, *values)
@@ -266,10 +253,7 @@ class Pushing(Sweep):
                 c = Scaled(q, t) if number and t.dtype is FLOAT64 else t * q
             else:
                 c = q * t
-            if d in found:
-                _add(found, d, c)
-            else:
-                found[d] = c
+            found[d] = _plus(found[d], c) if d in found else c
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""

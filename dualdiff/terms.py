@@ -667,12 +667,6 @@ def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
     return Terms((Map(p.reshape(shape)), c.reshape(shape)) for p, c in zip(found_maps, found))
 
 
-def is_sum(terms: Any, size: int, directions: int) -> bool:
-    """Whether an array of all directions would hold less, or be quicker, than these terms."""
-    count = len(terms)
-    return count >= directions or (count > 8 and directions * size <= 1 << 15)
-
-
 __all__ = [
     "INSTEAD",
     "ONE",

@@ -93,6 +93,11 @@ class Options:
         """The bytes a Jacobian may take."""
         return int(self.max_bytes) if self.max_bytes is not None else int(FRACTION * memory())
 
+    @property
+    def crowded(self) -> int:
+        """The most elements that an array of all directions may have in a run of row-sparse duals."""
+        return min(CROWDED, self.limit // 8)
+
 
 def memory() -> int:
     """Return the machine's memory in bytes."""
@@ -403,7 +408,7 @@ class Candidates:
 
     def crowded(self) -> bool:
         """Whether a run of row-sparse duals would meet a tangent that is not sparse."""
-        most = min(CROWDED, self.options.limit // 8)
+        most = self.options.crowded
         found = self.forms(self.inputs)[len(self.tape.inputs) :]
         return any(
             form == "all" and size_of(shape_of(e[4])) * self.inputs > most

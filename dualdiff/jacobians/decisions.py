@@ -28,10 +28,9 @@ from dualdiff.jacobians.ways import Problem, check_real, forward, record, revers
 from dualdiff.passes.costs import Way
 from dualdiff.passes.elimination import eliminated
 from dualdiff.passes.structure import Structure, structure
-from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.tracer import is_finite_everywhere
 
 FEW = 3
 """With at most this many inputs ``mode="auto"`` runs dual numbers, without a tape."""
@@ -173,8 +172,7 @@ def carry_out(problem: Problem, options: Options, decision: Decision, recorded: 
     if way.name == "reverse":
         return Answer(*reverse(problem if way.chunk == problem.chunk else replace(problem, chunk=way.chunk), recorded))
     if way.name == "row-sparse":
-        most = min(1 << 24, options.limit // 8)
-        values, whole, layouts = row_sparse(problem, decision.detail or (), most)
+        values, whole, layouts = row_sparse(problem, decision.detail or (), options.crowded)
         return Answer(values, whole=whole, layouts=layouts)
     if way.name in ("finite-differences", "complex-step"):
         values, whole = differences(problem, way.name, options.limit)
@@ -199,13 +197,7 @@ def _asked(whole: Any, options: Options) -> Any:
 
 
 def _mixed(problem: Problem, tape: Tape, values: Sequence[Any], way: Way) -> Any:
-    whole = product(tape, way.cuts, way.tree)
-    if not is_finite_everywhere(whole):
-        token = CAREFUL.set(True)
-        try:
-            whole = product(tape, way.cuts, way.tree, careful=True)
-        finally:
-            CAREFUL.reset(token)
+    whole = ways.redone_if_not_finite(lambda careful: product(tape, way.cuts, way.tree, careful))
     dtype = np.result_type(*[dtype_of(v) for v in values])
     if whole.dtype != dtype:
         whole = whole.astype(dtype)

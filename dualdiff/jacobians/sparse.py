@@ -30,13 +30,12 @@ from dualdiff.coloring import (
 )
 from dualdiff.dual import CrowdedError
 from dualdiff.errors import InputError
-from dualdiff.jacobians.ways import Problem, one_hot, run_duals
+from dualdiff.jacobians.ways import Problem, one_hot, redone_if_not_finite, run_duals
 from dualdiff.passes import pull, push
-from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.terms import Columns, Terms, map_of, settled
-from dualdiff.tracer import is_finite_everywhere
 
 ndarray = np.ndarray
 
@@ -361,13 +360,7 @@ def compressed(
     """Carry the seeds of a compression through a tape and read the nonzeros from the products."""
     check_sparse(problem, values)
     dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
-    data = _read(problem, tape, values, plan, chunk, False, dtype)
-    if not is_finite_everywhere(data):
-        token = CAREFUL.set(True)
-        try:
-            data = _read(problem, tape, values, plan, chunk, True, dtype)
-        finally:
-            CAREFUL.reset(token)
+    data = redone_if_not_finite(lambda careful: _read(problem, tape, values, plan, chunk, careful, dtype))
     return matrix(data, plan.columns, plan.starts, plan.shape)
 
 

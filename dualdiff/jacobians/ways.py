@@ -143,23 +143,36 @@ def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     return out
 
 
+def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
+    """Return ``compute(False)``; if it is not finite, do it again the careful way, in which exact zeros win over infinities.
+
+    ``compute(careful)`` returns an array, or a list of arrays with None for those that are zero.
+    """
+    found = compute(False)
+    if all(c is None or is_finite_everywhere(c) for c in (found if type(found) is list else (found,))):
+        return found
+    token = CAREFUL.set(True)
+    try:
+        return compute(True)
+    finally:
+        CAREFUL.reset(token)
+
+
+def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
+    return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+
+
 def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
     """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
     try:
-        found = pull(tape, seeds, lead)
+        return redone_if_not_finite(lambda careful: pull(tape, seeds, lead, careful))
     except Exception:
         if tape.lines is not None:
             raise
         again, _ = record(problem, lines=True)
         pull(again, seeds, lead)
         raise
-    if not all(c is None or is_finite_everywhere(c) for c in found):
-        token = CAREFUL.set(True)
-        try:
-            found = pull(tape, seeds, lead, careful=True)
-        finally:
-            CAREFUL.reset(token)
-    return found
 
 
 def run_duals(
@@ -353,13 +366,7 @@ def forward_on_tape(problem: Problem, tape: Tape, values: Sequence[Any], chunk: 
         for x, size in zip(inputs, sizes):
             seeds.append(seed_block(start, stop, offset, x))
             offset += size
-        found = push(tape, seeds, tape.outputs, (stop - start,))
-        if not all(t is None or is_finite_everywhere(t) for t in found):
-            token = CAREFUL.set(True)
-            try:
-                found = push(tape, seeds, tape.outputs, (stop - start,), careful=True)
-            finally:
-                CAREFUL.reset(token)
+        found = push_columns(tape, seeds, (stop - start,))
         for v, t, row in zip(values, found, blocks):
             if t is None:
                 continue

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.jacobians.ways import apart, pull_rows, record, run_duals
+from dualdiff.jacobians.ways import apart, pull_rows, push_columns, record, run_duals
 from dualdiff.operators.calls import Call, as_given, match, own
 from dualdiff.passes import push
 from dualdiff.primitive import Discrete, Traced
-from dualdiff.tracer import is_finite_everywhere
 from dualdiff.trees import flatten
 
 
@@ -91,12 +90,10 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     def push_direction(*tangents: Any) -> Any:
         directions = match("a tangent", tangents, call.leaves, call.leaves)
         try:
-            found = push(tape, directions, tape.outputs)
+            found = push_columns(tape, directions, ())
         except Exception:  # once more with the user's lines, for the message
             push(record(call.problem(), replayable=True, lines=True)[0], directions, tape.outputs)
             raise
-        if not all(t is None or is_finite_everywhere(t) for t in found):
-            found = push(tape, directions, tape.outputs, careful=True)
         found = apart(found, directions)
         return call.build_outputs([np.zeros_like(v) if t is None else as_given(t, v) for t, v in zip(found, values)])
 

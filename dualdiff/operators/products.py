@@ -13,30 +13,16 @@ from dualdiff.errors import InputError
 from dualdiff.jacobians import Decisions
 from dualdiff.jacobians.choice import pattern_of
 from dualdiff.jacobians.decisions import Decision, key_of
-from dualdiff.jacobians.ways import Problem, pull_rows, record
+from dualdiff.jacobians.ways import Problem, pull_rows, push_columns, record
 from dualdiff.operators.calls import Call, Operator
-from dualdiff.passes import push
 from dualdiff.passes.costs import Way, seconds
 from dualdiff.passes.structure import structure
-from dualdiff.primitive import CAREFUL, TRACED
+from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.tracer import is_finite_everywhere
 
 AT_ONCE = 64
 """Directions that a product with a matrix carries at once."""
-
-
-def _push(tape: Tape, seeds: list[Any], lead: tuple[int, ...]) -> list[Any]:
-    """Push, and push again the careful way if the result is not finite."""
-    found = push(tape, seeds, tape.outputs, lead)
-    if not all(t is None or is_finite_everywhere(t) for t in found):
-        token = CAREFUL.set(True)
-        try:
-            found = push(tape, seeds, tape.outputs, lead, careful=True)
-        finally:
-            CAREFUL.reset(token)
-    return found
 
 
 def _cut(block: Any, leaves: list[Any]) -> list[Any]:
@@ -89,7 +75,7 @@ class _JacobianOperator(LinearOperator):
         if np.iscomplexobj(rows):
             return self._carried(rows, self._pushed)
         k = len(rows)
-        return _joined(_push(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
+        return _joined(push_columns(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
 
     def _pulled(self, rows: Any) -> Any:
         if np.iscomplexobj(rows):
@@ -200,7 +186,7 @@ class BatchJacobian(Operator):
             return np.zeros(shape, dtype_of(v))
         if decision.way.name == "forward":
             seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
-            (t,) = _push(tape, [seed], (n,))
+            (t,) = push_columns(tape, [seed], (n,))
             return np.ascontiguousarray(np.moveaxis(t.reshape((n, batch, m)), 0, 2)).reshape(shape)
         seed = _tiled(m, batch, dtype_of(v)).reshape((m, *shape_of(v)))
         (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))

@@ -126,7 +126,6 @@ class Tape:
         "level",
         "lines",
         "next",
-        "notes",
         "open",
         "outputs",
         "replayable",
@@ -141,7 +140,6 @@ class Tape:
         self.next = 0
         self.vector: tuple[Any, Any] = ((_NO_FORM,), (_NO_FORM, ZERO))
         self.guards: list[Guard] = []
-        self.notes: dict[Any, Any] = {}  # what analyses found out, for the next one
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True
@@ -171,6 +169,11 @@ class Tape:
         """The equations from the last to the first; each comes with its fields in reverse as well."""
         cell = reversed(self.cells)
         return zip(cell, cell, cell, cell, cell, cell)
+
+    def form(self, slot: int) -> Any:
+        """Return what a slot holds where a rule needs it, its shape and dtype otherwise."""
+        n = len(self.inputs)
+        return self.inputs[slot] if slot < n else self.cells[6 * (slot - n) + 4]
 
     def __len__(self) -> int:
         return len(self.cells) // 6

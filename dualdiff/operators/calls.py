@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Problem
 from dualdiff.primitive import Traced
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import check_input, plain
 from dualdiff.trees import flatten, paths
+from dualdiff.ways import Problem
 
 
 class Call:
@@ -85,9 +85,9 @@ class Call:
         outputs, self.build_outputs = flatten(result)
         return outputs
 
-    def problem(self, chunk: int | None = None, holomorphic: bool = False) -> Problem:
+    def problem(self) -> Problem:
         """Return the function of flat leaves, at this call's point."""
-        return Problem(self, self.leaves, chunk, holomorphic)
+        return Problem(self, self.leaves)
 
     def plain_aux(self, run: Any) -> Any:
         """Return the auxiliary data with this operator's level taken off."""

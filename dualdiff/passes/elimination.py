@@ -40,7 +40,9 @@ EDGES_PER_VERTEX = 50
 CELLS = 2**20
 """Numbers that one batch of unit directions may take at an equation that is not elementwise."""
 
-ORDERS = ("forward", "reverse", "markowitz", "reverse-markowitz", "relative-markowitz")
+AS_COMPUTED = {"forward": 1, "reverse": -1}
+"""The orders that follow the program, by the step through its vertices."""
+ORDERS = (*AS_COMPUTED, "markowitz", "reverse-markowitz", "relative-markowitz")
 """The orders that have a name; ``"best"`` tries them all."""
 
 
@@ -506,10 +508,8 @@ def _named(
 ) -> Iterator[int]:
     """Return the vertices in one of the orders that have a name; the graph may shrink while they are drawn."""
     vertices = graph.intermediates
-    if name == "forward":
-        return iter(vertices)
-    if name == "reverse":
-        return reversed(vertices)
+    if name in AS_COMPUTED:
+        return iter(vertices[:: AS_COMPUTED[name]])
     if name not in ORDERS:
         raise InputError(f"there is no order {name!r}: choose from {', '.join(ORDERS)}, best, or give the vertices")
     turns = {v: -i if name == "reverse-markowitz" else i for i, v in enumerate(vertices)}

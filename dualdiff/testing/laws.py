@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DerivativeError
-from dualdiff.jacobians.ways import record
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
 from dualdiff.primitive import Primitive, Sweep
@@ -20,6 +19,7 @@ from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
+from dualdiff.ways.problem import record
 
 Function = Callable[..., Any]
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import dualdiff as dd
 import dualdiff.numpy as dnp
 from dualdiff.errors import InputError
-from dualdiff.jacobians.ways import Problem, record
 from dualdiff.passes import elimination
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
 from dualdiff.tape import Tape
+from dualdiff.ways.problem import Problem, record
 from tests.strategies import Program, programs
 
 many = settings(max_examples=max(60, settings().max_examples))

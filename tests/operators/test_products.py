@@ -461,7 +461,7 @@ def test_given_colors_of_a_hessian(color: Any) -> None:
 def test_what_a_sparse_hessian_refuses() -> None:
     with pytest.raises(NonScalarError, match="needs one scalar"):
         dd.hessian(np.sin, sparse=True)(X)
-    with pytest.raises(InputError, match="coloring='rows' must be one of 'star', 'acyclic', 'columns'"):
+    with pytest.raises(InputError, match="coloring='rows' must be one of 'columns', 'star', 'acyclic'"):
         dd.hessian(banana, sparse=True, coloring="rows")
     with pytest.raises(InputError, match="give sparse=True"):
         dd.hessian(banana, coloring="star")

@@ -128,6 +128,11 @@ class Product:
         inner = [side.between if isinstance(side, Product) else () for side in (self.first, self.second)]
         return (*inner[0], self.first.after.width, *inner[1])
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers there are: at the inputs, at every cut, at the outputs."""
+        return (self.before.width, *self.between, self.after.width)
+
     def directions(self) -> tuple[int, int]:
         """Return how many columns are pushed, and rows pulled."""
         a, b = self.second.directions(), self.first.directions()

@@ -268,7 +268,7 @@ def test_an_hourglass_is_a_product_through_its_waist() -> None:
     assert "waist of 3" in e.reason
     way = next(w for w in e.ways if w.name == "mixed").way
     tree = way.tree  # type: ignore[attr-defined]
-    assert (tree.before.width, *tree.between, tree.after.width) == (1000, 3, 1000)
+    assert tree.widths == (1000, 3, 1000)
     assert (type(tree), type(tree.first), type(tree.second)) == (Product, Pulled, Pushed)
     assert (way.columns, way.rows) == (3, 3)
     found = dd.jacobian(HOURGLASS.function)(HOURGLASS.point)

@@ -484,9 +484,8 @@ def test_directions_that_share_a_coefficient_come_apart_when_written() -> None:
 
 def test_derivatives_taken_amid_a_derivative_of_the_same_arrays() -> None:
     def inner(x: Any, y: Any) -> Any:
-        z = np.zeros_like(x * y)
-        z[...] = y
-        z[0] = x[0]
+        z = x + y
+        z[0] = x[0] * y[1]
         z[1:] *= x[1:]
         return np.sum(z * z)
 
@@ -495,14 +494,14 @@ def test_derivatives_taken_amid_a_derivative_of_the_same_arrays() -> None:
         for i in range(len(x)):
             y[i] = x[i] * 2.0
             g = dd.grad(inner)(x, y)  # reads y amid its filling, in both modes
-            y[i] += g[i] + dd.jvp(lambda y: inner(x, y), (y,), (y,))[1]
+            y[i] += 0.01 * (g[i] + dd.jvp(lambda y: inner(x, y), (y,), (y,))[1])
         return y
 
     columns, rows = dd.jacfwd(f)(POINT), dd.jacrev(f)(POINT)
     np.testing.assert_allclose(columns, rows, rtol=1e-12)
     step = 1e-6
     differences = [(f(POINT + step * e) - f(POINT - step * e)) / (2 * step) for e in np.eye(4)]
-    np.testing.assert_allclose(columns, np.stack(differences, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(columns, np.stack(differences, axis=1), rtol=1e-6, atol=1e-8)
 
 
 def test_a_pull_within_a_pull() -> None:

@@ -85,7 +85,7 @@ def pull(
                         cot[i] = getitem.pull(sweep, g, ins, args, params, out)[0]
                         continue
                     if not (holders(cot[i]) == SOLE and _is_own(cot[i])):
-                        cot[i] = np.array(cot[i]) if type(cot[i]) is ndarray else cot[i].copy()
+                        cot[i] = cot[i].copy() if hasattr(cot[i], "__array_function__") else np.array(cot[i])
                     cot[i] = getitem.deposit(sweep, cot[i], g, args[0].shape, params["index"])
                     continue
                 if row is setitem:

@@ -7,7 +7,6 @@ axes from the end, the same rule serves both.
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,12 +111,3 @@ def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(out)) != len(out):
         raise ValueError("duplicate value in 'axis'")
     return tuple(out)
-
-
-def _held_by_a_local() -> int:
-    """Return what ``sys.getrefcount`` says of an object that one local variable holds, on this interpreter."""
-    probe = np.empty(1)
-    return sys.getrefcount(probe)
-
-
-SOLE = _held_by_a_local()

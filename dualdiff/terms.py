@@ -13,20 +13,20 @@ directions agree. Nothing is coloured and nothing probed: the pattern of the Jac
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dualdiff.labels import OWN, written
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import TRACED, Elementwise, Movement, Multilinear, Primitive, Sweep, bind
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply, select
 from dualdiff.rules.indexing import setitem
 from dualdiff.rules.movement import concatenate, stack0
 from dualdiff.rules.reduction import mean_, sum_
-from dualdiff.shapes import SOLE, dtype_of, shape_of, size_of
+from dualdiff.shapes import dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -163,7 +163,7 @@ def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any
     if isinstance(row, Movement) and len(tangents) == 1:
         return _move(row, tangents[0], values[0], params)
     if row is setitem:
-        return store(tangents[0], tangents[1], params["index"], out, values[1])
+        return store(tangents, params["index"], out, values[1])
     if row is sum_ or row is mean_:
         return _sum(run, row, tangents, values, params, out)
     if row is matmul_:
@@ -532,45 +532,49 @@ def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
 # writing
 
 
-def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
-    """Return the terms of ``y`` after ``y[index] = v``; terms of ``y`` nobody else holds are written into.
+def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
+    """Return the terms of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``.
 
-    The caller holds ``ty`` in one variable only if nobody else has it.
+    Terms of ``y`` that nobody holds but ``tangents`` are taken apart and written into.
     """
+    sole = type(tangents[0]) is Terms and holders(tangents[0]) == SOLE
+    ty, tv = tangents
     shape, dtype = shape_of(out), dtype_of(out)
     if not TRACED.isdisjoint(map(type, (*(ty or {}).values(), *(tv or {}).values()))):
         return INSTEAD
     found = Terms()
-    sole = type(ty) is Terms and sys.getrefcount(ty) <= SOLE + 1
     incoming = list(tv.items()) if tv else []
     single = not shape_of(v)
-    keys = list(ty) if ty else []
-    for n in range(len(keys)):  # enumerate() would hold the key as well, and nothing were ours
-        key, keys[n] = keys[n], None
-        c = ty.pop(key) if sole else ty[key]
-        positions = key.positions if type(key) is Map else None
-        # The map is written into only where this key alone holds it, and this dictionary alone the key.
-        mine = (
+    pairs = list(ty.items()) if ty else []
+    if sole:
+        ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
+    for n in range(len(pairs)):
+        own = (
             sole
-            and positions is not None
-            and type(c) is ndarray
-            and sys.getrefcount(key) <= SOLE
-            and sys.getrefcount(positions) <= SOLE + 1
-            and sys.getrefcount(c) <= SOLE
-            and positions.shape == shape == c.shape
-            and positions.base is None
-            and c.base is None
-            and positions.flags.writeable
-            and c.flags.writeable
-            and c.dtype == dtype
+            and type(pairs[n][0]) is Map
+            and type(pairs[n][1]) is ndarray
+            and holders(pairs[n][0]) == SOLE
+            and holders(pairs[n][0].positions) == SOLE
+            and holders(pairs[n][1]) == SOLE
         )
-        if not mine:
+        key, c = pairs[n]
+        if own:
+            positions = key.positions
+            own = (
+                positions.shape == shape == c.shape
+                and positions.base is None
+                and c.base is None
+                and positions.flags.writeable
+                and c.flags.writeable
+                and c.dtype == dtype
+            )
+        if not own:
             positions = np.array(map_of(key, shape))
             c = np.array(_spread(c, shape), dtype)
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
-    for pair in incoming[len(keys) :]:
+    for pair in incoming[len(pairs) :]:
         positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
         _write(positions, c, index, pair, v, single)
         new = Map(positions)

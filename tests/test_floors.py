@@ -13,6 +13,7 @@ from dualdiff.ways import WAYS
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": -1,  # the ground that every floor stands on
+    "ownership": 0,
     "shapes": 0,
     "labels": 0,
     "trees": 0,

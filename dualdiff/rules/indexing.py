@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.labels import OWN, Labels
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
-from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
+from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
 PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
@@ -296,11 +296,13 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
     return y
 
 
-def stored_tangent(ty: Any, tv: Any, index: Any, lead: Shape, out: Any, v: Any, sole: bool) -> Any:
-    """Return the tangent of ``y`` after ``y[index] = v``, in its own buffer where nobody else holds it (``sole``).
+def stored_tangent(tangents: Any, index: Any, lead: Shape, out: Any, v: Any) -> Any:
+    """Return the tangent of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``: None where there is none.
 
-    ``ty`` and ``tv`` are None where a value has no tangent; ``out`` and ``v`` tell the shapes of the values.
+    A buffer that nobody holds but ``tangents`` is written into. ``out`` and ``v`` tell the shapes of the values.
     """
+    sole = holders(tangents[0]) == SOLE
+    ty, tv = tangents
     if ty is None:
         shape = lead + shape_of(out)
         ty = (
@@ -335,9 +337,7 @@ class SetItem(Primitive):
         return False, (False, False)
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        ty, tv = tangents
-        tangents[0] = None  # so that a count of its holders sees this function alone
-        return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
+        return stored_tangent(tangents, params["index"], sweep.lead, out, args[1])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         g = np.array(g) if type(g) in PLAIN else g.copy()

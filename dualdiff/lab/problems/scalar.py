@@ -255,6 +255,7 @@ def robot_arm() -> Case:
     point = fixed([0.3, -0.8, 0.6, 1.1, -0.4, 0.9])
     wanted = np.ones((6, 6), dtype=bool)
     wanted[[2, 4, 5], 0] = wanted[:5, 5] = False
+    i, j = np.nonzero(wanted)
     return Case(
         name="robot-arm",
         title="position and angles of a robot's hand, scalar code",
@@ -262,7 +263,7 @@ def robot_arm() -> Case:
         function=partial(_robot_arm, **data),
         point=point,
         jacobian=partial(_robot_arm_jacobian, **data),
-        pattern=partial(entries, *np.nonzero(wanted), (6, 6)),
+        pattern=partial(entries, i, j, (6, 6)),
     )
 
 

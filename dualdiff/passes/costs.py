@@ -204,7 +204,13 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         offset += size_of(a.shape)
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
-        form = _form(row, sets, args, params, out, k, e) if row.differentiable else None
+        form = None
+        if row.differentiable:
+            width = _links(row, ins, sets, args, params, out, k) if counts is not None and row.linked else 0
+            if width:
+                form = _few(frozenset((e, j) for j in range(width)), size_of(shape_of(out)), k)
+            else:
+                form = _form(row, sets, args, params, out, k, e)
         if counts is not None and counts[len(found)] and form is not None and shape_of(out):
             form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
         found.append(form)
@@ -219,6 +225,24 @@ def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -
             return "all"
         return frozenset((e, j, "merged") for j in range(count))
     return frozenset((e, j) for j in range(count)) if len(form) > count else form
+
+
+def _links(row: Any, ins: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> int:
+    """Return how many terms a product with a constant makes that has zeros; 0 where it goes as any other product."""
+    live = [(i, s) for i, s in enumerate(sets) if s is not None]
+    shape = shape_of(out)
+    size = size_of(shape)
+    if not row.constants(ins, args) or len(live) != 1 or live[0][1] == "all" or not shape:
+        return 0
+    ((i, terms),) = live
+    if k * size <= DENSE_BELOW and not all(type(t) is int for t in terms):
+        return 0
+    links = row.links(i, args, params, out, LOCAL * size)
+    if links is None:
+        return 0
+    group = int(np.diff(links.indptr).max(initial=0))
+    width = group * len(terms)
+    return 0 if group > LOCAL or width > MOST_TERMS or is_worth_an_array(row, width, k, size) else width
 
 
 def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e: int) -> Any:

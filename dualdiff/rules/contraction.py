@@ -15,8 +15,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
-from dualdiff.labels import Labels, common_letters, grouped, lanes
-from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
+from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
+from dualdiff.primitive import (
+    Linear,
+    Movement,
+    Multilinear,
+    Sweep,
+    bind,
+    composite,
+    fixed,
+    full,
+    is_plain_constant,
+    operand,
+    register,
+)
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
@@ -149,6 +161,8 @@ class Contraction(Multilinear):
     Every letter occurs once per operand, and in two of the three of left, right and result.
     """
 
+    linked = True
+
     def __init__(self, name: str, fn: Any) -> None:
         """Name the contraction; its transposes are contractions themselves."""
         super().__init__(name, fn, None, None)  # type: ignore[arg-type]
@@ -196,6 +210,15 @@ class Contraction(Multilinear):
         sizes = dict(zip(left, a_shape)) | dict(zip(right, b_shape))
         letters, shape = (left, a_shape) if k == 0 else (right, b_shape)
         return common_letters(letters, shape, result, tuple([sizes[c] for c in result]))
+
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join an entry of the operand and one of the result only where the constant between them is not zero."""
+        if not is_plain_constant(args[1 - k]):
+            return None
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        if k == 0:
+            return contraction_links(left, a_shape, right, args[1].reshape(b_shape), result, most)
+        return contraction_links(right, b_shape, left, args[0].reshape(a_shape), result, most)
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         """Return the larger of what the multiplications and the memory take."""
@@ -470,9 +493,10 @@ def kron(a: Any, b: Any) -> Any:
     n = max(len(shape_of(a)), len(shape_of(b)))
     sa = (1,) * (n - len(shape_of(a))) + shape_of(a)
     sb = (1,) * (n - len(shape_of(b))) + shape_of(b)
-    wide_a = tuple([v for s in sa for v in (s, 1)])
-    wide_b = tuple([v for s in sb for v in (1, s)])
-    return np.reshape(np.reshape(a, wide_a) * np.reshape(b, wide_b), tuple([s * t for s, t in zip(sa, sb)]))
+    left, right = _letters(n), _letters(n, n)
+    both = tuple([c for pair in zip(left, right) for c in pair])
+    y = _contracted(np.reshape(a, sa), np.reshape(b, sb), left, right, both)
+    return np.reshape(y, tuple([s * t for s, t in zip(sa, sb)]))
 
 
 # --------------------------------------------------------------------------------------------------

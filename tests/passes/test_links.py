@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 import dualdiff as dd
 from dualdiff import labels
@@ -229,6 +230,48 @@ def test_zeros_by_entry() -> None:
     assert zeros_of(np.array([np.nan, np.inf, -1.0])) is None
     assert zeros_of(A) == zeros_of(np.asfortranarray(A)) == zeros_of(np.ascontiguousarray(A.T).T) != zeros_of(A[::-1])
     assert zeros_of(np.array([0.0, 1.0])) == zeros_of(np.array([-0.0, np.nan])) != zeros_of(np.array([1.0, 0.0]))
+
+
+# --------------------------------------------------------------------------------------------------
+# infinite derivatives
+
+
+@pytest.mark.parametrize("options", [*WAYS[:3], *[{"sparse": True, **w} for w in WAYS if w.get("mode") != "mixed"]])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_zero_of_a_constant_wins_over_an_infinite_derivative(options: Any) -> None:
+    S = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, -3.0, 0.5]])
+    x = np.array([0.0, 1.0, 4.0])
+    kernel = np.array([1.0, 0.0, -2.0])
+
+    def computed(f: Any) -> Any:
+        J = dd.jacobian(f, **options)(x)
+        return J.toarray() if isinstance(J, csr_array) else J
+
+    np.testing.assert_array_equal(computed(lambda x: S @ np.sqrt(x)), expected(S))
+    np.testing.assert_array_equal(computed(lambda x: np.sqrt(S[[1, 0]] @ x)), [[np.inf, 0, 0], [0, 0.5, 0]])
+    J = np.zeros((5, 3))
+    for j, slope in enumerate([np.inf, 0.5, 0.25]):
+        J[j, j], J[j + 2, j] = slope, -2 * slope
+    np.testing.assert_array_equal(computed(lambda x: np.convolve(np.sqrt(x), kernel)), J)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_zero_of_a_constant_wins_in_scalars_too() -> None:
+    c = np.array([1.0, 0.0, 2.0])
+    for f in (lambda x: np.sqrt(c @ x), lambda x: np.sqrt(np.vdot(x, c)), lambda x: np.sqrt(np.inner(c, x))):
+        for operator in (dd.grad, dd.jacfwd, dd.jacrev, dd.jacobian):
+            np.testing.assert_array_equal(operator(f)(np.zeros(3)), [np.inf, 0.0, np.inf])
+    # Both signs of infinity, and a derivative that is not known, meet where the constant is not zero.
+    T = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    J = dd.jacfwd(lambda t: T @ (np.sqrt(t) * np.array([1.0, 1.0, -1.0])))(0.0)
+    np.testing.assert_array_equal(J, [np.nan, np.nan, 0.0])
+    for operator in (dd.jacfwd, dd.jacrev):
+        J = operator(lambda t: T @ np.stack([np.sqrt(t), -np.sqrt(t), t]))(0.0)
+        np.testing.assert_array_equal(J, [np.inf, -np.inf, 0.0])
+
+
+def expected(S: Any) -> Any:
+    return np.where(S == 0, 0.0, np.where(S == 0, 1.0, S) * np.array([np.inf, 0.5, 0.25]))
 
 
 # --------------------------------------------------------------------------------------------------

@@ -173,6 +173,10 @@ class Pushing(Sweep):
         small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
         if small and Terms in kinds and not isinstance(row, Movement):
             return INSTEAD
+        if row.linked and self.most is not None:
+            found = sparse.linked(self, row, tangents, values, params, out)
+            if found is not None:
+                return self._few_terms(out, found) if type(found) is Terms else found
         if Terms not in kinds:
             if row.plain:
                 operands = [t and settled(t) for t in tangents]

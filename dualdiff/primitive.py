@@ -193,6 +193,37 @@ class Sweep:
         self.mul = careful_product if self.careful else operator.mul
 
 
+def is_plain_constant(x: Any) -> bool:
+    """Whether an operand is an array of numbers that one can look at."""
+    return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"
+
+
+def zeros_win(product: Callable[[Any, Any], Any], constant: Any, t: Any) -> Any:
+    """Return a product, bilinear in a constant and in a tangent, in which 0 · ∞ is 0 where the constant is zero.
+
+    ``T @ x`` does not depend on ``x[j]`` where column ``j`` of ``T`` is zero, whatever the derivative of ``x[j]``.
+    """
+    t = np.asarray(t) if type(t) in (float, np.float64) else t
+    if (
+        not is_plain_constant(constant)
+        or type(t) is not np.ndarray
+        or t.dtype.kind not in "fc"
+        or "c" in (constant.dtype.kind, t.dtype.kind)
+    ):
+        return product(constant, t)
+    finite = np.isfinite(t)
+    if finite.all() or not np.isfinite(constant).all():
+        return product(constant, t)
+    up, down, unknown = [x.astype(t.dtype) for x in (t == np.inf, t == -np.inf, np.isnan(t))]
+    above, below = (constant > 0).astype(t.dtype), (constant < 0).astype(t.dtype)
+    rises = (product(above, up) + product(below, down)) > 0
+    falls = (product(above, down) + product(below, up)) > 0
+    lost = (rises & falls) | (product(above + below, unknown) > 0)
+    beyond = np.where(lost, np.nan, np.where(rises, np.inf, np.where(falls, -np.inf, 0.0)))
+    y = product(constant, np.where(finite, t, 0))
+    return (y + beyond).astype(dtype_of(y))
+
+
 # --------------------------------------------------------------------------------------------------
 # the kinds
 
@@ -232,6 +263,8 @@ class Primitive:
     shapes_only = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
+    #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
+    linked = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
     cost_fixed = 0.6e-6
     cost_element = 0.4e-9
@@ -280,6 +313,23 @@ class Primitive:
         if self.joins is not None:
             return self.joins(k, args, params, out)
         return DENSE
+
+    def links(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Say by a sparse matrix how the result depends on operand ``k`` where the other one is a constant.
+
+        None where ``labels`` say as much (no row but a ``linked`` one knows better), or the matrix would have more than
+        ``most`` entries.
+        """
+        return None
+
+    def constants(self, ins: Sequence[int | None], args: Sequence[Any]) -> Sequence[int]:
+        """Return the operands whose zeros ``links`` read: of a linked row a constant beside what is differentiated."""
+        if self.linked and len(ins) == 2:
+            for k in (0, 1):
+                i = ins[1 - k]
+                if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
+                    return (k,)
+        return ()
 
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:

@@ -337,7 +337,7 @@ def _matvec(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) 
     if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
         return INSTEAD
     (k,) = run.lead or (0,)
-    if len(tangents[1]) != 1 or not k:
+    if len(tangents[1]) != 1 or not k or run.careful:
         return INSTEAD
     ((key, c),) = tangents[1].items()
     if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
@@ -382,6 +382,56 @@ def is_worth_an_array(row: Primitive, count: int, directions: int, size: int) ->
     return 8 * count > directions and directions * size <= 1 << 16
 
 
+def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Push terms through a product with a constant that has zeros, link by link; None where it has none, or all is wide."""
+    shape = shape_of(out)
+    if tangents[0] is not None and tangents[1] is not None:
+        return None
+    k = 0 if tangents[1] is None else 1
+    x, terms = values[k], settled(tangents[k])
+    if not shape or type(out) is not ndarray or type(x) is not ndarray or not x.ndim or dtype_of(out).kind != "f":
+        return None
+    # An array of columns is made anyway where most rows have many links: they need not be written out to see that.
+    most = None if type(terms) is Columns else LOCAL * size_of(shape)
+    links = row.links(k, values, params, out, most)
+    if links is None or not TRACED.isdisjoint(map(type, terms.values())):
+        return None
+    counts = np.diff(links.indptr)
+    width = int(counts.max(initial=0))
+    count = width * len(terms)
+    if width > LOCAL or count > MOST_TERMS or is_worth_an_array(row, count, run.lead[0], size_of(shape)):
+        # Directions of all entries would stand in rows that nothing reaches; an array shows what it holds.
+        return INSTEAD if type(terms) is Columns and not counts.all() else None
+    members = np.full((len(counts), width), -1)
+    weights = np.zeros((width, len(counts)), out.dtype)
+    at = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(at)) - np.repeat(links.indptr[:-1], counts)
+    members[at, place] = links.indices
+    weights[place, at] = links.data
+    found = Terms()
+    for j in range(width):
+        _joined_by(run, found, terms, members[:, j], weights[j].reshape(shape), x.shape)
+    return found
+
+
+def _joined_by(run: Any, found: Terms, terms: Any, at: Any, local: Any, operand: tuple[int, ...]) -> None:
+    """Add terms times a partial of each result entry by one operand entry, that at ``at`` (-1 for none)."""
+    shape = shape_of(local)
+    here = at >= 0
+    for key, c in terms.items():
+        p = map_of(key, operand).reshape(-1)[at]
+        if not here.all():
+            p = np.where(here, p, 0)
+        q = local
+        if c is not ONE:
+            if shape_of(c):
+                c = np.reshape(_spread(c, operand), -1)[at].reshape(shape)
+            with np.errstate(invalid="ignore"):
+                q = run.mul(c, q)
+        new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
+        found[new] = found[new] + q if new in found else q
+
+
 def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Push through any primitive whose results depend on few operand entries each, as its labels say.
 
@@ -424,20 +474,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         if local is None:
             continue
         for j in range(width):
-            at = members[:, j]
-            here = at >= 0
-            for key, c in terms.items():
-                p = map_of(key, x.shape).reshape(-1)[at]
-                if not here.all():
-                    p = np.where(here, p, 0)
-                q = local[j]
-                if c is not ONE:
-                    if shape_of(c):
-                        c = np.reshape(_spread(c, x.shape), -1)[at].reshape(shape)
-                    with np.errstate(invalid="ignore"):
-                        q = run.mul(c, q)
-                new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
-                found[new] = found[new] + q if new in found else q
+            _joined_by(run, found, terms, members[:, j], local[j], x.shape)
     return found
 
 
@@ -681,6 +718,7 @@ __all__ = [
     "coefficient",
     "elementwise",
     "entries",
+    "linked",
     "merged",
     "push",
     "scattered",

@@ -1,4 +1,4 @@
-"""What a way to a Jacobian would cost on a tape: seconds, operations and bytes, equation by equation.
+"""What a way to a Jacobian would cost on a tape: seconds and bytes, equation by equation.
 
 The model is a plain function ``(program, way) -> seconds`` (:func:`seconds`), and a user may put another in its place.
 A way says how much of everything it takes (its ``quantities``); here are the sums that ways share, and the prices.
@@ -161,7 +161,13 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         offset += size_of(a.shape)
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
-        form = _form(row, sets, args, params, out, k, e) if row.differentiable else None
+        form = None
+        if row.differentiable:
+            width = _links(row, ins, sets, args, params, out, k) if counts is not None and row.linked else 0
+            if width:
+                form = _few(frozenset((e, j) for j in range(width)), size_of(shape_of(out)), k)
+            else:
+                form = _form(row, sets, args, params, out, k, e)
         if counts is not None and counts[len(found)] and form is not None and shape_of(out):
             form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
         found.append(form)
@@ -175,6 +181,24 @@ def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -
             return "all"
         return frozenset((e, j, "merged") for j in range(count))
     return frozenset((e, j) for j in range(count)) if len(form) > count else form
+
+
+def _links(row: Any, ins: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> int:
+    """Return how many terms a product with a constant makes that has zeros; 0 where it goes as any other product."""
+    live = [(i, s) for i, s in enumerate(sets) if s is not None]
+    shape = shape_of(out)
+    size = size_of(shape)
+    if not row.constants(ins, args) or len(live) != 1 or live[0][1] == "all" or not shape:
+        return 0
+    ((i, terms),) = live
+    if k * size <= DENSE_BELOW and not all(type(t) is int for t in terms):
+        return 0
+    links = row.links(i, args, params, out, LOCAL * size)
+    if links is None:
+        return 0
+    group = int(np.diff(links.indptr).max(initial=0))
+    width = group * len(terms)
+    return 0 if group > LOCAL or width > MOST_TERMS or is_worth_an_array(row, width, k, size) else width
 
 
 def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e: int) -> Any:
@@ -507,28 +531,6 @@ def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int
     return most + 2 * widest  # a step's own temporaries
 
 
-def multiplications(tape: Tape, directions: int, start: int = 0, stop: int | None = None) -> int:
-    """Return the multiplications of carrying directions through the equations from ``start`` to ``stop``, one by one."""
-    total = 0
-    cells = tape.cells
-    for e in range(start, len(tape) if stop is None else stop):
-        row, ins, args, params, out = cells[6 * e : 6 * e + 5]
-        if row.differentiable:
-            active = sum([i is not None and i >= 0 for i in ins])
-            if active:
-                total += int(_multiplications(row, args, params, out)) * active
-    return total * directions
-
-
-def _multiplications(row: Any, args: Sequence[Any], params: Any, out: Any) -> float:
-    if isinstance(row, Multilinear) and hasattr(row, "letters"):
-        left, right, _, a_shape, b_shape = row.letters(args, params)
-        return math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
-    if row.kind == "movement":
-        return 0
-    return max([size_of(shape_of(out)), *[size_of(shape_of(a)) for a in args]])
-
-
 __all__ = [
     "Machine",
     "Quantities",
@@ -541,7 +543,6 @@ __all__ = [
     "file_of_constants",
     "forms",
     "machine",
-    "multiplications",
     "peak",
     "priced",
     "seconds",

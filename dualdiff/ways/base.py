@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from dualdiff.passes.costs import Quantities, multiplications
+from dualdiff.passes.costs import Quantities
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.passes.structure import Structure
 from dualdiff.ways.program import Program
 
@@ -77,8 +78,6 @@ class Way:
     """Whether its directions may travel in chunks."""
     bound: ClassVar[bool] = False
     """Whether it is right only for the program it was made for."""
-    exact: ClassVar[bool] = True
-    """Whether its count of multiplications is exact, not a bound."""
     nests: ClassVar[bool] = False
     """Whether its result can be differentiated by an outer operator."""
     plain: ClassVar[bool] = False
@@ -149,9 +148,9 @@ class Way:
         """Return the same for the tangents that are arrays of all directions."""
         return self.held(program, directions)
 
-    def multiplications(self, program: Program) -> int:
-        """Return the multiplications over all directions."""
-        return multiplications(program.tape, self.columns + self.rows)
+    def multiplications(self, program: Program) -> Multiplications | None:
+        """Return how many multiplications of partial derivatives it takes, in the unit of elimination; None if uncounted."""
+        return None
 
     @property
     def directions(self) -> int:

@@ -28,6 +28,7 @@ from dualdiff.coloring import (
 )
 from dualdiff.errors import InputError
 from dualdiff.passes.costs import Quantities, add_sweep, peak
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.shapes import dtype_of
@@ -160,6 +161,10 @@ class Colored(Way):
         swept = result + program.bytes + peak(program.tape, max(self.chunk or self.directions, 1))
         # The pattern, its transpose and the colours, while they are looked for.
         return swept + result + self.bytes_of_search * self.entries
+
+    def multiplications(self, program: Program) -> Multiplications | None:
+        c = self.colors
+        return None if c is None else program.multiplications(columns=c.column_colors, rows=c.row_colors)
 
     @property
     def details(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.passes.costs import Quantities, multiplications
+from dualdiff.passes.costs import Quantities
 from dualdiff.primitive import Traced
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.ways.base import Answer, Way
@@ -51,9 +51,6 @@ class Differenced(Way):
 
     def memory(self, program: Program) -> int:
         return 2 * self.entries * program.itemsize
-
-    def multiplications(self, program: Program) -> int:
-        return multiplications(program.tape, 1) * self.columns * self.times
 
     @property
     def says(self) -> str:

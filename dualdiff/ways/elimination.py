@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from dualdiff.errors import InputError
-from dualdiff.passes.costs import Quantities, multiplications, peak
-from dualdiff.passes.elimination import counts, eliminated, linearized
+from dualdiff.passes.costs import Quantities, peak
+from dualdiff.passes.elimination import eliminated
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import shape_of
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
@@ -33,11 +34,11 @@ class Elimination(Way):
     def memory(self, program: Program) -> int:
         return self.entries * program.itemsize + program.bytes + peak(program.tape, 1)
 
-    def multiplications(self, program: Program) -> int:
+    def multiplications(self, program: Program) -> Multiplications | None:
         try:
-            return counts(linearized(program.tape, _shapes(program.values))).multiplications
-        except InputError:  # a program that cannot be eliminated; explaining it still says something
-            return multiplications(program.tape, min(self.inputs, self.outputs))
+            return program.multiplications("markowitz")
+        except InputError:  # a program that cannot be eliminated
+            return None
 
     @property
     def says(self) -> str:
@@ -46,9 +47,5 @@ class Elimination(Way):
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
         if program is None:
             raise RuntimeError("elimination runs on a recording")
-        whole = eliminated(program.tape, shapes=_shapes(program.values))
+        whole = eliminated(program.tape, shapes=[shape_of(v) for v in program.values])
         return Answer(list(program.values), whole=as_asked(whole, options))
-
-
-def _shapes(values: Any) -> list[Any]:
-    return [shape_of(v) for v in values]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from dualdiff.dual import CrowdedError
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.ways.base import WAYS, Way
 from dualdiff.ways.choice import bytes_of, choose, fitted, price, said_bytes
 from dualdiff.ways.decisions import carry_out, recorded, settled_way
@@ -23,8 +24,9 @@ class Estimate:
     ----------
     way : Way
         The way.
-    operations : int
-        Multiplications over all directions.
+    multiplications : Multiplications or None
+        How many products of partial derivatives it takes, in the unit of vertex elimination: exact, or at most so many;
+        None for ways that multiply none.
     bytes : int
         Peak memory beside the function's own values, the result included.
     seconds : float
@@ -34,7 +36,7 @@ class Estimate:
     """
 
     way: Way
-    operations: int
+    multiplications: Multiplications | None
     bytes: int
     seconds: float
     measured: float | None = None
@@ -67,13 +69,13 @@ class Explanation:
     def __str__(self) -> str:
         head = f"Jacobian of {self.outputs} outputs by {self.inputs} inputs, {self.equations} equations"
         timed = any(w.measured is not None for w in self.ways)
-        rows = [("way", "sweeps", "operations", "bytes", "est. time", *(["measured"] if timed else []), "")]
+        rows = [("way", "sweeps", "multiplications", "bytes", "est. time", *(["measured"] if timed else []), "")]
         for w in self.ways:
             rows.append(
                 (
                     w.name,
                     f"{w.sweeps:,}",
-                    f"{w.operations:,}",
+                    "-" if w.multiplications is None else str(w.multiplications),
                     said_bytes(w.bytes),
                     _time(w.seconds),
                     *([_time(w.measured) if w.measured is not None else "-"] if timed else []),

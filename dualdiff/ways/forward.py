@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from dualdiff.dual import Pushing
-from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, multiplications, peak
+from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, peak
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
@@ -89,8 +90,8 @@ class Forward(Way):
             s.size * directions for s, form in zip(program.steps, found, strict=True) if s is not None and form == "all"
         ]
 
-    def multiplications(self, program: Program) -> int:
-        return multiplications_of_forms(program, self.columns, False)
+    def multiplications(self, program: Program) -> Multiplications:
+        return program.multiplications("forward")
 
     @property
     def says(self) -> str:
@@ -111,17 +112,6 @@ def elements_of_forms(program: Program, directions: int, counted: bool) -> list[
         0 if s is None or not form else s.size * (directions if form == "all" else 2 * len(form))
         for s, form in zip(program.steps, found, strict=True)
     ]
-
-
-def multiplications_of_forms(program: Program, directions: int, counted: bool) -> int:
-    """Return the multiplications of a run of dual numbers, term by term."""
-    found = program.results(max(directions, 1), counted)
-    return sum(
-        [
-            multiplications(program.tape, 1, e, e + 1) * (directions if form == "all" else len(form or ()))
-            for e, form in enumerate(found)
-        ]
-    )
 
 
 def columns_of(t: Any, v: Any, run: Pushing) -> Any:

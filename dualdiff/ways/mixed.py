@@ -25,11 +25,11 @@ from dualdiff.passes.costs import (
     add_product,
     add_sweep,
     machine,
-    multiplications,
     peak,
     priced,
 )
 from dualdiff.passes.cuts import Cut, cuts, segment, whole
+from dualdiff.passes.multiplications import Multiplications, multiplications
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.shapes import dtype_of, shape_of
@@ -61,9 +61,9 @@ class Part:
         """Add how much of everything that has a price it takes."""
         raise NotImplementedError
 
-    def multiplications(self, program: Program) -> int:
-        """Return the multiplications over all directions."""
-        return multiplications(program.tape, sum(self.directions()), self.before.at, self.after.at)
+    def multiplications(self, program: Program) -> Multiplications:
+        """Return how many multiplications of partial derivatives it takes."""
+        raise NotImplementedError
 
     def jacobian(self, program: Program, careful: bool) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""
@@ -79,6 +79,9 @@ class Pushed(Part):
     def add(self, q: Quantities, program: Program) -> None:
         q["stage"] = q.get("stage", 0.0) + 1.0
         add_sweep(q, program.steps, self.before.width, "push_", None, self.before.at, self.after.at)
+
+    def multiplications(self, program: Program) -> Multiplications:
+        return multiplications(segment(program.tape, self.before, self.after), "forward")
 
     def jacobian(self, program: Program, careful: bool) -> Any:
         part = segment(program.tape, self.before, self.after)
@@ -96,6 +99,9 @@ class Pulled(Part):
     def add(self, q: Quantities, program: Program) -> None:
         q["stage"] = q.get("stage", 0.0) + 1.0
         add_sweep(q, program.steps, self.after.width, "pull_", None, self.before.at, self.after.at)
+
+    def multiplications(self, program: Program) -> Multiplications:
+        return multiplications(segment(program.tape, self.before, self.after), "reverse")
 
     def jacobian(self, program: Program, careful: bool) -> Any:
         part = segment(program.tape, self.before, self.after)
@@ -144,10 +150,11 @@ class Product:
         self.first.add(q, program)
         add_product(q, self.after.width, self.first.after.width, self.before.width)
 
-    def multiplications(self, program: Program) -> int:
-        """Return the multiplications of both parts and of their product."""
+    def multiplications(self, program: Program) -> Multiplications:
+        """Return the multiplications of both parts and of their product, which multiplies the zeros too."""
+        parts = [side.multiplications(program) for side in (self.second, self.first)]
         product = self.after.width * self.first.after.width * self.before.width
-        return self.second.multiplications(program) + self.first.multiplications(program) + product
+        return Multiplications(product + sum([p.count for p in parts]), all(p.exact for p in parts))
 
     def jacobian(self, program: Program, careful: bool) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""
@@ -264,7 +271,7 @@ class Mixed(Way):
         products = 2 * program.itemsize * widest * (self.inputs + self.outputs)
         return result + program.bytes + peak(program.tape, widest) + products
 
-    def multiplications(self, program: Program) -> int:
+    def multiplications(self, program: Program) -> Multiplications:
         return self._tree.multiplications(program)
 
     @property

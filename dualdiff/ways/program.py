@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.passes.costs import Step, forms, step
+from dualdiff.passes.multiplications import Multiplications, multiplications
 from dualdiff.passes.sparsity import dependence
 from dualdiff.passes.structure import Structure, structure
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -89,6 +90,13 @@ class Program:
     def pattern(self) -> Any:
         """The structural nonzeros, with an empty row for every constant output."""
         return self.dependence[0]
+
+    def multiplications(self, order: str | None = None, columns: Any = None, rows: Any = None) -> Multiplications:
+        """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
+        widths = self.dependence[1]
+        return multiplications(
+            self.tape, order, columns=columns, rows=rows, shapes=[shape_of(v) for v in self.values], widths=widths
+        )
 
     def forms(self, k: int, counted: bool = False) -> list[Any]:
         """Return what the tangents of a run with ``k`` directions would be; ``counted`` knows the pattern."""

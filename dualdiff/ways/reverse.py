@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from dualdiff.passes.costs import Quantities, add_movement, add_sweep, peak
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.terms import seed
@@ -50,6 +51,9 @@ class Reverse(Way):
     def memory(self, program: Program) -> int:
         directions = max(self.chunk or self.rows, 1)
         return self.entries * program.itemsize + program.bytes + peak(program.tape, directions)
+
+    def multiplications(self, program: Program) -> Multiplications:
+        return program.multiplications("reverse")
 
     @property
     def says(self) -> str:

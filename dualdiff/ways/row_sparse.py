@@ -13,10 +13,11 @@ import numpy as np
 
 from dualdiff.dual import CrowdedError
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.terms import Columns, Terms, map_of, settled
 from dualdiff.ways.base import Answer, Way
-from dualdiff.ways.forward import elements_of_forms, multiplications_of_forms
+from dualdiff.ways.forward import elements_of_forms
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, check_sparse, identity, matrix, run_duals
 from dualdiff.ways.program import Program
@@ -61,8 +62,8 @@ class RowSparse(Way):
     def held(self, program: Program, directions: int) -> list[int]:
         return elements_of_forms(program, directions, True)
 
-    def multiplications(self, program: Program) -> int:
-        return multiplications_of_forms(program, self.columns, True)
+    def multiplications(self, program: Program) -> Multiplications:
+        return program.multiplications("forward")
 
     @property
     def sweeps(self) -> int:

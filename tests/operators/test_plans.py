@@ -107,7 +107,7 @@ def test_a_plan_prints_its_costs_and_its_reason() -> None:
     text = str(dd.plan_jacobian(tridiagonal, X, sparse=True))
     first, header, *rest = text.splitlines()
     assert first.startswith("Jacobian of 12 outputs by 12 inputs, ")
-    assert header.split()[:4] == ["way", "sweeps", "operations", "bytes"]
+    assert header.split()[:4] == ["way", "sweeps", "multiplications", "bytes"]
     assert {line.split("  ")[0] for line in rest} >= {"row-sparse", "columns", "rows"}
     assert sum("← chosen" in line for line in rest) == 1
     assert "34 structural nonzeros" in rest[-1]

@@ -671,28 +671,28 @@ def place_of(x: Any) -> int:
 
 def test_a_write_into_terms_nobody_else_holds_copies_nothing() -> None:
     """Filling n entries one by one costs O(n)."""
-    ty = terms.Terms([(terms.Map(np.arange(50)), np.ones(50))])
-    ((key, c),) = ty.items()
+    tangents = [terms.Terms([(terms.Map(np.arange(50)), np.ones(50))]), None]
+    ((key, c),) = tangents[0].items()  # type: ignore[union-attr]
     places = place_of(key.positions), place_of(c)
     del key, c
-    ((key, c),) = terms.store(ty, None, 3, np.zeros(50), 0.0).items()
+    ((key, c),) = terms.store(tangents, 3, np.zeros(50), 0.0).items()
     assert (place_of(key.positions), place_of(c)) == places
     assert key.positions[3] == c[3] == 0
 
 
 @pytest.mark.parametrize("held", ["the terms", "the map", "its positions", "the coefficient", "a view of it"])
 def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None:
-    ty = terms.Terms([(terms.Map(np.arange(1, 51)), np.ones(50))])
-    ((key, c),) = ty.items()
+    tangents = [terms.Terms([(terms.Map(np.arange(1, 51)), np.ones(50))]), None]
+    ((key, c),) = tangents[0].items()  # type: ignore[union-attr]
     holder = {
-        "the terms": ty,
+        "the terms": tangents[0],
         "the map": key,
         "its positions": key.positions,
         "the coefficient": c,
         "a view of it": c[1:],
     }[held]
     del key, c
-    found = terms.store(ty, None, 3, np.zeros(50), 0.0)
+    found = terms.store(tangents, 3, np.zeros(50), 0.0)
     ((key, c),) = found.items()
     assert key.positions[3] == c[3] == 0
     if held == "the terms":

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from dualdiff.dual import CrowdedError
 from dualdiff.errors import InputError
@@ -193,7 +193,7 @@ def carry_out(problem: Problem, options: Options, decision: Decision, recorded: 
 
 
 def _asked(whole: Any, options: Options) -> Any:
-    return csr_array(whole) if options.sparse else whole
+    return scipy.sparse.csr_array(whole) if options.sparse else whole
 
 
 def _mixed(problem: Problem, tape: Tape, values: Sequence[Any], way: Way) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from dualdiff.coloring import (
     BidirectionalColoring,
@@ -43,9 +43,9 @@ ndarray = np.ndarray
 # the result
 
 
-def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> csr_array:
+def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> scipy.sparse.csr_array:
     """Return a sparse matrix that owns its index arrays: users may write into what they get."""
-    whole = csr_array((data, columns.copy(), starts.copy()), shape=shape)
+    whole = scipy.sparse.csr_array((data, columns.copy(), starts.copy()), shape=shape)
     whole.has_canonical_format = True
     return whole
 
@@ -155,7 +155,9 @@ def _runs(order: Any, terms: int, size: int) -> Any:
     return tuple(found)
 
 
-def row_sparse(problem: Problem, known: tuple[Layout | None, ...], most: int) -> tuple[list[Any], csr_array, Any]:
+def row_sparse(
+    problem: Problem, known: tuple[Layout | None, ...], most: int
+) -> tuple[list[Any], scipy.sparse.csr_array, Any]:
     """Run the function on row-sparse duals, all directions at once.
 
     Parameters
@@ -269,7 +271,7 @@ class Compression:
         return len(self.columns)
 
 
-def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compression:
+def compression(pattern: scipy.sparse.csr_array, name: str, coloring: Any = None) -> Compression:
     """Colour a pattern for one of the ways.
 
     Parameters
@@ -324,7 +326,7 @@ def compression(pattern: csr_array, name: str, coloring: Any = None) -> Compress
     )
 
 
-def check_coloring(pattern: csr_array, coloring: Any, symmetric: bool = False) -> str:
+def check_coloring(pattern: scipy.sparse.csr_array, coloring: Any, symmetric: bool = False) -> str:
     """Return the way that given colours are for; raise unless every nonzero can be read from them."""
     m, n = pattern.shape
     if symmetric and isinstance(coloring, Coloring) and len(coloring.colors) == n:
@@ -356,7 +358,7 @@ def check_coloring(pattern: csr_array, coloring: Any, symmetric: bool = False) -
 
 def compressed(
     problem: Problem, tape: Tape, values: Sequence[Any], plan: Compression, chunk: int | None = None
-) -> csr_array:
+) -> scipy.sparse.csr_array:
     """Carry the seeds of a compression through a tape and read the nonzeros from the products."""
     check_sparse(problem, values)
     dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from dualdiff.errors import InputError
 from dualdiff.jacobians import Decisions
 from dualdiff.jacobians.choice import pattern_of
 from dualdiff.jacobians.decisions import Decision, key_of
-from dualdiff.jacobians.ways import Problem, pull_rows, push_columns, record
+from dualdiff.jacobians.ways import pull_rows, push_columns, record
 from dualdiff.operators.calls import Call, Operator
 from dualdiff.passes.costs import Way, seconds
 from dualdiff.passes.structure import structure
@@ -21,68 +20,8 @@ from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
-AT_ONCE = 64
-"""Directions that a product with a matrix carries at once."""
-
-
-def _cut(block: Any, leaves: list[Any]) -> list[Any]:
-    """Cut rows of length n into leading-axis batches of the leaves' shapes."""
-    parts, at = [], 0
-    for x in leaves:
-        size = size_of(shape_of(x))
-        part = np.ascontiguousarray(block[:, at : at + size], dtype=dtype_of(x))
-        parts.append(part.reshape((len(block), *shape_of(x))))
-        at += size
-    return parts
-
-
-def _joined(found: list[Any], leaves: list[Any], k: int) -> Any:
-    parts = [
-        np.zeros((k, size_of(shape_of(x))), dtype_of(x)) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
-        for t, x in zip(found, leaves, strict=True)
-    ]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((k, 0))
-
-
-class _JacobianOperator(LinearOperator):
-    """Products with the Jacobian from either side, over one recording."""
-
-    def __init__(self, problem: Problem, tape: Tape, values: list[Any]) -> None:
-        self._problem, self._tape, self._values = problem, tape, values
-        m = sum(size_of(shape_of(v)) for v in values)
-        dtype = np.result_type(*[dtype_of(v) for v in (*values, *problem.inputs)])
-        super().__init__(dtype, (m, problem.n))
-
-    def _matmat(self, columns: Any) -> Any:
-        return self._carried(np.asarray(columns).T, self._pushed).T
-
-    def _rmatmat(self, columns: Any) -> Any:
-        return self._carried(np.asarray(columns).T, self._pulled).T
-
-    def _matvec(self, v: Any) -> Any:
-        return self._pushed(np.reshape(v, (1, -1)))[0]
-
-    def _rmatvec(self, w: Any) -> Any:
-        return self._pulled(np.reshape(w, (1, -1)))[0]
-
-    def _carried(self, rows: Any, product: Callable[[Any], Any]) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows.real, product) + 1j * self._carried(rows.imag, product)
-        parts = [product(rows[a : a + AT_ONCE]) for a in range(0, len(rows), AT_ONCE)]
-        return np.concatenate(parts) if parts else product(rows)
-
-    def _pushed(self, rows: Any) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows, self._pushed)
-        k = len(rows)
-        return _joined(push_columns(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
-
-    def _pulled(self, rows: Any) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows, self._pulled)
-        k = len(rows)
-        pairs = [(s, w) for s, w in zip(self._tape.outputs, _cut(rows, self._values), strict=True) if s >= 0]
-        return _joined(pull_rows(self._problem, self._tape, pairs, (k,)), self._problem.inputs, k)
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 
 def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
@@ -136,7 +75,9 @@ def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
     tape, values = record(problem, replayable=True)
     if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
         raise InputError("dd.linear_operator is for real functions; use dd.jvp and dd.vjp for complex ones")
-    return _JacobianOperator(problem, tape, values)
+    from dualdiff.operators.matrixfree import JacobianOperator  # with scipy.sparse.linalg, which few programs need
+
+    return JacobianOperator(problem, tape, values)
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import fit, memory, regret, sections, ways
+from tests.benchmarks import eager, fit, memory, regret, sections, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -31,6 +31,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "ways": ways.ways,
     "sparse": ways.sparse,
     "memory": memory.memory,
+    "torch": eager.torch_eager,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit}
 """What runs only if it is asked for."""

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, gmres, lsqr
 import dualdiff as dd
 from dualdiff.coloring import color_acyclic, color_columns, color_star
 from dualdiff.errors import InputError, NonScalarError
-from dualdiff.operators import products
+from dualdiff.operators import matrixfree, products
 
 RNG = np.random.default_rng(0)
 X = np.linspace(0.5, 1.5, 7)
@@ -69,7 +69,7 @@ def test_products_from_both_sides_are_those_of_the_dense_jacobian() -> None:
 
 def test_more_columns_than_travel_at_once() -> None:
     A, J = dd.linear_operator(residuals, X), dd.jacfwd(residuals)(X)
-    k = 2 * products.AT_ONCE + 3
+    k = 2 * matrixfree.AT_ONCE + 3
     V, W = RNG.normal(size=(7, k)), RNG.normal(size=(13, k))
     np.testing.assert_allclose(A @ V, J @ V, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(A.rmatmat(W), J.T @ W, rtol=1e-12, atol=1e-13)

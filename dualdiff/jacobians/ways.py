@@ -16,6 +16,7 @@ import numpy as np
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
+    DegenerateDirectionError,
     DerivativeError,
     InputError,
     TracedAssignmentError,
@@ -24,7 +25,7 @@ from dualdiff.errors import (
 )
 from dualdiff.passes import pull, push
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.terms import ONE, PLAIN_TYPES, Columns, Terms, scattered, seed
 from dualdiff.tracer import is_finite_everywhere, plain
@@ -160,7 +161,40 @@ def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
 
 def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
     """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
-    return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    try:
+        return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    except DegenerateDirectionError:
+        return _pushed_by_rows(tape, seeds, lead)
+
+
+def _pushed_by_rows(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Return what a push would, by the rows of the Jacobian: where the covectors must say whether there is a derivative."""
+    found: list[Any] = []
+    forms = [*tape.inputs, *[aval(e.out) for e in tape]]
+    for slot in tape.outputs:
+        total = None
+        if slot >= 0:
+            form = forms[slot]
+            if any(f.dtype.kind == "c" for f in (form, *tape.inputs)):
+                raise UnsupportedFunctionError(
+                    "vectors of equal eigenvalues or singular values, beside complex numbers, need reverse mode: "
+                    "use dd.jacrev, dd.grad or dd.vjp"
+                )
+            m = size_of(form.shape)
+            unit = np.eye(m, dtype=form.dtype).reshape((m, *form.shape))
+
+            def read(careful: bool, slot: int = slot, unit: Any = unit, m: int = m) -> Any:
+                return pull(tape, [(slot, unit)], (m,), careful)
+
+            rows = redone_if_not_finite(read)
+            for c, t, f in zip(rows, seeds, tape.inputs, strict=True):
+                if c is not None and t is not None:
+                    n = size_of(f.shape)
+                    part = np.reshape(t, (*lead, n)) @ np.reshape(c, (m, n)).T
+                    total = part if total is None else total + part
+            total = None if total is None else np.reshape(total, lead + form.shape)
+        found.append(total)
+    return found
 
 
 def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
@@ -187,7 +221,10 @@ def run_duals(
     ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
     ``most`` is how many elements an array of all directions may have.
     """
-    values, found = _run_duals(problem, tangents, lead, finish, most)
+    try:
+        values, found = _run_duals(problem, tangents, lead, finish, most)
+    except DegenerateDirectionError:
+        return _duals_by_rows(problem, tangents, lead, finish, most)
     for t in found:
         if t is not None and not is_finite_everywhere(t):
             token = CAREFUL.set(True)
@@ -195,6 +232,19 @@ def run_duals(
                 return _run_duals(problem, tangents, lead, finish, most)
             finally:
                 CAREFUL.reset(token)
+    return values, found
+
+
+def _duals_by_rows(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
+) -> tuple[list[Any], list[Any]]:
+    """Do the work of :func:`run_duals` from a tape read backwards."""
+    run = Pushing(lead, most=most)
+    tape, values = record(problem)
+    seeds = [None if t is None else run.dense(t, x) for t, x in zip(tangents, problem.inputs)]
+    found = _pushed_by_rows(tape, seeds, lead)
+    if finish is not None:
+        found = [t if t is None else finish(t, v, run) for t, v in zip(found, values)]
     return values, found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import DegenerateDirectionError, DegenerateError, UnsupportedFunctionError, where
 from dualdiff.labels import Labels, lanes, only
 from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, operand, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
@@ -557,24 +557,121 @@ def _side_by_side(vectors: Any, values: Any) -> Any:
     return np.concatenate([vectors, values[..., None, :].astype(dtype_of(vectors))], axis=-2)
 
 
-def _eigh(a: Any, *, lower: bool) -> Any:
+def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
     w, v = np.linalg.eigh(a, "L" if lower else "U")
     return _side_by_side(v, w)
 
 
-@_quiet
-def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool) -> Any:
+# Equal values. The vectors of a repeated eigenvalue may be turned among themselves, so they have no derivative; a function
+# that such a turn leaves alone (the projector onto their space) has one. A covector shows which of the two it is: the turn
+# meets its skew part. It does not show how a function depends on vectors and values together, and no tangent of one vector
+# shows anything: so a covector that would need more than it says raises, and forward mode asks the covectors.
+
+
+def _close(gap: Any, largest: Any) -> Any:
+    """Return where values differ by no more than the rounding of the largest, off the diagonal."""
+    n = shape_of(gap)[-1]
+    limit = n * np.finfo(dtype_of(gap)).eps * largest
+    return np.logical_and(np.less_equal(np.abs(gap), limit[..., None, None]), ~np.eye(n, dtype=bool))
+
+
+def _over_gaps(p: Any, gap: Any, omitted: Any) -> Any:
+    """Return p / gap, and 0 where it is to be left out and on the diagonal."""
+    out = np.logical_or(omitted, np.eye(shape_of(gap)[-1], dtype=bool))
+    return np.where(out, 0.0, p / np.where(out, 1.0, gap))
+
+
+def _no_turn(what: str, close: Any) -> None:
+    """Raise in forward mode where the vectors of equal values would be pushed."""
+    if bool(np.any(close)):
+        raise DegenerateDirectionError(
+            f"{where()}: {what} at a matrix with equal values: their vectors have no derivative of their own, and forward "
+            "mode alone cannot tell whether the function depends on the choice of them. Use dd.jacrev, dd.grad or dd.vjp."
+        )
+
+
+def _largest(x: Any) -> Any:
+    return np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
+
+
+def _quotient(what: str, skew: Any, terms: Callable[[], Any], scale: Any, gap: Any, close: Any, values: Any) -> Any:
+    """Return the skew parts of a covector over the gaps, where there is no doubt about them.
+
+    Between equal values a skew part that is rounding contributes nothing. ``terms()`` returns the sizes of the terms that
+    the skew part was summed from, ``scale`` the size of the covector, ``values`` what would then be lost: where the
+    function depends on the values themselves, and differently on those of a pair.
+    """
+    if not bool(np.any(close)):
+        return _over_gaps(skew, gap, False)
+    size = np.abs(skew)
+    n, eps = shape_of(gap)[-1], np.finfo(dtype_of(gap)).eps
+    turned = np.logical_and(close, np.greater(size, 100 * n * eps * scale))
+    # Values near zero are known to many digits of their own, and so is what is in proportion to them.
+    known = np.logical_and(np.greater(size, math.sqrt(eps) * terms()), np.not_equal(gap, 0))
+    omitted = np.logical_and(close, np.logical_not(known))
+    if bool(np.any(turned)) or bool(np.any(np.logical_and(omitted, values))):
+        raise DegenerateError(
+            f"{where()}: the derivative of {what} is not defined at this matrix: some values are equal (to rounding), and "
+            "the function depends on which vectors stand for them, or on these vectors and the values together. Use "
+            "a function of their whole space alone or of the values alone (np.linalg.eigvalsh, svdvals), the matrix "
+            "itself, or a matrix with distinct values."
+        )
+    return _over_gaps(skew, gap, omitted)
+
+
+def _differ(g: Any, used: Any) -> Any:
+    """Return where the covectors of two values differ, if the vectors are used too."""
+    d = np.abs(g[..., None, :] - g[..., :, None])
+    limit = 100 * shape_of(g)[-1] * np.finfo(dtype_of(g)).eps * np.max(np.abs(g), axis=-1, initial=0.0)
+    return np.logical_and(np.greater(d, limit[..., None, None]), used)
+
+
+def _skew_part(e: Any) -> Any:
+    return 0.5 * (e - adjoint(e))
+
+
+def _size_of_terms(e: Callable[[], Any]) -> Callable[[], Any]:
+    def sizes() -> Any:
+        found = e()
+        return np.maximum(found, np.swapaxes(found, -1, -2))
+
+    return sizes
+
+
+def _gap(w: Any) -> Any:
+    """Return w[j] - w[i] at [i, j]."""
+    return w[..., None, :] - w[..., :, None]
+
+
+def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     p = product(adjoint(v) @ _hermitian(ts[0], lower), v)
-    return _side_by_side(v @ sweep.mul(p, _gaps(w)), np.real(_diagonal(p)))
+    gap = _gap(w)
+    close = _close(gap, np.max(np.abs(w), axis=-1, initial=0.0))
+    if vectors:
+        _no_turn("np.linalg.eigh", close)
+    turn = _over_gaps(p, gap, close)
+    if not vectors and bool(np.any(close)):  # nobody sees the vectors, but for a second derivative
+        turn = np.where(close, np.nan, turn)
+    return _side_by_side(v @ turn, np.real(_diagonal(p)))
 
 
-@_quiet
-def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool) -> Any:
+def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
-    core = _as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, _gaps(w))
-    return (_hermitian_transpose(product(v @ core, adjoint(v)), lower),)
+    gap, largest, scale = _gap(w), np.max(np.abs(w), axis=-1, initial=0.0), _largest(gv)
+    # At zero the vectors may be used although their covector is zero, being in proportion to the values.
+    used = np.logical_or(np.greater(scale, 0), np.logical_and(vectors, np.equal(largest, 0)[..., None, None]))
+    turn = _quotient(
+        "np.linalg.eigh",
+        _skew_part(adjoint(v) @ gv),
+        _size_of_terms(lambda: np.abs(adjoint(v)) @ np.abs(gv)),
+        scale,
+        gap,
+        _close(gap, largest),
+        _differ(gw, used),
+    )
+    return (_hermitian_transpose(product(v @ (_as_diagonal(gw) + turn), adjoint(v)), lower),)
 
 
 def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
@@ -590,7 +687,7 @@ eigh_ = General(
     _eigh_push,
     _eigh_pull,
     keeps=(True, (False,)),
-    cost=lambda a, lower: _count(a, 10),
+    cost=lambda a, lower, vectors=True: _count(a, 10),
     joins=_eigh_joins,
 )
 """Eigenvectors, and below them one row of eigenvalues."""
@@ -626,7 +723,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """``np.linalg.eigvalsh``: a function of the triangle it reads."""
     a = operand(a)
     _is_square(shape_of(a))
-    return np.real(bind(eigh_, (a,), _triangle(UPLO))[..., -1, :])
+    return np.real(bind(eigh_, (a,), {**_triangle(UPLO), "vectors": False})[..., -1, :])
 
 
 def _eig(a: Any) -> Any:
@@ -698,55 +795,110 @@ def _packed(u: Any, s: Any, vh: Any) -> Any:
     return np.concatenate([parts[0], parts[1].astype(dtype_of(u)), parts[2]], axis=-1)
 
 
-def _svd(a: Any) -> Any:
+def _svd(a: Any, *, vectors: bool = True) -> Any:
     return _packed(*np.linalg.svd(a, full_matrices=False))
 
 
-@_quiet
-def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+def _svd_gaps(s: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the differences and sums of pairs, where they vanish, the values, and which of them vanish.
+
+    s[j]² - s[i]² is taken apart into difference and sum, so that no square overflows or cancels.
+    """
+    gap, both = _gap(s), s[..., None, :] + s[..., :, None]
+    largest = np.max(s, axis=-1, initial=0.0)
+    null = np.less_equal(s, shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * largest[..., None])
+    return gap, both, _close(gap, largest), _close(both, largest), s[..., None, :], null[..., None, :]
+
+
+def _over_values(p: Any, s: Any, omitted: Any) -> Any:
+    return np.where(omitted, 0.0, p / np.where(omitted, 1.0, s))
+
+
+def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
     m, n = shape_of(a)[-2:]
     u, s, vh = _cut(out, m, n)
     t, uh, v = ts[0], adjoint(u), adjoint(vh)
     tv = product(t, v)
     p = uh @ tv
-    row, column = s[..., None, :], s[..., :, None]
-    gaps = _gaps(s * s)
-    one_over = 1.0 / row
-    du = u @ sweep.mul(p * row + column * adjoint(p), gaps)
-    dv = v @ sweep.mul(column * p + adjoint(p) * row, gaps)
+    gap, both, close, closing, row, null = _svd_gaps(s)
+    null = np.logical_and(null, m != n)
+    undefined = np.logical_or(close, np.logical_or(closing, null))
+    if vectors:
+        _no_turn("np.linalg.svd", undefined)
+    ph = adjoint(p)
+    plus, minus = 0.5 * _over_gaps(p + ph, gap, close), 0.5 * _over_gaps(p - ph, both, closing)
+    left, right = plus + minus, plus - minus
+    if not vectors and bool(np.any(undefined)):  # nobody sees the vectors, but for a second derivative
+        left, right = np.where(undefined, np.nan, left), np.where(undefined, np.nan, right)
+    du, dv = u @ left, v @ right
     if dtype_of(a).kind == "c":
-        du = du + u * (1j * sweep.mul(np.imag(_diagonal(p))[..., None, :], one_over))
+        du = du + u * (1j * _over_values(np.imag(_diagonal(p))[..., None, :], row, np.equal(row, 0)))
     if m > n:
-        du = du + sweep.mul(tv - u @ p, one_over)
+        du = du + _over_values(tv - u @ p, row, null)
     if n > m:
-        du_side = adjoint(t) @ u
-        dv = dv + sweep.mul(du_side - v @ adjoint(p), one_over)
+        dv = dv + _over_values(adjoint(t) @ u - v @ ph, row, null)
     return _packed(du, np.real(_diagonal(p)), adjoint(dv))
 
 
-@_quiet
-def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
     m, n = shape_of(a)[-2:]
     u, s, vh = _cut(out, m, n)
     gu, gs, gvh = _cut(g, m, n)
     uh, v, gv = adjoint(u), adjoint(vh), adjoint(gvh)
-    row, column = s[..., None, :], s[..., :, None]
-    gaps = _gaps(s * s)
-    one_over = 1.0 / row
-    e = uh @ gu
-    left, right = sweep.mul(e, gaps), sweep.mul(adjoint(v) @ gv, gaps)
-    core = _as_diagonal(gs) + (left + adjoint(left)) * row + column * (right + adjoint(right))
+    gap, both, close, closing, row, null = _svd_gaps(s)
+    scale = np.maximum(_largest(gu), _largest(gv))
+    used = np.logical_or(
+        np.greater(scale, 0), np.logical_and(vectors, np.all(np.equal(row, 0), axis=-1, keepdims=True))
+    )
+    eu, ev = uh @ gu, vh @ gv
+    terms = _size_of_terms(lambda: np.abs(uh) @ np.abs(gu) + np.abs(vh) @ np.abs(gv))
+    name = "np.linalg.svd"
+    core = (
+        _as_diagonal(gs)
+        + _quotient(name, _skew_part(eu + ev), terms, scale, gap, close, _differ(gs, used))
+        + _quotient(name, _skew_part(eu - ev), terms, scale, both, closing, _differ(gs, used))
+    )
     if dtype_of(a).kind == "c":
-        core = core + 1j * _as_diagonal(sweep.mul(np.imag(_diagonal(e)), one_over[..., 0, :]))
+        imaginary = np.imag(_diagonal(eu))
+        core = core + 1j * _as_diagonal(
+            _over_values(imaginary, s, np.logical_or(np.equal(imaginary, 0), np.equal(s, 0)))
+        )
     c = product(u @ core, vh)
     if m > n:
-        c = c + product(sweep.mul(gu - u @ e, one_over), vh)
+        c = c + product(_beside(gu, u @ eu, row, null, scale, gs, used), vh)
     if n > m:
-        c = c + u @ adjoint(sweep.mul(gv - v @ (adjoint(v) @ gv), one_over))
+        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, scale, gs, used))
     return (c,)
 
 
-svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a: _count(a, 20), joins=of_matrices)
+def _beside(g: Any, inside: Any, row: Any, null: Any, scale: Any, gs: Any, used: Any) -> Any:
+    """Return what of a covector lies outside the space of the vectors, over the singular values.
+
+    Beside a vanishing one the longer vector may be turned out of that space, as equal values may turn each other.
+    """
+    rest = g - inside
+    if not bool(np.any(null)):
+        return rest / row
+    n, eps = shape_of(g)[-2], np.finfo(dtype_of(row)).eps
+    size = np.max(np.abs(rest), axis=-2, keepdims=True, initial=0.0)
+    terms = np.max(np.abs(g), axis=-2, keepdims=True, initial=0.0)
+    omitted = np.logical_and(null, np.logical_or(np.less_equal(size, math.sqrt(eps) * terms), np.equal(row, 0)))
+    wanted = np.greater(np.abs(gs), 100 * n * eps * np.max(np.abs(gs), axis=-1, keepdims=True, initial=0.0))[
+        ..., None, :
+    ]
+    turned = np.logical_and(null, np.greater(size, 100 * n * eps * scale))
+    if bool(np.any(turned)) or bool(np.any(np.logical_and(omitted, np.logical_and(wanted, used)))):
+        raise DegenerateError(
+            f"{where()}: the derivative of np.linalg.svd is not defined at this matrix: it has not full rank, and the "
+            "function depends on which vectors stand for the vanishing singular values. Use the matrix itself, "
+            "np.linalg.svdvals, or only the vectors of the values that do not vanish."
+        )
+    return _over_values(rest, row, omitted)
+
+
+svd_ = General(
+    "np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a, vectors=True: _count(a, 20), joins=of_matrices
+)
 """U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
 _SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 
@@ -757,7 +909,7 @@ def svdvals(x: Any, /) -> Any:
     x = operand(x)
     m, n = shape_of(x)[-2:]
     k = min(m, n)
-    return np.real(bind(svd_, (x,), {})[..., m * k : m * k + k])
+    return np.real(bind(svd_, (x,), {"vectors": False})[..., m * k : m * k + k])
 
 
 @composite(np.linalg.svd, status="general", domain="distinct singular values")
@@ -782,13 +934,12 @@ def _pinv(a: Any, *, options: tuple[tuple[str, Any], ...]) -> Any:
 def _pinv_push(sweep: Sweep, ts: Any, p: Any, a: Any, *, options: Any) -> Any:
     m, n = shape_of(a)[-2:]
     t, ph = ts[0], adjoint(p)
-    th = adjoint(t)
+    th = adjoint(t)  # never p·pᴴ first: its square may underflow where the product does not
     d = -product(p @ t, p)
     if m >= n:
-        h = product(p @ ph @ th, np.eye(m, dtype=dtype_of(a)) - a @ p)
-        d = d + h
+        d = d + p @ (ph @ product(th, np.eye(m, dtype=dtype_of(a)) - a @ p))
     if n >= m:
-        d = d + product((np.eye(n, dtype=dtype_of(a)) - p @ a) @ th, ph @ p)
+        d = d + product(product((np.eye(n, dtype=dtype_of(a)) - p @ a) @ th, ph), p)
     return d
 
 
@@ -797,9 +948,9 @@ def _pinv_pull(sweep: Sweep, g: Any, p: Any, a: Any, *, options: Any) -> Any:
     ph, gh = adjoint(p), adjoint(g)
     c = -product(ph @ g, ph)
     if m >= n:
-        c = c + product((np.eye(m, dtype=dtype_of(a)) - a @ p) @ gh, p @ ph)
+        c = c + product(product((np.eye(m, dtype=dtype_of(a)) - a @ p) @ gh, p), ph)
     if n >= m:
-        c = c + product(ph @ p @ gh, np.eye(n, dtype=dtype_of(a)) - p @ a)
+        c = c + ph @ (p @ product(gh, np.eye(n, dtype=dtype_of(a)) - p @ a))
     return (c,)
 
 

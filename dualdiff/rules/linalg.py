@@ -6,6 +6,7 @@ result holds them side by side, so that its rule is written in that result alone
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,59 @@ def _count(a: Any, per_cube: float = 2.0) -> float:
 
 
 # --------------------------------------------------------------------------------------------------
+# triangular matrices
+
+LARGE = 32
+"""From this order on a matrix is looked at: whether it is triangular, and for BLAS to solve with it as such."""
+
+
+_REAL = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+@functools.cache
+def _blas(name: str, dtype: np.dtype[Any]) -> Any:
+    from scipy.linalg import get_blas_funcs  # when it is first needed: it takes a while to import
+
+    return get_blas_funcs(name, dtype=dtype)
+
+
+def _suits_blas(a: Any, *others: Any) -> bool:
+    """Whether BLAS takes these matrices as they are: large enough, real, of one precision, and nothing traced."""
+    if type(a) is not ndarray or a.ndim != 2 or len(a) < LARGE or a.dtype not in _REAL:
+        return False
+    return all(type(b) is ndarray and b.ndim == 2 and b.dtype is a.dtype for b in others)
+
+
+def _triangular(name: str, a: Any, b: Any, lower: bool, transposed: bool = False, right: bool = False) -> Any:
+    """Return A⁻¹·b ("trsm") or A·b ("trmm") for a triangle a, or b·A⁻¹ and b·A (right), where A is a or its transpose."""
+    # BLAS reads columns: what lies by rows is its own transpose there, and is given as that, not copied.
+    if not a.flags.f_contiguous:
+        a, lower, transposed = a.T, not lower, not transposed
+    run = _blas(name, b.dtype)
+    if b.flags.f_contiguous:
+        return run(1.0, a, b, side=right, lower=lower, trans_a=transposed)
+    return run(1.0, a, b.T, side=not right, lower=lower, trans_a=not transposed).T
+
+
+def _triangle_of(a: Any) -> str:
+    """Return which triangle holds all of a matrix, "lower" or "upper"; "" if neither does. A corner tells mostly."""
+    if not a[0, -1]:
+        if not np.logical_and(a, np.tri(len(a), k=-1, dtype=bool).T).any():
+            return "lower"
+    elif not a[-1, 0] and not np.logical_and(a, np.tri(len(a), k=-1, dtype=bool)).any():
+        return "upper"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------
 # solve and inverse
+
+
+def _solve(a: Any, b: Any) -> Any:
+    """Solve as NumPy does, but in a third of the time where the matrix is triangular."""
+    if _suits_blas(a, b) and a.shape == (len(b), len(b)) and (triangle := _triangle_of(a)) and a.diagonal().all():
+        return np.ascontiguousarray(_triangular("trsm", a, b, triangle == "lower"))
+    return np.linalg.solve(a, b)
 
 
 def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
@@ -93,7 +146,7 @@ def _solve_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
 
 solve_ = General(
     "np.linalg.solve",
-    np.linalg.solve,
+    _solve,
     _solve_push,
     _solve_pull,
     keeps=(True, (True, False)),
@@ -332,6 +385,8 @@ def _hermitian(t: Any, lower: bool = True) -> Any:
 
 def _hermitian_transpose(g: Any, lower: bool = True) -> Any:
     """Transpose :func:`_hermitian`: both triangles are gathered in the one that is read."""
+    if lower and dtype_of(g).kind == "f":
+        return _half_lower(g + adjoint(g))
     n = shape_of(g)[-1]
     eye = np.eye(n, dtype=bool)
     strict = np.tri(n, k=-1, dtype=bool)
@@ -342,18 +397,31 @@ def _hermitian_transpose(g: Any, lower: bool = True) -> Any:
 def _half_lower(p: Any) -> Any:
     """Return the lower triangle with half the diagonal."""
     n = shape_of(p)[-1]
+    if type(p) is ndarray:
+        low = np.tril(p)
+        np.einsum("...ii->...i", low)[...] *= 0.5
+        return low
     return np.where(np.tri(n, dtype=bool), p, 0.0) - np.where(np.eye(n, dtype=bool), 0.5 * p, 0.0)
 
 
+def _inverse_of_factor(out: Any) -> Any:
+    if _suits_blas(out):
+        return _triangular("trsm", out, np.eye(len(out), dtype=out.dtype), lower=True)
+    return np.linalg.inv(out)
+
+
 def _cholesky_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
-    w = np.linalg.inv(out)
+    w = _inverse_of_factor(out)
     return out @ _half_lower(product(w @ _hermitian(ts[0]), adjoint(w)))
 
 
 def _cholesky_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
-    w = np.linalg.inv(out)
-    s = product(adjoint(w) @ _half_lower(adjoint(out) @ g), w)
-    return (_hermitian_transpose(s),)
+    if _suits_blas(out, g):
+        core = _half_lower(_triangular("trmm", out, g, lower=True, transposed=True))
+        core = _triangular("trsm", out, core, lower=True, transposed=True)
+        return (_hermitian_transpose(_triangular("trsm", out, core, lower=True, right=True)),)
+    w = _inverse_of_factor(out)
+    return (_hermitian_transpose(product(adjoint(w) @ _half_lower(adjoint(out) @ g), w)),)
 
 
 def _cholesky_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:

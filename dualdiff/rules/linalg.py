@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -658,26 +659,56 @@ def _no_turn(what: str, close: Any) -> None:
         )
 
 
-def _largest(x: Any) -> Any:
-    return np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
+@dataclass(frozen=True, slots=True)
+class _Covector:
+    """What a pull gets: looked at closely only where values are equal."""
+
+    parts: tuple[tuple[Any, Any], ...]  # adjoint vectors, and the covector of the vectors
+    values: Any  # the covector of the values
+    spectrum: Any  # the values themselves
+    vectors: bool  # whether the vectors can be used at all
 
 
-def _quotient(what: str, skew: Any, terms: Callable[[], Any], scale: Any, gap: Any, close: Any, values: Any) -> Any:
+def _scale(g: _Covector) -> Any:
+    """Return the size of the covectors of the vectors."""
+    found = [np.max(np.abs(c), axis=(-2, -1), keepdims=True, initial=0.0) for _, c in g.parts]
+    return functools.reduce(np.maximum, found)
+
+
+def _terms(g: _Covector) -> Any:
+    """Return the sizes of the terms from which skew parts are summed."""
+    found = functools.reduce(np.add, [np.abs(h) @ np.abs(c) for h, c in g.parts])
+    return np.maximum(found, np.swapaxes(found, -1, -2))
+
+
+def _used(g: _Covector) -> Any:
+    """Return whether the vectors are used. Where all values are zero, they may be, in proportion to these, unseen."""
+    unseen = np.all(np.equal(g.spectrum, 0), axis=-1)[..., None, None]
+    return np.logical_or(np.greater(_scale(g), 0), np.logical_and(g.vectors, unseen))
+
+
+def _rounding(x: Any) -> Any:
+    """Return how small entries of the last axis may be by rounding alone."""
+    return 100 * shape_of(x)[-1] * np.finfo(dtype_of(x)).eps * np.max(np.abs(x), axis=-1, keepdims=True, initial=0.0)
+
+
+def _quotient(what: str, skew: Any, gap: Any, close: Any, g: _Covector) -> Any:
     """Return the skew parts of a covector over the gaps, where there is no doubt about them.
 
-    Between equal values a skew part that is rounding contributes nothing. ``terms()`` returns the sizes of the terms that
-    the skew part was summed from, ``scale`` the size of the covector, ``values`` what would then be lost: where the
-    function depends on the values themselves, and differently on those of a pair.
+    Between equal values a skew part that is rounding contributes nothing.
     """
     if not bool(np.any(close)):
         return _over_gaps(skew, gap, False)
     size = np.abs(skew)
     n, eps = shape_of(gap)[-1], np.finfo(dtype_of(gap)).eps
-    turned = np.logical_and(close, np.greater(size, 100 * n * eps * scale))
+    turned = np.logical_and(close, np.greater(size, 100 * n * eps * _scale(g)))
     # Values near zero are known to many digits of their own, and so is what is in proportion to them.
-    known = np.logical_and(np.greater(size, math.sqrt(eps) * terms()), np.not_equal(gap, 0))
+    known = np.logical_and(np.greater(size, math.sqrt(eps) * _terms(g)), np.not_equal(gap, 0))
     omitted = np.logical_and(close, np.logical_not(known))
-    if bool(np.any(turned)) or bool(np.any(np.logical_and(omitted, values))):
+    # Vectors and values together: what then belongs to a pair shows only in that its two values count differently.
+    differ = np.greater(np.abs(_gap(g.values)), _rounding(g.values)[..., None])
+    lost = np.logical_and(omitted, np.logical_and(differ, _used(g)))
+    if bool(np.any(np.logical_or(turned, lost))):
         raise DegenerateError(
             f"{where()}: the derivative of {what} is not defined at this matrix: some values are equal (to rounding), and "
             "the function depends on which vectors stand for them, or on these vectors and the values together. Use "
@@ -687,23 +718,8 @@ def _quotient(what: str, skew: Any, terms: Callable[[], Any], scale: Any, gap: A
     return _over_gaps(skew, gap, omitted)
 
 
-def _differ(g: Any, used: Any) -> Any:
-    """Return where the covectors of two values differ, if the vectors are used too."""
-    d = np.abs(g[..., None, :] - g[..., :, None])
-    limit = 100 * shape_of(g)[-1] * np.finfo(dtype_of(g)).eps * np.max(np.abs(g), axis=-1, initial=0.0)
-    return np.logical_and(np.greater(d, limit[..., None, None]), used)
-
-
 def _skew_part(e: Any) -> Any:
     return 0.5 * (e - adjoint(e))
-
-
-def _size_of_terms(e: Callable[[], Any]) -> Callable[[], Any]:
-    def sizes() -> Any:
-        found = e()
-        return np.maximum(found, np.swapaxes(found, -1, -2))
-
-    return sizes
 
 
 def _gap(w: Any) -> Any:
@@ -727,19 +743,10 @@ def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors:
 def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
-    gap, largest, scale = _gap(w), np.max(np.abs(w), axis=-1, initial=0.0), _largest(gv)
-    # At zero the vectors may be used although their covector is zero, being in proportion to the values.
-    used = np.logical_or(np.greater(scale, 0), np.logical_and(vectors, np.equal(largest, 0)[..., None, None]))
-    turn = _quotient(
-        "np.linalg.eigh",
-        _skew_part(adjoint(v) @ gv),
-        _size_of_terms(lambda: np.abs(adjoint(v)) @ np.abs(gv)),
-        scale,
-        gap,
-        _close(gap, largest),
-        _differ(gw, used),
-    )
-    return (_hermitian_transpose(product(v @ (_as_diagonal(gw) + turn), adjoint(v)), lower),)
+    vh, gap, largest = adjoint(v), _gap(w), np.max(np.abs(w), axis=-1, initial=0.0)
+    covector = _Covector(((vh, gv),), gw, w, vectors)
+    turn = _quotient("np.linalg.eigh", _skew_part(vh @ gv), gap, _close(gap, largest), covector)
+    return (_hermitian_transpose(product(v @ (_as_diagonal(gw) + turn), vh), lower),)
 
 
 def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
@@ -914,17 +921,13 @@ def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -
     gu, gs, gvh = _cut(g, m, n)
     uh, v, gv = adjoint(u), adjoint(vh), adjoint(gvh)
     gap, both, close, closing, row, null = _svd_gaps(s)
-    scale = np.maximum(_largest(gu), _largest(gv))
-    used = np.logical_or(
-        np.greater(scale, 0), np.logical_and(vectors, np.all(np.equal(row, 0), axis=-1, keepdims=True))
-    )
     eu, ev = uh @ gu, vh @ gv
-    terms = _size_of_terms(lambda: np.abs(uh) @ np.abs(gu) + np.abs(vh) @ np.abs(gv))
+    covector = _Covector(((uh, gu), (vh, gv)), gs, s, vectors)
     name = "np.linalg.svd"
     core = (
         _as_diagonal(gs)
-        + _quotient(name, _skew_part(eu + ev), terms, scale, gap, close, _differ(gs, used))
-        + _quotient(name, _skew_part(eu - ev), terms, scale, both, closing, _differ(gs, used))
+        + _quotient(name, _skew_part(eu + ev), gap, close, covector)
+        + _quotient(name, _skew_part(eu - ev), both, closing, covector)
     )
     if dtype_of(a).kind == "c":
         imaginary = np.imag(_diagonal(eu))
@@ -933,29 +936,28 @@ def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -
         )
     c = product(u @ core, vh)
     if m > n:
-        c = c + product(_beside(gu, u @ eu, row, null, scale, gs, used), vh)
+        c = c + product(_beside(gu, u @ eu, row, null, covector), vh)
     if n > m:
-        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, scale, gs, used))
+        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, covector))
     return (c,)
 
 
-def _beside(g: Any, inside: Any, row: Any, null: Any, scale: Any, gs: Any, used: Any) -> Any:
+def _beside(g: Any, inside: Any, row: Any, null: Any, covector: _Covector) -> Any:
     """Return what of a covector lies outside the space of the vectors, over the singular values.
 
-    Beside a vanishing one the longer vector may be turned out of that space, as equal values may turn each other.
+    The longer vector of a vanishing one may be turned out of that space, as equal values may turn each other.
     """
     rest = g - inside
     if not bool(np.any(null)):
         return rest / row
+    size, terms = [np.max(np.abs(x), axis=-2, keepdims=True, initial=0.0) for x in (rest, g)]
     n, eps = shape_of(g)[-2], np.finfo(dtype_of(row)).eps
-    size = np.max(np.abs(rest), axis=-2, keepdims=True, initial=0.0)
-    terms = np.max(np.abs(g), axis=-2, keepdims=True, initial=0.0)
-    omitted = np.logical_and(null, np.logical_or(np.less_equal(size, math.sqrt(eps) * terms), np.equal(row, 0)))
-    wanted = np.greater(np.abs(gs), 100 * n * eps * np.max(np.abs(gs), axis=-1, keepdims=True, initial=0.0))[
-        ..., None, :
-    ]
-    turned = np.logical_and(null, np.greater(size, 100 * n * eps * scale))
-    if bool(np.any(turned)) or bool(np.any(np.logical_and(omitted, np.logical_and(wanted, used)))):
+    turned = np.logical_and(null, np.greater(size, 100 * n * eps * _scale(covector)))
+    known = np.logical_and(np.greater(size, math.sqrt(eps) * terms), np.not_equal(row, 0))
+    omitted = np.logical_and(null, np.logical_not(known))
+    counts = np.greater(np.abs(covector.values), _rounding(covector.values))[..., None, :]
+    lost = np.logical_and(omitted, np.logical_and(counts, _used(covector)))
+    if bool(np.any(np.logical_or(turned, lost))):
         raise DegenerateError(
             f"{where()}: the derivative of np.linalg.svd is not defined at this matrix: it has not full rank, and the "
             "function depends on which vectors stand for the vanishing singular values. Use the matrix itself, "

@@ -442,6 +442,13 @@ def test_a_function_of_the_matrix_by_way_of_equal_eigenvalues_raises() -> None:
                 gradient(lambda a: np.sum(weights * exponential(a)))(a)
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_factors_of_empty_matrices(shape: Any) -> None:
+    assert dd.jacrev(rebuilt)(np.zeros(shape)).shape == shape + shape
+    if shape == (0, 0):
+        assert dd.jacrev(lambda a: L.eigh(a)[1])(np.zeros(shape)).shape == shape + shape
+
+
 def test_second_derivatives_of_equal_values_are_not_numbers() -> None:
     for f in (lambda a: np.sum(L.eigvalsh(a) ** 3), lambda a: np.sum(L.svd(a, compute_uv=False) ** 3)):
         assert np.isnan(dd.jacfwd(dd.jacrev(f))(np.eye(2))).any()

@@ -169,32 +169,32 @@ def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> lis
 
 def _pushed_by_rows(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
     """Return what a push would, by the rows of the Jacobian: where the covectors must say whether there is a derivative."""
-    found: list[Any] = []
     forms = [*tape.inputs, *[aval(e.out) for e in tape]]
+    found: list[Any] = []
     for slot in tape.outputs:
         total = None
         if slot >= 0:
-            form = forms[slot]
-            if any(f.dtype.kind == "c" for f in (form, *tape.inputs)):
-                raise UnsupportedFunctionError(
-                    "vectors of equal eigenvalues or singular values, beside complex numbers, need reverse mode: "
-                    "use dd.jacrev, dd.grad or dd.vjp"
-                )
-            m = size_of(form.shape)
-            unit = np.eye(m, dtype=form.dtype).reshape((m, *form.shape))
-
-            def read(careful: bool, slot: int = slot, unit: Any = unit, m: int = m) -> Any:
-                return pull(tape, [(slot, unit)], (m,), careful)
-
-            rows = redone_if_not_finite(read)
-            for c, t, f in zip(rows, seeds, tape.inputs, strict=True):
-                if c is not None and t is not None:
-                    n = size_of(f.shape)
-                    part = np.reshape(t, (*lead, n)) @ np.reshape(c, (m, n)).T
-                    total = part if total is None else total + part
-            total = None if total is None else np.reshape(total, lead + form.shape)
+            m, shape, dtype = size_of(forms[slot].shape), forms[slot].shape, forms[slot].dtype
+            unit = np.eye(m, dtype=dtype).reshape((m, *shape))
+            total = _along_rows(tape, slot, unit, seeds, lead)
+            if total is not None and dtype.kind == "c":
+                total = total + 1j * _along_rows(tape, slot, 1j * unit, seeds, lead)
+            total = None if total is None else np.reshape(total, lead + shape)
         found.append(total)
     return found
+
+
+def _along_rows(tape: Tape, slot: int, covectors: Any, seeds: Sequence[Any], lead: tuple[int, ...]) -> Any:
+    """Pull covectors of a slot, and return their real products with the seeds; None where nothing meets."""
+    m = len(covectors)
+    rows = redone_if_not_finite(lambda careful: pull(tape, [(slot, covectors)], (m,), careful))
+    total = None
+    for c, t, form in zip(rows, seeds, tape.inputs, strict=True):
+        if c is not None and t is not None:
+            n = size_of(form.shape)
+            part = np.real(np.reshape(t, (*lead, n)) @ np.conjugate(np.reshape(c, (m, n))).T)
+            total = part if total is None else total + part
+    return total
 
 
 def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:

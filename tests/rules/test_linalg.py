@@ -378,6 +378,29 @@ def test_the_space_of_exactly_equal_eigenvalues() -> None:
     assert_allclose(t.grad, j[0, 0])
 
 
+def test_several_results_and_complex_numbers_beside_equal_eigenvalues() -> None:
+    a, p = np.diag([2.0, 2.0, 5.0]), np.arange(9.0).reshape(3, 3)
+    g = projected_slope(p, [2, 2, 5], np.eye(3), slice(0, 2))
+    t, c = np.arange(9.0).reshape(3, 3) - 2, 1.5 - 2j
+    s = projected(p, slice(0, 2))(a)
+
+    def f(a: Any, z: Any) -> Any:
+        s = projected(p, slice(0, 2))(a)
+        return {"real": s, "complex": s * z * np.array([1.0, 1j]), "constant": np.ones(2), "apart": np.abs(z) ** 2}
+
+    expected = {
+        "real": np.sum(g * t),
+        "complex": (np.sum(g * t) * c + s * (2 + 1j)) * np.array([1.0, 1j]),
+        "constant": np.zeros(2),
+        "apart": 2 * (c * np.conj(2 + 1j)).real,
+    }
+    _, push = dd.linearize(f, a, c)
+    for found in (dd.jvp(f, (a, c), (t, 2 + 1j))[1], push(t, 2 + 1j)):
+        for name, value in expected.items():
+            assert_allclose(found[name], value, rtol=1e-12, err_msg=name)
+    assert_allclose(dd.jacfwd(lambda a: np.array([1.0, 2.0]) * projected(p, slice(0, 2))(a))(a), [g, 2 * g])
+
+
 def test_a_space_of_equal_singular_values() -> None:
     rng = np.random.default_rng(4)
     u, v, p = L.qr(rng.standard_normal((4, 3)))[0], L.qr(rng.standard_normal((3, 3)))[0], rng.standard_normal((4, 4))
@@ -389,11 +412,7 @@ def test_a_space_of_equal_singular_values() -> None:
 
     h = 1e-5
 
-    def outside(y: Any) -> Any:  # the same by NumPy, where the other direction and the complement say what is left
-        w = L.svd(y, full_matrices=False)[0][:, 1:]
-        return np.trace(w.T @ p @ w)
-
-    steps = [(outside(y + h * e) - outside(y - h * e)) / (2 * h) for e in np.eye(12).reshape(12, 4, 3)]
+    steps = [(f(y + h * e) - f(y - h * e)) / (2 * h) for e in np.eye(12).reshape(12, 4, 3)]
     both(f, y, np.reshape(steps, (4, 3)), 1e-8)
 
 

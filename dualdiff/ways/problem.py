@@ -17,6 +17,7 @@ import scipy
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
+    DegenerateDirectionError,
     DerivativeError,
     InputError,
     TracedAssignmentError,
@@ -26,7 +27,7 @@ from dualdiff.errors import (
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed
 from dualdiff.tracer import is_finite_everywhere, plain
@@ -155,7 +156,40 @@ def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
 
 def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
     """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
-    return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    try:
+        return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    except DegenerateDirectionError:
+        return _pushed_by_rows(tape, seeds, lead)
+
+
+def _pushed_by_rows(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Return what a push would, by the rows of the Jacobian: where the covectors must say whether there is a derivative."""
+    found: list[Any] = []
+    for slot in tape.outputs:
+        total = None
+        if slot >= 0:
+            form = aval(tape.form(slot))
+            m, shape, dtype = size_of(form.shape), form.shape, form.dtype
+            unit = np.eye(m, dtype=dtype).reshape((m, *shape))
+            total = _along_rows(tape, slot, unit, seeds, lead)
+            if total is not None and dtype.kind == "c":
+                total = total + 1j * _along_rows(tape, slot, 1j * unit, seeds, lead)
+            total = None if total is None else np.reshape(total, lead + shape)
+        found.append(total)
+    return found
+
+
+def _along_rows(tape: Tape, slot: int, covectors: Any, seeds: Sequence[Any], lead: tuple[int, ...]) -> Any:
+    """Pull covectors of a slot, and return their real products with the seeds; None where nothing meets."""
+    m = len(covectors)
+    rows = redone_if_not_finite(lambda careful: pull(tape, [(slot, covectors)], (m,), careful))
+    total = None
+    for c, t, form in zip(rows, seeds, tape.inputs, strict=True):
+        if c is not None and t is not None:
+            n = size_of(form.shape)
+            part = np.real(np.reshape(t, (*lead, n)) @ np.conjugate(np.reshape(c, (m, n))).T)
+            total = part if total is None else total + part
+    return total
 
 
 def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
@@ -182,7 +216,10 @@ def run_duals(
     ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
     ``most`` is how many elements an array of all directions may have.
     """
-    values, found = _run_duals(problem, tangents, lead, finish, most)
+    try:
+        values, found = _run_duals(problem, tangents, lead, finish, most)
+    except DegenerateDirectionError:
+        return _duals_by_rows(problem, tangents, lead, finish, most)
     for t in found:
         if t is not None and not is_finite_everywhere(t):
             token = CAREFUL.set(True)
@@ -190,6 +227,19 @@ def run_duals(
                 return _run_duals(problem, tangents, lead, finish, most)
             finally:
                 CAREFUL.reset(token)
+    return values, found
+
+
+def _duals_by_rows(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
+) -> tuple[list[Any], list[Any]]:
+    """Do the work of :func:`run_duals` from a tape read backwards."""
+    run = Pushing(lead, most=most)
+    tape, values = record(problem)
+    seeds = [None if t is None else run.dense(t, x) for t, x in zip(tangents, problem.inputs)]
+    found = _pushed_by_rows(tape, seeds, lead)
+    if finish is not None:
+        found = [t if t is None else finish(t, v, run) for t, v in zip(found, values)]
     return values, found
 
 

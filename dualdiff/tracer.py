@@ -64,10 +64,10 @@ ndarray = np.ndarray
 class Link:
     """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written.
 
-    Writes end in the root of a chain of views, so only a root counts them.
+    Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "held", "params", "places", "primitive", "root", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -78,6 +78,13 @@ class Link:
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
+        self.held: list[Any] | None = None
+
+    def is_held(self) -> bool:
+        """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
+        if self.held is not None:
+            self.held = [ref for ref in self.held if ref() is not None] or None
+        return self.held is not None
 
     def is_stale(self) -> bool:
         """Whether the root was written since this view was read from it."""
@@ -153,18 +160,47 @@ def become(x: Traced, new: Any) -> None:
 _CLASS: Any = object.__dict__["__class__"]
 
 
-SNAPSHOTS: dict[int, tuple[Traced, Any]] = {}
-"""Traced arrays of which NumPy holds what should share their memory, by identity, as long as somebody keeps that."""
+class Shown:
+    """Memory shown to NumPy: every array, view or buffer of it keeps this object alive, whichever of them was made first."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "array")
+
+    def __init__(self, array: ndarray[Any, Any], writeable: bool) -> None:
+        self.array = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = interface["data"][0], not (writeable and array.flags.writeable)
+        self.__array_interface__ = interface
+
+
+def shown(x: Traced, array: ndarray[Any, Any], writeable: bool = False) -> Any:
+    """Return an array of the same memory for NumPy to hold, and remember that it is held as long as anything shows it."""
+    holder = Shown(array, writeable)
+    _remember(x, holder)
+    return np.asarray(holder)
+
+
+def _remember(x: Traced, holder: Any) -> None:
+    """Note that what ``holder`` shows should change with every write into the memory of ``x``."""
+    while x.link is not None and x.link.base is not None:
+        x = x.link.base
+    link = link_of(x)
+    link.is_held()  # those who have let go are forgotten here too: asking often must not pile them up
+    link.held = [*(link.held or ()), weakref.ref(holder)]
 
 
 def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
     """Return what NumPy asked for as an array of its own, and remember it: a later write into ``x`` would not reach it."""
     if not copy and type(out) is ndarray and out.ndim:
-        while x.link is not None and x.link.base is not None:
-            x = x.link.base
-        key = id(x)
-        SNAPSHOTS[key] = x, weakref.ref(out, lambda _: SNAPSHOTS.pop(key, None))
+        _remember(x, out)
     return out
+
+
+def memory_of(x: Any) -> Any:
+    """Return the plain array that ``x`` shows, in the very memory of the array it is a view of."""
+    link = x.link
+    if link is None or link.base is None:
+        return x.value
+    return link.primitive.fn(memory_of(link.base), **link.params)
 
 
 def write(x: Traced, index: Any, v: Any) -> None:
@@ -196,7 +232,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
         if not shape_of(x) and shape_of(v):
             v = np.reshape(v, ())
         link = x.link
-    if SNAPSHOTS and id(x) in SNAPSHOTS and (type(x) is not Plain or isinstance(v, Traced)):
+    if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
         raise TracedAssignmentError(
             f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
             "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
@@ -370,6 +406,10 @@ class Tracer(Traced):
             self.discrete and (type(self.value) not in TRACED or self.value._may_leave())
         )
 
+    def _reaches_held(self, v: Any) -> bool:
+        """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
+        return False
+
     def _refuse(self, what: str, fix: str) -> Any:
         raise TracedConversionError(
             f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
@@ -410,7 +450,10 @@ class Tracer(Traced):
             cell[()] = self
             return cell
         if self._may_leave():
-            return snapshot(self, np.asarray(self.run.leave(self), dtype=dtype), copy)
+            out = self.run.leave(self)
+            if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
+                return np.array(out, dtype=dtype)
+            return shown(self, out, writeable=True)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
                 raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
@@ -559,8 +602,7 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or link.base is None)
-            and not SNAPSHOTS
+            and (link is None or (link.base is None and link.held is None))
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
@@ -845,17 +887,24 @@ class Plain(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         x = self._fresh()
-        if x is self or copy or (dtype is not None and np.dtype(dtype) != x.dtype):
+        if x is self or copy or type(x) is not ndarray or (dtype is not None and np.dtype(dtype) != x.dtype):
             return np.array(x, dtype=dtype)
-        x = x.view()
-        x.flags.writeable = False  # a write into it would not reach this array once that holds traced values
-        return snapshot(self, x, copy)
+        # Read-only: a write into it would not reach this array once that holds traced values.
+        return shown(self, memory_of(self))
+
+    def _reaches_held(self, v: Any) -> bool:
+        return not isinstance(v, Traced) and type(self.value) is ndarray and _is_own(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self._fresh(), spec)
 
     def __reduce__(self) -> Any:
         return Plain, (self.value,)
+
+
+def _is_own(x: ndarray[Any, Any]) -> bool:
+    """Whether an array may be written into, and is nobody's view."""
+    return x.base is None and x.flags.writeable
 
 
 class _PlainRun:
@@ -892,7 +941,7 @@ class _PlainRun:
         return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())
 
     def write(self, x: Any, index: Any, v: Any) -> None:
-        if type(x.value) is ndarray and (not x.value.flags.writeable or x.value.base is not None):
+        if type(x.value) is ndarray and not _is_own(x.value):
             x.value = np.array(x.value)
         x.value[index] = v.value if isinstance(v, Traced) else v
 

@@ -301,11 +301,15 @@ class Tensor(Tracer):
         self[...] = 0.0
         return self
 
+    def cell(self) -> Any:
+        """Return the memory that views of this tensor show: a number computed by NumPy gets one when first asked for."""
+        if isinstance(self.value, (np.generic, int, float, complex)):
+            self.value = np.array(self.value)
+        return self.value
+
     def detach(self) -> Any:
         """Return a tensor with the same memory that derivatives take for a constant."""
-        if type(self.value) is not ndarray:
-            self.value = np.array(self.value)
-        return Tensor(self.value, None, Memory(self.link.counter))
+        return Tensor(self.cell(), None, Memory(self.link.counter))
 
     def clone(self) -> Any:
         """Return a recorded copy."""
@@ -327,9 +331,7 @@ class Tensor(Tracer):
 
     def _shown(self) -> Any:
         """Return the tensor's own memory for NumPy to hold, read-only."""
-        if type(self.value) is not ndarray:
-            self.value = np.array(self.value)
-        return shown(self, self.value)
+        return shown(self, self.cell())
 
     def _reaches_held(self, v: Any) -> bool:
         recorded = _enabled.get() and (self.mark is not None or getattr(v, "mark", None) is not None)
@@ -484,7 +486,7 @@ class _EagerRun:
         for a in args:
             if type(a) is Tensor:
                 a.link.refresh(a)
-                values.append(a.value)
+                values.append(a.value if not row.view else a.cell())
                 parents.append(a.mark)
                 memories.append(a.link.counter)
             else:

@@ -36,6 +36,7 @@ from dualdiff.primitive import (
     bind,
     container,
     containers,
+    is_number,
     operand,
     packed,
     packers,
@@ -113,7 +114,9 @@ class Link:
                 return index_of_base
         if getattr(self, "places", None) is None:
             self.places = self.primitive.fn(positions(base), **self.params)
-        at = np.unravel_index(self.places[index], base) if base else ()
+        if not base:  # a view of the one entry there is may show it, or nothing
+            return () if np.size(self.places[index]) else False
+        at = np.unravel_index(self.places[index], base)
         return tuple([i if type(i) is ndarray else int(i) for i in at])
 
 
@@ -127,7 +130,12 @@ def link_of(x: Traced) -> Link:
 def is_view(out: Any, operand: Any) -> bool:
     """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
     if type(out) is ndarray:
-        return out.base is not None and (out.base is operand or out.base is getattr(operand, "base", None))
+        if out.base is None:
+            return False
+        if out.base is operand or out.base is getattr(operand, "base", None):
+            return True
+        # What NumPy strides by itself (windows, broadcasts) has another object as its base: its memory tells.
+        return type(operand) is ndarray and bool(np.may_share_memory(out, operand))
     if isinstance(out, Traced):
         return out.link is not None and out.link.base is not None
     # Another type of array: it says itself, through NumPy's protocol.
@@ -229,14 +237,22 @@ def write(x: Traced, index: Any, v: Any) -> None:
         index, x = link.place(index), link.base
         if isinstance(v, Traced) and is_itself(v, x, index):
             return
-        if not shape_of(x) and shape_of(v):
-            v = np.reshape(v, ())
+        if not shape_of(x):
+            if index is False:
+                v = 0.0
+            elif shape_of(v):
+                v = np.reshape(v, ())
         link = x.link
     if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
         raise TracedAssignmentError(
             f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
             "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
             "np.array(…) or .copy() there."
+        )
+    if is_number(x):
+        raise TypeError(
+            f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
+            "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
         )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
@@ -307,7 +323,7 @@ def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _inplace(row: Primitive) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if not shape_of(self) and not self._cell and type(raw(self)) is not ndarray:
+        if is_number(self):  # which += rebinds
             return self.run.binary(row, self, other)
         return assigned(self, self.run.binary(row, self, other))
 
@@ -343,8 +359,6 @@ class Tracer(Traced):
     __array_priority__ = 1000.0
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
-    #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
-    _cell = False
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value
@@ -825,11 +839,22 @@ class Flat:
     def __len__(self) -> int:
         return size_of(shape_of(self.array))
 
+    @property
+    def base(self) -> Any:
+        """The array whose entries these are."""
+        return self.array
+
+    def copy(self) -> Any:
+        """Return the entries in an array of their own."""
+        return np.ravel(self.array).copy()
+
     def __iter__(self) -> Iterator[Any]:
-        return iter(np.reshape(self.array, -1))
+        shape = shape_of(self.array)
+        return (self.array[at] for at in np.ndindex(shape))  # read when they are asked for, as NumPy's
 
     def __getitem__(self, index: Any) -> Any:
-        return np.reshape(self.array, -1)[index]
+        entries = np.reshape(self.array, -1)[index]
+        return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
 
     def __setitem__(self, index: Any, v: Any) -> None:
         at = np.arange(len(self))[index]

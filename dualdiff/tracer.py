@@ -171,10 +171,10 @@ _CLASS: Any = object.__dict__["__class__"]
 class Shown:
     """Memory shown to NumPy: every array, view or buffer of it keeps this object alive, whichever of them was made first."""
 
-    __slots__ = ("__array_interface__", "__weakref__", "array")
+    __slots__ = ("__array_interface__", "__weakref__", "base")
 
     def __init__(self, array: ndarray[Any, Any], writeable: bool) -> None:
-        self.array = array
+        self.base = array
         interface = dict(array.__array_interface__)
         interface["data"] = interface["data"][0], not (writeable and array.flags.writeable)
         self.__array_interface__ = interface
@@ -194,6 +194,27 @@ def _remember(x: Traced, holder: Any) -> None:
     link = link_of(x)
     link.is_held()  # those who have let go are forgotten here too: asking often must not pile them up
     link.held = [*(link.held or ()), weakref.ref(holder)]
+
+
+class Twin:
+    """What guards arguments that share memory with one another: as long as it lives, writes into them raise."""
+
+    __slots__ = ("__weakref__",)
+    refusal = (
+        "this writes into an argument that shares its memory with another argument, as in f(x, x). In NumPy both would "
+        "change, but they are differentiated one by one. Write into a copy (a = a.copy()), or pass f(x, x.copy())."
+    )
+
+    def guard(self, x: Traced) -> None:
+        """Refuse writes into a traced argument from now on."""
+        _remember(x, self)
+
+
+_HELD = (
+    "this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
+    "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
+    "np.array(…) or .copy() there."
+)
 
 
 def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
@@ -244,11 +265,8 @@ def write(x: Traced, index: Any, v: Any) -> None:
                 v = np.reshape(v, ())
         link = x.link
     if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
-        raise TracedAssignmentError(
-            f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
-            "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
-            "np.array(…) or .copy() there."
-        )
+        twin = any(type(ref()) is Twin for ref in link.held)
+        raise TracedAssignmentError(f"{where()}: {Twin.refusal if twin else _HELD}")
     if is_number(x):
         raise TypeError(
             f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "

@@ -63,9 +63,33 @@ class Traced:
     mark: Any
     run: Any
     link: Any
+    #: whether a value without axes is memory that others may show and write into (an eager tensor), never a number
+    _cell = False
 
     def __init_subclass__(cls) -> None:
         TRACED.add(cls)
+
+
+def under(x: Any) -> Any:
+    """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
+    while type(x) in TRACED:
+        x = x.value
+    return x
+
+
+def is_number(x: Any) -> bool:
+    """Whether NumPy has a number in this place, which nobody can write into, and not an array (of any rank).
+
+    This is where it is decided what a value without axes is. NumPy returns scalars where a function or a full index
+    leaves no axes, and 0-d arrays where memory is shown or was given; a traced value keeps what NumPy returned as its
+    value, so asking that is enough. The exception is a *cell*: an eager tensor without axes is memory, as PyTorch's.
+    """
+    if type(x) in TRACED and x._cell:
+        return False
+    return isinstance(under(x), _NUMBER)
+
+
+_NUMBER = (np.generic, int, float, complex)
 
 
 class _Levels:

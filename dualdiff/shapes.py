@@ -70,11 +70,15 @@ def align(t: Any, lead: tuple[int, ...], shape: tuple[int, ...], rank: int) -> A
 
 
 def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """Sum a cotangent over the axes along which an operand of ``shape`` was broadcast."""
+    """Return a cotangent in the shape of its operand: summed over broadcast axes, with the unit axes that a store dropped."""
     have = shape_of(c)
     if have == lead + shape:
         return c
     extra = len(have) - len(lead) - len(shape)
+    if extra < 0:  # NumPy drops leading unit axes of what it stores: they come back
+        c = np.reshape(c, lead + (1,) * -extra + have[len(lead) :])
+        if shape_of(c) == lead + shape:
+            return c
     axes = tuple(range(len(lead), len(lead) + extra))
     if axes:
         c = np.sum(c, axis=axes)

@@ -271,7 +271,10 @@ def _vertices(tape: Tape, used: set[int], most: int) -> tuple[list[Any], dict[in
                 continue
             operands = [places[i] if i is not None and i >= 0 else 0 for i in ins]
             if primitive.kind == "movement":
-                whole = [p if shape_of(p) == shape_of(a) else np.full(shape_of(a), p) for p, a in zip(operands, args)]
+                whole = [
+                    (p if shape_of(a) else np.int64(p)) if shape_of(p) == shape_of(a) else np.full(shape_of(a), p)
+                    for p, a in zip(operands, args)
+                ]
                 places.append(_tidy(primitive.fn(*whole, **params)))
                 continue
             shape = shape_of(out)

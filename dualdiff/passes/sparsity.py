@@ -149,7 +149,7 @@ def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: A
     v = NOTHING if v is None else v if type(v) is frozenset else _sets(v)[0]
     for i in places:
         y[i] = v
-    return y
+    return y if shape_of(out) else y[0]
 
 
 def _widest(s: Sets) -> int:

@@ -599,6 +599,8 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     (y, ls), *_ = parts
     if ls != final:
         y = np.transpose(y, [ls.index(c) for c in final])
+    elif y is arrays[0]:  # what NumPy shows of it is a view, and of no axes a number
+        y = y[...] if final else y[()]
     return deliver(y, out, "np.einsum")
 
 
@@ -795,7 +797,7 @@ def matrix_power(a: Any, n: Any) -> Any:
         n >>= 1
         if n:
             a = matmul(a, a)
-    return y.copy() if y is a else y
+    return y  # to the power 1 the matrix itself, as NumPy's
 
 
 # --------------------------------------------------------------------------------------------------

@@ -238,9 +238,12 @@ class GetItem(Movement):
 
     def deposit(self, sweep: Sweep, buffer: Any, g: Any, shape: Shape, index: Any) -> Any:
         """Add a cotangent to the entries it was read from, in place where it can be: O(read), not O(array)."""
+        rank = sweep.rank
+        if not shape:  # the one entry, read as often as the index shows it; its cotangent may be a number
+            axes = tuple(range(rank, len(shape_of(g))))
+            return buffer + (np.sum(g, axis=axes) if axes else g)
         if isinstance(g, Traced) and not isinstance(buffer, Traced):
             buffer = container(buffer)
-        rank = sweep.rank
         if not rank and type(index) is int:
             buffer[index] += g
             return buffer
@@ -354,16 +357,9 @@ class SetItem(Primitive):
         gv = None
         if j is not None and j >= 0:
             gv = take_at(g, index, lead)
-            if shape_of(gv):
+            if type(gv) not in PLAIN or type(gv) is ndarray:
                 gv = gv.copy()  # it may be a view of what is cleared below
-                shape = shape_of(args[1])
-                extra = len(shape) - (len(shape_of(gv)) - len(lead))
-                if extra > 0:  # NumPy dropped leading unit axes of what it stored
-                    gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
-                elif shape_of(gv) != lead + shape:
-                    gv = sum_to_shape(gv, lead, shape)
-            elif type(gv) not in PLAIN or type(gv) is ndarray:
-                gv = gv.copy()
+            gv = sum_to_shape(gv, lead, shape_of(args[1]))
             if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):
                 gv = fit(gv, lead, *forms[1])
         if i is not None and i >= 0:

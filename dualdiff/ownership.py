@@ -38,6 +38,7 @@ def _unknown(_x: Any, /) -> int:
 
 class _Box:
     __slots__ = ("value",)
+    value: Any
 
 
 def _within(count: Callable[[Any], int], slots: Any, *_held: Any) -> int:
@@ -91,7 +92,7 @@ def counter() -> Callable[[Any], int]:
     count = getattr(sys, "getrefcount", None)
     if count is None or "free-threading" in sys.version or not counts_as_known(count):
         return _unknown
-    return count  # type: ignore[no-any-return]
+    return count
 
 
 holders = counter()

@@ -671,7 +671,9 @@ def test_a_write_into_terms_nobody_else_holds_copies_nothing() -> None:
     ((key, c),) = ty.items()
     places = place_of(key.positions), place_of(c)
     del key, c
-    ((key, c),) = terms.store(ty, None, 3, np.zeros(50), 0.0).items()
+    tangents = [ty, None]
+    del ty
+    ((key, c),) = terms.store(tangents, 3, np.zeros(50), 0.0).items()
     assert (place_of(key.positions), place_of(c)) == places
     assert key.positions[3] == c[3] == 0
 
@@ -688,7 +690,9 @@ def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None
         "a view of it": c[1:],
     }[held]
     del key, c
-    found = terms.store(ty, None, 3, np.zeros(50), 0.0)
+    tangents = [ty, None]
+    del ty
+    found = terms.store(tangents, 3, np.zeros(50), 0.0)
     ((key, c),) = found.items()
     assert key.positions[3] == c[3] == 0
     if held == "the terms":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import dualdiff as dd
 from dualdiff import ownership
@@ -22,6 +23,7 @@ from dualdiff.tape import record
 from dualdiff.terms import Map, Terms, scattered, store
 from tests import test_theorems
 from tests.rules import test_indexing
+from tests.strategies import Program, programs
 
 owning = pytest.mark.skipif(not OWNS, reason="this interpreter does not tell who holds an array")
 HOUSE = Path(dd.__file__).parent
@@ -142,7 +144,7 @@ def test_what_one_slot_holds_is_its_alone() -> None:
         answers.append(holders(box.value) == SOLE)
         return answers
 
-    for _ in range(100):  # also once the interpreter has exchanged its instructions for quicker ones
+    for _ in range(50):  # also once the interpreter has exchanged its instructions for quicker ones
         assert all_asked() == [True] * 9
 
 
@@ -252,8 +254,16 @@ def owns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("owns_nothing")
 class TestWhereNothingIsOwned:
     def test_theorems(self) -> None:
-        test_theorems.test_dual_is_push_is_pull_is_replay_is_differences()
-        test_theorems.test_hessians_are_symmetric_and_agree()
+        @settings(max_examples=40, derandomize=True, database=None)
+        @given(programs(), test_theorems.SEEDS)
+        def theorems(program: Program, seed: int) -> None:
+            for theorem in (
+                test_theorems.test_dual_is_push_is_pull_is_replay_is_differences,
+                test_theorems.test_batches_zeros_purity_and_linearity,
+            ):
+                theorem.hypothesis.inner_test(program, seed)  # type: ignore[attr-defined]
+
+        theorems()
 
     @pytest.mark.parametrize("seed", range(0, 60, 4))
     def test_programs_of_views_and_writes(self, seed: int) -> None:

@@ -37,6 +37,7 @@ def residuals(x: Any) -> Any:
 # a linear operator
 
 
+@pytest.mark.filterwarnings("ignore:Calling `matvec` on 'column vectors':FutureWarning")
 def test_products_from_both_sides_are_those_of_the_dense_jacobian() -> None:
     A = dd.linear_operator(several, *SEVERAL)
     J = dd.jacobian(several, (0, 1, 2), flat=True)(*SEVERAL)
@@ -188,7 +189,7 @@ def test_what_a_linear_operator_refuses() -> None:
         dd.linear_operator(lambda x: 1j * x, X)
     with pytest.raises(InputError, match="cannot be differentiated"):
         dd.linear_operator(np.sin, "text")
-    with pytest.raises(ValueError, match="dimension mismatch"):
+    with pytest.raises(ValueError, match=r"[Dd]imension mismatch"):
         dd.linear_operator(np.sin, X) @ np.ones(8)
     for outer in (dd.jacfwd, dd.jacrev):
         with pytest.raises(InputError, match="cannot be differentiated itself"):

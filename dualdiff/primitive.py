@@ -95,23 +95,34 @@ def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> A
                 top = a.run
                 level = top.level
         elif kind is ndarray and a.dtype.char == "O":
-            return bind(primitive, [packed(b) for b in args], params)
+            return bind(primitive, [_unpackable(b) for b in map(packed, args)], params)
     if top is None:
         return primitive.fn(*args, **params)
     return top.process(primitive, args, params)
 
 
 packers: list[Callable[[Any], Any]] = []
-"""A hook: how an object array of traced scalars becomes a traced array."""
+"""A hook: how an object array of traced scalars and numbers becomes a traced array, or one of numbers."""
 
 containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
 def packed(x: Any) -> Any:
-    """Pack an object array of traced scalars into one traced array; return anything else as it is."""
+    """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
         return packers[0](x)
+    return x
+
+
+def _unpackable(x: Any) -> Any:
+    """Refuse an array that still holds objects after packing; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        kinds = sorted({type(i).__name__ for i in x.flat if not isinstance(i, _OPERANDS)})
+        raise UnsupportedFunctionError(
+            f"{where()}: a differentiated value meets an array of objects ({', '.join(kinds) or 'arrays'}), with which "
+            "NumPy cannot compute as with numbers. Make it an array of numbers."
+        )
     return x
 
 

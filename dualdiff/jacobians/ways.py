@@ -27,7 +27,7 @@ from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.terms import ONE, PLAIN_TYPES, Columns, Terms, scattered, seed
-from dualdiff.tracer import is_finite_everywhere, plain
+from dualdiff.tracer import alive, is_finite_everywhere, plain
 
 MOST_AT_ONCE = 4096
 """The most inputs whose identity is carried in one chunk without asking for the budget."""
@@ -89,7 +89,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     """Check and tidy what a function returned: arrays of numbers, traced or constant."""
     out = []
     for v in values:
-        v = plain(packed(v))
+        v = alive(plain(packed(v)))
         if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)
@@ -214,7 +214,7 @@ def _run_duals(
             [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
         )
     finally:
-        run.open = False
+        run.close()
     values, found = [], []
     for v in results:
         if type(v) is Dual and v.run is run:

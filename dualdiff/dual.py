@@ -126,7 +126,8 @@ class Pushing(Sweep):
     def close(self) -> None:
         """End the run: what still points here afterwards has escaped."""
         self.open = False
-        self.keys = self.given = None
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+        self.given = None
 
     def same(self, x: Any, y: Any) -> bool:
         """Whether two duals of this run have one tangent."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -74,9 +75,13 @@ class _Levels:
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
 
+    def __init__(self) -> None:
+        self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
+
     def new(self) -> int:
-        self.current += 1
-        return self.current
+        with self._counting:
+            self.current += 1
+            return self.current
 
 
 LEVELS = _Levels()

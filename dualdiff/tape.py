@@ -158,7 +158,8 @@ class Tape:
     def close(self) -> None:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
-        self.keys = self.given = None
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+        self.given = None
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------

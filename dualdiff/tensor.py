@@ -700,8 +700,11 @@ def _sweep(
     nodes = _collect([n for n, _ in seeds])
     leaves = [n for n in nodes if n.row is None]
     inner = [n for n in nodes if n.row is not None]
+    held = []
     for node in inner:
-        if node.args is None:
+        out, args = node.out, node.args  # read once, and in this order: another thread may free the graph now
+        held.append((args, out))
+        if args is None:
             raise GraphFreedError(
                 f"{where()}: the graph was freed by an earlier backward() (first met at the operation {node.name}, {node.at()}). "
                 "Pass retain_graph=True to the earlier call to sweep it again."
@@ -716,13 +719,12 @@ def _sweep(
     slots = {id(n): s for s, n in enumerate([*leaves, *inner])}
     tape = Tape()
     tape.inputs = [n.form for n in leaves]
-    for n in inner:
+    for n, (args, out) in zip(inner, held, strict=True):
         ins = tuple([None if p is None else slots[id(p)] for p in n.parents])
-        args, out = n.args, n.out
         if create_graph:
             counters = {i: counter for counter, _, _, i in n.saved}
-            args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(n.args, n.parents, strict=True))])
-            out = _live(n.out, n, counters.get(-1))
+            args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(args, n.parents, strict=True))])
+            out = _live(out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
     token, sweeping = _enabled.set(create_graph), _sweeping.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}

@@ -172,7 +172,7 @@ def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
 def write(x: Traced, index: Any, v: Any) -> None:
     """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
-    v = operand(v)
+    v = alive(operand(v))
     if isinstance(v, Traced):
         link = v.link
         if link is not None:
@@ -582,6 +582,10 @@ class Tracer(Traced):
     _equal = _comparison(np.equal)
 
     def __eq__(self, other: Any) -> Any:
+        if not self.run.open and self.run.keys and id(self) in self.run.keys and not compares():
+            return (
+                False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
+            )
         if type(other) not in TRACED or not _are_keys(self, other):
             return self._equal(other)
         equal = self._equal(other)

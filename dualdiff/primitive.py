@@ -113,6 +113,10 @@ containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
+PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
+"""True while an object array is made only to be packed at once, so that nobody keeps its entries."""
+
+
 def packed(x: Any) -> Any:
     """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
@@ -151,7 +155,13 @@ def operand(x: Any) -> Any:
     if isinstance(x, _OPERANDS):
         return packed(x)
     if isinstance(x, (list, tuple)):
-        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+        if not contains_traced(x):
+            return np.asarray(x)
+        token = PACKING.set(True)
+        try:
+            return packed(np.array(x, dtype=object))
+        finally:
+            PACKING.reset(token)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
     if hasattr(x, "__array__"):

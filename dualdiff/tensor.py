@@ -28,7 +28,7 @@ from dualdiff.errors import (
     where,
 )
 from dualdiff.passes.pull import pull
-from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind, operand
+from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, operand
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
@@ -414,7 +414,8 @@ class Tensor(Tracer):
         return new
 
     def _given(self) -> None:
-        self.link.counter.given = not self.link.entry
+        if not (self.link.entry or PACKING.get()):
+            self.link.counter.given = True
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:

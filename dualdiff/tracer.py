@@ -30,6 +30,7 @@ from dualdiff.errors import (
 )
 from dualdiff.primitive import (
     LEVELS,
+    PACKING,
     REGISTER,
     TRACED,
     Elementwise,
@@ -451,7 +452,7 @@ class Tracer(Traced):
 
     def _given(self) -> None:
         """Note that NumPy may hold this 0-d array itself from now on: in ``np.array([total])`` it asks, and keeps who answered."""
-        if type(raw(self)) is ndarray:
+        if type(raw(self)) is ndarray and not PACKING.get():
             if self.run.given is None:
                 self.run.given = []
             self.run.given.append(

@@ -611,6 +611,14 @@ def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
     with pytest.raises(TracedAssignmentError, match="would change too"):
         jac(viewed)(x)
 
+    def listed(x: Any) -> Any:  # a list is made an array at once, of which nobody keeps an entry
+        total = x[0, ...].copy()
+        a = np.dot([total, 1.0], x[:2])
+        total += 1.0
+        return np.stack([a, np.dot([total, 1.0], x[:2])])
+
+    np.testing.assert_array_equal(jac(listed)(x), [[2.0, 1, 0], [3.0, 1, 0]])
+
     def rebound(x: Any) -> Any:
         total = x[0, ...].copy()
         v = np.array([total, x[1]])

@@ -764,6 +764,11 @@ def test_object_arrays_of_tensors_hold_values():
         with pytest.raises(TypeError, match="object array"):
             write(v[0])
 
+    s = x.sum()  # a list is made an array at once, of which nobody keeps an entry
+    a = np.dot([s, 1.0], x[:2])
+    s += 1.0
+    assert (a.item(), s.item()) == (8.0, 7.0)
+
     s = dd.tensor(2.0, requires_grad=True) * 1.0
     kept = np.array(s)
     s += 1.0

@@ -108,7 +108,7 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("given", "keys", "level", "most", "open", "single")
+    __slots__ = ("keys", "level", "most", "open", "single")
 
     def __init__(self, lead: tuple[int, ...], careful: bool = False, most: int | None = None) -> None:
         super().__init__(lead, careful)
@@ -117,7 +117,6 @@ class Pushing(Sweep):
         self.level = LEVELS.new()
         self.open = True
         self.keys: dict[int, Any] | None = None
-        self.given: list[Any] | None = None
 
     def _check_open(self) -> None:
         if not self.open:
@@ -127,7 +126,6 @@ class Pushing(Sweep):
         """End the run: what still points here afterwards has escaped."""
         self.open = False
         self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
-        self.given = None
 
     def same(self, x: Any, y: Any) -> bool:
         """Whether two duals of this run have one tangent."""

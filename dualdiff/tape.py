@@ -118,7 +118,6 @@ class Tape:
     __slots__ = (
         "append",
         "cells",
-        "given",
         "guards",
         "inputs",
         "keys",
@@ -145,7 +144,6 @@ class Tape:
         self.outputs: list[Any] = []
         self.open = True
         self.keys: dict[int, Any] | None = None
-        self.given: list[Any] | None = None
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
         self.append = self._append_with_line if lines else self.cells.extend
@@ -159,7 +157,6 @@ class Tape:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
         self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
-        self.given = None
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from dualdiff.errors import (
     NonScalarError,
     TracedConversionError,
     line_of,
+    stores_item,
     user_frame,
     where,
 )
@@ -139,15 +140,16 @@ class Counter:
 class Memory(Link):
     """The link of a tensor: a version counter shared by all that share its memory (views, detached tensors)."""
 
-    __slots__ = ("counter", "entry", "leaf", "unrecorded")
+    __slots__ = ("counter", "leaf", "number", "unrecorded")
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
         self.base = self.root = self.primitive = self.params = self.places = None
         self.seen = 0
         self.leaf = False  # whether requires_grad_() made a leaf of this view
+        self.entry = False
         self.unrecorded = False  # whether no_grad() kept the equation of this view from being noted
-        self.entry = False  # whether it is a number in an object array, which other arrays may hold as well
+        self.number = False  # whether it is a number in an object array, which other arrays may hold as well
         self.born = LEVELS.current
 
     @property
@@ -237,7 +239,7 @@ class Tensor(Tracer):
 
     @property
     def _cell(self) -> bool:  # type: ignore[override]
-        return not self.link.entry
+        return not self.link.number
 
     def __hash__(self) -> int:
         """Hash by identity, as PyTorch does; what NumPy would have as a number refuses, as no look-up would find it."""
@@ -404,17 +406,21 @@ class Tensor(Tracer):
                     self._given()
                 return unless_copied(cell, copy)
             return super().__array__(dtype, copy)
+        if not (copy or self.shape):
+            self._given()
         return unless_copied(np.array(self.value, dtype=dtype), copy)
 
     def _number(self) -> Any:
-        if self.link.entry:
+        if self.link.number:
             return self
         new = self.copy()
-        new.link.entry = True
+        if type(new.value) is ndarray:
+            new.value = new.value[()]  # which += rebinds
+        new.link.number = True
         return new
 
     def _given(self) -> None:
-        if not (self.link.entry or PACKING.get()):
+        if not (self.link.number or PACKING.get() or stores_item()):
             self.link.counter.given = True
 
     def __reduce__(self) -> Any:
@@ -603,18 +609,18 @@ class _EagerRun:
             object.__dict__["__class__"].__set__(x, Tensor)
             x.mark, x.run, x.link = None, self, memory
         x.link.refresh(x)
-        if x.link.entry:
+        if x.link.number:
             raise TypeError(
                 f"{where()}: this writes into a number that an object array holds, which NumPy cannot either; write into the array"
             )
-        if x.link.counter.given:
+        other = v.mark if type(v) is Tensor else None
+        recording = _enabled.get() and (x.mark is not None or other is not None)
+        if x.link.counter.given and (recording or x.mark is not None):
             raise InPlaceError(
                 f"{where()}: this writes into a 0-d tensor of which np.array([…]) made an entry, or into the tensor that it is "
                 "a view of: the array, which in NumPy keeps the value of that time, would change with it. Compute a new "
                 "tensor (s = s + 1), put s.clone() into the list, or make the array with np.stack([…])."
             )
-        other = v.mark if type(v) is Tensor else None
-        recording = _enabled.get() and (x.mark is not None or other is not None)
         if recording and x.mark is not None:
             root = x
             while root.link.base is not None:

@@ -70,7 +70,7 @@ class Link:
     Writes end in the root of a chain of views, so only a root counts them.
     """
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "entry", "params", "places", "primitive", "root", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -81,6 +81,7 @@ class Link:
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
+        self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
 
     def is_stale(self) -> bool:
         """Whether the root was written since this view was read from it."""
@@ -204,6 +205,12 @@ def write(x: Traced, index: Any, v: Any) -> None:
             f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
             "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
             "np.array(…) or .copy() there."
+        )
+    if link is not None and link.entry and (type(x) is not Plain or isinstance(v, Traced)):
+        raise TracedAssignmentError(
+            f"{where()}: this writes into a 0-d array of which np.array([…]) made an entry, or which np.asarray(…) was called "
+            "on, or into the array that it is a view of. What NumPy made of it then would change too, or should and would "
+            "not. Compute a new value (total = total + 1), or put a copy, total.copy(), into the list."
         )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
@@ -451,13 +458,12 @@ class Tracer(Traced):
         return self[()] if type(raw(self)) is ndarray else self
 
     def _given(self) -> None:
-        """Note that NumPy may hold this 0-d array itself from now on: in ``np.array([total])`` it asks, and keeps who answered."""
-        if type(raw(self)) is ndarray and not PACKING.get():
-            if self.run.given is None:
-                self.run.given = []
-            self.run.given.append(
-                snapshot(self, np.empty(1), False)
-            )  # nobody can tell for how long: as long as the run
+        """Note that an object array may hold this 0-d array itself: in ``np.array([total])`` NumPy asks, and keeps who answers."""
+        if type(raw(self)) is ndarray and not PACKING.get() and not stores_item():
+            root: Any = self
+            while root.link is not None and root.link.base is not None:
+                root = root.link.base
+            link_of(root).entry = True
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
         if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
@@ -465,6 +471,8 @@ class Tracer(Traced):
             cell[()] = self
             return cell
         if self._may_leave():
+            if not (copy or self.shape):
+                self._given()
             return snapshot(self, np.asarray(self.run.leave(self), dtype=dtype), copy)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
@@ -633,7 +641,7 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or link.base is None)
+            and (link is None or (link.base is None and not link.entry))
             and not SNAPSHOTS
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
@@ -919,6 +927,8 @@ class Plain(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         x = self._fresh()
+        if not (copy or x.shape):
+            self._given()
         if x is self or copy or (dtype is not None and np.dtype(dtype) != x.dtype):
             return np.array(x, dtype=dtype)
         x = x.view()

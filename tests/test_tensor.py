@@ -779,10 +779,27 @@ def test_object_arrays_of_tensors_hold_values():
 def test_a_tensor_that_an_object_array_may_hold_is_not_written(make):
     s = dd.tensor([1.0, 2.0], requires_grad=True).sum()
     make(s)
-    for write in (lambda: s.__iadd__(1.0), lambda: s.reshape(1).__setitem__(0, 1.0), lambda: s.detach().fill(1.0)):
+    for write in (lambda: s.__iadd__(1.0), lambda: s.reshape(1).__setitem__(0, 1.0)):
         with pytest.raises(InPlaceError, match="made an entry"):
             write()
+    with dd.no_grad(), pytest.raises(InPlaceError, match="made an entry"):
+        s += 1.0
     assert (s + 1.0).item() == 4.0
+    total = dd.zeros(())
+    make(total)
+    with pytest.raises(InPlaceError, match="made an entry"):
+        total += s
+    total += 1.0
+    assert total.item() == 1.0
+
+
+def test_leaves_without_axes_as_entries():
+    p = dd.tensor(3.0, requires_grad=True)
+    v = np.array([p, p])
+    w = np.array(p).reshape(1)
+    w[0] += 1.0
+    (v * w).sum().backward()  # 2p (p + 1)
+    assert p.grad.item() == 14.0
 
 
 def test_tensors_hash_by_identity_and_computed_numbers_refuse():

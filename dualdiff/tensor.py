@@ -404,7 +404,8 @@ class Tensor(Tracer):
                 cell[()] = self._number()
                 if not copy:
                     self._given()
-                return unless_copied(cell, copy)
+                    cell.flags.writeable = False  # a write would not reach the tensor
+                return cell
             return super().__array__(dtype, copy)
         if not (copy or self.shape):
             self._given()

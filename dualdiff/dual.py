@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import terms as sparse
-from dualdiff.errors import EscapedValueError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, where
 from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import (
     LEVELS,
@@ -47,7 +47,7 @@ from dualdiff.terms import (
     scattered,
     settled,
 )
-from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -109,7 +109,7 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("level", "most", "open", "single")
+    __slots__ = ("keys", "level", "most", "open", "single")
 
     def __init__(self, lead: tuple[int, ...], careful: bool = False, most: int | None = None) -> None:
         super().__init__(lead, careful)
@@ -117,13 +117,20 @@ class Pushing(Sweep):
         self.single = Sweep((), careful) if lead else self
         self.level = LEVELS.new()
         self.open = True
+        self.keys: dict[int, Any] | None = None
 
     def _check_open(self) -> None:
         if not self.open:
-            raise EscapedValueError(
-                f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
-                "the function). Return it from the function instead."
-            )
+            raise EscapedValueError(f"{where()}: {OUTLIVED}")
+
+    def close(self) -> None:
+        """End the run: what still points here afterwards has escaped."""
+        self.open = False
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+
+    def same(self, x: Any, y: Any) -> bool:
+        """Whether two duals of this run have one tangent."""
+        return is_same(self.dense(x.mark, x.value), self.dense(y.mark, y.value))
 
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         """Compute a primitive on the values, then push the tangents through it."""
@@ -443,6 +450,7 @@ class Pushing(Sweep):
 
     def leave(self, x: Any) -> Any:
         """Let the plain value out to Python: forward mode needs no record of it."""
+        self._check_open()
         if x.link is not None:
             x.link.refresh(x)
         value = x.value

@@ -86,12 +86,29 @@ STORED_IN_PLAIN_ARRAY = (
 )
 
 
-def stores_item() -> bool:
-    """Whether the code that called the library (the user's, or NumPy's own) is at an assignment, ``a[i] = v``."""
+OUTLIVED = (
+    "a value under differentiation outlived the operator that made it (it was stored outside the function, in a global, a "
+    "list or a cache, or handed out by an inner function). Return it from the function that made it, and keep no results "
+    "of a differentiated function from one call to the next."
+)
+
+
+def _instruction() -> str:
+    """Return the name of the instruction at which the code that called the library (the user's, or NumPy's own) is."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    return frame is not None and opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")
+    return "" if frame is None else opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def stores_item() -> bool:
+    """Whether the caller is at an assignment, ``a[i] = v``."""
+    return _instruction() in ("STORE_SUBSCR", "STORE_SLICE")
+
+
+def compares() -> bool:
+    """Whether the caller is at a comparison that is written out, ``a == b``, not at a look-up or a call."""
+    return _instruction() == "COMPARE_OP"
 
 
 def user_frame() -> FrameType | None:

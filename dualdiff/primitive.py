@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -98,9 +99,13 @@ class _Levels:
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
 
+    def __init__(self) -> None:
+        self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
+
     def new(self) -> int:
-        self.current += 1
-        return self.current
+        with self._counting:
+            self.current += 1
+            return self.current
 
 
 LEVELS = _Levels()
@@ -119,23 +124,38 @@ def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> A
                 top = a.run
                 level = top.level
         elif kind is ndarray and a.dtype.char == "O":
-            return bind(primitive, [packed(b) for b in args], params)
+            return bind(primitive, [_unpackable(b) for b in map(packed, args)], params)
     if top is None:
         return primitive.fn(*args, **params)
     return top.process(primitive, args, params)
 
 
 packers: list[Callable[[Any], Any]] = []
-"""A hook: how an object array of traced scalars becomes a traced array."""
+"""A hook: how an object array of traced scalars and numbers becomes a traced array, or one of numbers."""
 
 containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
+PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
+"""True while an object array is made only to be packed at once, so that nobody keeps its entries."""
+
+
 def packed(x: Any) -> Any:
-    """Pack an object array of traced scalars into one traced array; return anything else as it is."""
+    """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
         return packers[0](x)
+    return x
+
+
+def _unpackable(x: Any) -> Any:
+    """Refuse an array that still holds objects after packing; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        kinds = sorted({type(i).__name__ for i in x.flat if not isinstance(i, _OPERANDS)})
+        raise UnsupportedFunctionError(
+            f"{where()}: a differentiated value meets an array of objects ({', '.join(kinds) or 'arrays'}), with which "
+            "NumPy cannot compute as with numbers. Make it an array of numbers."
+        )
     return x
 
 
@@ -159,7 +179,13 @@ def operand(x: Any) -> Any:
     if isinstance(x, _OPERANDS):
         return packed(x)
     if isinstance(x, (list, tuple)):
-        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+        if not contains_traced(x):
+            return np.asarray(x)
+        token = PACKING.set(True)
+        try:
+            return packed(np.array(x, dtype=object))
+        finally:
+            PACKING.reset(token)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
     if hasattr(x, "__array__"):

@@ -17,17 +17,20 @@ import numpy as np
 
 from dualdiff import rules
 from dualdiff.errors import (
+    OUTLIVED,
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
     InputError,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
+    compares,
     stores_item,
     where,
 )
 from dualdiff.primitive import (
     LEVELS,
+    PACKING,
     REGISTER,
     TRACED,
     Elementwise,
@@ -68,7 +71,7 @@ class Link:
     Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "held", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -80,6 +83,7 @@ class Link:
         self.born = LEVELS.current
         self.places: Any = None
         self.held: list[Any] | None = None
+        self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
 
     def is_held(self) -> bool:
         """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
@@ -235,7 +239,7 @@ def memory_of(x: Any) -> Any:
 def write(x: Traced, index: Any, v: Any) -> None:
     """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
-    v = operand(v)
+    v = alive(operand(v))
     if isinstance(v, Traced):
         link = v.link
         if link is not None:
@@ -272,6 +276,12 @@ def write(x: Traced, index: Any, v: Any) -> None:
             f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
             "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
         )
+    if link is not None and link.entry and (type(x) is not Plain or isinstance(v, Traced)):
+        raise TracedAssignmentError(
+            f"{where()}: this writes into a 0-d array of which np.array([…]) made an entry, or which np.asarray(…) was called "
+            "on, or into the array that it is a view of. What NumPy made of it then would change too, or should and would "
+            "not. Compute a new value (total = total + 1), or put a copy, total.copy(), into the list."
+        )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
         run = v.run
@@ -293,6 +303,7 @@ def is_itself(v: Traced, x: Traced, index: Any) -> bool:
     return (
         link is not None
         and link.base is x
+        and (v.mark is not None or x.mark is None)  # a tensor's view from under no_grad() counts as a constant
         and link.primitive is getitem
         and is_basic(index)
         and link.params["index"] == index
@@ -314,11 +325,20 @@ def is_whole(x: Traced, index: Any, v: Traced) -> bool:
 
 
 def pack(x: ndarray[Any, Any]) -> Any:
-    """Turn an object array of traced scalars into one traced array (plain when it holds only numbers)."""
+    """Turn an object array of traced scalars into one traced array, and one of numbers into a plain array of them.
+
+    Integers count as floating-point numbers, as beside the traced ones. What holds anything else stays as it is.
+    """
     items = list(x.flat)
     if not any(isinstance(i, Traced) for i in items):
-        return x
+        if not all(isinstance(i, _NUMBERS) for i in items):  # None would become nan
+            return x
+        dtype = np.array(items).dtype
+        return np.array(items, dtype if dtype.kind in "fc" else float).reshape(x.shape)
     return rules.movement.stack_scalars(items, x.shape)
+
+
+_NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
 packers.append(pack)
@@ -359,6 +379,26 @@ def assigned(x: Any, new: Any) -> Any:
         raise TypeError(f"{where()}: cannot cast the result from {have} to {want} with casting rule 'same_kind'")
     write(x, Ellipsis, new)
     return x
+
+
+def alive(x: Any) -> Any:
+    """Return a value as it is; raise if it belongs to a run that has ended."""
+    if type(x) in TRACED and not x.run.open:
+        raise EscapedValueError(f"{where()}: {OUTLIVED}")
+    return x
+
+
+def is_same(x: Any, y: Any) -> bool:
+    """Whether two numbers or arrays are equal, their derivatives at every level included."""
+    if type(x) in TRACED and type(y) in TRACED:
+        return x.run is y.run and x.run.same(x, y) and is_same(x.value, y.value)
+    return type(x) not in TRACED and type(y) not in TRACED and np.array_equal(x, y)
+
+
+def _are_keys(x: Any, y: Any) -> bool:
+    """Whether both of two values have been hashed: they then meet in a dictionary, a set or a cache."""
+    a, b = x.run.keys, y.run.keys
+    return a is not None and b is not None and id(x) in a and id(y) in b
 
 
 def _comparison(function: Any) -> Callable[..., Any]:
@@ -429,7 +469,16 @@ class Tracer(Traced):
             self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
         return repr(self)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        """Hash a number by its value, as NumPy does, so that dictionaries and sets find it; the value leaves as by ``bool``."""
+        if type(raw(self)) is ndarray:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        value = self.run.leave(self)
+        if not self._may_leave():
+            if self.run.keys is None:
+                self.run.keys = {}
+            self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
+        return hash(value)
 
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
@@ -476,6 +525,18 @@ class Tracer(Traced):
     def __bool__(self) -> bool:
         return bool(self.run.leave(self))
 
+    def _number(self) -> Any:
+        """Return this 0-d value as an entry of an object array: a number, which nothing that is written later reaches."""
+        return self[()] if type(raw(self)) is ndarray else self
+
+    def _given(self) -> None:
+        """Note that an object array may hold this 0-d array itself: in ``np.array([total])`` NumPy asks, and keeps who answers."""
+        if type(raw(self)) is ndarray and not PACKING.get() and not stores_item():
+            root: Any = self
+            while root.link is not None and root.link.base is not None:
+                root = root.link.base
+            link_of(root).entry = True
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
         if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
             cell = np.empty((), dtype=object)
@@ -495,10 +556,12 @@ class Tracer(Traced):
             )
         out = np.empty(self.shape, dtype=object)
         if self.ndim == 0:
-            out[()] = self
+            out[()] = self._number()
+            if not copy:
+                self._given()
         else:
             for i in np.ndindex(self.shape):
-                out[i] = self[i]
+                out[i] = self[i]._number()
         return snapshot(self, unless_copied(out, copy), copy)
 
     def __reduce__(self) -> Any:
@@ -598,7 +661,24 @@ class Tracer(Traced):
     __le__ = _comparison(np.less_equal)
     __gt__ = _comparison(np.greater)
     __ge__ = _comparison(np.greater_equal)
-    __eq__ = _comparison(np.equal)
+    _equal = _comparison(np.equal)
+
+    def __eq__(self, other: Any) -> Any:
+        if not self.run.open and self.run.keys and id(self) in self.run.keys and not compares():
+            return (
+                False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
+            )
+        if type(other) not in TRACED or not _are_keys(self, other):
+            return self._equal(other)
+        equal = self._equal(other)
+        if equal and not is_same(self, other) and not compares():
+            raise TracedConversionError(
+                f"{where()}: a dictionary, a set or a cache takes two values that are being differentiated for one, because "
+                "they are equal here, and would give out the derivative of one for that of the other. Make its keys of what "
+                "does not depend on them (indices), or of the plain numbers, float(dd.stop_gradient(x))."
+            )
+        return equal
+
     __ne__ = _comparison(np.not_equal)
     __and__ = __rand__ = _comparison(np.bitwise_and)
     __or__ = __ror__ = _comparison(np.bitwise_or)
@@ -634,7 +714,7 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or (link.base is None and link.held is None))
+            and (link is None or (link.base is None and link.held is None and not link.entry))
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
@@ -954,6 +1034,8 @@ class _PlainRun:
     """The run of level zero: it computes, and keeps arrays able to receive traced values."""
 
     level = 0
+    open = True
+    keys = None
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
@@ -1000,7 +1082,7 @@ def plain(x: Any) -> Any:
 def check_input(x: Any, what: str) -> Any:
     """Return an input ready for tracing: a floating-point number or array (integers are promoted once)."""
     if isinstance(x, Traced):
-        if x.dtype.kind in "biu":  # type: ignore[attr-defined]
+        if alive(x).dtype.kind in "biu":
             return x.astype(np.float64)  # type: ignore[attr-defined]
         return x
     kind = type(x)
@@ -1025,8 +1107,6 @@ def check_input(x: Any, what: str) -> Any:
         p = packed(x)
         if p is not x:
             return p
-        if all(isinstance(v, (int, float, np.number)) for v in x.flat):  # None would become nan
-            return x.astype(np.float64)
     if k not in "fc":
         raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
     return x

@@ -58,7 +58,7 @@ class Jacobian(Operator):
 
     def _result(self, call: Call, answer: Any) -> Any:
         jacobian = self.assemble(call, answer)
-        aux = call.plain_aux(None) if self.has_aux else None
+        aux = call.plain_aux() if self.has_aux else None
         if self.with_value:
             value = call.build_outputs(answer.values)
             return ((value, aux), jacobian) if self.has_aux else (value, jacobian)

@@ -200,7 +200,12 @@ def without_repeats(index: Any, v: Any, shape: Shape) -> tuple[Any, Any]:
 def take_at(t: Any, index: Any, lead: Shape) -> Any:
     """Read ``t[..., index]`` under the batch axis."""
     if not lead:
-        return t[index]
+        try:
+            return t[index]
+        except TypeError:  # a Python number, as the tangent of a NumPy scalar
+            if shape_of(t):
+                raise
+            return np.reshape(t, ())[index]
     picked = t[batched_index(index, len(lead))]
     moved = fronted(index)
     return np.moveaxis(picked, moved, 0) if moved else picked

@@ -30,7 +30,7 @@ from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed
-from dualdiff.tracer import is_finite_everywhere, plain
+from dualdiff.tracer import alive, is_finite_everywhere, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     """Check and tidy what a function returned: arrays of numbers, traced or constant."""
     out = []
     for v in values:
-        v = plain(packed(v))
+        v = alive(plain(packed(v)))
         if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)
@@ -259,7 +259,7 @@ def _run_duals(
             [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
         )
     finally:
-        run.open = False
+        run.close()
     values, found = [], []
     for v in results:
         if type(v) is Dual and v.run is run:

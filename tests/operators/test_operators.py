@@ -174,6 +174,62 @@ def test_auxiliary_data(jac: Any) -> None:
     np.testing.assert_array_equal(aux["twice"], 2 * x)
 
 
+@modes
+def test_auxiliary_data_keep_the_derivatives_of_outer_runs(jac: Any) -> None:
+    def f(y):
+        z = y * 1.0
+        view = z[:1]
+        z[0] = 5 * y[1]
+        return z, {
+            "view": view,
+            "entries": np.array([y[0], 2 * y[1], 1.0]),
+            "outer": outer[0] ** 2,
+            "product": y * outer[0],
+        }
+
+    outer: list[Any] = [1.0]
+    x = np.array([2.0, 3.0])
+    _, aux = jac(f, has_aux=True)(x)
+    np.testing.assert_array_equal(aux["view"], [15.0])
+    np.testing.assert_array_equal(aux["entries"], [2.0, 6.0, 1.0])
+
+    def through(t):
+        outer[0] = t[0]
+        runs = (
+            jac(f, has_aux=True)(t)[1],
+            dd.jvp(f, (t,), (t,), has_aux=True)[2],
+            dd.vjp(f, t, has_aux=True)[2],
+            dd.grad(lambda y: (lambda v, aux: (v.sum(), aux))(*f(y)), has_aux=True)(t)[1],
+        )
+        return [np.concatenate([aux["product"], np.stack([aux["outer"]]), aux["entries"]]) for aux in runs]
+
+    want = np.array([[4.0, 0], [3, 2], [4, 0], [1, 0], [0, 2], [0, 0]])
+    for way in (dd.jacfwd, dd.jacrev):
+        for found in way(through)(x):
+            np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize("one", [1.0, 1, True, np.float64(1), np.float32(1), np.int64(1), np.array(1.0), np.array(1)])
+@pytest.mark.parametrize("x", [2.0, np.float64(2), np.array(2.0)], ids=["float", "scalar", "array"])
+def test_directions_without_axes_are_what_their_values_are(x: Any, one: Any) -> None:
+    def f(x):
+        y = np.multiply(x, 1.0)[...]
+        y = np.zeros_like(y) + y
+        return np.reshape(y * x, 1)[0] + x[...] if isinstance(x, np.ndarray) else np.reshape(y * x, 1)[0] + x
+
+    found = (
+        dd.jvp(f, (x,), (one,))[1],
+        dd.linearize(f, x)[1](one),
+        *dd.vjp(f, x)[1](one),
+        dd.grad(lambda t: dd.jvp(f, (t,), (one,))[1])(x) + 3.0,
+        dd.grad(lambda t: dd.jvp(f, (x,), (t,))[1])(2.0),
+        dd.grad(lambda t: dd.vjp(f, x)[1](t)[0])(2.0),
+        dd.hvp(f)(x, one) + 3.0,
+    )
+    assert [float(t) for t in found] == [5.0] * 7
+    assert [np.shape(t) for t in found] == [()] * 7
+
+
 def test_auxiliary_data_of_the_others() -> None:
     def f(x):
         return (x * x, x + 1)

@@ -126,6 +126,8 @@ def decide(
     problem: Problem, options: Options, recorded: Recorded | None = None, without: tuple[str, ...] = ()
 ) -> tuple[Decision, Recorded | None]:
     """Choose a way; return the decision, and the recording it was made on."""
+    if options.sparse:  # what can be known before the function runs
+        check_sparse(problem, ())
     if options.mode in ("finite-differences", "complex-step"):
         check_real(problem)
         n = problem.n
@@ -334,6 +336,8 @@ def _nested(problem: Problem, options: Options) -> Answer:
 def explain(problem: Problem, options: Options, measure: bool = False, without: Sequence[str] = ()) -> Explanation:
     """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
     check_real(problem)
+    if options.sparse:
+        check_sparse(problem, ())
     recorded = record(problem, replayable=True)
     found = candidates_of(problem, options, recorded)
     chosen, _ = choose(found, without)

@@ -50,6 +50,11 @@ def differences(problem: Problem, name: str, limit: int | None = None) -> tuple[
     if any(dtype_of(x).kind == "c" for x in problem.inputs):
         raise InputError(f"mode={name!r} is for real functions; use 'forward' or 'reverse' for complex ones")
     values = outputs_of(problem.call([_copy(x) for x in problem.inputs]))
+    if name == "complex-step" and any(dtype_of(v).kind == "c" for v in values):
+        raise InputError(
+            "mode='complex-step' reads the derivative from the imaginary part, which the function's complex result has "
+            "taken already; use 'forward' or 'reverse'"
+        )
     m = sum(size_of(shape_of(v)) for v in values)
     dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
     needed = 2 * m * problem.n * dtype.itemsize

@@ -58,6 +58,11 @@ def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
         )
     if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
         raise InputError("sparse=True is for real functions; use sparse=False for complex ones")
+    if any(dtype_of(x).char == "e" for x in (*problem.inputs, *values)):
+        raise InputError(
+            "sparse=True needs float32 or wider, since scipy.sparse holds no float16; pass x.astype(np.float32), or use "
+            "sparse=False"
+        )
 
 
 # --------------------------------------------------------------------------------------------------

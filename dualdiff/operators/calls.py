@@ -167,9 +167,9 @@ def own(v: Any) -> Any:
 
 
 def as_given(t: Any, v: Any) -> Any:
-    """Return a scalar derivative as a scalar where the value is one (a Python float for a Python float)."""
+    """Return a scalar derivative as a scalar where the value is one (a Python number for a Python float)."""
     if isinstance(t, Traced):
         return t
     if type(v) is float:
-        return float(t)
+        return complex(t) if dtype_of(t).kind == "c" else float(t)  # a complex result of a real number
     return t[()] if type(t) is np.ndarray and not t.shape and type(v) is not np.ndarray else t

@@ -658,7 +658,7 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
     """Add ``g[..., j]`` to ``out[..., position[j]]``, however often a position occurs; return ``out``."""
     if position.size == 0:
         return out
-    if position.size == 1 or np.bincount(position).max() <= 1:
+    if _distinct(position, out.shape[-1]):
         out[..., position] += g
     elif type(out) is ndarray and type(g) is ndarray and out.ndim == 1:
         np.add.at(out, position, g)
@@ -669,6 +669,16 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         out[..., ordered[starts]] += add_runs(g[..., order], starts=starts)
     return out
+
+
+def _distinct(position: Any, size: int) -> bool:
+    """Whether no position occurs twice; a few among many are not worth a count of all."""
+    if position.size == 1:
+        return True
+    if size > 1 << 12 and 16 * position.size < size:
+        ordered = np.sort(position)
+        return bool((ordered[1:] != ordered[:-1]).all())
+    return bool(np.bincount(position).max() <= 1)
 
 
 def _add_runs(g: Any, *, starts: Any) -> Any:

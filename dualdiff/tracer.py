@@ -790,8 +790,7 @@ class Flat:
         return np.reshape(self.array, -1)[index]
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        at = np.arange(len(self))[index]
-        write(self.array, np.unravel_index(at, shape_of(self.array)), v)
+        rules.destinations.store_flat(self.array, index, v)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)

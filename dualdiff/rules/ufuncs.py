@@ -16,6 +16,7 @@ from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, operand, scatter, scatter_add
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
+from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
 HARMLESS = ("order", "subok")
@@ -317,24 +318,40 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
             )
         ufunc.at(x, index, *values)
         return
-    shape = shape_of(x)
-    at = np.arange(size_of(shape)).reshape(shape)[index]
-    values = tuple([np.broadcast_to(operand(v), at.shape) for v in values])
+    values = tuple(map(operand, values))
     found = np.result_type(*[dtype_of(v) for v in (x, *values)])
     if not np.can_cast(found, dtype_of(x), "same_kind"):
         raise TypeError(f"Cannot cast {name}.at output from {found!r} to {dtype_of(x)!r} with casting rule 'same_kind'")
-    if ufunc in (np.add, np.subtract):
+    shape = shape_of(x)
+    index = canonical_index(index, shape)
+    if not has_integer_arrays(index):  # it names no entry twice
+        x[index] = ufunc(x[index], *values)
+        return
+    at = places(index, shape)
+    values = tuple([np.broadcast_to(v, at.shape) for v in values])
+    sums = ufunc in (np.add, np.subtract)
+    if sums and 1 < size_of(shape) <= 4 * at.size:  # so many that an array of all entries costs no more
         x[...] = ufunc(x, scatter(values[0], at.ndim, at + 1, shape))
         return
     at = at.reshape(-1)
-    values = tuple([np.reshape(v, -1) for v in values])
-    order = np.argsort(at, kind="stable")  # the r-th visit of every entry makes one round
-    starts = np.flatnonzero(np.diff(at[order], prepend=-1))
-    visit = np.arange(at.size) - np.repeat(starts, np.diff(starts, append=at.size))
-    for r in range(visit.max() + 1 if visit.size else 0):
+    entries, group, counts = np.unique(at, return_inverse=True, return_counts=True)
+    rounds = counts.max(initial=0)
+    if rounds <= 1:
+        x[index] = ufunc(x[index], *values)
+        return
+    # What is stored is read before the first write, as NumPy reads it: it may be x itself, or a view of it.
+    values = tuple([np.reshape(v, -1).copy() for v in values])
+    if sums:
+        these = np.unravel_index(entries, shape)
+        x[these] = ufunc(x[these], bind(scatter_add, (values[0],), {"position": group, "size": entries.size}))
+        return
+    order = np.argsort(group, kind="stable")  # the r-th visit of every entry makes one round
+    starts = np.cumsum(counts) - counts
+    visit = np.arange(at.size) - np.repeat(starts, counts)
+    for r in range(rounds):
         these = order[visit == r]
-        entries = np.unravel_index(at[these], shape)
-        x[entries] = ufunc(x[entries], *[v[these] for v in values])
+        places_now = np.unravel_index(at[these], shape)
+        x[places_now] = ufunc(x[places_now], *[v[these] for v in values])
 
 
 __all__ = ["call"]

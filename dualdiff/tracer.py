@@ -27,6 +27,7 @@ from dualdiff.errors import (
     where,
 )
 from dualdiff.primitive import (
+    FAMILIAR,
     LEVELS,
     REGISTER,
     TRACED,
@@ -36,6 +37,7 @@ from dualdiff.primitive import (
     bind,
     container,
     containers,
+    native,
     operand,
     packed,
     packers,
@@ -304,7 +306,9 @@ class Tracer(Traced):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0
+    # Above that of pandas (1000 and 4000), whose objects would otherwise take a traced value apart: it takes theirs.
+    __array_priority__ = 1e6
+    __pandas_priority__ = 1e6
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
     #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
@@ -461,6 +465,10 @@ class Tracer(Traced):
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if not FAMILIAR.issuperset(map(type, args)):
+            args = [native(a) for a in args]
+        if kwargs and not FAMILIAR.issuperset(map(type, kwargs.values())):
+            kwargs = {k: native(v) for k, v in kwargs.items()}
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
             return entry.handler(*args, **kwargs)
@@ -915,6 +923,11 @@ def check_input(x: Any, what: str) -> Any:
         return x
     if kind is int or kind is bool:
         return float(x)
+    if kind is not ndarray and native(x) is not x:
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
+            "entries by their positions"
+        )
     if isinstance(x, (list, str, bytes)) or x is None:
         raise InputError(
             f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"

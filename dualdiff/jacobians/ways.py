@@ -23,7 +23,7 @@ from dualdiff.errors import (
     line_of_traceback,
 )
 from dualdiff.passes import pull, push
-from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
+from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.terms import ONE, PLAIN_TYPES, Columns, Terms, scattered, seed
@@ -67,6 +67,11 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
                     raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
                 raise seen from None
             seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
+            raise TracedAssignmentError(
+                f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
+                "would lose its derivative. Write y = s - x, which is a differentiated array."
+            ) from e
         if isinstance(e, ValueError) and (
             "unsupported data types in input" in str(e) or "support dtype object" in str(e)
         ):
@@ -89,7 +94,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     """Check and tidy what a function returned: arrays of numbers, traced or constant."""
     out = []
     for v in values:
-        v = plain(packed(v))
+        v = plain(packed(v if type(v) in FAMILIAR else native(v)))
         if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)

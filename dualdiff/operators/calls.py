@@ -11,7 +11,7 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.jacobians import Problem
-from dualdiff.primitive import Traced
+from dualdiff.primitive import Traced, native
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import check_input, plain
 from dualdiff.trees import flatten, paths
@@ -146,7 +146,7 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         raise InputError(f"{name} has {len(found)} arrays where {len(leaves)} are needed")
     out = []
     for t, x in zip(found, leaves):
-        t = plain(t)
+        t = plain(native(t))
         if shape_of(t) != shape_of(x) and not isinstance(t, (list,)):
             raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape_of(x)}")
         kind = dtype_of(t).kind

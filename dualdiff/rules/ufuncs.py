@@ -13,7 +13,7 @@ import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.labels import Labels, grouped, lanes
-from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, operand, scatter, scatter_add
+from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, native, operand, scatter, scatter_add
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
@@ -42,6 +42,7 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
         return _store(_call(ufunc, inputs, options, out, name), out, name)
     if method == "at":
         return _at(ufunc, name, *inputs)
+    inputs = [native(i) for i in inputs]
     if any(type(i) in TRACED for i in inputs):
         found = _METHODS[method](ufunc, *inputs, **options)
     else:

@@ -77,9 +77,14 @@ STORED_IN_PLAIN_ARRAY = (
 )
 
 
-def stores_item() -> bool:
-    """Whether the code that called the library (the user's, or NumPy's own) is at an assignment, ``a[i] = v``."""
+def stores_item(direct: bool = False) -> bool:
+    """Whether the code that called the library (the user's, or NumPy's own) is at an assignment, ``a[i] = v``.
+
+    With ``direct`` an assignment that the library itself is at counts as well.
+    """
     frame: FrameType | None = sys._getframe(1)
+    if direct and (method := sys._getframe(2).f_back) is not None and method.f_code.co_filename.startswith(_HERE):
+        return True
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
     return frame is not None and opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")

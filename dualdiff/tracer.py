@@ -293,6 +293,15 @@ def assigned(x: Any, new: Any) -> Any:
     return x
 
 
+def _check_swap(x: Any, v: Any) -> None:
+    """Raise where compiled code stores a row of an array in the array itself, as if it were a list whose rows are objects."""
+    if rules.discrete.owner(v) is rules.discrete.owner(x) and not stores_item(direct=True):
+        raise UnsupportedFunctionError(
+            f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if it "
+            "were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+        )
+
+
 def _comparison(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
@@ -573,6 +582,8 @@ class Tracer(Traced):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
         else:
+            if type(index) is int and type(v) in TRACED and v.link is not None and v.link.base is not None:
+                _check_swap(self, v)
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:

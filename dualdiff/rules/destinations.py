@@ -8,6 +8,7 @@ import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
 from dualdiff.primitive import Traced, composite, fixed, name_of, operand
+from dualdiff.rules.discrete import owner
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.indexing import canonical_index, places
 from dualdiff.rules.movement import as_shape, axis_of, broadcasted
@@ -69,11 +70,6 @@ def _store_at(x: Any, at: Any, v: Any) -> None:
         x[np.unravel_index(at, shape)] = v
 
 
-def _root(x: Any) -> Any:
-    """Return the array whose memory ``x`` shows."""
-    return x if x.link is None or x.link.root is None else x.link.root
-
-
 def store_flat(x: Any, index: Any, v: Any) -> None:
     """Carry out ``x.flat[index] = v``: as NumPy's iterator it takes too few values over again, and leaves too many."""
     shape, v = shape_of(x), operand(v)
@@ -91,7 +87,7 @@ def store_flat(x: Any, index: Any, v: Any) -> None:
         x[tuple([int(i) for i in np.unravel_index(index % n, shape)]) if shape else ()] = v
     elif not size_of(shape_of(v)):
         return
-    elif shape_of(v) and isinstance(v, Traced) and _root(v) is _root(x):
+    elif shape_of(v) and isinstance(v, Traced) and owner(v) is owner(x):
         # NumPy's iterator copies entry by entry, so that of memory it shares it reads what it has just written.
         given = shape_of(v)
         for k, at in enumerate(np.ravel(places(index, (n,)))):

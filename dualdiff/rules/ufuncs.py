@@ -150,12 +150,15 @@ def _folded(ufunc: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     shape = shape_of(x)
     kept = tuple([1 if i - len(shape) in axes else s for i, s in enumerate(shape)])
     rest = tuple([s for i, s in enumerate(shape) if i - len(shape) not in axes])
-    if size_of(tuple([shape[a] for a in axes])) == 0:
+    count = size_of(tuple([shape[a] for a in axes]))
+    if count == 0:
         # NumPy gives the identity, or an error
         return ufunc.reduce(np.empty(shape, dtype_of(x)), axis=axes, keepdims=keepdims)
     first = np.moveaxis(x, axes, tuple(range(len(axes))))
-    first = np.reshape(first, (-1, *rest)) if len(axes) != 1 else first
+    first = np.reshape(first, (count, *rest)) if len(axes) != 1 else first
     y = _FOLDS[ufunc](first) if ufunc in _FOLDS else functools.reduce(ufunc, list(first))
+    if count == 1 and ufunc is np.hypot:
+        y = np.hypot(y, 0.0)  # NumPy begins with the identity, 0, which takes the sign off
     return np.reshape(y, kept) if keepdims else y
 
 
@@ -249,7 +252,7 @@ def _outer(ufunc: Any, a: Any, b: Any, **options: Any) -> Any:
 
 def _segments(indices: Any, n: int) -> list[Any]:
     """Return the entries that each segment of ``reduceat`` takes."""
-    ends = [*indices[1:], n]
+    ends = [*indices[1:], n][: len(indices)]
     return [np.arange(a, b) if a < b else np.array([a]) for a, b in zip(indices, ends, strict=True)]
 
 
@@ -287,10 +290,13 @@ def _reduceat(ufunc: Any, x: Any, indices: Any, axis: int = 0, dtype: Any = None
     x = np.moveaxis(x, axis, -1)
     if indices.size and not (indices.min() >= 0 and indices.max() < shape_of(x)[-1]):
         raise IndexError(f"index of {name_of(ufunc)}.reduceat out of bounds [0, {shape_of(x)[-1]})")
-    if ufunc is np.add and indices.size:
+    if not indices.size:
+        y = x[..., :0]
+    elif ufunc is np.add:
         y = bind(_add_reduceat, (x,), {"indices": indices})
     else:
-        y = np.stack([ufunc.reduce(x[..., s], axis=-1) for s in _segments(indices, shape_of(x)[-1])], axis=-1)
+        parts = _segments(indices, shape_of(x)[-1])  # one entry alone is taken as it is
+        y = np.stack([ufunc.reduce(x[..., s], axis=-1) if s.size > 1 else x[..., s[0]] for s in parts], axis=-1)
     return np.moveaxis(y, -1, axis)
 
 

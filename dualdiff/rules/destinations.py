@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import Traced, composite, fixed, name_of, operand
+from dualdiff.primitive import TRACED, Traced, composite, fixed, name_of, operand
 from dualdiff.rules.discrete import owner
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.indexing import canonical_index, places
@@ -87,7 +87,7 @@ def store_flat(x: Any, index: Any, v: Any) -> None:
         x[tuple([int(i) for i in np.unravel_index(index % n, shape)]) if shape else ()] = v
     elif not size_of(shape_of(v)):
         return
-    elif shape_of(v) and isinstance(v, Traced) and owner(v) is owner(x):
+    elif shape_of(v) and type(v) in TRACED and owner(v) is owner(x):
         # NumPy's iterator copies entry by entry, so that of memory it shares it reads what it has just written.
         given = shape_of(v)
         for k, at in enumerate(np.ravel(places(index, (n,)))):

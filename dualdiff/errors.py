@@ -15,6 +15,7 @@ _NOT_THE_USERS = (
     os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
     "<__array_function__",
 )
+_PANDAS = f"{os.sep}site-packages{os.sep}pandas{os.sep}"
 
 __all__ = [
     "DegenerateDirectionError",
@@ -101,8 +102,10 @@ def _instruction() -> str:
     return "" if frame is None else opname[frame.f_code.co_code[frame.f_lasti]]
 
 
-def stores_item() -> bool:
-    """Whether the caller is at an assignment, ``a[i] = v``."""
+def stores_item(direct: bool = False) -> bool:
+    """Whether the caller is at an assignment, ``a[i] = v``; with ``direct`` one of the library itself counts as well."""
+    if direct and (method := sys._getframe(2).f_back) is not None and method.f_code.co_filename.startswith(_HERE):
+        return True
     return _instruction() in ("STORE_SUBSCR", "STORE_SLICE")
 
 
@@ -112,11 +115,11 @@ def compares() -> bool:
 
 
 def user_frame() -> FrameType | None:
-    """Return the innermost frame that is neither dualdiff's nor NumPy's."""
+    """Return the innermost frame that is neither dualdiff's, nor NumPy's or pandas'."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS):
+        if not name.startswith(_NOT_THE_USERS) and _PANDAS not in name:
             return frame
         frame = frame.f_back
     return None
@@ -135,7 +138,7 @@ def line_of_traceback(error: BaseException) -> str:
     found, tb = "here", error.__traceback__
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name:
+        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name and _PANDAS not in name:
             found = f"{os.path.basename(tb.tb_frame.f_code.co_filename)}, line {tb.tb_lineno}"
         tb = tb.tb_next
     return found

@@ -29,7 +29,7 @@ from dualdiff.errors import (
     where,
 )
 from dualdiff.passes.pull import pull
-from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, operand
+from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, native, operand
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
@@ -988,7 +988,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
             f"{where()}: dd.tensor of a value that is being differentiated would cut its derivative off; use the value itself, "
             "or dd.stop_gradient(x) to cut it off on purpose"
         )
-    value = np.array(plain(data), dtype=dtype)
+    value = np.array(plain(native(data)), dtype=dtype)
     if value.dtype.kind not in "biufc":
         raise InputError(f"{where()}: a tensor holds numbers, not {value.dtype}")
     out = Tensor(value, None)

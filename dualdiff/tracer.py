@@ -29,6 +29,7 @@ from dualdiff.errors import (
     where,
 )
 from dualdiff.primitive import (
+    FAMILIAR,
     LEVELS,
     PACKING,
     REGISTER,
@@ -40,6 +41,7 @@ from dualdiff.primitive import (
     container,
     containers,
     is_number,
+    native,
     operand,
     packed,
     packers,
@@ -401,6 +403,15 @@ def _are_keys(x: Any, y: Any) -> bool:
     return a is not None and b is not None and id(x) in a and id(y) in b
 
 
+def _check_swap(x: Any, v: Any) -> None:
+    """Raise where compiled code stores a row of an array in the array itself, as if it were a list whose rows are objects."""
+    if rules.discrete.owner(v) is rules.discrete.owner(x) and not stores_item(direct=True):
+        raise UnsupportedFunctionError(
+            f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if it "
+            "were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+        )
+
+
 def _comparison(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
@@ -414,7 +425,9 @@ class Tracer(Traced):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0
+    # Above that of pandas (1000 and 4000), whose objects would otherwise take a traced value apart: it takes theirs.
+    __array_priority__ = 1e6
+    __pandas_priority__ = 1e6
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
 
@@ -599,6 +612,10 @@ class Tracer(Traced):
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if not FAMILIAR.issuperset(map(type, args)):
+            args = [native(a) for a in args]
+        if kwargs and not FAMILIAR.issuperset(map(type, kwargs.values())):
+            kwargs = {k: native(v) for k, v in kwargs.items()}
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
             return entry.handler(*args, **kwargs)
@@ -719,6 +736,8 @@ class Tracer(Traced):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
         else:
+            if type(index) is int and type(v) in TRACED and v.link is not None and v.link.base is not None:
+                _check_swap(self, v)
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:
@@ -955,8 +974,7 @@ class Flat:
         return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        at = np.arange(len(self))[index]
-        write(self.array, np.unravel_index(at, shape_of(self.array)), v)
+        rules.destinations.store_flat(self.array, index, v)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)
@@ -1090,6 +1108,11 @@ def check_input(x: Any, what: str) -> Any:
         return x
     if kind is int or kind is bool:
         return float(x)
+    if kind is not ndarray and native(x) is not x:
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
+            "entries by their positions"
+        )
     if isinstance(x, (list, str, bytes)) or x is None:
         raise InputError(
             f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"

@@ -11,7 +11,7 @@ import numpy as np
 
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
-from dualdiff.primitive import TRACED, Traced, packed
+from dualdiff.primitive import TRACED, Traced, native, packed
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Twin, alive, check_input, plain, raw
 from dualdiff.trees import flatten, paths, tree_map
@@ -197,7 +197,7 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         raise InputError(f"{name} has {len(found)} arrays where {len(leaves)} are needed")
     out = []
     for t, x in zip(found, leaves):
-        t = alive(plain(t))
+        t = alive(plain(native(t)))
         if shape_of(t) != shape_of(x) and not isinstance(t, (list,)):
             raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape_of(x)}")
         kind = dtype_of(t).kind
@@ -226,9 +226,9 @@ def own(v: Any) -> Any:
 
 
 def as_given(t: Any, v: Any) -> Any:
-    """Return a scalar derivative as a scalar where the value is one (a Python float for a Python float)."""
+    """Return a scalar derivative as a scalar where the value is one (a Python number for a Python float)."""
     if isinstance(t, Traced):
         return t
     if type(v) is float:
-        return float(t)
+        return complex(t) if dtype_of(t).kind == "c" else float(t)  # a complex result of a real number
     return t[()] if type(t) is np.ndarray and not t.shape and type(v) is not np.ndarray else t

@@ -67,8 +67,6 @@ def _count(a: Any, per_cube: float = 2.0) -> float:
 
 LARGE = 32
 """From this order on a matrix is looked at: whether it is triangular, and for BLAS to solve with it as such."""
-
-
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
 
@@ -650,13 +648,20 @@ def _over_gaps(p: Any, gap: Any, omitted: Any) -> Any:
     return np.where(out, 0.0, p / np.where(out, 1.0, gap))
 
 
-def _no_turn(what: str, close: Any) -> None:
-    """Raise in forward mode where the vectors of equal values would be pushed."""
-    if bool(np.any(close)):
+def _turned(what: str, close: Any, vectors: bool, sweep: Sweep, *turns: Any) -> tuple[Any, ...]:
+    """Return how vectors turn along a direction; raise where they have equal values.
+
+    Where only the values are asked for, the vectors serve second derivatives alone: for these they become NaN, and what
+    comes out as NaN is computed once more the careful way. An outer run would write the NaN down, so there it raises.
+    """
+    if not bool(np.any(close)):
+        return turns
+    if vectors or sweep.careful or type(turns[0]) in TRACED:
         raise DegenerateDirectionError(
             f"{where()}: {what} at a matrix with equal values: their vectors have no derivative of their own, and forward "
             "mode alone cannot tell whether the function depends on the choice of them. Use dd.jacrev, dd.grad or dd.vjp."
         )
+    return tuple([np.where(close, np.nan, t) for t in turns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -732,11 +737,7 @@ def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors:
     p = product(adjoint(v) @ _hermitian(ts[0], lower), v)
     gap = _gap(w)
     close = _close(gap, np.max(np.abs(w), axis=-1, initial=0.0))
-    if vectors:
-        _no_turn("np.linalg.eigh", close)
-    turn = _over_gaps(p, gap, close)
-    if not vectors and bool(np.any(close)):  # nobody sees the vectors, but for a second derivative
-        turn = np.where(close, np.nan, turn)
+    (turn,) = _turned("np.linalg.eigh", close, vectors, sweep, _over_gaps(p, gap, close))
     return _side_by_side(v @ turn, np.real(_diagonal(p)))
 
 
@@ -901,13 +902,9 @@ def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True) 
     gap, both, close, closing, row, null = _svd_gaps(s)
     null = np.logical_and(null, m != n)
     undefined = np.logical_or(close, np.logical_or(closing, null))
-    if vectors:
-        _no_turn("np.linalg.svd", undefined)
     ph = adjoint(p)
     plus, minus = 0.5 * _over_gaps(p + ph, gap, close), 0.5 * _over_gaps(p - ph, both, closing)
-    left, right = plus + minus, plus - minus
-    if not vectors and bool(np.any(undefined)):  # nobody sees the vectors, but for a second derivative
-        left, right = np.where(undefined, np.nan, left), np.where(undefined, np.nan, right)
+    left, right = _turned("np.linalg.svd", undefined, vectors, sweep, plus + minus, plus - minus)
     du, dv = u @ left, v @ right
     if dtype_of(a).kind == "c":
         du = du + u * (1j * _over_values(np.imag(_diagonal(p))[..., None, :], row, np.equal(row, 0)))

@@ -223,15 +223,15 @@ def run_duals(
     """
     try:
         values, found = _run_duals(problem, tangents, lead, finish, most)
+        for t in found:
+            if t is not None and not is_finite_everywhere(t):
+                token = CAREFUL.set(True)
+                try:
+                    return _run_duals(problem, tangents, lead, finish, most)
+                finally:
+                    CAREFUL.reset(token)
     except DegenerateDirectionError:
         return _duals_by_rows(problem, tangents, lead, finish, most)
-    for t in found:
-        if t is not None and not is_finite_everywhere(t):
-            token = CAREFUL.set(True)
-            try:
-                return _run_duals(problem, tangents, lead, finish, most)
-            finally:
-                CAREFUL.reset(token)
     return values, found
 
 

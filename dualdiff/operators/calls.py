@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.jacobians import Problem
 from dualdiff.operators.aliases import guarded, shared
-from dualdiff.primitive import Traced
+from dualdiff.primitive import Traced, under
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Twin, check_input, plain
 from dualdiff.trees import flatten, paths, tree_map
@@ -200,8 +200,17 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         want = dtype_of(x)
         if dtype_of(t) != want:
             t = t.astype(want) if hasattr(t, "astype") else want.type(t)
+        if not shape_of(x) and not isinstance(t, Traced):
+            t = alike(t, under(x))
         out.append(t)
     return out
+
+
+def alike(t: Any, v: Any) -> Any:
+    """Return a plain number as what the value without axes is that it belongs to: a 0-d array, a NumPy number, a Python one."""
+    if type(v) is np.ndarray:
+        return np.asarray(t, v.dtype) if isinstance(t, (np.generic, int, float, complex)) else t
+    return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
 
 
 def own(v: Any) -> Any:

@@ -16,7 +16,19 @@ import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.labels import Labels, common_letters, grouped, lanes
-from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
+from dualdiff.primitive import (
+    Linear,
+    Movement,
+    Multilinear,
+    Sweep,
+    bind,
+    composite,
+    fixed,
+    full,
+    number,
+    operand,
+    register,
+)
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
@@ -451,7 +463,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     for i, j in zip(axes_a, axes_b):
         right[j] = left[i]
     summed = {left[i] for i in axes_a}
-    return _contracted(a, b, left, tuple(right), tuple([c for c in (*left, *right) if c not in summed]))
+    y = _contracted(a, b, left, tuple(right), tuple([c for c in (*left, *right) if c not in summed]))
+    return y if shape_of(y) else np.copy(y)  # NumPy's, unlike dot's, has no axes and is an array all the same
 
 
 register(
@@ -555,7 +568,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     if ls != final:
         y = np.transpose(y, [ls.index(c) for c in final])
     elif y is arrays[0]:  # what NumPy shows of it is a view, and of no axes a number
-        y = y[...] if final else y[()]
+        y = y[...] if final else number(y)
     return deliver(y, out, "np.einsum")
 
 

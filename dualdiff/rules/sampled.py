@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Multilinear, bind, composite, fixed, operand, register
+from dualdiff.primitive import Multilinear, bind, composite, fixed, number, operand, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import along, as_column, as_shape, axis_of, broadcasted, ints, joined, ravel
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
@@ -257,7 +257,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         slope = np.where(step == 0, 0.5 * (slopes[j] + slopes[j + 1]), slopes[j + 1])
         inside = fp[j] + slope * step
     found = np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
-    return np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found
+    return number(np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found)
 
 
 __all__: list[str] = []

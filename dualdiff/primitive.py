@@ -94,6 +94,13 @@ def is_number(x: Any) -> bool:
 _NUMBER = (np.generic, int, float, complex)
 
 
+def number(x: Any) -> Any:
+    """Return a result that NumPy would return as a number as one, if it has no axes; a cell, and an array, as it is."""
+    if not shape_of(x) and type(under(x)) is ndarray and not (type(x) in TRACED and x._cell):
+        return x[()]
+    return x
+
+
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 
@@ -367,6 +374,8 @@ class Primitive:
     differentiable = True
     #: whether the result may share the operand's memory, as a NumPy view does ("read-only": and may not be written)
     view: bool | str = False
+    #: what a write of ``new`` into such a view stores where it shows ``old``, if that is not ``new`` itself: (old, new)
+    completed: Callable[[Any, Any], Any] | None = None
     #: whether its rules ask nothing of its one operand and of its result but their shapes and dtypes
     shapes_only = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way

@@ -42,6 +42,7 @@ from dualdiff.primitive import (
     containers,
     is_number,
     native,
+    number,
     operand,
     packed,
     packers,
@@ -256,6 +257,11 @@ def write(x: Traced, index: Any, v: Any) -> None:
             raise ValueError(
                 f"{where()}: assignment destination is read-only, as NumPy's {link.primitive.name} is; write into a copy"
             )
+        if link.primitive.completed is not None:
+            x = link.base
+            v = link.primitive.completed(x[index], v)
+            link = x.link
+            continue
         if not hasattr(link.primitive, "positions"):
             raise UnsupportedFunctionError(
                 f"{where()}: this writes into a view made by {link.primitive.name}, and so into the array it shows, which is not "
@@ -657,7 +663,7 @@ class Tracer(Traced):
         return self.run.unary(ew.negative, self)
 
     def __pos__(self) -> Any:
-        return self.copy()
+        return number(self.copy())
 
     def __abs__(self) -> Any:
         return self.run.unary(ew.absolute, self)
@@ -764,7 +770,7 @@ class Tracer(Traced):
 
     @real.setter
     def real(self, v: Any) -> None:
-        write(self, Ellipsis, operand(v) + 1j * self.imag if self.dtype.kind == "c" else v)
+        write(self.real, Ellipsis, v)
 
     @property
     def imag(self) -> Any:
@@ -774,7 +780,7 @@ class Tracer(Traced):
     def imag(self, v: Any) -> None:
         if self.dtype.kind != "c":
             raise TypeError(f"{where()}: array does not have imaginary part to set")
-        write(self, Ellipsis, self.real + 1j * operand(v))
+        write(self.imag, Ellipsis, v)
 
     @property
     def flat(self) -> Any:
@@ -827,7 +833,7 @@ class Tracer(Traced):
             raise UnsupportedFunctionError(
                 f"{where()}: view(dtype) reinterprets bytes, which has no derivative; use astype"
             )
-        return self[...]
+        return self if is_number(self) else self[...]
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         return rules.movement.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
@@ -854,6 +860,9 @@ class Tracer(Traced):
         return np.conjugate(self) if self.dtype.kind == "c" else self  # itself, not a copy, as NumPy's
 
     conjugate = conj
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return np.compress(condition, self, axis, out)
 
     def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
         return np.clip(self, min, max, out=out, **kwargs)
@@ -884,7 +893,6 @@ for _name in (
     "argpartition",
     "argsort",
     "choose",
-    "compress",
     "cumprod",
     "cumsum",
     "diagonal",

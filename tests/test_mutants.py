@@ -54,7 +54,7 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "linear": (Linear("scale", lambda x: 3 * x, pull=lambda g, x: 3 * g), (X,)),
     "linear, fewer axes": (Linear("sum", _sum, pull=_spread), (X,)),
-    "movement": (Movement("reverse", lambda x: x[..., ::-1]), (X,)),
+    "movement": (Movement("reverse", lambda x: x[..., ::-1].copy()), (X,)),
     "multilinear": (
         Multilinear("matmul", lambda x, y: x @ y, lambda g, x, y: g @ mT(y), lambda g, x, y: mT(x) @ g),
         (A, B),
@@ -148,6 +148,18 @@ class Misplaced(Movement):
 
     def positions(self, shape: Any, params: Any) -> Any:
         return np.arange(1, 1 + np.prod(shape)).reshape(shape)
+
+
+class Shared(Movement):
+    """A movement whose result is a view that one may write into."""
+
+    view = True
+
+
+def _locked_reverse(x: Any) -> Any:
+    y = x[..., ::-1]
+    y.flags.writeable = False
+    return y
 
 
 def aligned(k: int, args: Any, params: Any, out: Any) -> Any:
@@ -453,6 +465,21 @@ MUTANTS = [
             pull=double_pull,
             joins=lambda k, args, params, out: (np.where(np.arange(6) == 4, -1, np.arange(6)), OWN),
         ),
+        (X,),
+    ),
+    # alias
+    Mutant("movement: a view that does not say so", "alias", Movement("f", lambda x: x[..., ::-1]), (X,)),
+    Mutant("movement: a read-only view that takes writes", "alias", Shared("f", _locked_reverse), (X,)),
+    Mutant(
+        "linear: the operand itself where NumPy gives a copy",
+        "alias",
+        lambda x: x if isinstance(x, Traced) else x.copy(),
+        (X,),
+    ),
+    Mutant(
+        "general: a number where NumPy gives an array",
+        "alias",
+        lambda x: np.sum(x) if isinstance(x, Traced) else np.array(np.sum(x)),
         (X,),
     ),
 ]

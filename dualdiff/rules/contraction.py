@@ -26,6 +26,7 @@ from dualdiff.primitive import (
     fixed,
     full,
     is_plain_constant,
+    number,
     operand,
     register,
     zeros_win,
@@ -495,7 +496,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     for i, j in zip(axes_a, axes_b):
         right[j] = left[i]
     summed = {left[i] for i in axes_a}
-    return _contracted(a, b, left, tuple(right), tuple([c for c in (*left, *right) if c not in summed]))
+    y = _contracted(a, b, left, tuple(right), tuple([c for c in (*left, *right) if c not in summed]))
+    return y if shape_of(y) else np.copy(y)  # NumPy's, unlike dot's, has no axes and is an array all the same
 
 
 register(
@@ -600,7 +602,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     if ls != final:
         y = np.transpose(y, [ls.index(c) for c in final])
     elif y is arrays[0]:  # what NumPy shows of it is a view, and of no axes a number
-        y = y[...] if final else y[()]
+        y = y[...] if final else number(y)
     return deliver(y, out, "np.einsum")
 
 

@@ -13,24 +13,17 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import UMATH, Traced, composite, container, fixed, operand
+from dualdiff.primitive import UMATH, Traced, composite, container, fixed, operand, under
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import as_shape
 from dualdiff.shapes import dtype_of, shape_of
-
-
-def bare(x: Any) -> Any:
-    """Return the value under all levels."""
-    while isinstance(x, Traced):
-        x = x.value
-    return x
 
 
 def _like(function: Callable[..., Any]) -> None:
     @composite(function, status="discrete")
     def handler(prototype: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs = {k: fixed(v) for k, v in kwargs.items()}
-        return container(function(bare(prototype), *map(fixed, args), **kwargs))
+        return container(function(under(prototype), *map(fixed, args), **kwargs))
 
 
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
@@ -102,6 +95,14 @@ def asarray(
     if type(a) is np.ndarray and a.dtype.char != "O" and not copy and (dtype is None or a.dtype == dtype):
         return a
     return array(a, dtype, copy=copy)
+
+
+def _laid(x: Any, order: str) -> Any:
+    """Return an array of at least one axis as it is if it lies in memory in this order, and otherwise a copy that does."""
+    if not shape_of(x):
+        return as_shape(x, (1,))
+    flags = x.flags
+    return x if (flags.c_contiguous if order == "C" else flags.f_contiguous) else x.copy(order)
 
 
 def _from_ends(start: Any, stop: Any) -> tuple[Any, Any]:
@@ -190,7 +191,9 @@ def arange(*args: Any, dtype: Any = None, device: Any = None, like: Any = None, 
 
 # These dispatch only when NumPy is told so: np.array(x, like=traced). dualdiff.numpy calls them directly.
 composite(np.array)(array)
-composite(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)(asarray)
+composite(np.asarray, np.asanyarray)(asarray)
+composite(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: _laid(asarray(a, dtype), "C"))
+composite(np.asfortranarray)(lambda a, dtype=None, *, like=None: _laid(asarray(a, dtype), "F"))
 composite(np.require)(lambda a, dtype=None, requirements=None, *, like=None: asarray(a, dtype))
 composite(np.full)(full)
 composite(np.arange)(arange)

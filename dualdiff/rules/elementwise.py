@@ -17,7 +17,20 @@ import numpy as np
 import scipy.special
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
-from dualdiff.primitive import TRACED, Discrete, Elementwise, Sweep, bind, composite, elementwise, full, operand
+from dualdiff.primitive import (
+    TRACED,
+    Discrete,
+    Elementwise,
+    Sweep,
+    bind,
+    composite,
+    elementwise,
+    full,
+    is_number,
+    number,
+    operand,
+    under,
+)
 from dualdiff.shapes import align, dtype_of, shape_of
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
@@ -314,6 +327,8 @@ def _signum(x: Any) -> Any:
 _real = Elementwise("np.real", np.real, 1, wirtinger=(lambda _x, _z: 0.5, lambda _x, _z: 0.5), domain=REAL)
 _imag = Elementwise("np.imag", np.imag, 1, wirtinger=(lambda _y, _z: -0.5j, lambda _y, _z: 0.5j), domain=REAL)
 _real.view = _imag.view = True
+_real.completed = lambda old, new: real(new) + 1j * imag(old)
+_imag.completed = lambda old, new: real(old) + 1j * real(new)
 conjugate = elementwise(np.conjugate, 1, wirtinger=(None, lambda _y, _z: 1.0), domain=REAL)
 
 
@@ -326,7 +341,11 @@ def real(val: Any) -> Any:
 @composite(np.imag)
 def imag(val: Any) -> Any:
     """Return the imaginary part: zeros for a real array."""
-    return bind(_imag, (val,), {}) if dtype_of(val).kind == "c" else np.zeros_like(val)
+    if dtype_of(val).kind == "c":
+        return bind(_imag, (val,), {})
+    if type(under(val)) is not np.ndarray:
+        return number(np.zeros_like(val)) if is_number(val) else np.zeros_like(val)
+    return np.broadcast_to(np.zeros((), dtype_of(val)), shape_of(val))  # which nobody can write into, as NumPy's
 
 
 @composite(np.angle)
@@ -337,6 +356,7 @@ def _angle(z: Any, deg: bool = False) -> Any:
 
 @composite(np.real_if_close)
 def _real_if_close(a: Any, tol: float = 100) -> Any:
+    a = np.copy(a) if is_number(a) else a  # an array, whatever it was
     if dtype_of(a).kind != "c":
         return a
     if tol > 1:
@@ -481,8 +501,8 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
         y = np.where(np.equal(x, -np.inf), limits.min if neginf is None else neginf, y)
     if not copy and type(x) in TRACED and isinstance(x, np.ndarray):
         x[...] = y
-        return x
-    return y[()] if isinstance(x, (float, np.generic)) else y
+        return number(x)
+    return number(y)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 
 from dualdiff.errors import DegenerateDirectionError, DegenerateError, UnsupportedFunctionError, where
 from dualdiff.labels import Labels, lanes, only
-from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, operand, register
+from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, number, operand, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import unsupported
@@ -541,7 +541,7 @@ def _matrix_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
         return np.reshape(y, tuple(shape)) if keepdims else y
     else:
         raise ValueError(f"Invalid norm order {order!r} for matrices")
-    return y if keepdims else np.squeeze(y, axis=axes)
+    return y if keepdims else number(np.squeeze(y, axis=axes))
 
 
 def _as_float(x: Any) -> Any:

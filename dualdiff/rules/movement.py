@@ -20,6 +20,7 @@ from dualdiff.primitive import (
     composite,
     fixed,
     full,
+    is_number,
     operand,
     register,
 )
@@ -85,6 +86,19 @@ reshape = Reshape("np.reshape", reshaped)
 def as_shape(x: Any, shape: Shape) -> Any:
     """Reshape a traced or plain array; ``shape`` holds no -1."""
     return bind(reshape, (x,), {"shape": shape})
+
+
+def _boxed(x: Any, *, shape: Shape) -> Any:
+    return np.array(x)
+
+
+box = Reshape("np.asarray", _boxed)
+box.view = False
+
+
+def as_array(x: Any) -> Any:
+    """Return an array as it is, and a number as the 0-d array that ``np.asarray`` makes of it."""
+    return bind(box, (x,), {"shape": ()}) if is_number(x) else x
 
 
 def _without_minus_one(shape: Any, size: int) -> Shape:
@@ -219,7 +233,8 @@ def matrix_transpose(x: Any, /) -> Any:
 def squeeze(a: Any, axis: Any = None) -> Any:
     shape = shape_of(a)
     if axis is None:
-        return as_shape(a, tuple([s for s in shape if s != 1]))
+        left = tuple([s for s in shape if s != 1])
+        return a if left == shape and not is_number(a) else as_shape(a, left)  # itself, where there is nothing to do
     gone = negative_axes(ints(axis), len(shape))
     if any(shape[i] != 1 for i in gone):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
@@ -280,7 +295,7 @@ broadcast_to = BroadcastTo("np.broadcast_to", _broadcast_to)
 
 
 def broadcasted(array: Any, shape: Any, subok: bool = False) -> Any:
-    return bind(broadcast_to, (operand(array),), {"shape": ints(shape)})
+    return bind(broadcast_to, (as_array(operand(array)),), {"shape": ints(shape)})
 
 
 register(np.broadcast_to, "movement", broadcasted, primitive=broadcast_to)
@@ -290,12 +305,12 @@ register(np.broadcast_to, "movement", broadcasted, primitive=broadcast_to)
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     xs = [operand(x) for x in args]
     shape = np.broadcast_shapes(*[shape_of(x) for x in xs])
-    return tuple([x if shape_of(x) == shape else broadcasted(x, shape) for x in xs])
+    return tuple([as_array(x) if shape_of(x) == shape else broadcasted(x, shape) for x in xs])
 
 
 @composite(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
-    m = operand(m)
+    m = as_array(operand(m))
     n = len(shape_of(m))
     axes = negative_axes(None if axis is None else ints(axis), n)
     return m[tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(-n, 0)])]
@@ -388,7 +403,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
 @composite(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     a = operand(a)
-    return a.copy(order) if isinstance(a, Traced) else np.array(a, order=order)  # type: ignore[attr-defined,call-overload]
+    return as_array(a).copy(order) if isinstance(a, Traced) else np.array(a, order=order)  # type: ignore[attr-defined,call-overload]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -714,7 +729,7 @@ def tile(A: Any, reps: Any) -> Any:
     n = max(len(shape_of(x)), len(reps))
     shape, reps = (1,) * (n - len(shape_of(x))) + shape_of(x), (1,) * (n - len(reps)) + reps
     if all(r == 1 for r in reps):
-        return as_shape(x, shape).copy()
+        return as_array(x).copy() if shape == shape_of(x) else as_shape(x, shape).copy()
     narrow = tuple([i for s in shape for i in (1, s)])
     wide = tuple([i for r, s in zip(reps, shape) for i in (r, s)])
     return as_shape(broadcasted(as_shape(x, narrow), wide), tuple([r * s for r, s in zip(reps, shape)])).copy()
@@ -743,7 +758,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     n = shape_of(x)[0]
     if n == 0 or 0 in shape:
         return np.zeros_like(x, shape=shape)
-    return x[np.arange(size_of(shape)).reshape(shape) % n]
+    return as_shape(x[np.arange(size_of(shape)) % n], shape)
 
 
 @composite(np.roll)

@@ -14,7 +14,19 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.labels import Labels, lanes
-from dualdiff.primitive import TRACED, General, Linear, Sweep, bind, composite, fixed, operand, register, scatter_add
+from dualdiff.primitive import (
+    TRACED,
+    General,
+    Linear,
+    Sweep,
+    bind,
+    composite,
+    fixed,
+    number,
+    operand,
+    register,
+    scatter_add,
+)
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
@@ -673,7 +685,7 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     last = rows[..., -1]
     y = rows[..., n // 2] if n % 2 else (rows[..., n // 2 - 1] + rows[..., n // 2]) / 2
     y = np.where(_is_nan(last), last, y)
-    return deliver(np.reshape(y, kept) if _flag(keepdims) else y, out, "np.median")
+    return deliver(np.reshape(y, kept) if _flag(keepdims) else number(y), out, "np.median")
 
 
 def _quantile(
@@ -704,7 +716,7 @@ def _quantile(
         y = _quantile_of_all(rows, q, n)
     if ranks:  # NumPy puts the axes of q first
         y = np.moveaxis(y, tuple(range(-len(ranks), 0)), tuple(range(len(ranks))))
-    return deliver(np.reshape(y, ranks + kept) if _flag(keepdims) else y, out, name)
+    return deliver(np.reshape(y, ranks + kept) if _flag(keepdims) else number(y), out, name)
 
 
 def _quantile_of_all(rows: Any, q: Any, n: int) -> Any:
@@ -816,7 +828,7 @@ def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool =
     n = shape_of(rows)[-1]
     low, high = _entry(rows, np.maximum(count - 1, 0) // 2, n), _entry(rows, np.maximum(count, 0) // 2, n)
     y = np.where(np.equal(count, 0), math.nan, np.where(np.equal(count % 2, 1), low, (low + high) / 2))
-    return deliver(np.reshape(y, kept) if _flag(keepdims) else y, out, "np.nanmedian")
+    return deliver(np.reshape(y, kept) if _flag(keepdims) else number(y), out, "np.nanmedian")
 
 
 # --------------------------------------------------------------------------------------------------
@@ -857,7 +869,7 @@ def _nan_extremum(function: Any, handler: Callable[..., Any], opposite: float) -
         if initial is NONE:
             none = np.logical_not(np.any(there, axis=axis, keepdims=_flag(keepdims)))
             y = np.where(none, math.nan, y)
-        return deliver(y, out, f"np.{function.__name__}")
+        return deliver(number(y), out, f"np.{function.__name__}")
 
     register(function, "composite", skipping)
 
@@ -906,7 +918,7 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         if function is np.nanstd:
             zero = np.equal(y, 0)
             y = np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, y)))
-        return deliver(y, out, f"np.{function.__name__}")
+        return deliver(number(y), out, f"np.{function.__name__}")
 
     register(function, "composite", skipping)
 

@@ -15,6 +15,7 @@ from dualdiff.primitive import (
     fixed,
     full,
     is_plain_constant,
+    number,
     operand,
     register,
     zeros_win,
@@ -315,7 +316,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         slope = np.where(step == 0, 0.5 * (slopes[j] + slopes[j + 1]), slopes[j + 1])
         inside = fp[j] + slope * step
     found = np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
-    return np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found
+    return number(np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found)
 
 
 __all__: list[str] = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.labels import OWN, Labels, numbered
-from dualdiff.primitive import Linear, Movement, Traced, bind, composite, fixed, operand, register
+from dualdiff.primitive import Linear, Movement, Traced, bind, composite, fixed, number, operand, register
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import positions
 from dualdiff.rules.movement import (
@@ -136,7 +136,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         i = i % n
     elif mode == "clip":
         i = np.clip(i, 0, n - 1)
-    return into(x[along(axis, i)], out, "np.take")
+    return into(number(x[along(axis, i)]), out, "np.take")
 
 
 @composite(np.take_along_axis)

@@ -6,6 +6,7 @@ random directions; a wrong rule breaks at least one of them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
+from dualdiff.trees import flatten
 from dualdiff.ways.problem import record
 
 Function = Callable[..., Any]
@@ -317,6 +319,103 @@ def pattern_law(f: Function, *args: Any) -> None:
                 )
 
 
+def alias_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
+    """A result shares memory exactly where NumPy's does, and is a number, an array without axes or an array as NumPy's.
+
+    Each operand is written into after the call, and so is each result: values, derivatives and refusals must be those of
+    the same writes in NumPy, in both modes.
+    """
+    leaves = flatten(args)[0]
+    for place in (None, *range(len(leaves))):
+        program = Written(f, args, place, "F" if rng.random() < 0.5 else "C")
+        what = f"after a write into {'the result' if place is None else f'operand {place}'} (order {program.order})"
+        s = Subject(program, args)
+        expected, facts = s.plain(), program.facts
+        v, w = s.direction(rng), s.covector(rng, expected)
+        values, jv = s.push(v)
+        _same_facts(f"forward mode, {what}", program.facts, facts)
+        same_all(f"values of forward mode {what}", values, expected, factor=1e-3)
+        values, jw = s.pull(w)
+        _same_facts(f"reverse mode, {what}", program.facts, facts)
+        same_all(f"values of reverse mode {what}", values, expected, factor=1e-3)
+        (left, a), (right, b) = inner(w, jv), inner(jw, v)
+        scale = (a + b + largest(w) * largest(v)) * tolerance(*s.inputs) / tolerance(1.0)
+        same(f"⟨w, Jv⟩ = ⟨Jᵀw, v⟩ {what}", left, right, scale=scale)
+        if not _agrees_with_a_difference(s, v, jv):
+            truth = s.truth(v)
+            for n, d in enumerate(jv):
+                demand(f"derivative of output {n} {what}", d, truth, n)
+
+
+def _agrees_with_a_difference(s: Subject, v: Sequence[Any], jv: Sequence[Any]) -> bool:
+    """Compare with one central difference, which shows a term that is missing or stale and costs next to nothing."""
+    h = 1e-6
+    ahead, behind = (s.plain([x + step * t for x, t in zip(s.inputs, v, strict=True)]) for step in (h, -h))
+    return all(
+        shape_of(a) == shape_of(b) and np.allclose(d, (a - b) / (2 * h), rtol=1e-4, atol=1e-4 * (1 + largest([a])))
+        for d, a, b in zip(jv, ahead, behind, strict=True)
+    )
+
+
+class Written:
+    """A function of copies of its arguments, one of which, or the result, is then written into; it tells what it met.
+
+    ``place`` says which argument, None the result; ``facts`` of the last run say of each result whether it is a number,
+    an array or an argument itself, and whether it could be written into.
+    """
+
+    def __init__(self, f: Function, args: Any, place: int | None, order: str) -> None:
+        self.f = f
+        self.is_array = [isinstance(x, np.ndarray) for x in flatten(args)[0]]
+        self.place = place
+        self.order = order
+        self.facts: list[tuple[str, ...]] = []
+
+    def __call__(self, *args: Any) -> list[Any]:
+        """Return what the results and the arguments hold after the write."""
+        leaves, build = flatten(args)
+        # A step of a difference makes a number of an array without axes: it becomes an array again.
+        xs = [
+            x.copy(self.order) if isinstance(x, np.ndarray) else np.array(x) if is_array else x
+            for x, is_array in zip(leaves, self.is_array, strict=True)
+        ]
+        found = [
+            y
+            for y in flatten(self.f(*build(xs)))[0]
+            if isinstance(y, (np.ndarray, np.generic, float, complex)) and dtype_of(y).kind in "fc"
+        ]
+        self.facts = [(_standing(y, xs),) for y in found]
+        if self.place is None:
+            self.facts = [(*fact, _written_into(y)) for fact, y in zip(self.facts, found, strict=True)]
+        elif isinstance(xs[self.place], np.ndarray):
+            xs[self.place][...] = 3.0 * xs[self.place] + 0.25
+        return [y * 1.0 for y in (*found, *xs)]
+
+
+def _standing(y: Any, xs: Sequence[Any]) -> str:
+    """Say what a result is."""
+    if not isinstance(y, np.ndarray):
+        return "a number"
+    same_one = [k for k, x in enumerate(xs) if y is x]
+    return f"operand {same_one[0]} itself" if same_one else "an array"
+
+
+def _written_into(y: Any) -> str:
+    """Write into a result; say whether it could be."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # what NumPy will refuse one day is refused already
+            y[...] = 2.0 * y + 0.5
+    except (ValueError, TypeError, DeprecationWarning):
+        return "read-only"
+    return "writeable"
+
+
+def _same_facts(what: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
+    if found != expected:
+        raise LawError(f"{what}: the results are {found}, NumPy's {expected}")
+
+
 def local_jacobian(row: Primitive, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
     """Return the magnitudes of one step's Jacobian in operand ``k``, result entries by operand entries."""
     x = aval(args[k])
@@ -344,6 +443,7 @@ LAWS: dict[str, Callable[..., Any]] = {
     "precision": precision_law,
     "replay": replay_law,
     "pattern": pattern_law,
+    "alias": alias_law,
 }
 """Every law by name. Those that draw directions take ``rng``."""
 

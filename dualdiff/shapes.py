@@ -74,19 +74,38 @@ def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     have = shape_of(c)
     if have == lead + shape:
         return c
-    extra = len(have) - len(lead) - len(shape)
+    n, first = len(shape), len(lead)
+    extra = len(have) - first - n
     if extra < 0:  # NumPy drops leading unit axes of what it stores: they come back
-        c = np.reshape(c, lead + (1,) * -extra + have[len(lead) :])
-        if shape_of(c) == lead + shape:
+        c = np.reshape(c, lead + (1,) * -extra + have[first:])
+        have = shape_of(c)
+        if have == lead + shape:
             return c
-    axes = tuple(range(len(lead), len(lead) + extra))
-    if axes:
-        c = np.sum(c, axis=axes)
-    n = len(shape)
-    ones = tuple(i - n for i in range(n) if shape[i] == 1 and shape_of(c)[i - n] != 1)
-    if ones:
-        c = np.sum(c, axis=ones, keepdims=True)
-    return c
+    elif extra:
+        c = _summed(c, first, first + extra)
+        have = shape_of(c)
+        if have == lead + shape:
+            return c
+    ones = [first + i for i in range(n) if shape[i] == 1 and have[first + i] != 1]
+    if len(ones) == 1:
+        return _summed(c, ones[0], ones[0] + 1).reshape(lead + shape)
+    return np.sum(c, axis=tuple(ones), keepdims=True) if ones else c
+
+
+def _summed(c: Any, start: int, stop: int) -> Any:
+    """Sum over neighbouring axes."""
+    if type(c) is not np.ndarray:
+        return np.sum(c, axis=tuple(range(start, stop)))
+    if c.size > 1 << 11 and c.dtype is FLOAT64 and c.flags.c_contiguous:
+        s = c.shape
+        before, count, after = size_of(s[:start]), size_of(s[start:stop]), size_of(s[stop:])
+        # NumPy's loop is as long as the axis it runs along: where that is short, a product with ones is eight times as fast.
+        if after == 1 and count < 64:
+            return (c.reshape(before, count) @ np.ones(count)).reshape(s[:start] + s[stop:])
+        if 1 < after < 64 and before <= count:
+            return (np.ones(count) @ c.reshape(before, count, after)).reshape(s[:start] + s[stop:])
+    # What np.sum does to an array, without its own microsecond of Python.
+    return np.add.reduce(c, axis=None if stop - start == c.ndim else tuple(range(start, stop)))
 
 
 def fit(c: Any, lead: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

@@ -225,8 +225,9 @@ class Tape:
             a = x.value
             if type(a) is ndarray and a.dtype is FLOAT64:
                 out = row.fn(a, **params)
-                if type(out) is ndarray and out.dtype is FLOAT64:
-                    form, found = Aval(a.shape, FLOAT64), Aval(out.shape, FLOAT64)
+                if type(out) is float64 or (type(out) is ndarray and out.dtype is FLOAT64):
+                    form = Aval(a.shape, FLOAT64)
+                    found = out if type(out) is float64 else Aval(out.shape, FLOAT64)
                     self.append(
                         (row, (x.mark,), (form,), params, found, None if form.shape == found.shape else (form,))
                     )
@@ -297,12 +298,19 @@ class Tape:
         if not row.differentiable:
             return bind(row, (x, y), NOTHING)
         if row.arithmetic:
-            # NumPy takes a 0-d array twice as fast as a Python number, here and again in the pull.
+            # NumPy takes a 0-d array twice as fast as a Python number beside an array, here and again in the pull; between
+            # two numbers it is an array all the same, and takes twenty times as long.
             if type(a) is ndarray:
-                if type(b) is float and a.dtype is FLOAT64:
-                    b = array(b)
-            elif type(b) is ndarray and type(a) is float and b.dtype is FLOAT64:
-                a = array(a)
+                if type(b) is not ndarray:
+                    if not a.shape:
+                        a = a[()]
+                    elif type(b) is float and a.dtype is FLOAT64:
+                        b = array(b)
+            elif type(b) is ndarray:
+                if not b.shape:
+                    b = b[()]
+                elif type(a) is float and b.dtype is FLOAT64:
+                    a = array(a)
         out = row.op(a, b)
         if type(out) is ndarray and out.dtype is FLOAT64 and not self.replayable:  # the hot path of arrays
             shape = out.shape
@@ -332,7 +340,22 @@ class Tape:
                 self.append(equation)
                 self.next = slot = self.next + 1
                 return Var(out, slot - 1, self)
-        if type(out) in _SCALARS and type(a) in _NUMBERS and type(b) in _NUMBERS:  # the hot path of scalar code
+            if _is_real(a) and _is_real(b):  # broadcast against one another
+                keep_out, keep_a, keep_b = row.keeps_of[(i is not None) + 2 * (j is not None)]
+                forms = (
+                    (_NO_FORM if type(a) is not ndarray else Aval(a.shape, FLOAT64)),
+                    (_NO_FORM if type(b) is not ndarray else Aval(b.shape, FLOAT64)),
+                )
+                args = (
+                    (a if i is not None else frozen(a)) if keep_a or type(a) is not ndarray else forms[0],
+                    (b if j is not None else frozen(b)) if keep_b or type(b) is not ndarray else forms[1],
+                )
+                self.append((row, (i, j), args, NOTHING, out if keep_out else Aval(shape, FLOAT64), forms))
+                self.next = slot = self.next + 1
+                return Var(out, slot - 1, self)
+        if type(out) in _SCALARS and (  # the hot path of scalar code
+            (type(a) in _NUMBERS and type(b) in _NUMBERS) or (_is_real(a) and _is_real(b))
+        ):
             self.append((row, (i, j), (a, b), NOTHING, out, None))
             self.next = slot = self.next + 1
             return Var(out, slot - 1, self)
@@ -428,6 +451,11 @@ def _is_entry(index: Any, ndim: int) -> bool:
     if type(index) is int:
         return ndim == 1
     return type(index) is tuple and len(index) == ndim and all(type(i) is int for i in index)
+
+
+def _is_real(x: Any) -> bool:
+    """Whether an operand is a Python number or a float64 of any shape."""
+    return type(x) in _NUMBERS or (type(x) is ndarray and x.dtype is FLOAT64)
 
 
 def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:

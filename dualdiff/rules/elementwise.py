@@ -80,6 +80,8 @@ def _power_base(_z: Any, x: Any, y: Any) -> Any:
             return 1.0
         if y == 0:
             return 0.0
+        if y == 4:  # NumPy squares by a product, but raises to higher powers by logarithms
+            return 4 * (x * x * x)
         if y == 0.5:
             return 0.5 / np.sqrt(x)
         if y == -1:

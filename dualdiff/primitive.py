@@ -313,32 +313,6 @@ def is_plain_constant(x: Any) -> bool:
     return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"
 
 
-def zeros_win(product: Callable[[Any, Any], Any], constant: Any, t: Any) -> Any:
-    """Return a product, bilinear in a constant and in a tangent, in which 0 · ∞ is 0 where the constant is zero.
-
-    ``T @ x`` does not depend on ``x[j]`` where column ``j`` of ``T`` is zero, whatever the derivative of ``x[j]``.
-    """
-    t = np.asarray(t) if type(t) in (float, np.float64) else t
-    if (
-        not is_plain_constant(constant)
-        or type(t) is not np.ndarray
-        or t.dtype.kind not in "fc"
-        or "c" in (constant.dtype.kind, t.dtype.kind)
-    ):
-        return product(constant, t)
-    finite = np.isfinite(t)
-    if finite.all() or not np.isfinite(constant).all():
-        return product(constant, t)
-    up, down, unknown = [x.astype(t.dtype) for x in (t == np.inf, t == -np.inf, np.isnan(t))]
-    above, below = (constant > 0).astype(t.dtype), (constant < 0).astype(t.dtype)
-    rises = (product(above, up) + product(below, down)) > 0
-    falls = (product(above, down) + product(below, up)) > 0
-    lost = (rises & falls) | (product(above + below, unknown) > 0)
-    beyond = np.where(lost, np.nan, np.where(rises, np.inf, np.where(falls, -np.inf, 0.0)))
-    y = product(constant, np.where(finite, t, 0))
-    return (y + beyond).astype(dtype_of(y))
-
-
 # --------------------------------------------------------------------------------------------------
 # the kinds
 

@@ -29,7 +29,6 @@ from dualdiff.primitive import (
     number,
     operand,
     register,
-    zeros_win,
 )
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
@@ -181,18 +180,12 @@ class Contraction(Multilinear):
         ta, tb = tangents
         total = None
         if ta is not None:
-            total = _beside(
-                lambda b, t: contract(t, b, left=k + left, right=right, result=k + result),
-                sweep.careful and tb is None,
-                _shaped(b, b_shape),
-                _shaped(ta, lead + a_shape),
+            total = contract(
+                _shaped(ta, lead + a_shape), _shaped(b, b_shape), left=k + left, right=right, result=k + result
             )
         if tb is not None:
-            c = _beside(
-                lambda a, t: contract(a, t, left=left, right=k + right, result=k + result),
-                sweep.careful and ta is None,
-                _shaped(a, a_shape),
-                _shaped(tb, lead + b_shape),
+            c = contract(
+                _shaped(a, a_shape), _shaped(tb, lead + b_shape), left=left, right=k + right, result=k + result
             )
             total = c if total is None else total + c
         return full(total, sweep, out)
@@ -205,20 +198,10 @@ class Contraction(Multilinear):
         i, j = ins
         ca = cb = None
         if i is not None and i >= 0:
-            ca = _beside(
-                lambda b, g: contract(g, conj(b), left=k + result, right=right, result=k + left),
-                sweep.careful and j is None,
-                _shaped(b, b_shape),
-                g,
-            )
+            ca = contract(g, conj(_shaped(b, b_shape)), left=k + result, right=right, result=k + left)
             ca = _shaped(ca, lead + shape_of(a))
         if j is not None and j >= 0:
-            cb = _beside(
-                lambda a, g: contract(g, conj(a), left=k + result, right=left, result=k + right),
-                sweep.careful and i is None,
-                _shaped(a, a_shape),
-                g,
-            )
+            cb = contract(g, conj(_shaped(a, a_shape)), left=k + result, right=left, result=k + right)
             cb = _shaped(cb, lead + shape_of(b))
         return ca, cb
 
@@ -244,10 +227,6 @@ class Contraction(Multilinear):
         flops = 2 * math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
         size = max(size_of(shape_of(out)), size_of(a_shape), size_of(b_shape))
         return self.cost_fixed + max(5e-11 * flops, self.cost_element * size) * directions
-
-
-def _beside(product: Any, careful: bool, constant: Any, t: Any) -> Any:
-    return zeros_win(product, constant, t) if careful else product(constant, t)
 
 
 def _new_letter(*groups: Letters) -> Letters:
@@ -315,7 +294,7 @@ class MatMul(Contraction):
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Multiply as ``matmul`` does, where there is one direction."""
-        if sweep.lead or sweep.careful:
+        if sweep.lead:
             return super().push(sweep, tangents, args, params, out)
         a, b = args
         ta, tb = tangents
@@ -329,7 +308,7 @@ class MatMul(Contraction):
         """Multiply by the transpose, where that is one product."""
         a, b = args
         na, nb = len(shape_of(a)), len(shape_of(b))
-        if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead) or sweep.careful:
+        if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
             return super().pull(sweep, g, ins, args, params, out)
         i, j = ins
         left, right = i is not None and i >= 0, j is not None and j >= 0

@@ -28,10 +28,11 @@ from dualdiff.errors import (
 )
 from dualdiff.passes.pull import pull
 from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind, operand
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_finite_everywhere, is_view, plain, raw, unless_copied
+from dualdiff.tracer import Link, Tracer, become, is_view, plain, raw, unless_copied
 
 __all__ = [
     "Tensor",
@@ -684,15 +685,14 @@ def _sweep(
 
 def _careful_pull(tape: Tape, seeds: Any, watch: Any) -> list[Any]:
     """Pull, and pull again the careful way if the result is not finite; watchers look at one sweep only."""
-    found = pull(tape, seeds)
-    careful = not all(c is None or is_finite_everywhere(c) for c in found)
-    if not careful and not watch:
-        return found
-    token = CAREFUL.set(careful)
-    try:
-        return pull(tape, seeds, careful=careful, watch=watch)
-    finally:
-        CAREFUL.reset(token)
+    careful: list[bool] = []
+
+    def compute() -> list[Any]:
+        careful.append(CAREFUL.get())
+        return pull(tape, seeds, watch=watch if careful[-1] else None)
+
+    found = redone_if_not_finite(compute)
+    return pull(tape, seeds, watch=watch) if watch and not careful[-1] else found
 
 
 def _live(a: Any, node: Node | None, counter: Counter | None) -> Any:

@@ -29,6 +29,7 @@ from dualdiff.passes.costs import Way
 from dualdiff.passes.elimination import eliminated
 from dualdiff.passes.structure import Structure, structure
 from dualdiff.primitive import TRACED
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
@@ -197,7 +198,7 @@ def _asked(whole: Any, options: Options) -> Any:
 
 
 def _mixed(problem: Problem, tape: Tape, values: Sequence[Any], way: Way) -> Any:
-    whole = ways.redone_if_not_finite(lambda careful: product(tape, way.cuts, way.tree, careful))
+    whole = redone_if_not_finite(lambda: product(tape, way.cuts, way.tree))
     dtype = np.result_type(*[dtype_of(v) for v in values])
     if whole.dtype != dtype:
         whole = whole.astype(dtype)

@@ -23,6 +23,7 @@ import numpy as np
 from dualdiff.passes import pull, push
 from dualdiff.passes.costs import multiplying, stage
 from dualdiff.passes.cuts import Cut, cuts, segment, whole
+from dualdiff.reach import Reach, Reached
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
@@ -67,34 +68,30 @@ def best_tree(tape: Tape, n: int, m: int) -> tuple[tuple[Cut, ...], Any] | None:
     return places, tree
 
 
-def product(tape: Tape, places: Sequence[Cut], tree: Any, careful: bool = False) -> Any:
+def product(tape: Tape, places: Sequence[Cut], tree: Any) -> Any:
     """Return the Jacobian of a tree of parts, of shape (entries of the last cut, entries of the first).
 
     Its dtype is that of the outputs, however precise what lies between is.
     """
-    found = _product(tape, places, tree, careful)
+    found = _product(tape, places, tree)
     dtype = np.result_type(*[dtype_of(form_of(tape, s)) for s in places[-1].slots]) if places[-1].slots else None
     return found if dtype is None or dtype_of(found) == dtype else found.astype(dtype)
 
 
-def _product(tape: Tape, places: Sequence[Cut], tree: Any, careful: bool) -> Any:
+def _product(tape: Tape, places: Sequence[Cut], tree: Any) -> Any:
     if tree[0] == "product":
-        return _times(_product(tape, places, tree[1], careful), _product(tape, places, tree[2], careful), careful)
+        return _times(_product(tape, places, tree[1]), _product(tape, places, tree[2]))
     name, i, j = tree
     part = segment(tape, places[i], places[j])
-    return _columns(part, careful) if name == "forward" else _rows(part, careful)
+    return _columns(part) if name == "forward" else _rows(part)
 
 
-def _times(second: Any, first: Any, careful: bool) -> Any:
-    """Multiply two Jacobians; if careful, an exact zero wins over an infinite factor, as in a sweep of either mode."""
-    if not careful:
-        return second @ first
-    total: Any = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        for k in range(shape_of(first)[0]):
-            a, b = second[:, k, None], first[k]
-            total = total + np.where((a == 0) | (b == 0), 0.0, a * b)
-    return total
+def _times(second: Any, first: Any) -> Any:
+    """Multiply two Jacobians; those of a careful pass know which entries are reached, as in a sweep of either mode."""
+    if type(second) is Reached and type(first) is Reached:
+        reach = Reach()
+        second, first = [reach.again(t) for t in (second, first)]
+    return second @ first
 
 
 def _split(sizes: Sequence[int]) -> list[slice]:
@@ -126,16 +123,16 @@ def _identity(forms: Sequence[Any]) -> list[Any]:
     return seeds
 
 
-def _columns(part: Tape, careful: bool) -> Any:
+def _columns(part: Tape) -> Any:
     k = sum(size_of(a.shape) for a in part.inputs)
-    found = push(part, _identity(part.inputs), part.outputs, (k,), careful)
+    found = push(part, _identity(part.inputs), part.outputs, (k,))
     return _joined(found, _outputs(part), k).T
 
 
-def _rows(part: Tape, careful: bool) -> Any:
+def _rows(part: Tape) -> Any:
     forms = _outputs(part)
     m = sum(size_of(shape_of(a)) for a in forms)
-    found = pull(part, list(zip(part.outputs, _identity(forms), strict=True)), (m,), careful)
+    found = pull(part, list(zip(part.outputs, _identity(forms), strict=True)), (m,))
     return _joined(found, part.inputs, m)
 
 

@@ -30,9 +30,10 @@ from dualdiff.coloring import (
 )
 from dualdiff.dual import CrowdedError
 from dualdiff.errors import InputError
-from dualdiff.jacobians.ways import Problem, one_hot, redone_if_not_finite, run_duals
+from dualdiff.jacobians.ways import Problem, one_hot, run_duals
 from dualdiff.passes import pull, push
 from dualdiff.primitive import TRACED
+from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.terms import Columns, Terms, map_of, settled
@@ -360,27 +361,24 @@ def compressed(
     """Carry the seeds of a compression through a tape and read the nonzeros from the products."""
     check_sparse(problem, values)
     dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
-    data = redone_if_not_finite(lambda careful: _read(problem, tape, values, plan, chunk, careful, dtype))
+    data = redone_if_not_finite(lambda: _read(problem, tape, values, plan, chunk, dtype))
     return matrix(data, plan.columns, plan.starts, plan.shape)
 
 
-def _read(
-    problem: Problem, tape: Tape, values: Sequence[Any], plan: Compression, chunk: int | None, careful: bool, dtype: Any
-) -> Any:
+def _read(problem: Problem, tape: Tape, values: Sequence[Any], plan: Compression, chunk: int | None, dtype: Any) -> Any:
     m, n = plan.shape
     by_columns = by_rows = None
     if plan.column_count:
         by_columns = np.zeros((plan.column_count, m), dtype)
         for lo, hi in _chunks(plan.column_count, chunk):
             seeds = _seeds(problem.inputs, plan.column_colors, lo, hi)
-            found = push(tape, seeds, tape.outputs, (hi - lo,), careful)
-            _fill(by_columns[lo:hi], found, values)
+            _fill(by_columns[lo:hi], push(tape, seeds, tape.outputs, (hi - lo,)), values)
     if plan.row_count:
         by_rows = np.zeros((plan.row_count, n), dtype)
         for lo, hi in _chunks(plan.row_count, chunk):
             seeds = _seeds(values, plan.row_colors, lo, hi)
             pairs = [(s, w) for s, w in zip(tape.outputs, seeds, strict=True) if s >= 0]
-            _fill(by_rows[lo:hi], pull(tape, pairs, (hi - lo,), careful), problem.inputs)
+            _fill(by_rows[lo:hi], pull(tape, pairs, (hi - lo,)), problem.inputs)
     if plan.substitution is not None:
         return np.asarray(plan.substitution(by_columns), dtype)
     if plan.from_rows is None:
@@ -416,7 +414,7 @@ def _seeds(leaves: Sequence[Any], colors: Any, lo: int, hi: int) -> list[Any]:
 
 def _fill(block: Any, found: Sequence[Any], leaves: Sequence[Any]) -> None:
     offset = 0
-    for t, x in zip(found, leaves, strict=True):
+    for t, x in zip(numbers(found), leaves, strict=True):
         size = size_of(shape_of(x))
         if t is not None:
             block[:, offset : offset + size] = np.reshape(t, (len(block), size))

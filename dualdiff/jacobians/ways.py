@@ -23,11 +23,12 @@ from dualdiff.errors import (
     line_of_traceback,
 )
 from dualdiff.passes import pull, push
-from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
+from dualdiff.primitive import TRACED, Traced, packed
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
 from dualdiff.terms import ONE, PLAIN_TYPES, Columns, Terms, scattered, seed
-from dualdiff.tracer import is_finite_everywhere, plain
+from dualdiff.tracer import plain
 
 MOST_AT_ONCE = 4096
 """The most inputs whose identity is carried in one chunk without asking for the budget."""
@@ -143,30 +144,15 @@ def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     return out
 
 
-def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
-    """Return ``compute(False)``; if it is not finite, do it again the careful way, in which exact zeros win over infinities.
-
-    ``compute(careful)`` returns an array, or a list of arrays with None for those that are zero.
-    """
-    found = compute(False)
-    if all(c is None or is_finite_everywhere(c) for c in (found if type(found) is list else (found,))):
-        return found
-    token = CAREFUL.set(True)
-    try:
-        return compute(True)
-    finally:
-        CAREFUL.reset(token)
-
-
 def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
     """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
-    return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    return redone_if_not_finite(lambda: push(tape, seeds, tape.outputs, lead))
 
 
 def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
     """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
     try:
-        return redone_if_not_finite(lambda careful: pull(tape, seeds, lead, careful))
+        return redone_if_not_finite(lambda: pull(tape, seeds, lead))
     except Exception:
         if tape.lines is not None:
             raise
@@ -187,39 +173,29 @@ def run_duals(
     ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
     ``most`` is how many elements an array of all directions may have.
     """
-    values, found = _run_duals(problem, tangents, lead, finish, most)
-    for t in found:
-        if t is not None and not is_finite_everywhere(t):
-            token = CAREFUL.set(True)
-            try:
-                return _run_duals(problem, tangents, lead, finish, most)
-            finally:
-                CAREFUL.reset(token)
-    return values, found
+    values: list[Any] = []
 
+    def compute() -> list[Any]:
+        values[:], found = _run_duals(problem, tangents, lead, finish, most)
+        return found
 
-def _zero(x: Any, lead: tuple[int, ...]) -> Any:
-    shape = lead + shape_of(x)
-    return np.zeros_like(x, shape=shape) if shape else 0.0
+    return values, redone_if_not_finite(compute)
 
 
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    run = Pushing(lead, most=most)
+    run = Pushing(lead, most)
     try:
-        # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
-        results = run_user(
-            problem,
-            [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
-        )
+        results = run_user(problem, [run.start(frozen(x), t) for x, t in zip(problem.inputs, tangents)])
     finally:
         run.open = False
     values, found = [], []
     for v in results:
         if type(v) is Dual and v.run is run:
             values.append(v.value)
-            found.append(v.mark if finish is None else finish(v.mark, v.value, run))
+            t = run.finished(v)
+            found.append(t if finish is None else finish(t, v.value, run))
         else:
             values.append(v)
             found.append(None)

@@ -17,7 +17,19 @@ import numpy as np
 import scipy.special
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
-from dualdiff.primitive import TRACED, Discrete, Elementwise, Sweep, bind, composite, elementwise, full, operand
+from dualdiff.primitive import (
+    TRACED,
+    Discrete,
+    Elementwise,
+    Sweep,
+    bind,
+    composite,
+    elementwise,
+    full,
+    innermost,
+    nonzero,
+    operand,
+)
 from dualdiff.shapes import align, dtype_of, shape_of
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
@@ -189,12 +201,14 @@ maximum = elementwise(
     np.maximum,
     lambda _z, x, y: _share_by_order(np.less(x, y), np.less_equal(x, y), _z),
     lambda _z, x, y: _share_by_order(np.less(y, x), np.less_equal(y, x), _z),
+    choice=True,
     domain=(REAL, REAL),
 )
 minimum = elementwise(
     np.minimum,
     lambda _z, x, y: _share_by_order(np.greater(x, y), np.greater_equal(x, y), _z),
     lambda _z, x, y: _share_by_order(np.greater(y, x), np.greater_equal(y, x), _z),
+    choice=True,
     domain=(REAL, REAL),
 )
 for _extreme in (np.fmax, np.fmin):
@@ -202,6 +216,7 @@ for _extreme in (np.fmax, np.fmin):
         _extreme,
         lambda z, x, y: _share_by_value(x, y, z),
         lambda z, x, y: _share_by_value(y, x, z),
+        choice=True,
         domain=(REAL, REAL),
     )
 
@@ -214,7 +229,7 @@ absolute = elementwise(
 )
 fabs = elementwise(np.fabs, lambda _y, x: np.sign(x), domain=NONZERO)
 elementwise(np.copysign, lambda z, x, _y: np.sign(z) * np.sign(x), 0, domain=(NONZERO, NONZERO))
-elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), domain=(NONZERO, REAL))
+elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), choice=True, domain=(NONZERO, REAL))
 elementwise(np.nextafter, 1, 0, domain=(REAL, REAL))
 ldexp = elementwise(np.ldexp, lambda _z, x, i: np.ldexp(np.ones_like(x), i), 0, domain=(REAL, REAL))
 _fraction = Elementwise("np.modf", lambda x: np.modf(x)[0], 1, domain=REAL)
@@ -307,13 +322,19 @@ class Select(Elementwise):
         """Give each branch the covector where it was taken."""
         c = args[0]
         _, i, j = ins
-        # A product with a mask is exact for finite numbers, and much faster than a branch per entry.
+        # A product with a mask is exact for finite numbers, and much faster than a branch per entry; but a branch that
+        # was not taken must not be multiplied by infinity.
         pick = (lambda c: np.where(c, g, 0.0)) if sweep.careful else (lambda c: g * c)
         return (
             None,
             pick(c) if i is not None and i >= 0 else None,
             pick(np.logical_not(c)) if j is not None and j >= 0 else None,
         )
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """Choose among the masks as among the values."""
+        _, x, y = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+        return bind(self, values, params), np.where(innermost(values[0]), x, y)
 
 
 select = Select(

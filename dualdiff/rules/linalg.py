@@ -394,13 +394,13 @@ def _norm2(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _norm2_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    c = sweep.mul(ts[0], conj(x))
+    c = ts[0] * conj(x)
     total = np.sum(np.real(c) if dtype_of(x).kind == "c" else c, axis=axis, keepdims=keepdims)
     return total * reciprocal_or_zero(out)
 
 
 def _norm2_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return (expand(sweep.mul(g, reciprocal_or_zero(out)), shape_of(x), axis, keepdims) * x,)
+    return (expand(g * reciprocal_or_zero(out), shape_of(x), axis, keepdims) * x,)
 
 
 norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull, joins=along_axes)
@@ -420,11 +420,11 @@ def _pnorm_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, p: f
 
 
 def _pnorm_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
-    return np.sum(sweep.mul(ts[0], _pnorm_partial(x, out, axis, keepdims, p)), axis=axis, keepdims=keepdims)
+    return np.sum(ts[0] * _pnorm_partial(x, out, axis, keepdims, p), axis=axis, keepdims=keepdims)
 
 
 def _pnorm_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
-    return (sweep.mul(expand(g, shape_of(x), axis, keepdims), _pnorm_partial(x, out, axis, keepdims, p)),)
+    return (expand(g, shape_of(x), axis, keepdims) * _pnorm_partial(x, out, axis, keepdims, p),)
 
 
 pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull, joins=along_axes)

@@ -14,7 +14,19 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.labels import Labels, lanes
-from dualdiff.primitive import TRACED, General, Linear, Sweep, bind, composite, fixed, operand, register, scatter_add
+from dualdiff.primitive import (
+    TRACED,
+    General,
+    Linear,
+    Sweep,
+    bind,
+    chosen,
+    composite,
+    fixed,
+    operand,
+    register,
+    scatter_add,
+)
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
@@ -260,14 +272,14 @@ def _prod_partial(x: Any, axis: tuple[int, ...]) -> Any:
 def _prod_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not size_of(shape_of(x)):
         return None
-    return np.sum(sweep.mul(ts[0], _prod_partial(x, axis)), axis=axis, keepdims=keepdims) if axis else ts[0]
+    return np.sum(ts[0] * _prod_partial(x, axis), axis=axis, keepdims=keepdims) if axis else ts[0]
 
 
 def _prod_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not size_of(shape_of(x)):
         return (None,)
     g = expand(g, shape_of(x), axis, keepdims)
-    return (sweep.mul(g, np.conjugate(_prod_partial(x, axis))) if axis else g,)
+    return (g * np.conjugate(_prod_partial(x, axis)) if axis else g,)
 
 
 def _prod(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -312,16 +324,17 @@ def _extremum_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, 
     if not axis:
         return ts[0]
     mask, ties = _winners(x, out, axis, keepdims)
-    return np.sum(sweep.mul(ts[0], mask / ties if type(ties) is not int else mask), axis=axis, keepdims=keepdims) / (
-        ties if type(ties) is int else 1
-    )
+    return np.sum(
+        chosen(sweep, ts[0], mask / ties if type(ties) is not int else mask), axis=axis, keepdims=keepdims
+    ) / (ties if type(ties) is int else 1)
 
 
 def _extremum_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not axis:
         return (g,)
     mask, ties = _winners(x, out, axis, keepdims)
-    return (sweep.mul(expand(g, shape_of(x), axis, keepdims) / ties, mask),)
+    g = expand(g, shape_of(x), axis, keepdims)
+    return (chosen(sweep, g / ties, mask) if type(ties) is int else chosen(sweep, g, mask / ties),)
 
 
 def _extremum(function: Any, reduce: Any, opposite: float, pair: Any, aliases: tuple[Any, ...]) -> Callable[..., Any]:
@@ -404,11 +417,11 @@ def _moment(function: Any, partial: Callable[..., Any]) -> General:
         return function(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ddof: float) -> Any:
-        product = sweep.mul(ts[0], np.conjugate(partial(x, out, axis, keepdims, ddof)))
+        product = ts[0] * np.conjugate(partial(x, out, axis, keepdims, ddof))
         return np.sum(np.real(product) if dtype_of(x).kind == "c" else product, axis=axis, keepdims=keepdims)
 
     def pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ddof: float) -> Any:
-        return (sweep.mul(expand(g, shape_of(x), axis, keepdims), partial(x, out, axis, keepdims, ddof)),)
+        return (expand(g, shape_of(x), axis, keepdims) * partial(x, out, axis, keepdims, ddof),)
 
     name = f"np.{function.__name__}"
     return General(name, value, push, pull, keeps=(partial is _std_partial, (True,)), joins=along_axes)
@@ -502,7 +515,7 @@ def recurrence(a: Any, b: Any) -> Any:
 def _cumprod_push(sweep: Sweep, ts: Any, y: Any, x: Any, *, axis: int) -> Any:
     t, y, x = [np.swapaxes(v, axis, -1) if axis != -1 else v for v in (ts[0], y, x)]
     before = np.concatenate([np.ones_like(y, shape=(*shape_of(y)[:-1], 1)), y[..., :-1]], axis=-1)
-    s = recurrence(x, sweep.mul(t, before))
+    s = recurrence(x, t * before)
     return np.swapaxes(s, axis, -1) if axis != -1 else s
 
 
@@ -512,7 +525,7 @@ def _cumprod_pull(sweep: Sweep, g: Any, y: Any, x: Any, *, axis: int) -> Any:
     before = np.concatenate([one, y[..., :-1]], axis=-1)
     after = np.concatenate([one, x[..., :0:-1]], axis=-1)
     s = recurrence(np.conjugate(after), g[..., ::-1])[..., ::-1]
-    s = sweep.mul(s, np.conjugate(before))
+    s = s * np.conjugate(before)
     return (np.swapaxes(s, axis, -1) if axis != -1 else s,)
 
 

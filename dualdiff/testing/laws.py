@@ -15,7 +15,8 @@ from dualdiff.errors import DerivativeError
 from dualdiff.jacobians.ways import record
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
-from dualdiff.primitive import Primitive, Sweep
+from dualdiff.primitive import Primitive
+from dualdiff.reach import numbers, pushed
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
@@ -312,10 +313,8 @@ def local_jacobian(row: Primitive, k: int, args: Sequence[Any], params: dict[str
     unit = np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
     found = np.zeros((x.size, size_of(shape_of(out))))
     for seed in (unit, 1j * unit) if x.dtype.kind == "c" else (unit,):
-        # The careful product, so that an infinite partial of one entry does not make all others NaN.
-        sweep = Sweep((x.size,), careful=True)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            t = row.push(sweep, [seed.astype(x.dtype) if j == k else None for j in range(len(args))], args, params, out)
+        # The careful way, so that an infinite partial of one entry does not make all others NaN.
+        t = numbers(pushed(row, k, seed.astype(x.dtype), args, params, out))
         if t is not None:
             found += np.abs(np.reshape(t, found.shape))
     return found.T

@@ -125,6 +125,7 @@ class Tape:
         "inputs",
         "level",
         "lines",
+        "nested",
         "next",
         "notes",
         "open",
@@ -145,6 +146,7 @@ class Tape:
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True
+        self.nested = False  # whether other passes ran inside the recording, and so are on the tape
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
         self.append = self._append_with_line if lines else self.cells.extend
@@ -157,6 +159,7 @@ class Tape:
     def close(self) -> None:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
+        self.nested = LEVELS.current != self.level
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------

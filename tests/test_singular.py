@@ -245,3 +245,32 @@ def test_all_ways_agree_at_singular_points(seed: int) -> None:
     except AssertionError as error:
         error.add_note(f"{[name for name, _ in steps]} at {x}")
         raise
+
+
+# --------------------------------------------------------------------------------------------------
+# second derivatives
+
+
+@pytest.mark.parametrize("outer", [dd.jacfwd, dd.jacrev])
+@pytest.mark.parametrize("inner", [dd.jacfwd, dd.jacrev])
+def test_what_is_not_there_has_no_second_derivative(outer: Any, inner: Any) -> None:
+    x = np.array([0.0, 4.0])
+    expected = np.zeros((2, 2, 2))
+    expected[0, 0, 0], expected[1, 1, 1] = INF, 0.375
+    with np.errstate(all="ignore"):
+        # The first derivative is finite, its own derivative is not: the inner pass must be careful as well.
+        np.testing.assert_array_equal(outer(inner(lambda x: x**1.5))(x), expected)
+        expected[0, 0, 0] = NAN
+        np.testing.assert_array_equal(outer(inner(lambda x: x * np.sqrt(x)))(x), expected)
+
+
+def test_functions_without_inner_passes_are_recorded_once() -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return np.sqrt(x)
+
+    with np.errstate(all="ignore"):
+        dd.jacrev(f)(np.array([0.0, 4.0]))
+    assert len(calls) == 1

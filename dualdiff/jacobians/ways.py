@@ -23,7 +23,7 @@ from dualdiff.errors import (
     line_of_traceback,
 )
 from dualdiff.passes import pull, push
-from dualdiff.primitive import TRACED, Traced, packed
+from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import DiscreteVar, Tape, Var, frozen
@@ -149,10 +149,24 @@ def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> lis
     return redone_if_not_finite(lambda: push(tape, seeds, tape.outputs, lead))
 
 
-def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
-    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
+def pull_rows(
+    problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...], at_once: bool = False
+) -> list[Any]:
+    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails.
+
+    ``at_once`` says that the call that recorded the tape has not returned yet: what a pass inside it wrote may then be
+    recorded once more, the careful way.
+    """
+
+    def compute() -> list[Any]:
+        if not (at_once and tape.nested and CAREFUL.get()):
+            return pull(tape, seeds, lead)
+        again, _ = record(problem)
+        slot = dict(zip(tape.outputs, again.outputs, strict=True))
+        return pull(again, [(slot[s], c) for s, c in seeds], lead)
+
     try:
-        return redone_if_not_finite(lambda: pull(tape, seeds, lead))
+        return redone_if_not_finite(compute)
     except Exception:
         if tape.lines is not None:
             raise
@@ -429,20 +443,22 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, m: int, chunk: int, u
     """Pull all unit covectors of one output; return per input an array of m rows."""
     if m == 1:
         one = np.full(shape_of(v), unit, dtype_of(v))
-        found = pull_rows(problem, tape, [(slot, one[()] if shape_of(v) == () else one)], ())
+        found = pull_rows(problem, tape, [(slot, one[()] if shape_of(v) == () else one)], (), True)
         return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
     if chunk >= m:
         if type(v) is np.ndarray and v.dtype.char == "d" and m * m > 1 << 11:
             diagonal = seed(_directions(0, shape_of(v)))
-            return pull_rows(problem, tape, [(slot, diagonal if unit == 1 else seed_block(0, m, 0, v) * unit)], (m,))
+            return pull_rows(
+                problem, tape, [(slot, diagonal if unit == 1 else seed_block(0, m, 0, v) * unit)], (m,), True
+            )
         block = seed_block(0, m, 0, v)
-        return pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (m,))
+        return pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (m,), True)
     # Chunk by chunk into place, so that no row is held twice.
     rows: list[Any] = [None] * len(problem.inputs)
     for start in range(0, m, chunk):
         stop = min(start + chunk, m)
         block = seed_block(start, stop, 0, v)
-        found = pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (stop - start,))
+        found = pull_rows(problem, tape, [(slot, block if unit == 1 else unit * block)], (stop - start,), True)
         for i, c in enumerate(found):
             if c is None:
                 continue

@@ -334,8 +334,8 @@ def _partials(
             # Entry by entry, so that one direction of ones shows every partial, those that happen to be zero among them.
             t = pushed(primitive, k, np.ones(s, dtype) if s else dtype.type(1), args, params, out)
             if t is not None:
-                edges, vertices = _flat(reach_of(t), shape), _flat(place, shape)
-                yield range(size_of(shape)), [u if e else 0 for u, e in zip(vertices, edges)], _flat(_plain(t), shape)
+                there = zip(_flat(place, shape), _flat(reach_of(t), shape))
+                yield range(size_of(shape)), [u if on else 0 for u, on in there], _flat(_plain(t), shape)
             continue
         vertices = np.ravel(place)
         active = np.flatnonzero(vertices)

@@ -163,18 +163,32 @@ for _to_degrees in (np.rad2deg, np.degrees):
 
 
 def _over(x: Any, r: Any) -> Any:
-    """Return x / r, and 0 (of every order) where the radius r is 0."""
     origin = np.equal(r, 0)
-    return np.where(origin, 0, x / np.where(origin, 1, r))
+    return np.where(origin, x * 0, x / np.where(origin, 1, r))  # what is not finite stays NaN
+
+
+# r/r is 1, and NaN where r is 0: the slope chosen there is not differentiated again
+over = Elementwise(
+    "slope", _over, lambda _z, _x, r: np.divide(r, r) / r, lambda z, _x, r: -z * (np.divide(r, r) / r), singular=True
+)
+"""x / r, and 0 where the radius r is 0: the slope of a root, of which 0 is chosen where it has none; its derivative is NaN there."""
 
 
 def _over_square(x: Any, y: Any) -> Any:
     """Return x / (x² + y²) without overflow on the way, and 0 at the origin."""
     r = np.hypot(x, y)
-    return _over(_over(x, r), r)
+    return over(over(x, r), r)
 
 
-hypot = elementwise(np.hypot, lambda z, x, _y: _over(x, z), lambda z, _x, y: _over(y, z), domain=(NONZERO, NONZERO))
+hypot = elementwise(np.hypot, lambda z, x, _y: over(x, z), lambda z, _x, y: over(y, z), domain=(NONZERO, NONZERO))
+
+root = Elementwise(
+    "root",
+    lambda v, zero: np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, v))),
+    lambda z, _v, _zero: over(0.5, z),
+    0,
+)
+"""The square root, with the slope 0 where ``zero`` says that the root is taken for 0."""
 arctan2 = elementwise(
     np.arctan2, lambda _z, y, x: _over_square(x, y), lambda _z, y, x: -_over_square(y, x), domain=(NONZERO, NONZERO)
 )
@@ -224,7 +238,7 @@ absolute = elementwise(
     np.absolute,
     lambda _y, x: np.sign(x),
     op=operator.abs,
-    wirtinger=(lambda y, z: 0.5 * _over(np.conjugate(z), y), lambda y, z: 0.5 * _over(z, y)),
+    wirtinger=(lambda y, z: 0.5 * over(np.conjugate(z), y), lambda y, z: 0.5 * over(z, y)),
     domain=NONZERO,
 )
 fabs = elementwise(np.fabs, lambda _y, x: np.sign(x), domain=NONZERO)
@@ -581,4 +595,17 @@ def into(result: Any, out: Any, name: str) -> Any:
 
 array_of = operand
 
-__all__ = ["Elementwise", "Select", "array_of", "cast", "imag", "into", "real", "select", "sinc", "unsupported"]
+__all__ = [
+    "Elementwise",
+    "Select",
+    "array_of",
+    "cast",
+    "imag",
+    "into",
+    "over",
+    "real",
+    "root",
+    "select",
+    "sinc",
+    "unsupported",
+]

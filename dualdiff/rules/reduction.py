@@ -27,7 +27,7 @@ from dualdiff.primitive import (
     register,
     scatter_add,
 )
-from dualdiff.rules.elementwise import into, unsupported
+from dualdiff.rules.elementwise import into, over, root, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
 ndarray = np.ndarray
@@ -385,12 +385,6 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
 # variance and standard deviation
 
 
-def reciprocal_or_zero(y: Any) -> Any:
-    """Return 1/y, and 0 where y is 0."""
-    zero = np.equal(y, 0)
-    return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, y))
-
-
 def _freedom(shape: tuple[int, ...], axis: tuple[int, ...], ddof: float) -> float:
     n = max(count_of(shape, axis) - ddof, 0)
     return n if n else math.nan
@@ -403,13 +397,12 @@ def _var_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, ddof: 
 def _std_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, ddof: float) -> Any:
     mean = np.mean(x, axis=axis, keepdims=True)
     y = expand(out, shape_of(x), axis, keepdims)
-    scale = reciprocal_or_zero(y)
     # The mean of equal numbers is rounded, and leaves a spread of that order: the constant is recognised exactly.
     if bool(np.any(y <= np.abs(mean) * math.sqrt(float(np.finfo(dtype_of(y)).eps)))):
         first = axes_back(axes_last(x, axis)[..., :1], folded(shape_of(x), axis), axis) if axis else x
         constant = np.all(np.equal(x, first), axis=axis, keepdims=True)
-        scale = np.where(constant, 0.0, scale)
-    return (x - mean) * scale * (1.0 / _freedom(shape_of(x), axis, ddof))
+        y = np.where(constant, 0.0, y)
+    return over(x - mean, y) * (1.0 / _freedom(shape_of(x), axis, ddof))
 
 
 def _moment(function: Any, partial: Callable[..., Any]) -> General:
@@ -465,7 +458,7 @@ def _spread_of(row: General, function: Any) -> None:
             zero = np.equal(y, 0)
             if where is NONE and kept["axis"]:
                 zero = np.logical_or(zero, np.equal(np.ptp(x, axis=axis, keepdims=params["keepdims"]), 0))
-            y = np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, y)))
+            y = root(y, zero)
         return deliver(y, out, row.name)
 
     register(function, "general", handler, domain="distinct", primitive=row)
@@ -918,7 +911,7 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         y = np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan)
         if function is np.nanstd:
             zero = np.equal(y, 0)
-            y = np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, y)))
+            y = root(y, zero)
         return deliver(y, out, f"np.{function.__name__}")
 
     register(function, "composite", skipping)

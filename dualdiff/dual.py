@@ -48,7 +48,7 @@ from dualdiff.terms import (
     scattered,
     settled,
 )
-from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -162,6 +162,8 @@ class Pushing(Sweep):
         new = Dual(out, t, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
+        elif row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         return new
 
     def push(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:

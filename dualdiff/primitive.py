@@ -245,6 +245,8 @@ class Primitive:
     view: bool | str = False
     #: whether its rules ask nothing of its one operand and of its result but their shapes and dtypes
     shapes_only = False
+    #: of a root: what stood under it, from the operands and parameters (see :mod:`dualdiff.rules.roots`)
+    under: Callable[..., Any] | None = None
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result

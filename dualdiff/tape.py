@@ -21,7 +21,7 @@ from dualdiff.errors import EscapedValueError, user_frame, where
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
 array = np.array
@@ -255,6 +255,8 @@ class Tape:
         new = (DiscreteVar if discrete else Var)(out, slot, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
+        elif row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         return new
 
     def unary(self, row: Any, x: Any) -> Any:

@@ -32,7 +32,7 @@ from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_view, plain, raw, unless_copied
+from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, unless_copied
 
 __all__ = [
     "Tensor",
@@ -129,7 +129,7 @@ class Memory(Link):
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = self.root = self.primitive = self.params = self.places = None
+        self.base = self.root = self.primitive = self.params = self.places = self.under = None
         self.seen = 0
         self.leaf = False  # whether requires_grad_() made a leaf of this view
         self.born = LEVELS.current
@@ -485,6 +485,10 @@ class _EagerRun:
             link, base = new.link, args[0]
             link.counter = base.link.counter
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n
+            if base.link.under is not None:
+                note_view(new, base, row, params)
+        elif node is not None and row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         if node is not None and node.saved and node.saved[-1][0] is None:
             node.saved[-1] = (new.link.counter, new.link.counter.n, "its result", -1)
             new.link.counter.kept = True

@@ -42,6 +42,7 @@ from dualdiff.primitive import (
     without_rule,
 )
 from dualdiff.rules import elementwise as ew
+from dualdiff.rules import roots
 from dualdiff.rules.indexing import (
     canonical_index,
     compose,
@@ -67,7 +68,7 @@ class Link:
     Writes end in the root of a chain of views, so only a root counts them.
     """
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "under", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -78,6 +79,7 @@ class Link:
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
+        self.under: Any = None
 
     def is_stale(self) -> bool:
         """Whether the root was written since this view was read from it."""
@@ -135,9 +137,34 @@ def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str,
     link.primitive = primitive
     link.params = params
     link.seen = 0 if root.link is None else root.link.version
+    if base.link is not None and base.link.under is not None:
+        note_view(view, base, primitive, params)
     view.value = detached(view.value, base.value)
     if type(view.mark) is ndarray:
         view.mark = detached(view.mark, base.mark)
+
+
+def note_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
+    """Let a view of a root know what stands under it."""
+    note = roots.note_of(base)
+    if note is not None:
+        view.link.under = roots.Mark(roots.Moved(primitive, params, note), view)
+
+
+def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> None:
+    """Let the traced result of a root know what stands under it."""
+    if row.plain and type(out) in TRACED and type(out.value) is np.float64 and out.value:
+        return  # a number that is not zero has all its derivatives
+    if type(out) in TRACED and dtype_of(out).kind == "f" and (not row.plain or roots.vanishes(out)):
+        link_of(out).under = roots.Mark(roots.Root(row, args, params), out)
+
+
+def follow_root(row: Any, out: Any, x: Any, y: Any = None) -> Any:
+    """Return the result of an operation on a root: its even powers and products with itself are smooth."""
+    out, note = roots.followed(row, out, x, y)
+    if note is not None:
+        link_of(out).under = roots.Mark(note, out)
+    return out
 
 
 def become(x: Traced, new: Any) -> None:
@@ -257,6 +284,24 @@ containers.append(lambda x: Plain(x))
 
 # --------------------------------------------------------------------------------------------------
 # the class
+
+
+def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """As ``_binary``, for the operations that keep a root a root, or make it smooth."""
+
+    def forward(self: Any, other: Any) -> Any:
+        link = self.link
+        if link is None or link.under is None:
+            return self.run.binary(row, self, other)
+        return follow_root(row, self.run.binary(row, self, other), self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        link = self.link
+        if link is None or link.under is None:
+            return self.run.binary(row, other, self)
+        return follow_root(row, self.run.binary(row, other, self), other, self)
+
+    return forward, reflected
 
 
 def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -447,6 +492,8 @@ class Tracer(Traced):
             if entry is not None and entry.handler is not None:
                 row = entry.handler
                 if type(row) is Elementwise:
+                    if row.under is not None or (self.link is not None and self.link.under is not None):
+                        return self._rooted(row, inputs)
                     if len(inputs) == 1:
                         return (
                             self.run.unary(row, self)
@@ -460,6 +507,17 @@ class Tracer(Traced):
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 
+    def _rooted(self, row: Any, inputs: Sequence[Any]) -> Any:
+        """Compute an elementwise function that is a root, or one of a root."""
+        if len(inputs) == 1 and (type(self.value) is not float or row.op is row.fn):
+            out = self.run.unary(row, self)
+        else:
+            out = row(*[operand(i) for i in inputs])
+        if row.under is None:
+            return follow_root(row, out, *inputs)
+        note_root(row, out, inputs, {})
+        return out
+
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
@@ -469,9 +527,9 @@ class Tracer(Traced):
     # -- operators ---------------------------------------------------------------------------------
     __add__, __radd__ = _binary(ew.add)
     __sub__, __rsub__ = _binary(ew.subtract)
-    __mul__, __rmul__ = _binary(ew.multiply)
-    __truediv__, __rtruediv__ = _binary(ew.divide)
-    __pow__, __rpow__ = _binary(ew.power)
+    __mul__, __rmul__ = _scaling(ew.multiply)
+    __truediv__, __rtruediv__ = _scaling(ew.divide)
+    __rpow__ = _binary(ew.power)[1]
     __mod__, __rmod__ = _binary(ew.remainder)
     __floordiv__, __rfloordiv__ = _binary(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
@@ -498,14 +556,27 @@ class Tracer(Traced):
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
+    def __pow__(self, other: Any) -> Any:
+        out = self.run.binary(ew.power, self, other)
+        if type(other) is float and other == 0.5:
+            note_root(ew.sqrt, out, (self,), {})
+        elif self.link is not None and self.link.under is not None:
+            return follow_root(ew.power, out, self, other)
+        return out
+
     def __neg__(self) -> Any:
-        return self.run.unary(ew.negative, self)
+        out = self.run.unary(ew.negative, self)
+        if self.link is not None and self.link.under is not None:
+            return follow_root(ew.negative, out, self)
+        return out
 
     def __pos__(self) -> Any:
         return self.copy()
 
     def __abs__(self) -> Any:
-        return self.run.unary(ew.absolute, self)
+        out = self.run.unary(ew.absolute, self)
+        note_root(ew.absolute, out, (self,), {})
+        return out
 
     def __invert__(self) -> Any:
         return bind(REGISTER[np.invert].primitive, (self,), {})  # type: ignore[arg-type]

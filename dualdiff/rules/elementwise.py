@@ -1,7 +1,7 @@
 """NumPy's elementwise functions: a partial per operand and a domain; selection, rounding, casts.
 
-Conventions at kinks, the same in both modes: ``abs`` and ``hypot`` have derivative 0 at 0, ``arctan2`` at the
-origin; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so ``clip`` at its bound) get one half
+Conventions at kinks, the same in both modes: ``abs`` has derivative 0 at 0; so have ``hypot``, complex ``abs`` and
+``arctan2`` at the origin, and no second one; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so ``clip`` at its bound) get one half
 each; a NaN operand of ``fmax`` and ``fmin`` gets 0, as it is not the result. Rounding has derivative 0.
 """
 
@@ -188,6 +188,7 @@ root = Elementwise(
     lambda z, _v, _zero: over(0.5, z),
     0,
 )
+root.plain = False
 """The square root, with the slope 0 where ``zero`` says that the root is taken for 0."""
 arctan2 = elementwise(
     np.arctan2, lambda _z, y, x: _over_square(x, y), lambda _z, y, x: -_over_square(y, x), domain=(NONZERO, NONZERO)
@@ -435,9 +436,16 @@ def _clip(
     low = min if a_min is given else a_min
     high = max if a_max is given else a_max
     y = a
-    if low is not given and low is not None:
+    lower, upper = low is not given and low is not None, high is not given and high is not None
+    if lower and upper:
+        closed = low >= high if type(low) in _NUMBERS and type(high) in _NUMBERS else np.greater_equal(low, high)
+        if closed is not False and bool(
+            np.any(closed)
+        ):  # between bounds that leave nothing the result does not depend on a
+            y = np.where(closed, low, y)
+    if lower:
         y = np.maximum(y, low)
-    if high is not given and high is not None:
+    if upper:
         y = np.minimum(y, high)
     return into(np.positive(a) if y is a else y, out, "np.clip")
 

@@ -146,7 +146,9 @@ def test_norm_at_zero(order: Any) -> None:
     # Where the first derivative is a chosen slope, there is no second one; between two straight lines it is 0.
     straight = order in (0, 1, np.inf)
     second(
-        lambda x: np.sum(x * x) * 0.5 + L.norm(x, order), np.zeros(2), np.eye(2) if straight else np.full((2, 2), np.nan)
+        lambda x: np.sum(x * x) * 0.5 + L.norm(x, order),
+        np.zeros(2),
+        np.eye(2) if straight else np.full((2, 2), np.nan),
     )
 
 

@@ -1,8 +1,9 @@
 """NumPy's elementwise functions: a partial per operand and a domain; selection, rounding, casts.
 
 Conventions at kinks, the same in both modes: ``abs`` has derivative 0 at 0; so have ``hypot``, complex ``abs`` and
-``arctan2`` at the origin, and no second one; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so ``clip`` at its bound) get one half
-each; a NaN operand of ``fmax`` and ``fmin`` gets 0, as it is not the result. Rounding has derivative 0.
+``arctan2`` at the origin, and no second one there; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so
+``clip`` at its bound) get one half each; a NaN operand of ``fmax`` and ``fmin`` gets 0, as it is not the result. Rounding
+has derivative 0.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def vanishes(x: Any) -> bool:
     """Whether a root may need its note: a number that is not zero has all its derivatives."""
     x = innermost(x)
     if type(x) is ndarray:
-        return x.size > SMALL or np.count_nonzero(x) < x.size
+        return x.size > SMALL or int(np.count_nonzero(x)) < x.size
     return not x
 
 

@@ -31,6 +31,7 @@ from dualdiff.primitive import (
     full,
     operand,
 )
+from dualdiff.reach import Reach, Reached, numbers
 from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
 from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
@@ -47,7 +48,7 @@ from dualdiff.terms import (
     scattered,
     settled,
 )
-from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -109,12 +110,13 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("keys", "level", "most", "open", "single")
+    __slots__ = ("keys", "level", "most", "open", "reach", "single")
 
-    def __init__(self, lead: tuple[int, ...], careful: bool = False, most: int | None = None) -> None:
-        super().__init__(lead, careful)
+    def __init__(self, lead: tuple[int, ...], most: int | None = None) -> None:
+        super().__init__(lead)
         self.most = most
-        self.single = Sweep((), careful) if lead else self
+        self.single = Sweep(()) if lead else self
+        self.reach = Reach() if self.careful else None
         self.level = LEVELS.new()
         self.open = True
         self.keys: dict[int, Any] | None = None
@@ -131,6 +133,24 @@ class Pushing(Sweep):
     def same(self, x: Any, y: Any) -> bool:
         """Whether two duals of this run have one tangent."""
         return is_same(self.dense(x.mark, x.value), self.dense(y.mark, y.value))
+
+    def start(self, x: Any, t: Any) -> Any:
+        """Return an input with its seed (None for none; it is traced all the same: a function must not see which are asked for)."""
+        if t is None:
+            shape = self.lead + shape_of(x)
+            t = np.zeros_like(x, shape=shape) if shape else 0.0
+        if self.reach is not None and type(t) not in _FEW:
+            t = self.reach.seed(t)
+        return Dual(x, t, self)
+
+    def finished(self, x: Any) -> Any:
+        """Return the tangent of a result, the numbers only."""
+        t = x.mark
+        return t if self.reach is None or type(t) in _FEW else numbers(t)
+
+    def reached(self, t: Any, mask: Any) -> Any:
+        """Return the tangent of a careful run whose directions reach the entries of a mask."""
+        return Reached(t, mask, self.reach)
 
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         """Compute a primitive on the values, then push the tangents through it."""
@@ -150,6 +170,8 @@ class Pushing(Sweep):
         new = Dual(out, t, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
+        elif row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         return new
 
     def push(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
@@ -199,7 +221,7 @@ class Pushing(Sweep):
     def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push only the directions that reach the operands, through a primitive of any kind."""
         active = sorted({d for t in tangents if t for d in t})
-        if not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray:
+        if self.careful or not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray:
             return INSTEAD
         if any(type(v) not in PLAIN_TYPES for v in values):
             return INSTEAD
@@ -213,7 +235,7 @@ class Pushing(Sweep):
             for d, c in t.items():
                 some[place[d]] = c
             packed.append(some)
-        found = row.push(Sweep((len(active),), self.careful), packed, values, params, out)
+        found = row.push(Sweep((len(active),)), packed, values, params, out)
         return None if found is None else Columns(zip(active, found))
 
     def _one(self, row: Elementwise, p: Any, columns: Any, out: Any, values: Sequence[Any]) -> Any:
@@ -235,7 +257,7 @@ class Pushing(Sweep):
                 c = t if p == 1 else _negated(t)
                 found[d] = _plus(found[d], c) if d in found else c
             return
-        if type(out) is float64 and not row.singular and not self.careful:  # the short way of scalar code
+        if type(out) is float64 and not row.singular:  # the short way of scalar code
             q = p(out, *values)
             if type(q) is not float64:
                 q = coefficient(q, values, out)
@@ -259,8 +281,6 @@ class Pushing(Sweep):
                 c = q.copy() if type(q) is ndarray and (q is values[0] or q is values[-1]) else q
             elif kind is Scaled:
                 c = Scaled(q * t.factor, t.array) if number else Scaled(t.factor, t.array * q)
-            elif self.careful:
-                c = self.mul(t, q)
             elif kind is ndarray:  # the array first: NumPy is slower where a number leads
                 c = Scaled(q, t) if number and t.dtype is FLOAT64 else t * q
             else:
@@ -322,7 +342,7 @@ class Pushing(Sweep):
     def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
         """Stack scalars with few directions each into one array of directions."""
         entries = [(d, j, t) for j, columns in enumerate(tangents) if columns for d, t in columns.items()]
-        if any(type(t) in TRACED for _, _, t in entries) or type(out) is not ndarray:
+        if self.careful or any(type(t) in TRACED for _, _, t in entries) or type(out) is not ndarray:
             return stack0.push(self, [self.dense(t, v) for t, v in zip(tangents, values)], values, NOTHING, out)
         t = np.zeros((len(out), *self.lead), out.dtype)
         for d, j, c in entries:
@@ -331,6 +351,13 @@ class Pushing(Sweep):
 
     def dense(self, t: Any, value: Any) -> Any:
         """Return a tangent of any form as one array with the directions in front."""
+        kind = type(t)
+        if (kind is Columns or kind is Terms) and self.careful:
+            mask = sparse.places_reached(t, shape_of(value), self.lead[0])
+            return self.reached(self._dense(t, value), mask)
+        return self._dense(t, value)
+
+    def _dense(self, t: Any, value: Any) -> Any:
         kind = type(t)
         if kind is Columns or kind is Terms:
             t = settled(t)
@@ -370,7 +397,7 @@ class Pushing(Sweep):
         out = row.op(a)
         if type(s) is Terms and self.lead[0] * a.size <= DENSE:
             s = x.mark = self.dense(s, a)
-        if (type(s) is Columns or type(s) is Terms) and row.plain:
+        if (type(s) is Columns or type(s) is Terms) and row.plain and not self.careful:
             return self._one(row, row.partials[0], s, out, (a,))
         if type(s) is Columns or type(s) is Terms:
             t = self.push(row, (s,), (a,), NOTHING, out)
@@ -413,7 +440,7 @@ class Pushing(Sweep):
         if many is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
             t = y.mark = self.dense(t, b)
             many = ndarray
-        if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms):
+        if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms) and not self.careful:
             if t is None and (few is Columns or shape_of(a) == shape_of(out)):
                 return self._one(row, row.partials[0], s, out, (a, b))
             if s is None and (many is Columns or shape_of(b) == shape_of(out)):

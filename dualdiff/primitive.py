@@ -21,6 +21,7 @@ underscore is passed as a shape and dtype only, so the tape need not keep its va
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 import threading
@@ -32,7 +33,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dualdiff.errors import InputError, UnsupportedFunctionError, where
-from dualdiff.labels import DENSE, OWN, Labels, broadcast, grouped
+from dualdiff.labels import DENSE, OWN, Labels, broadcast, grouped, written
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
@@ -282,30 +283,44 @@ def fixed(x: Any, what: str = "this argument") -> Any:
 
 
 # --------------------------------------------------------------------------------------------------
-# strong zeros
-
-
-def careful_product(t: Any, p: Any) -> Any:
-    """Multiply so that an exact zero seed wins over an infinite or NaN partial."""
-    # The partial is replaced as well, so that derivatives of this product stay finite too.
-    zero = np.equal(t, 0)
-    return np.multiply(t, np.where(zero, np.zeros_like(t), p))
-
+# structural zeros
 
 CAREFUL: ContextVar[bool] = ContextVar("dualdiff_careful", default=False)
 """True while a pass is redone because its result was not finite: the inner passes are careful as well."""
 
+patterns: list[Callable[[Any, Any], Any]] = []
+"""A hook: how a constant factor of a tangent shows its zeros to a careful pass (see :mod:`dualdiff.reach`)."""
+
+
+def _product(t: Any, p: Any) -> Any:
+    """Multiply so that a zero wins over an infinite or NaN factor: for rules that divide by a difference that may be 0."""
+    # The factor is replaced as well, so that derivatives of this product stay finite too.
+    zero = np.equal(t, 0)
+    return np.multiply(t, np.where(zero, np.zeros_like(t), p))
+
 
 class Sweep:
-    """What a rule may know of the pass it serves: the batch axis and the product to use."""
+    """What a rule may know of the pass it serves: the batch axis, and whether it is done the careful way."""
 
     __slots__ = ("careful", "lead", "mul", "rank")
 
-    def __init__(self, lead: Shape, careful: bool = False) -> None:
+    def __init__(self, lead: Shape) -> None:
         self.lead = lead
         self.rank = len(lead)
-        self.careful = careful or CAREFUL.get()
-        self.mul = careful_product if self.careful else operator.mul
+        self.careful = CAREFUL.get()
+        self.mul = _product if self.careful else operator.mul
+
+
+def nonzero(x: Any) -> Any:
+    """Return where a value that is no tangent counts as reached: where it is not zero (everywhere, if it is traced)."""
+    if type(x) in TRACED:
+        return np.ones(shape_of(x), bool)
+    return np.asarray(np.not_equal(x, 0))
+
+
+def _weights(mask: Any) -> Any:
+    """Return numbers that no sum or difference of products of makes zero by chance, and 0 outside a mask."""
+    return np.where(mask, np.random.default_rng(mask.size).uniform(1, 2, mask.shape), 0.0)
 
 
 def is_plain_constant(x: Any) -> bool:
@@ -352,6 +367,8 @@ class Primitive:
     completed: Callable[[Any, Any], Any] | None = None
     #: whether its rules ask nothing of its one operand and of its result but their shapes and dtypes
     shapes_only = False
+    #: of a root: what stood under it, from the operands and parameters (see :mod:`dualdiff.rules.roots`)
+    under: Callable[..., Any] | None = None
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
@@ -422,6 +439,25 @@ class Primitive:
                     return (k,)
         return ()
 
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the function's result where only some entries of its operands are there, and which of its own are.
+
+        This is a step of a careful pass, linear in the operands that have a mask; those that have none (None) are
+        plain factors. An entry that is not there is 0, and so is a result that none reaches, whatever the factors are.
+        """
+        out = bind(self, values, params)
+        if self.kind == "movement":  # masks move as the entries do
+            shown = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+            return out, np.asarray(np.not_equal(self.fn(*[m.astype(np.int8) for m in shown], **params), 0))
+        there = np.zeros(size_of(shape_of(out)), bool)
+        for k, mask in enumerate(masks):
+            if mask is not None:
+                result, own = self.labels(k, values, params, out)
+                own = written(own, mask.size)[mask.reshape(-1)]
+                there |= np.isin(written(result, there.size), own[own >= 0])
+        there = there.reshape(shape_of(out))
+        return (out if there.all() else np.where(there, out, 0.0)), there
+
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:
             return self._keep[active]
@@ -456,7 +492,8 @@ class Elementwise(Primitive):
 
     ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic (None: zero).
     ``singular`` says that a partial may be infinite where the value is finite; NumPy's warning about it
-    is silenced, since the derivative itself shows it.
+    is silenced, since the derivative itself shows it. ``choice`` says that a partial of 0 means an operand that was
+    not chosen (``maximum``): there it is not a factor but a branch not taken, as that of ``where``.
     """
 
     kind = "elementwise"
@@ -469,9 +506,11 @@ class Elementwise(Primitive):
         op: Callable[..., Any] | None = None,
         wirtinger: tuple[Callable[..., Any] | None, Callable[..., Any]] | None = None,
         singular: bool = False,
+        choice: bool = False,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
+        self.choice = choice
         self.partials: tuple[Any, ...] = partials
         self.op = op or fn
         self.wirtinger = wirtinger
@@ -517,16 +556,18 @@ class Elementwise(Primitive):
                     t = t.reshape(lead + (1,) * (rank - len(s)) + s)
             if self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = sweep.mul(np.conjugate(t), dzbar(out, *args))
+                c = np.conjugate(t) * dzbar(out, *args)
                 if dz is not None:
-                    c = c + sweep.mul(t, dz(out, *args))
+                    c = c + t * dz(out, *args)
             elif type(p) is int:
                 c = t if p == 1 else -t
             elif self.singular:
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    c = sweep.mul(t, p(out, *args))
+                    c = t * p(out, *args)
+            elif self.choice:
+                c = chosen(sweep, t, p(out, *args))
             else:
-                c = sweep.mul(t, p(out, *args))
+                c = t * p(out, *args)
             total = c if total is None else total + c
         if total is None:
             return None
@@ -543,16 +584,29 @@ class Elementwise(Primitive):
                 cotangents.append(None)
             elif self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = sweep.mul(np.conjugate(g), dzbar(out, *args))
-                cotangents.append(c if dz is None else c + sweep.mul(g, np.conjugate(dz(out, *args))))
+                c = np.conjugate(g) * dzbar(out, *args)
+                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args)))
             elif type(p) is int:
                 cotangents.append(g if p == 1 else -g)
             else:
                 q = p(out, *args)
                 if dtype_of(q).kind == "c":
                     q = np.conjugate(q)
-                cotangents.append(sweep.mul(g, q))
+                cotangents.append(chosen(sweep, g, q) if self.choice else g * q)
         return cotangents
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A sum is there where one of its terms is, a product where all of its factors are."""
+        shape = np.broadcast_shapes(*map(shape_of, values))
+        if all(type(p) is int for p in self.partials):
+            there = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+            return bind(self, values, params), np.broadcast_to(functools.reduce(np.logical_or, there), shape)
+        mask = np.broadcast_to(functools.reduce(np.logical_and, [m for m in masks if m is not None]), shape)
+        if not mask.all():
+            # The other factors become 1 outside, so that derivatives of this product stay finite too.
+            k = next(k for k, m in enumerate(masks) if m is not None)
+            values = [np.where(mask, v, 0.0 if i == k else 1.0) for i, v in enumerate(values)]
+        return bind(self, values, params), mask
 
 
 class Linear(Primitive):
@@ -595,6 +649,10 @@ class Linear(Primitive):
         x = args[0]
         return (self.transpose(g, aval(x) if type(x) is float else x, **params),)
 
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A result is there where one of the entries that go into it is."""
+        return bind(self, values, params), np.not_equal(self.fn(_weights(masks[0]), **params), 0)
+
 
 class Movement(Primitive):
     """A function that only moves, repeats or drops entries, or puts zeros between them.
@@ -636,6 +694,21 @@ class Movement(Primitive):
         return (scatter(g, position.ndim, position, shape_of(x)),)
 
 
+def constants(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
+    """Let constant factors show their zeros to a careful pass: what a constant zero multiplies is not there.
+
+    ``active`` has None for a constant; ``g`` is a cotangent, where the tangents themselves are not ``active``.
+    """
+    if g is None:
+        g = next(t for t in active if t is not None)
+    return [patterns[0](a, g) if t is None else a for a, t in zip(args, active, strict=True)]
+
+
+def chosen(sweep: Sweep, t: Any, share: Any) -> Any:
+    """Multiply by the share an operand has in a choice; one without a share is not there."""
+    return (np.where(np.not_equal(share, 0), t, 0.0) if sweep.careful else t) * share
+
+
 class Multilinear(Primitive):
     """A function linear in each operand; the row gives one transpose per operand.
 
@@ -645,6 +718,8 @@ class Multilinear(Primitive):
 
     kind = "multilinear"
     cost_fixed = 4e-6
+    #: whether all its products are added, and none taken off
+    additive = True
 
     def __init__(
         self,
@@ -670,6 +745,8 @@ class Multilinear(Primitive):
 
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         total = None
+        if sweep.careful:
+            args = constants(args, tangents)
         for i, t in enumerate(tangents):
             if t is None:
                 continue
@@ -685,10 +762,45 @@ class Multilinear(Primitive):
     def pull(
         self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
     ) -> Sequence[Any]:
+        if sweep.careful:
+            args = constants(args, ins, g)
         return [
             rule(g, *args, **params) if i is not None and i >= 0 else None
             for i, rule in zip(ins, self.pulls, strict=True)
         ]
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A result is there where all factors of one of its products are."""
+        there = [np.ones(shape_of(v), bool) if m is None else m for v, m in zip(values, masks, strict=True)]
+        mask = self._meet(there, params)
+        finite = [np.isfinite(under(v)) for v in values]
+        if all(f.all() for f in finite):
+            return bind(self, values, params), mask
+        # What is not finite must not meet what is not there: products of finite numbers are summed, others looked up.
+        out = bind(self, [np.where(f, v, 0.0) for f, v in zip(finite, values, strict=True)], params)
+        plain = [under(v) for v in values]
+        odd = np.zeros(shape_of(out), bool)
+        for k, f in enumerate(finite):
+            odd |= self._meet([~f & there[k] if j == k else there[j] for j in range(len(there))], params)
+        total: Any = np.nan
+        if self.additive and len(values) == 2 and all(dtype_of(v).kind == "f" for v in plain):
+            a, b = [np.where(m, v, 0.0) for m, v in zip(there, plain, strict=True)]
+            x, y = np.isinf(a), np.isinf(b)
+            up, down = [
+                self._meet([x & (a > 0), s * b > 0], params)
+                | self._meet([x & (a < 0), s * b < 0], params)
+                | self._meet([s * a > 0, y & (b > 0)], params)
+                | self._meet([s * a < 0, y & (b < 0)], params)
+                for s in (1, -1)
+            ]
+            none = self._meet([np.isnan(a), there[1]], params) | self._meet([there[0], np.isnan(b)], params)
+            none |= self._meet([x, there[1] & (b == 0)], params) | self._meet([there[0] & (a == 0), y], params)
+            total = np.where(none | (up & down), np.nan, np.where(up, np.inf, -np.inf))
+        return np.where(odd, total, out), mask
+
+    def _meet(self, masks: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Return where a result has a product of which all factors are in their masks."""
+        return np.asarray(np.not_equal(self.fn(*map(_weights, masks), **params), 0))
 
     def cost(self, args: Sequence[Any], params: dict[str, Any], out: Any, directions: int) -> float:
         if self.flops is None:

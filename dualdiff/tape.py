@@ -21,7 +21,7 @@ from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
 array = np.array
@@ -123,6 +123,7 @@ class Tape:
         "keys",
         "level",
         "lines",
+        "nested",
         "next",
         "open",
         "outputs",
@@ -142,6 +143,7 @@ class Tape:
         self.outputs: list[Any] = []
         self.open = True
         self.keys: dict[int, Any] | None = None
+        self.nested = False  # whether other passes ran inside the recording, and so are on the tape
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
         self.append = self._append_with_line if lines else self.cells.extend
@@ -155,6 +157,7 @@ class Tape:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
         self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+        self.nested = LEVELS.current != self.level
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------
@@ -256,6 +259,8 @@ class Tape:
         new = (DiscreteVar if discrete else Var)(out, slot, self)
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
+        elif row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         return new
 
     def unary(self, row: Any, x: Any) -> Any:

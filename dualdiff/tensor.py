@@ -30,10 +30,11 @@ from dualdiff.errors import (
 )
 from dualdiff.passes.pull import pull
 from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, native, operand
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_finite_everywhere, is_view, plain, raw, shown
+from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, shown
 
 __all__ = [
     "Tensor",
@@ -144,7 +145,7 @@ class Memory(Link):
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = self.root = self.primitive = self.params = self.places = self.held = None
+        self.base = self.root = self.primitive = self.params = self.places = self.held = self.under = None
         self.seen = 0
         self.leaf = False  # whether requires_grad_() made a leaf of this view
         self.entry = False
@@ -423,6 +424,8 @@ class Tensor(Tracer):
                     cell.flags.writeable = False  # a write would not reach the tensor
                 return cell
             return super().__array__(dtype, copy)
+        if not (copy or self.shape):
+            self._given()
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.value, dtype=dtype)
         return self._shown()
@@ -565,6 +568,10 @@ class _EagerRun:
             link.counter = base.link.counter
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n
             link.unrecorded = base.mark is not None and not _enabled.get()
+            if base.link.under is not None:
+                note_view(new, base, row, params)
+        elif node is not None and row.under is not None and not row.plain:
+            note_root(row, new, args, params)
         if node is not None and node.saved and node.saved[-1][0] is None:
             node.saved[-1] = (new.link.counter, new.link.counter.n, "its result", -1)
             new.link.counter.kept = True
@@ -777,15 +784,14 @@ def _sweep(
 
 def _careful_pull(tape: Tape, seeds: Any, watch: Any) -> list[Any]:
     """Pull, and pull again the careful way if the result is not finite; watchers look at one sweep only."""
-    found = pull(tape, seeds)
-    careful = not all(c is None or is_finite_everywhere(c) for c in found)
-    if not careful and not watch:
-        return found
-    token = CAREFUL.set(careful)
-    try:
-        return pull(tape, seeds, careful=careful, watch=watch)
-    finally:
-        CAREFUL.reset(token)
+    careful: list[bool] = []
+
+    def compute() -> list[Any]:
+        careful.append(CAREFUL.get())
+        return pull(tape, seeds, watch=watch if careful[-1] else None)
+
+    found = redone_if_not_finite(compute)
+    return pull(tape, seeds, watch=watch) if watch and not careful[-1] else found
 
 
 def _live(a: Any, node: Node | None, counter: Counter | None) -> Any:

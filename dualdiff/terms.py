@@ -13,6 +13,7 @@ directions agree. Nothing is coloured and nothing probed: the pattern of the Jac
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -154,6 +155,8 @@ def kind_of(found: Any) -> Any:
 def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Push terms through a primitive; return terms, an array, or ``INSTEAD`` where an array of all directions serves better."""
     tangents = [t if t is None else settled(t) for t in tangents]
+    if run.careful and (row is select or row is matmul_ or (row.plain and row.choice)):  # type: ignore[attr-defined]
+        return INSTEAD  # which entries are reached is more than their maps say
     if row.plain:
         return elementwise(run, row, tangents, values, out)  # type: ignore[arg-type]
     if row is select:
@@ -189,7 +192,7 @@ def elementwise(
 ) -> Any:
     """Push each term by itself; a partial is computed once for all of them."""
     found = Terms() if found is None else found
-    mul = mul or run.mul
+    mul = mul or operator.mul
     shape = shape_of(out)
     for p, terms, a in zip(row.partials, tangents, values):
         if not terms or p == 0:
@@ -288,9 +291,12 @@ def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], par
         return INSTEAD
     lane = written(row.labels(0, values, params, out)[1], size_of(shape))
     total = np.zeros(k * m)
+    there = np.zeros(k * m if run.careful else 0, bool)
     for key, c in terms.items():
         if type(key) is int:
             total.reshape(k, m)[key] += np.reshape(row.fn(_spread(c, shape), **params), -1)
+            if run.careful:
+                there.reshape(k, m)[key] = True
             continue
         at = map_of(key, shape).reshape(-1)
         weights = np.reshape(_spread(c, shape), -1)
@@ -301,8 +307,12 @@ def _sum(run: Any, row: Any, tangents: Sequence[Any], values: Sequence[Any], par
             at, weights, lanes = at[inside], weights[inside], lane[inside]
         else:
             lanes = lane
-        total += np.bincount((at.astype(np.intp) - 1) * m + lanes, weights, k * m)
-    return total.reshape((k, *result))
+        places = (at.astype(np.intp) - 1) * m + lanes
+        total += np.bincount(places, weights, k * m)
+        if run.careful:
+            there[places] = True
+    total = total.reshape((k, *result))
+    return run.reached(total, there.reshape(total.shape)) if run.careful else total
 
 
 def _folded(
@@ -375,6 +385,12 @@ def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any
     return np.where(inside[:, None], members[np.where(inside, a, 0)], -1), members
 
 
+def places_reached(terms: Any, shape: tuple[int, ...], directions: int) -> Any:
+    """Return which entries each direction reaches, the directions in front."""
+    ones = type(terms)((key, ONE) for key in terms)
+    return np.ascontiguousarray(scattered(ones, shape, directions, np.float64).T).reshape((directions, *shape)) != 0
+
+
 def is_worth_an_array(row: Primitive, count: int, directions: int, size: int) -> bool:
     """Whether an array of all directions is quicker to push than so many terms one by one; a matrix product is sooner."""
     if isinstance(row, Multilinear):
@@ -427,7 +443,7 @@ def _joined_by(run: Any, found: Terms, terms: Any, at: Any, local: Any, operand:
             if shape_of(c):
                 c = np.reshape(_spread(c, operand), -1)[at].reshape(shape)
             with np.errstate(invalid="ignore"):
-                q = run.mul(c, q)
+                q = c * q
         new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
         found[new] = found[new] + q if new in found else q
 
@@ -438,7 +454,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
     The local Jacobian is pushed with one direction per place in a group; its entries multiply the operands' terms.
     """
     shape = shape_of(out)
-    if not shape or type(out) is not ndarray:
+    if not shape or type(out) is not ndarray or run.careful:
         return INSTEAD
     if any(dtype_of(v).kind == "c" for v in (out, *values)):
         return INSTEAD  # it may be linear over the reals only
@@ -465,7 +481,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
             at = groups[:, j]
             unit[j, at[at >= 0]] = 1
         local = row.push(
-            Sweep((width,), run.careful),
+            Sweep((width,)),
             [unit.reshape((width, *x.shape)) if n == i else None for n in range(len(values))],
             values,
             params,
@@ -482,15 +498,13 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
 # pulling
 
 
-def pull(
-    row: Primitive, g: Any, ins: Sequence[Any], args: Sequence[Any], params: Any, out: Any, careful: bool, aligned: bool
-) -> Any:
+def pull(row: Primitive, g: Any, ins: Sequence[Any], args: Sequence[Any], params: Any, out: Any, aligned: bool) -> Any:
     """Pull covectors given as terms (each entry of the result reaches the rows its maps say) to the operands.
 
     Return for each operand terms, an array of all rows, or None; or ``INSTEAD`` where only an array serves.
     """
     if row.plain:
-        if not aligned or careful or row.singular:  # type: ignore[attr-defined]
+        if not aligned or row.singular:  # type: ignore[attr-defined]
             return INSTEAD
         return [
             None if i is None or i < 0 or p == 0 else _times(g, p, out, args)

@@ -49,6 +49,7 @@ from dualdiff.primitive import (
     without_rule,
 )
 from dualdiff.rules import elementwise as ew
+from dualdiff.rules import roots
 from dualdiff.rules.indexing import (
     canonical_index,
     compose,
@@ -74,7 +75,7 @@ class Link:
     Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "under", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -86,6 +87,7 @@ class Link:
         self.born = LEVELS.current
         self.places: Any = None
         self.held: list[Any] | None = None
+        self.under: Any = None
         self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
 
     def is_held(self) -> bool:
@@ -157,9 +159,34 @@ def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str,
     link.primitive = primitive
     link.params = params
     link.seen = 0 if root.link is None else root.link.version
+    if base.link is not None and base.link.under is not None:
+        note_view(view, base, primitive, params)
     view.value = detached(view.value, base.value)
     if type(view.mark) is ndarray:
         view.mark = detached(view.mark, base.mark)
+
+
+def note_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
+    """Let a view of a root know what stands under it."""
+    note = roots.note_of(base)
+    if note is not None:
+        view.link.under = roots.Mark(roots.Moved(primitive, params, note), view)
+
+
+def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> None:
+    """Let the traced result of a root know what stands under it."""
+    if row.plain and type(out) in TRACED and type(out.value) is np.float64 and out.value:
+        return  # a number that is not zero has all its derivatives
+    if type(out) in TRACED and dtype_of(out).kind == "f" and (not row.plain or roots.vanishes(out)):
+        link_of(out).under = roots.Mark(roots.Root(row, args, params), out)
+
+
+def follow_root(row: Any, out: Any, x: Any, y: Any = None) -> Any:
+    """Return the result of an operation on a root: its even powers and products with itself are smooth."""
+    out, note = roots.followed(row, out, x, y)
+    if note is not None:
+        link_of(out).under = roots.Mark(note, out)
+    return out
 
 
 def become(x: Traced, new: Any) -> None:
@@ -259,7 +286,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
             )
         if link.primitive.completed is not None:
             x = link.base
-            v = link.primitive.completed(x[index], v)
+            v = link.primitive.completed(x[index], v)  # type: ignore[index]
             link = x.link
             continue
         if not hasattr(link.primitive, "positions"):
@@ -355,6 +382,24 @@ containers.append(lambda x: Plain(x))
 
 # --------------------------------------------------------------------------------------------------
 # the class
+
+
+def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """As ``_binary``, for the operations that keep a root a root, or make it smooth."""
+
+    def forward(self: Any, other: Any) -> Any:
+        link = self.link
+        if link is None or link.under is None:
+            return self.run.binary(row, self, other)
+        return follow_root(row, self.run.binary(row, self, other), self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        link = self.link
+        if link is None or link.under is None:
+            return self.run.binary(row, other, self)
+        return follow_root(row, self.run.binary(row, other, self), other, self)
+
+    return forward, reflected
 
 
 def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -562,6 +607,8 @@ class Tracer(Traced):
             cell[()] = self
             return cell
         if self._may_leave():
+            if not (copy or self.shape):
+                self._given()
             out = self.run.leave(self)
             if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
                 return np.array(out, dtype=dtype)
@@ -604,6 +651,8 @@ class Tracer(Traced):
             if entry is not None and entry.handler is not None:
                 row = entry.handler
                 if type(row) is Elementwise:
+                    if row.under is not None or (self.link is not None and self.link.under is not None):
+                        return self._rooted(row, inputs)
                     if len(inputs) == 1:
                         return (
                             self.run.unary(row, self)
@@ -616,6 +665,17 @@ class Tracer(Traced):
                         return self.run.binary(row, x, y)
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
+
+    def _rooted(self, row: Any, inputs: Sequence[Any]) -> Any:
+        """Compute an elementwise function that is a root, or one of a root."""
+        if len(inputs) == 1 and (type(self.value) is not float or row.op is row.fn):
+            out = self.run.unary(row, self)
+        else:
+            out = row(*[operand(i) for i in inputs])
+        if row.under is None:
+            return follow_root(row, out, *inputs)
+        note_root(row, out, inputs, {})
+        return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if not FAMILIAR.issuperset(map(type, args)):
@@ -630,9 +690,9 @@ class Tracer(Traced):
     # -- operators ---------------------------------------------------------------------------------
     __add__, __radd__ = _binary(ew.add)
     __sub__, __rsub__ = _binary(ew.subtract)
-    __mul__, __rmul__ = _binary(ew.multiply)
-    __truediv__, __rtruediv__ = _binary(ew.divide)
-    __pow__, __rpow__ = _binary(ew.power)
+    __mul__, __rmul__ = _scaling(ew.multiply)
+    __truediv__, __rtruediv__ = _scaling(ew.divide)
+    __rpow__ = _binary(ew.power)[1]
     __mod__, __rmod__ = _binary(ew.remainder)
     __floordiv__, __rfloordiv__ = _binary(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
@@ -659,14 +719,27 @@ class Tracer(Traced):
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
+    def __pow__(self, other: Any) -> Any:
+        out = self.run.binary(ew.power, self, other)
+        if type(other) is float and other == 0.5:
+            note_root(ew.sqrt, out, (self,), {})
+        elif self.link is not None and self.link.under is not None:
+            return follow_root(ew.power, out, self, other)
+        return out
+
     def __neg__(self) -> Any:
-        return self.run.unary(ew.negative, self)
+        out = self.run.unary(ew.negative, self)
+        if self.link is not None and self.link.under is not None:
+            return follow_root(ew.negative, out, self)
+        return out
 
     def __pos__(self) -> Any:
         return number(self.copy())
 
     def __abs__(self) -> Any:
-        return self.run.unary(ew.absolute, self)
+        out = self.run.unary(ew.absolute, self)
+        note_root(ew.absolute, out, (self,), {})
+        return out
 
     def __invert__(self) -> Any:
         return bind(REGISTER[np.invert].primitive, (self,), {})  # type: ignore[arg-type]
@@ -1036,6 +1109,8 @@ class Plain(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         x = self._fresh()
+        if not (copy or x.shape):
+            self._given()
         if x is self or copy or type(x) is not ndarray or (dtype is not None and np.dtype(dtype) != x.dtype):
             return np.array(x, dtype=dtype)
         # Read-only: a write into it would not reach this array once that holds traced values.

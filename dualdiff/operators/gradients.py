@@ -39,7 +39,7 @@ class ValueAndGrad(Operator):
                 f"{name} returned a complex number; a gradient needs a real one (np.real or np.abs of it)"
             )
         one = 1.0 if type(v) is float else dtype_of(v).type(1)
-        found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], ()), ())
+        found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], (), True), ())
         gradient = call.build_inputs(
             [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
         )

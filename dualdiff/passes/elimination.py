@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.primitive import Primitive, Shape, Sweep, Traced
+from dualdiff.primitive import Primitive, Shape, Traced
+from dualdiff.reach import numbers, pushed, reach_of
 from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 
@@ -175,8 +176,8 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
     were computed; the weight of an edge :math:`u \to v` is :math:`\partial v / \partial u`. What is only moved, stored
     or read (indexing, stacking, reshaping, assignment) is the same vertex before and after.
 
-    Edges of elementwise equations are structural: they stay where a partial happens to be zero. For all other kinds
-    an edge is an entry of the local Jacobian that is not zero in value, so counts may depend on the point there.
+    Edges are structural: they stay where a partial happens to be zero. What depends on the values is which branch of
+    ``where``, and which operand of ``maximum`` and its kin, was taken: the others have none.
 
     Parameters
     ----------
@@ -329,17 +330,17 @@ def _partials(
 ) -> Iterator[Batch]:
     """Yield the local partial derivatives of one equation, in batches of (result entries, vertices, weights)."""
     shape = shape_of(out)
+    variable = [bool(place if type(place) is int else place.any()) for place in operands]
     for k, (place, a) in enumerate(zip(operands, args)):
-        if not (place if type(place) is int else place.any()):
+        if not variable[k]:
             continue
-        tangents: list[Any] = [None] * len(args)
         s, dtype = shape_of(a), dtype_of(a)
         if primitive.kind == "elementwise":
             # Entry by entry, so that one direction of ones shows every partial, those that happen to be zero among them.
-            tangents[k] = np.ones(s, dtype) if s else dtype.type(1)
-            t = primitive.push(Sweep(()), tangents, args, params, out)
+            t = pushed(primitive, k, np.ones(s, dtype) if s else dtype.type(1), args, params, out)
             if t is not None:
-                yield range(size_of(shape)), _flat(place, shape), _flat(_plain(t), shape)
+                there = zip(_flat(place, shape), _flat(reach_of(t), shape))
+                yield range(size_of(shape)), [u if on else 0 for u, on in there], _flat(_plain(t), shape)
             continue
         vertices = np.ravel(place)
         active = np.flatnonzero(vertices)
@@ -348,15 +349,15 @@ def _partials(
             at = active[start : start + chunk]
             seed = np.zeros((at.size, vertices.size), dtype)
             seed[np.arange(at.size), at] = 1
-            tangents[k] = seed.reshape(at.size, *s)
-            t = primitive.push(Sweep((at.size,), careful=True), tangents, args, params, out)
+            t = pushed(primitive, k, seed.reshape(at.size, *s), args, params, out, variable)
             if t is not None:
                 columns = np.reshape(_plain(t), (at.size, size_of(shape)))
-                i, j = np.nonzero(columns)
+                i, j = np.nonzero(np.reshape(reach_of(t), columns.shape))
                 yield j.tolist(), vertices[at[i]].tolist(), columns[i, j].tolist()
 
 
 def _plain(t: Any) -> Any:
+    t = numbers(t)
     if isinstance(t, Traced):
         raise InputError(
             "vertex elimination does not nest: this run is being differentiated by another operator as well; "
@@ -597,7 +598,8 @@ def eliminate(graph: Graph, order: str | Sequence[int] = "markowitz") -> Elimina
 
     .. math:: c_{su} \mathrel{+}= c_{sv}\, c_{vu}
 
-    An exact zero wins over an infinite or NaN weight, so that a path through a branch not taken adds nothing.
+    What is not there adds nothing: a branch not taken has no edge. A weight that happens to be zero is a number, and
+    its product with an infinite one is NaN.
 
     Parameters
     ----------
@@ -641,8 +643,6 @@ def eliminate(graph: Graph, order: str | Sequence[int] = "markowitz") -> Elimina
             b = row.pop(v)
             for u, a in before.items():
                 c = b * a
-                if c != c and (a == 0 or b == 0):
-                    c = 0.0
                 row[u] = row[u] + c if u in row else c
         _bridge(successors, before, v, behind, kept)
     column = {v: j for j, v in enumerate(graph.inputs)}

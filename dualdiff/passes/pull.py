@@ -11,6 +11,7 @@ from dualdiff import allocator
 from dualdiff.errors import line_of
 from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import TRACED, Elementwise, Sweep
+from dualdiff.reach import Reach, numbers
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import dtype_of, fit, shape_of
 from dualdiff.tape import Tape
@@ -24,7 +25,6 @@ def pull(
     tape: Tape,
     seeds: Sequence[tuple[int, Any]],
     lead: tuple[int, ...] = (),
-    careful: bool = False,
     watch: dict[int, Callable[[Any], Any]] | None = None,
 ) -> list[Any]:
     r"""Propagate covectors from slots of a tape to its inputs: :math:`\bar x = J^T \bar y`.
@@ -38,20 +38,23 @@ def pull(
         :mod:`dualdiff.terms`), of which each entry's rows are known. It is never written to.
     lead : tuple of int
         ``()`` for one direction, ``(k,)`` for ``k`` of them.
-    careful : bool
-        Let exact zeros win over infinite partials.
     watch : dict of slot to function, optional
         Called with the whole cotangent of a slot when the sweep passes it; what it returns goes on instead.
 
     Returns
     -------
     list
-        One cotangent per input; None where nothing reaches it.
+        One cotangent per input; None where nothing reaches it. In a careful pass each knows which of its entries are
+        reached (see :mod:`dualdiff.reach`).
     """
-    sweep = Sweep(lead, careful)
+    sweep = Sweep(lead)
     careful = sweep.careful
     n = len(tape.inputs)
     cot: list[Any] = [None] * (n + len(tape))
+    if careful:
+        reach = Reach()
+        seeds = [(s, reach.seed(_whole(g, s, tape, lead) if type(g) is Terms else g)) for s, g in seeds if s >= 0]
+        watch = watch and {s: _seen(look) for s, look in watch.items()}
     for slot, seed in seeds:
         if slot >= 0:
             _add(cot, slot, seed.view() if type(seed) is ndarray else seed)
@@ -68,7 +71,7 @@ def pull(
                 if watch is not None and slot in watch:
                     g = watch[slot](g)
                 if type(g) is Terms:
-                    found = pull_terms(row, g, ins, args, params, out, careful, forms is None)
+                    found = pull_terms(row, g, ins, args, params, out, forms is None)
                     if found is INSTEAD or any(c is INSTEAD for c in found):
                         g = whole(g, lead[0], shape_of(out), dtype_of(out))
                     else:
@@ -131,6 +134,17 @@ def pull(
     if sweeps is not None and not next(sweeps) % allocator.EVERY:
         allocator.weigh((out for _, _, _, _, out, _ in tape.equations), *lead or (1,))
     return [_whole(c, s, tape, lead) if type(c) is Terms else c for s, c in enumerate(cot[:n])]
+
+
+def _seen(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a watcher see the numbers of a cotangent that knows which entries are reached."""
+
+    def seen(g: Any) -> Any:
+        plain = numbers(g)
+        new = look(plain)
+        return g if new is plain else g.run.seed(new)
+
+    return seen
 
 
 def _whole(terms: Any, slot: int, tape: Tape, lead: tuple[int, ...]) -> Any:

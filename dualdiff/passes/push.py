@@ -9,12 +9,11 @@ import numpy as np
 
 from dualdiff.errors import line_of
 from dualdiff.primitive import Sweep
+from dualdiff.reach import Reach
 from dualdiff.tape import Tape
 
 
-def push(
-    tape: Tape, seeds: Sequence[Any], slots: Sequence[int], lead: tuple[int, ...] = (), careful: bool = False
-) -> list[Any]:
+def push(tape: Tape, seeds: Sequence[Any], slots: Sequence[int], lead: tuple[int, ...] = ()) -> list[Any]:
     r"""Propagate directions from the inputs of a tape to some of its slots: :math:`\dot y = J \dot x`.
 
     Parameters
@@ -26,16 +25,17 @@ def push(
         One tangent per input (None for none), the batch axis ``lead`` in front.
     slots : sequence of int
         The slots asked for.
-    lead, careful
+    lead
         As for :func:`pull`.
 
     Returns
     -------
     list
-        One tangent per slot asked for; None where no direction reaches it.
+        One tangent per slot asked for; None where no direction reaches it. In a careful pass each knows which of its
+        entries are reached (see :mod:`dualdiff.reach`).
     """
-    sweep = Sweep(lead, careful)
-    tangents: list[Any] = list(seeds)
+    sweep = Sweep(lead)
+    tangents: list[Any] = list(map(Reach().seed, seeds)) if sweep.careful else list(seeds)
     uses = last_uses(tape, slots)
     n = len(tape.inputs)
     try:

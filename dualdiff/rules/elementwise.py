@@ -1,8 +1,9 @@
 """NumPy's elementwise functions: a partial per operand and a domain; selection, rounding, casts.
 
-Conventions at kinks, the same in both modes: ``abs`` and ``hypot`` have derivative 0 at 0, ``arctan2`` at the
-origin; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so ``clip`` at its bound) get one half
-each; a NaN operand of ``fmax`` and ``fmin`` gets 0, as it is not the result. Rounding has derivative 0.
+Conventions at kinks, the same in both modes: ``abs`` has derivative 0 at 0; so have ``hypot``, complex ``abs`` and
+``arctan2`` at the origin, and no second one there; equal operands of ``maximum``, ``minimum``, ``fmax``, ``fmin`` (and so
+``clip`` at its bound) get one half each; a NaN operand of ``fmax`` and ``fmin`` gets 0, as it is not the result. Rounding
+has derivative 0.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dualdiff.primitive import (
     elementwise,
     full,
     is_number,
+    nonzero,
     number,
     operand,
     under,
@@ -227,18 +229,33 @@ for _to_degrees in (np.rad2deg, np.degrees):
 
 
 def _over(x: Any, r: Any) -> Any:
-    """Return x / r, and 0 (of every order) where the radius r is 0."""
     origin = np.equal(r, 0)
-    return np.where(origin, 0, x / np.where(origin, 1, r))
+    return np.where(origin, x * 0, x / np.where(origin, 1, r))  # what is not finite stays NaN
+
+
+# r/r is 1, and NaN where r is 0: the slope chosen there is not differentiated again
+over = Elementwise(
+    "slope", _over, lambda _z, _x, r: np.divide(r, r) / r, lambda z, _x, r: -z * (np.divide(r, r) / r), singular=True
+)
+"""x / r, and 0 where the radius r is 0: the slope of a root, of which 0 is chosen where it has none; its derivative is NaN there."""
 
 
 def _over_square(x: Any, y: Any) -> Any:
     """Return x / (x² + y²) without overflow on the way, and 0 at the origin."""
     r = np.hypot(x, y)
-    return _over(_over(x, r), r)
+    return over(over(x, r), r)
 
 
-hypot = elementwise(np.hypot, lambda z, x, _y: _over(x, z), lambda z, _x, y: _over(y, z), domain=(NONZERO, NONZERO))
+hypot = elementwise(np.hypot, lambda z, x, _y: over(x, z), lambda z, _x, y: over(y, z), domain=(NONZERO, NONZERO))
+
+root = Elementwise(
+    "root",
+    lambda v, zero: np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, v))),
+    lambda z, _v, _zero: over(0.5, z),
+    0,
+)
+root.plain = False
+"""The square root, with the slope 0 where ``zero`` says that the root is taken for 0."""
 arctan2 = elementwise(
     np.arctan2, lambda _z, y, x: _over_square(x, y), lambda _z, y, x: -_over_square(y, x), domain=(NONZERO, NONZERO)
 )
@@ -265,12 +282,14 @@ maximum = elementwise(
     np.maximum,
     lambda _z, x, y: _share_by_order(np.less(x, y), np.less_equal(x, y), _z),
     lambda _z, x, y: _share_by_order(np.less(y, x), np.less_equal(y, x), _z),
+    choice=True,
     domain=(REAL, REAL),
 )
 minimum = elementwise(
     np.minimum,
     lambda _z, x, y: _share_by_order(np.greater(x, y), np.greater_equal(x, y), _z),
     lambda _z, x, y: _share_by_order(np.greater(y, x), np.greater_equal(y, x), _z),
+    choice=True,
     domain=(REAL, REAL),
 )
 for _extreme in (np.fmax, np.fmin):
@@ -278,6 +297,7 @@ for _extreme in (np.fmax, np.fmin):
         _extreme,
         lambda z, x, y: _share_by_value(x, y, z),
         lambda z, x, y: _share_by_value(y, x, z),
+        choice=True,
         domain=(REAL, REAL),
     )
 
@@ -285,12 +305,12 @@ absolute = elementwise(
     np.absolute,
     lambda _y, x: np.sign(x),
     op=operator.abs,
-    wirtinger=(lambda y, z: 0.5 * _over(np.conjugate(z), y), lambda y, z: 0.5 * _over(z, y)),
+    wirtinger=(lambda y, z: 0.5 * over(np.conjugate(z), y), lambda y, z: 0.5 * over(z, y)),
     domain=NONZERO,
 )
 fabs = elementwise(np.fabs, lambda _y, x: np.sign(x), domain=NONZERO)
 elementwise(np.copysign, lambda z, x, _y: np.sign(z) * np.sign(x), 0, domain=(NONZERO, NONZERO))
-elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), domain=(NONZERO, REAL))
+elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), choice=True, domain=(NONZERO, REAL))
 elementwise(np.nextafter, 1, 0, domain=(REAL, REAL))
 ldexp = elementwise(np.ldexp, lambda _z, x, i: np.ldexp(np.ones_like(x), i), 0, domain=(REAL, REAL))
 _fraction = Elementwise("np.modf", lambda x: np.modf(x)[0], 1, domain=REAL)
@@ -329,8 +349,8 @@ def _signum(x: Any) -> Any:
 _real = Elementwise("np.real", np.real, 1, wirtinger=(lambda _x, _z: 0.5, lambda _x, _z: 0.5), domain=REAL)
 _imag = Elementwise("np.imag", np.imag, 1, wirtinger=(lambda _y, _z: -0.5j, lambda _y, _z: 0.5j), domain=REAL)
 _real.view = _imag.view = True
-_real.completed = lambda old, new: real(new) + 1j * imag(old)
-_imag.completed = lambda old, new: real(old) + 1j * real(new)
+_real.completed = lambda old, new: np.real(new) + 1j * np.imag(old)
+_imag.completed = lambda old, new: np.real(old) + 1j * np.real(new)
 conjugate = elementwise(np.conjugate, 1, wirtinger=(None, lambda _y, _z: 1.0), domain=REAL)
 
 
@@ -390,13 +410,19 @@ class Select(Elementwise):
         """Give each branch the covector where it was taken."""
         c = args[0]
         _, i, j = ins
-        # A product with a mask is exact for finite numbers, and much faster than a branch per entry.
+        # A product with a mask is exact for finite numbers, and much faster than a branch per entry; but a branch that
+        # was not taken must not be multiplied by infinity.
         pick = (lambda c: np.where(c, g, 0.0)) if sweep.careful else (lambda c: g * c)
         return (
             None,
             pick(c) if i is not None and i >= 0 else None,
             pick(np.logical_not(c)) if j is not None and j >= 0 else None,
         )
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """Choose among the masks as among the values."""
+        _, x, y = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+        return bind(self, values, params), np.where(under(values[0]), x, y)
 
 
 select = Select(
@@ -483,9 +509,16 @@ def _clip(
     low = min if a_min is given else a_min
     high = max if a_max is given else a_max
     y = a
-    if low is not given and low is not None:
+    lower, upper = low is not given and low is not None, high is not given and high is not None
+    if lower and upper:
+        closed = low >= high if type(low) in _NUMBERS and type(high) in _NUMBERS else np.greater_equal(low, high)
+        if closed is not False and bool(
+            np.any(closed)
+        ):  # between bounds that leave nothing the result does not depend on a
+            y = np.where(closed, low, y)
+    if lower:
         y = np.maximum(y, low)
-    if high is not given and high is not None:
+    if upper:
         y = np.minimum(y, high)
     return into(np.positive(a) if y is a else y, out, "np.clip")
 
@@ -643,4 +676,17 @@ def into(result: Any, out: Any, name: str) -> Any:
 
 array_of = operand
 
-__all__ = ["Elementwise", "Select", "array_of", "cast", "imag", "into", "real", "select", "sinc", "unsupported"]
+__all__ = [
+    "Elementwise",
+    "Select",
+    "array_of",
+    "cast",
+    "imag",
+    "into",
+    "over",
+    "real",
+    "root",
+    "select",
+    "sinc",
+    "unsupported",
+]

@@ -19,7 +19,7 @@ from dualdiff.labels import Labels, lanes, only
 from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, number, operand, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
-from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.elementwise import over, unsupported
 from dualdiff.rules.reduction import (
     along_axes,
     axes_of,
@@ -27,7 +27,6 @@ from dualdiff.rules.reduction import (
     flat,
     max_of,
     min_of,
-    reciprocal_or_zero,
     settled_form,
     sum_of,
 )
@@ -461,13 +460,13 @@ def _norm2(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _norm2_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    c = sweep.mul(ts[0], conj(x))
+    c = ts[0] * conj(x)
     total = np.sum(np.real(c) if dtype_of(x).kind == "c" else c, axis=axis, keepdims=keepdims)
-    return total * reciprocal_or_zero(out)
+    return over(total, out)
 
 
 def _norm2_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return (expand(sweep.mul(g, reciprocal_or_zero(out)), shape_of(x), axis, keepdims) * x,)
+    return (expand(over(g, out), shape_of(x), axis, keepdims) * x,)
 
 
 norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull, joins=along_axes)
@@ -481,17 +480,19 @@ def _pnorm_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, p: f
     """Return sign(x)·(|x|/norm)^(p-1), and 0 where the entry or the norm is 0."""
     y = expand(out, shape_of(x), axis, keepdims)
     size = np.abs(x)
+    if p > 1:
+        return np.sign(x) * over(size, y) ** (p - 1)
     zero = np.logical_or(np.equal(size, 0), np.equal(y, 0))
     ratio = np.where(zero, 1.0, size) / np.where(np.equal(y, 0), 1.0, y)
-    return np.where(zero, 0.0, np.sign(x) * ratio ** (p - 1))
+    return np.where(zero, over(size, np.minimum(size, y)), np.sign(x) * ratio ** (p - 1))
 
 
 def _pnorm_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
-    return np.sum(sweep.mul(ts[0], _pnorm_partial(x, out, axis, keepdims, p)), axis=axis, keepdims=keepdims)
+    return np.sum(ts[0] * _pnorm_partial(x, out, axis, keepdims, p), axis=axis, keepdims=keepdims)
 
 
 def _pnorm_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, p: float) -> Any:
-    return (sweep.mul(expand(g, shape_of(x), axis, keepdims), _pnorm_partial(x, out, axis, keepdims, p)),)
+    return (expand(g, shape_of(x), axis, keepdims) * _pnorm_partial(x, out, axis, keepdims, p),)
 
 
 pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull, joins=along_axes)

@@ -20,6 +20,7 @@ from dualdiff.primitive import (
     Linear,
     Sweep,
     bind,
+    chosen,
     composite,
     fixed,
     number,
@@ -27,7 +28,7 @@ from dualdiff.primitive import (
     register,
     scatter_add,
 )
-from dualdiff.rules.elementwise import into, unsupported
+from dualdiff.rules.elementwise import into, over, root, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
 ndarray = np.ndarray
@@ -272,14 +273,14 @@ def _prod_partial(x: Any, axis: tuple[int, ...]) -> Any:
 def _prod_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not size_of(shape_of(x)):
         return None
-    return np.sum(sweep.mul(ts[0], _prod_partial(x, axis)), axis=axis, keepdims=keepdims) if axis else ts[0]
+    return np.sum(ts[0] * _prod_partial(x, axis), axis=axis, keepdims=keepdims) if axis else ts[0]
 
 
 def _prod_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not size_of(shape_of(x)):
         return (None,)
     g = expand(g, shape_of(x), axis, keepdims)
-    return (sweep.mul(g, np.conjugate(_prod_partial(x, axis))) if axis else g,)
+    return (g * np.conjugate(_prod_partial(x, axis)) if axis else g,)
 
 
 def _prod(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -327,16 +328,17 @@ def _extremum_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, 
     if not axis:
         return ts[0]
     mask, ties = _winners(x, out, axis, keepdims)
-    return np.sum(sweep.mul(ts[0], mask / ties if type(ties) is not int else mask), axis=axis, keepdims=keepdims) / (
-        ties if type(ties) is int else 1
-    )
+    return np.sum(
+        chosen(sweep, ts[0], mask / ties if type(ties) is not int else mask), axis=axis, keepdims=keepdims
+    ) / (ties if type(ties) is int else 1)
 
 
 def _extremum_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not axis:
         return (g,)
     mask, ties = _winners(x, out, axis, keepdims)
-    return (sweep.mul(expand(g, shape_of(x), axis, keepdims) / ties, mask),)
+    g = expand(g, shape_of(x), axis, keepdims)
+    return (chosen(sweep, g / ties, mask) if type(ties) is int else chosen(sweep, g, mask / ties),)
 
 
 def _extremum(function: Any, reduce: Any, opposite: float, pair: Any, aliases: tuple[Any, ...]) -> Callable[..., Any]:
@@ -387,12 +389,6 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
 # variance and standard deviation
 
 
-def reciprocal_or_zero(y: Any) -> Any:
-    """Return 1/y, and 0 where y is 0."""
-    zero = np.equal(y, 0)
-    return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, y))
-
-
 def _freedom(shape: tuple[int, ...], axis: tuple[int, ...], ddof: float) -> float:
     n = max(count_of(shape, axis) - ddof, 0)
     return n if n else math.nan
@@ -405,13 +401,12 @@ def _var_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, ddof: 
 def _std_partial(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, ddof: float) -> Any:
     mean = np.mean(x, axis=axis, keepdims=True)
     y = expand(out, shape_of(x), axis, keepdims)
-    scale = reciprocal_or_zero(y)
     # The mean of equal numbers is rounded, and leaves a spread of that order: the constant is recognised exactly.
     if bool(np.any(y <= np.abs(mean) * math.sqrt(float(np.finfo(dtype_of(y)).eps)))):
         first = axes_back(axes_last(x, axis)[..., :1], folded(shape_of(x), axis), axis) if axis else x
         constant = np.all(np.equal(x, first), axis=axis, keepdims=True)
-        scale = np.where(constant, 0.0, scale)
-    return (x - mean) * scale * (1.0 / _freedom(shape_of(x), axis, ddof))
+        y = np.where(constant, 0.0, y)
+    return over(x - mean, y) * (1.0 / _freedom(shape_of(x), axis, ddof))
 
 
 def _moment(function: Any, partial: Callable[..., Any]) -> General:
@@ -419,11 +414,11 @@ def _moment(function: Any, partial: Callable[..., Any]) -> General:
         return function(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ddof: float) -> Any:
-        product = sweep.mul(ts[0], np.conjugate(partial(x, out, axis, keepdims, ddof)))
+        product = ts[0] * np.conjugate(partial(x, out, axis, keepdims, ddof))
         return np.sum(np.real(product) if dtype_of(x).kind == "c" else product, axis=axis, keepdims=keepdims)
 
     def pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, ddof: float) -> Any:
-        return (sweep.mul(expand(g, shape_of(x), axis, keepdims), partial(x, out, axis, keepdims, ddof)),)
+        return (expand(g, shape_of(x), axis, keepdims) * partial(x, out, axis, keepdims, ddof),)
 
     name = f"np.{function.__name__}"
     return General(name, value, push, pull, keeps=(partial is _std_partial, (True,)), joins=along_axes)
@@ -467,7 +462,7 @@ def _spread_of(row: General, function: Any) -> None:
             zero = np.equal(y, 0)
             if where is NONE and kept["axis"]:
                 zero = np.logical_or(zero, np.equal(np.ptp(x, axis=axis, keepdims=params["keepdims"]), 0))
-            y = np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, y)))
+            y = root(y, zero)
         return deliver(y, out, row.name)
 
     register(function, "general", handler, domain="distinct", primitive=row)
@@ -517,7 +512,7 @@ def recurrence(a: Any, b: Any) -> Any:
 def _cumprod_push(sweep: Sweep, ts: Any, y: Any, x: Any, *, axis: int) -> Any:
     t, y, x = [np.swapaxes(v, axis, -1) if axis != -1 else v for v in (ts[0], y, x)]
     before = np.concatenate([np.ones_like(y, shape=(*shape_of(y)[:-1], 1)), y[..., :-1]], axis=-1)
-    s = recurrence(x, sweep.mul(t, before))
+    s = recurrence(x, t * before)
     return np.swapaxes(s, axis, -1) if axis != -1 else s
 
 
@@ -527,7 +522,7 @@ def _cumprod_pull(sweep: Sweep, g: Any, y: Any, x: Any, *, axis: int) -> Any:
     before = np.concatenate([one, y[..., :-1]], axis=-1)
     after = np.concatenate([one, x[..., :0:-1]], axis=-1)
     s = recurrence(np.conjugate(after), g[..., ::-1])[..., ::-1]
-    s = sweep.mul(s, np.conjugate(before))
+    s = s * np.conjugate(before)
     return (np.swapaxes(s, axis, -1) if axis != -1 else s,)
 
 
@@ -920,7 +915,7 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         y = np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan)
         if function is np.nanstd:
             zero = np.equal(y, 0)
-            y = np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, y)))
+            y = root(y, zero)
         return deliver(number(y), out, f"np.{function.__name__}")
 
     register(function, "composite", skipping)

@@ -15,7 +15,8 @@ import numpy as np
 from dualdiff.errors import DerivativeError
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
-from dualdiff.primitive import Primitive, Sweep
+from dualdiff.primitive import Primitive
+from dualdiff.reach import numbers, pushed
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
@@ -373,10 +374,15 @@ class Written:
 
     def __call__(self, *args: Any) -> list[Any]:
         """Return what the results and the arguments hold after the write."""
+        leaves: list[Any]
         leaves, build = flatten(args)
         # A step of a difference makes a number of an array without axes: it becomes an array again.
         xs = [
-            x.copy(self.order) if isinstance(x, np.ndarray) else np.array(x) if is_array else x
+            x.copy(self.order)  # type: ignore[arg-type]
+            if isinstance(x, np.ndarray)
+            else np.array(x)
+            if is_array
+            else x
             for x, is_array in zip(leaves, self.is_array, strict=True)
         ]
         found = [
@@ -389,7 +395,7 @@ class Written:
             self.facts = [(*fact, _written_into(y)) for fact, y in zip(self.facts, found, strict=True)]
         elif isinstance(xs[self.place], np.ndarray):
             xs[self.place][...] = 3.0 * xs[self.place] + 0.25
-        return [y * 1.0 for y in (*found, *xs)]
+        return [y * 1.0 for y in (*found, *xs)]  # type: ignore[operator]
 
 
 def _standing(y: Any, xs: Sequence[Any]) -> str:
@@ -422,10 +428,8 @@ def local_jacobian(row: Primitive, k: int, args: Sequence[Any], params: dict[str
     unit = np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
     found = np.zeros((x.size, size_of(shape_of(out))))
     for seed in (unit, 1j * unit) if x.dtype.kind == "c" else (unit,):
-        # The careful product, so that an infinite partial of one entry does not make all others NaN.
-        sweep = Sweep((x.size,), careful=True)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            t = row.push(sweep, [seed.astype(x.dtype) if j == k else None for j in range(len(args))], args, params, out)
+        # The careful way, so that an infinite partial of one entry does not make all others NaN.
+        t = numbers(pushed(row, k, seed.astype(x.dtype), args, params, out))
         if t is not None:
             found += np.abs(np.reshape(t, found.shape))
     return found.T

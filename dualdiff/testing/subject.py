@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.passes import push, replay
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.testing.differences import Estimate, estimate
-from dualdiff.tracer import check_input, is_finite_everywhere
+from dualdiff.tracer import check_input
 from dualdiff.trees import flatten
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
@@ -48,9 +49,7 @@ class Subject:
     def push_tape(self, tangents: Sequence[Any], lead: tuple[int, ...] = ()) -> tuple[list[Any], list[Any]]:
         """Return the values and the tangents by a push through the tape."""
         tape, values = record(self.problem, replayable=True)
-        found = push(tape, tangents, tape.outputs, lead)
-        if not all(t is None or is_finite_everywhere(t) for t in found):
-            found = push(tape, tangents, tape.outputs, lead, careful=True)
+        found = redone_if_not_finite(lambda: push(tape, tangents, tape.outputs, lead))
         return values, filled(found, values, lead)
 
     def pull(self, cotangents: Sequence[Any], lead: tuple[int, ...] = ()) -> tuple[list[Any], list[Any]]:

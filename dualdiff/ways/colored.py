@@ -31,11 +31,12 @@ from dualdiff.passes.costs import Quantities, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
+from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import dtype_of
 from dualdiff.tape import Tape
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, check_sparse, chunks, matrix, redone_if_not_finite, seeds, side_by_side
+from dualdiff.ways.problem import Problem, check_sparse, chunks, matrix, seeds, side_by_side
 from dualdiff.ways.program import Program
 
 
@@ -181,12 +182,10 @@ class Colored(Way):
         values, c = list(program.values), self.colors
         check_sparse(problem, values)
         dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
-        data = redone_if_not_finite(lambda careful: self._read(problem, program.tape, values, c, careful, dtype))
+        data = redone_if_not_finite(lambda: self._read(problem, program.tape, values, c, dtype))
         return Answer(values, whole=matrix(data, c.columns, c.starts, c.shape))
 
-    def _read(
-        self, problem: Problem, tape: Tape, values: Sequence[Any], c: Compression, careful: bool, dtype: Any
-    ) -> Any:
+    def _read(self, problem: Problem, tape: Tape, values: Sequence[Any], c: Compression, dtype: Any) -> Any:
         m, n = c.shape
         by_columns = by_rows = None
         if c.column_count:
@@ -194,14 +193,14 @@ class Colored(Way):
             for lo, hi in chunks(c.column_count, self.chunk):
                 directions = seeds(problem.inputs, lo, hi, c.column_colors)
                 by_columns[lo:hi] = side_by_side(
-                    push(tape, directions, tape.outputs, (hi - lo,), careful), values, hi - lo
+                    numbers(push(tape, directions, tape.outputs, (hi - lo,))), values, hi - lo
                 )
         if c.row_count:
             by_rows = np.zeros((c.row_count, n), dtype)
             for lo, hi in chunks(c.row_count, self.chunk):
                 covectors = zip(tape.outputs, seeds(values, lo, hi, c.row_colors), strict=True)
                 pairs = [(s, w) for s, w in covectors if s >= 0 and w is not None]
-                by_rows[lo:hi] = side_by_side(pull(tape, pairs, (hi - lo,), careful), problem.inputs, hi - lo)
+                by_rows[lo:hi] = side_by_side(numbers(pull(tape, pairs, (hi - lo,))), problem.inputs, hi - lo)
         if c.substitution is not None:
             return np.asarray(c.substitution(by_columns), dtype)
         if c.from_rows is None:

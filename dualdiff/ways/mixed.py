@@ -17,8 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
-
 from dualdiff.passes.costs import (
     Quantities,
     add_movement,
@@ -32,10 +30,11 @@ from dualdiff.passes.cuts import Cut, cuts, segment, whole
 from dualdiff.passes.multiplications import Multiplications, multiplications
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
-from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.reach import Reach, Reached, redone_if_not_finite
+from dualdiff.shapes import dtype_of
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, redone_if_not_finite, seeds, side_by_side, with_constant_rows
+from dualdiff.ways.problem import Problem, seeds, side_by_side, with_constant_rows
 from dualdiff.ways.program import Program
 
 WAIST = 24
@@ -65,7 +64,7 @@ class Part:
         """Return how many multiplications of partial derivatives it takes."""
         raise NotImplementedError
 
-    def jacobian(self, program: Program, careful: bool) -> Any:
+    def jacobian(self, program: Program) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""
         raise NotImplementedError
 
@@ -83,10 +82,10 @@ class Pushed(Part):
     def multiplications(self, program: Program) -> Multiplications:
         return multiplications(segment(program.tape, self.before, self.after), "forward")
 
-    def jacobian(self, program: Program, careful: bool) -> Any:
+    def jacobian(self, program: Program) -> Any:
         part = segment(program.tape, self.before, self.after)
         k = self.before.width
-        found = push(part, seeds(part.inputs, 0, k), part.outputs, (k,), careful)
+        found = push(part, seeds(part.inputs, 0, k), part.outputs, (k,))
         return side_by_side(found, [part.form(s) for s in part.outputs], k).T
 
 
@@ -103,11 +102,11 @@ class Pulled(Part):
     def multiplications(self, program: Program) -> Multiplications:
         return multiplications(segment(program.tape, self.before, self.after), "reverse")
 
-    def jacobian(self, program: Program, careful: bool) -> Any:
+    def jacobian(self, program: Program) -> Any:
         part = segment(program.tape, self.before, self.after)
         m = self.after.width
         covectors = zip(part.outputs, seeds([part.form(s) for s in part.outputs], 0, m), strict=True)
-        found = pull(part, [(s, w) for s, w in covectors if w is not None], (m,), careful)
+        found = pull(part, [(s, w) for s, w in covectors if w is not None], (m,))
         return side_by_side(found, part.inputs, m)
 
 
@@ -156,21 +155,17 @@ class Product:
         product = self.after.width * self.first.after.width * self.before.width
         return Multiplications(product + sum([p.count for p in parts]), all(p.exact for p in parts))
 
-    def jacobian(self, program: Program, careful: bool) -> Any:
+    def jacobian(self, program: Program) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""
-        return _times(self.second.jacobian(program, careful), self.first.jacobian(program, careful), careful)
+        return _times(self.second.jacobian(program), self.first.jacobian(program))
 
 
-def _times(second: Any, first: Any, careful: bool) -> Any:
-    """Multiply two Jacobians; if careful, an exact zero wins over an infinite factor, as in a sweep of either mode."""
-    if not careful:
-        return second @ first
-    total: Any = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        for k in range(shape_of(first)[0]):
-            a, b = second[:, k, None], first[k]
-            total = total + np.where((a == 0) | (b == 0), 0.0, a * b)
-    return total
+def _times(second: Any, first: Any) -> Any:
+    """Multiply two Jacobians; those of a careful pass know which entries are reached, as in a sweep of either mode."""
+    if type(second) is Reached and type(first) is Reached:
+        reach = Reach()
+        second, first = [reach.again(t) for t in (second, first)]
+    return second @ first
 
 
 def best_tree(program: Program, most: int = 6) -> Product | None:
@@ -287,6 +282,6 @@ class Mixed(Way):
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
         if program is None:
             raise RuntimeError("the way through narrow places runs on a recording")
-        found = redone_if_not_finite(lambda careful: self._tree.jacobian(program, careful))
+        found = redone_if_not_finite(lambda: self._tree.jacobian(program))
         values = list(program.values)
         return Answer(values, whole=with_constant_rows(found, values, program.tape, self.inputs))

@@ -27,10 +27,11 @@ from dualdiff.errors import (
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
+from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed
-from dualdiff.tracer import alive, is_finite_everywhere, plain
+from dualdiff.tracer import alive, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,25 +145,10 @@ def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     return out
 
 
-def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
-    """Return ``compute(False)``; if it is not finite, do it again the careful way, in which exact zeros win over infinities.
-
-    ``compute(careful)`` returns an array, or a list of arrays with None for those that are zero.
-    """
-    found = compute(False)
-    if all(c is None or is_finite_everywhere(c) for c in (found if type(found) is list else (found,))):
-        return found
-    token = CAREFUL.set(True)
-    try:
-        return compute(True)
-    finally:
-        CAREFUL.reset(token)
-
-
 def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
     """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
     try:
-        return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+        return redone_if_not_finite(lambda: push(tape, seeds, tape.outputs, lead))
     except DegenerateDirectionError:
         return _pushed_by_rows(tape, seeds, lead)
 
@@ -187,7 +173,7 @@ def _pushed_by_rows(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> 
 def _along_rows(tape: Tape, slot: int, covectors: Any, seeds: Sequence[Any], lead: tuple[int, ...]) -> Any:
     """Pull covectors of a slot, and return their real products with the seeds; None where nothing meets."""
     m = len(covectors)
-    rows = redone_if_not_finite(lambda careful: pull(tape, [(slot, covectors)], (m,), careful))
+    rows = redone_if_not_finite(lambda: pull(tape, [(slot, covectors)], (m,)))
     total = None
     for c, t, form in zip(rows, seeds, tape.inputs, strict=True):
         if c is not None and t is not None:
@@ -197,10 +183,24 @@ def _along_rows(tape: Tape, slot: int, covectors: Any, seeds: Sequence[Any], lea
     return total
 
 
-def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
-    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
+def pull_rows(
+    problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...], at_once: bool = False
+) -> list[Any]:
+    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails.
+
+    ``at_once`` says that the call that recorded the tape has not returned yet: what a pass inside it wrote may then be
+    recorded once more, the careful way.
+    """
+
+    def compute() -> list[Any]:
+        if not (at_once and tape.nested and CAREFUL.get()):
+            return pull(tape, seeds, lead)
+        again, _ = record(problem)
+        slot = dict(zip(tape.outputs, again.outputs, strict=True))
+        return pull(again, [(slot[s], c) for s, c in seeds], lead)
+
     try:
-        return redone_if_not_finite(lambda careful: pull(tape, seeds, lead, careful))
+        return redone_if_not_finite(compute)
     except Exception:
         if tape.lines is not None:
             raise
@@ -221,18 +221,16 @@ def run_duals(
     ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
     ``most`` is how many elements an array of all directions may have.
     """
+    values: list[Any] = []
+
+    def compute() -> list[Any]:
+        values[:], found = _run_duals(problem, tangents, lead, finish, most)
+        return found
+
     try:
-        values, found = _run_duals(problem, tangents, lead, finish, most)
-        for t in found:
-            if t is not None and not is_finite_everywhere(t):
-                token = CAREFUL.set(True)
-                try:
-                    return _run_duals(problem, tangents, lead, finish, most)
-                finally:
-                    CAREFUL.reset(token)
+        return values, redone_if_not_finite(compute)
     except DegenerateDirectionError:
         return _duals_by_rows(problem, tangents, lead, finish, most)
-    return values, found
 
 
 def _duals_by_rows(
@@ -248,28 +246,20 @@ def _duals_by_rows(
     return values, found
 
 
-def _zero(x: Any, lead: tuple[int, ...]) -> Any:
-    shape = lead + shape_of(x)
-    return np.zeros_like(x, shape=shape) if shape else 0.0
-
-
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    run = Pushing(lead, most=most)
+    run = Pushing(lead, most)
     try:
-        # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
-        results = run_user(
-            problem,
-            [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
-        )
+        results = run_user(problem, [run.start(frozen(x), t) for x, t in zip(problem.inputs, tangents)])
     finally:
         run.close()
     values, found = [], []
     for v in results:
         if type(v) is Dual and v.run is run:
             values.append(v.value)
-            found.append(v.mark if finish is None else finish(v.mark, v.value, run))
+            t = run.finished(v)
+            found.append(t if finish is None else finish(t, v.value, run))
         else:
             values.append(v)
             found.append(None)

@@ -98,16 +98,16 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, chunk: int | None, un
     m = size_of(shape)
     if m == 1:
         one = np.full(shape, unit, dtype_of(v))
-        found = pull_rows(problem, tape, [(slot, one[()] if shape == () else one)], ())
+        found = pull_rows(problem, tape, [(slot, one[()] if shape == () else one)], (), True)
         return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
     if chunk is None or chunk >= m:
         if type(v) is np.ndarray and v.dtype.char == "d" and m * m > 1 << 11 and unit == 1:
-            return pull_rows(problem, tape, [(slot, seed(directions(0, shape)))], (m,))
-        return pull_rows(problem, tape, [(slot, _unit_rows(v, 0, m, unit))], (m,))
+            return pull_rows(problem, tape, [(slot, seed(directions(0, shape)))], (m,), True)
+        return pull_rows(problem, tape, [(slot, _unit_rows(v, 0, m, unit))], (m,), True)
     # Chunk by chunk into place, so that no row is held twice.
     rows: list[Any] = [None] * len(problem.inputs)
     for lo, hi in chunks(m, chunk):
-        found = pull_rows(problem, tape, [(slot, _unit_rows(v, lo, hi, unit))], (hi - lo,))
+        found = pull_rows(problem, tape, [(slot, _unit_rows(v, lo, hi, unit))], (hi - lo,), True)
         for i, c in enumerate(found):
             if c is None:
                 continue

@@ -97,7 +97,7 @@ def check(f: Any, point: Any, argnums: Any) -> int:
     same("all parts", chain, expected, scale=scale)
     tree = best_tree(ways.Program(tape, [form(tape, s) for s in live]))
     if tree is not None:
-        same("the tree", tree.jacobian(ways.Program(tape), False), expected, scale=scale)
+        same("the tree", tree.jacobian(ways.Program(tape)), expected, scale=scale)
     return len(found)
 
 

@@ -185,7 +185,7 @@ def test_radii_at_the_origin(outer: Any, inner: Any) -> None:
     zero = np.zeros(2)
     for f in (np.hypot, np.arctan2):
         assert inner(lambda v, f=f: f(v[0], v[1]))(zero).tolist() == [0, 0]
-        assert not outer(inner(lambda v, f=f: f(v[0], v[1])))(zero).any()
+        assert np.isnan(outer(inner(lambda v, f=f: f(v[0], v[1])))(zero)).all()
     tiny = np.array([3e-200, 4e-200])
     np.testing.assert_allclose(inner(lambda v: np.hypot(v[0], v[1]))(tiny), [0.6, 0.8])
     np.testing.assert_allclose(inner(lambda v: np.arctan2(v[0], v[1]))(tiny), [1.6e199, -1.2e199])
@@ -355,7 +355,7 @@ def test_second_derivatives_through_complex_numbers(outer: Any, inner: Any) -> N
     x, y = 3.0, 4.0
     expected = np.array([[y * y, -x * y], [-x * y, x * x]]) / 125
     np.testing.assert_allclose(outer(inner(f))(np.array([x, y])), expected, rtol=1e-12)
-    assert not outer(inner(f))(np.zeros(2)).any()
+    assert np.isnan(outer(inner(f))(np.zeros(2))).all()
 
 
 def test_writes_through_real_and_imaginary_parts_reach_the_complex_array() -> None:

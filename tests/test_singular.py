@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dualdiff.ways.problem import Problem, record
 
 import dualdiff as dd
 from dualdiff.passes.elimination import eliminated
+from dualdiff.ways.problem import Problem, record
 
 NAN, INF = np.nan, np.inf
 

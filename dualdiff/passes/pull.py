@@ -10,7 +10,7 @@ import numpy as np
 from dualdiff import allocator
 from dualdiff.errors import line_of
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import TRACED, Elementwise, Sweep
+from dualdiff.primitive import TRACED, Elementwise, Sweep, is_number
 from dualdiff.reach import Reach, numbers
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import dtype_of, fit, shape_of
@@ -176,7 +176,7 @@ def _is_own(c: Any) -> bool:
     """Whether a cotangent that only one slot holds shares no memory with others, so that it may be written into."""
     if type(c) is ndarray:
         return c.base is None and c.flags.writeable
-    return type(c) in TRACED and (c.link is None or c.link.base is None)
+    return type(c) in TRACED and (c.link is None or c.link.base is None) and not is_number(c)
 
 
 def _add(cot: list[Any], slot: int, c: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from dualdiff.errors import InputError, where
 from dualdiff.labels import OWN, Labels
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
+from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, is_number, packed, sum_into
 from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
@@ -395,7 +395,14 @@ class SetItem(Primitive):
         return stored_tangent(tangents, params["index"], sweep.lead, out, args[1])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        g = np.array(g) if type(g) in PLAIN else g.copy()
+        if type(g) in PLAIN:
+            g = np.array(g)
+        elif is_number(g):  # which nobody can write into: it moves into an array without axes
+            cell = np.zeros_like(g, shape=())
+            cell[...] = g
+            g = cell
+        else:
+            g = g.copy()
         gv = self.pull_in_place(sweep, g, ins, args, params, None)
         return g if ins[0] is not None and ins[0] >= 0 else None, gv
 

@@ -912,11 +912,11 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         squares = np.real(d * np.conjugate(d)) if dtype_of(d).kind == "c" else d * d
         free = count - ddof
         enough = np.greater(free, 0)
-        y = np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan)
+        y = number(np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan))
         if function is np.nanstd:
             zero = np.equal(y, 0)
             y = root(y, zero)
-        return deliver(number(y), out, f"np.{function.__name__}")
+        return deliver(y, out, f"np.{function.__name__}")
 
     register(function, "composite", skipping)
 

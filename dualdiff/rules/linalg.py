@@ -636,10 +636,14 @@ def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
 # shows anything: so a covector that would need more than it says raises, and forward mode asks the covectors.
 
 
+CLOSE = 10
+"""How many times n ε of the largest value the computed copies of one value may lie apart, all of a cluster together."""
+
+
 def _close(gap: Any, largest: Any) -> Any:
     """Return where values differ by no more than the rounding of the largest, off the diagonal."""
     n = shape_of(gap)[-1]
-    limit = n * np.finfo(dtype_of(gap)).eps * largest
+    limit = CLOSE * n * np.finfo(dtype_of(gap)).eps * largest
     return np.logical_and(np.less_equal(np.abs(gap), limit[..., None, None]), ~np.eye(n, dtype=bool))
 
 
@@ -886,7 +890,7 @@ def _svd_gaps(s: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     """
     gap, both = _gap(s), s[..., None, :] + s[..., :, None]
     largest = np.max(s, axis=-1, initial=0.0)
-    null = np.less_equal(s, shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * largest[..., None])
+    null = np.less_equal(s, CLOSE * shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * largest[..., None])
     return gap, both, _close(gap, largest), _close(both, largest), s[..., None, :], null[..., None, :]
 
 

@@ -371,6 +371,19 @@ def test_the_space_of_equal_eigenvalues_has_a_derivative(values: Any) -> None:
         assert_allclose(push / scale, np.sum(expected * v) / scale, atol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_computed_copies_of_one_eigenvalue_count_as_equal(seed: int) -> None:
+    n = 4 + 2 * seed
+    values = np.concatenate([np.full(n - 2, 1.7), [3.0, -40.0]])
+    a, q = symmetric(values, seed)
+    p = np.random.default_rng(seed).standard_normal((n, n))
+    group = slice(1, n - 1)
+    expected = projected_slope(p, np.sort(values), q[:, np.argsort(values)], group)
+    both(projected(p, group), a, expected, 1e-9)
+    with pytest.raises(DegenerateError):
+        dd.grad(lambda a: p[0] @ L.eigh((a + a.T) / 2)[1][:, 1])(a)
+
+
 def test_the_space_of_exactly_equal_eigenvalues() -> None:
     p = np.arange(9.0).reshape(3, 3)
     a = np.diag([2.0, 2.0, 5.0])

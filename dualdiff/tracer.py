@@ -253,7 +253,7 @@ def write(x: Traced, index: Any, v: Any) -> None:
             )
         if link.primitive.completed is not None:
             x = link.base
-            v = link.primitive.completed(x[index], v)
+            v = link.primitive.completed(x[index], v)  # type: ignore[index]
             link = x.link
             continue
         if not hasattr(link.primitive, "positions"):

@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.jacobians import Problem
 from dualdiff.operators.aliases import guarded, shared
-from dualdiff.primitive import Traced, under
+from dualdiff.primitive import Traced, alike
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Twin, check_input, plain
 from dualdiff.trees import flatten, paths, tree_map
@@ -83,7 +83,8 @@ class Call:
 
     def _find_aliases(self, leaves: list[Any]) -> None:
         """Note which leaves share memory with others, or with arguments that are not differentiated."""
-        every, names = list(leaves), [None] * len(leaves)
+        every: list[Any] = list(leaves)
+        names: list[Any] = [None] * len(leaves)
         argnums = self.argnums
         for name, v in (*enumerate(self.args), *self.kwargs.items()):
             if name in argnums:
@@ -201,16 +202,9 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         if dtype_of(t) != want:
             t = t.astype(want) if hasattr(t, "astype") else want.type(t)
         if not shape_of(x) and not isinstance(t, Traced):
-            t = alike(t, under(x))
+            t = alike(t, x)
         out.append(t)
     return out
-
-
-def alike(t: Any, v: Any) -> Any:
-    """Return a plain number as what the value without axes is that it belongs to: a 0-d array, a NumPy number, a Python one."""
-    if type(v) is np.ndarray:
-        return np.asarray(t, v.dtype) if isinstance(t, (np.generic, int, float, complex)) else t
-    return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
 
 
 def own(v: Any) -> Any:

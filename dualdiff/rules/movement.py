@@ -403,7 +403,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
 @composite(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     a = operand(a)
-    return as_array(a).copy(order) if isinstance(a, Traced) else np.array(a, order=order)  # type: ignore[attr-defined,call-overload]
+    return as_array(a).copy(order) if isinstance(a, Traced) else np.array(a, order=order)  # type: ignore[call-overload]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -356,7 +356,10 @@ class Tensor(Tracer):
         return self.copy()
 
     def numpy(self) -> Any:
-        """Return the values as a plain array, read-only, since a write would go unrecorded.
+        """Return the tensor's own memory as a plain array, read-only, since a write would go unrecorded.
+
+        Plain numbers written into the tensor show in it. A value with a gradient may be written into the tensor only when
+        nobody holds such an array any more, which cannot carry that gradient.
 
         Raises
         ------

@@ -85,7 +85,8 @@ class Call:
 
     def _find_aliases(self, leaves: list[Any]) -> None:
         """Note which leaves share memory with others, or with arguments that are not differentiated."""
-        every, names = list(leaves), list[Any]([None] * len(leaves))
+        every: list[Any] = list(leaves)
+        names: list[Any] = [None] * len(leaves)
         argnums = self.argnums
         for name, v in (*enumerate(self.args), *self.kwargs.items()):
             if name in argnums:

@@ -349,8 +349,6 @@ def _signum(x: Any) -> Any:
 _real = Elementwise("np.real", np.real, 1, wirtinger=(lambda _x, _z: 0.5, lambda _x, _z: 0.5), domain=REAL)
 _imag = Elementwise("np.imag", np.imag, 1, wirtinger=(lambda _y, _z: -0.5j, lambda _y, _z: 0.5j), domain=REAL)
 _real.view = _imag.view = True
-_real.completed = lambda old, new: np.real(new) + 1j * np.imag(old)
-_imag.completed = lambda old, new: np.real(old) + 1j * np.real(new)
 conjugate = elementwise(np.conjugate, 1, wirtinger=(None, lambda _y, _z: 1.0), domain=REAL)
 
 
@@ -368,6 +366,10 @@ def imag(val: Any) -> Any:
     if type(under(val)) is not np.ndarray:
         return number(np.zeros_like(val)) if is_number(val) else np.zeros_like(val)
     return np.broadcast_to(np.zeros((), dtype_of(val)), shape_of(val))  # which nobody can write into, as NumPy's
+
+
+_real.completed = lambda old, new: real(new) + 1j * imag(old)
+_imag.completed = lambda old, new: real(old) + 1j * real(new)
 
 
 @composite(np.angle)

@@ -365,7 +365,7 @@ class Written:
     an array or an argument itself, and whether it could be written into.
     """
 
-    def __init__(self, f: Function, args: Any, place: int | None, order: str) -> None:
+    def __init__(self, f: Function, args: Any, place: int | None, order: Any) -> None:
         self.f = f
         self.is_array = [isinstance(x, np.ndarray) for x in flatten(args)[0]]
         self.place = place
@@ -385,7 +385,7 @@ class Written:
             else x
             for x, is_array in zip(leaves, self.is_array, strict=True)
         ]
-        found = [
+        found: list[Any] = [
             y
             for y in flatten(self.f(*build(xs)))[0]
             if isinstance(y, (np.ndarray, np.generic, float, complex)) and dtype_of(y).kind in "fc"

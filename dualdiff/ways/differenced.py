@@ -19,7 +19,7 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.passes.costs import Quantities
-from dualdiff.primitive import Traced
+from dualdiff.primitive import Traced, is_number
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
@@ -144,7 +144,7 @@ def _at(problem: Problem, k: int, i: int, step: Any, dtype: Any = None) -> Any:
     inputs = [_copy(x) for x in problem.inputs]
     x = np.array(inputs[k], dtype=dtype)
     x.reshape(-1)[i] += step
-    inputs[k] = x if shape_of(problem.inputs[k]) else x[()]
+    inputs[k] = x[()] if is_number(problem.inputs[k]) else x
     values = outputs_of(problem.call(inputs))
     return np.concatenate([np.reshape(v, -1) for v in values]) if values else np.zeros(0)
 
@@ -181,9 +181,10 @@ def _check_step(problem: Problem, whole: Any) -> None:
 
     def at(step: float) -> Any:
         moved = [
-            np.reshape((x + step * d).astype(x.dtype), shape_of(given))[()]
+            np.reshape((x + step * d).astype(x.dtype), shape_of(given))
             for x, d, given in zip(flat, v, problem.inputs, strict=True)
         ]
+        moved = [x[()] if is_number(given) else x for x, given in zip(moved, problem.inputs, strict=True)]
         return np.concatenate([np.reshape(o, -1) for o in outputs_of(problem.call(moved))])
 
     expected = (at(h) - at(-h)) / (2 * h)

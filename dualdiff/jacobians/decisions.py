@@ -127,6 +127,7 @@ def decide(
 ) -> tuple[Decision, Recorded | None]:
     """Choose a way; return the decision, and the recording it was made on."""
     if options.sparse:  # what can be known before the function runs
+        check_real(problem)
         check_sparse(problem, ())
     if options.mode in ("finite-differences", "complex-step"):
         check_real(problem)

@@ -378,7 +378,7 @@ class Written:
         leaves, build = flatten(args)
         # A step of a difference makes a number of an array without axes: it becomes an array again.
         xs = [
-            x.copy(self.order)  # type: ignore[arg-type]
+            x.copy(self.order)
             if isinstance(x, np.ndarray)
             else np.array(x)
             if is_array
@@ -395,7 +395,7 @@ class Written:
             self.facts = [(*fact, _written_into(y)) for fact, y in zip(self.facts, found, strict=True)]
         elif isinstance(xs[self.place], np.ndarray):
             xs[self.place][...] = 3.0 * xs[self.place] + 0.25
-        return [y * 1.0 for y in (*found, *xs)]  # type: ignore[operator]
+        return [y * 1.0 for y in (*found, *xs)]
 
 
 def _standing(y: Any, xs: Sequence[Any]) -> str:

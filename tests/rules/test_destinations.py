@@ -246,11 +246,11 @@ def test_an_entry_stored_costs_an_entry(name: str, run: Callable[[Any], None]) -
             return y[:100].sum()
 
         best = np.inf
-        for _ in range(3):
-            start = time.perf_counter()
+        for _ in range(2):
+            start = time.thread_time()  # not the clock: other programs may be running
             run(f)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return float(best)
 
     # One store pays for making the array and its tangents; the others only for themselves.
-    assert seconds(2_000_000, 100) < 6 * seconds(2_000, 100) + 10 * seconds(2_000_000, 1)
+    assert seconds(2_000_000, 200) < 10 * seconds(2_000, 200) + 20 * seconds(2_000_000, 1)

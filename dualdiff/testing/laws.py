@@ -378,11 +378,7 @@ class Written:
         leaves, build = flatten(args)
         # A step of a difference makes a number of an array without axes: it becomes an array again.
         xs = [
-            x.copy(self.order)
-            if isinstance(x, np.ndarray)
-            else np.array(x)
-            if is_array
-            else x
+            x.copy(self.order) if isinstance(x, np.ndarray) else np.array(x) if is_array else x
             for x, is_array in zip(leaves, self.is_array, strict=True)
         ]
         found: list[Any] = [

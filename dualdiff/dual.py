@@ -10,7 +10,6 @@ them gets the array.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from dualdiff import terms as sparse
 from dualdiff.errors import EscapedValueError, where
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import (
     LEVELS,
     TRACED,
@@ -34,7 +34,7 @@ from dualdiff.primitive import (
 from dualdiff.reach import Reach, Reached, numbers
 from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
-from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of, size_of
+from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
 from dualdiff.terms import (
     INSTEAD,
     ONE,
@@ -57,6 +57,7 @@ NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
 _FEW = frozenset((Columns, Terms))
+_FEW_OR_NONE = frozenset((Columns, Terms, type(None)))
 _COLUMNS_OR_NONE = frozenset((Columns, type(None)))
 MOST_COLUMNS = 32
 """A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
@@ -194,6 +195,10 @@ class Pushing(Sweep):
         small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
         if small and Terms in kinds and not isinstance(row, Movement):
             return INSTEAD
+        if row.linked and self.most is not None:
+            found = sparse.linked(self, row, tangents, values, params, out)
+            if found is not None:
+                return self._few_terms(out, found) if type(found) is Terms else found
         if Terms not in kinds:
             if row.plain:
                 operands = [t and settled(t) for t in tangents]
@@ -486,37 +491,30 @@ class Pushing(Sweep):
             value, tv = v.value, v.mark
         else:
             value, tv = plain(v), None
-        tx = x.mark if x.run is self else None
-        buffer = x.value
-        x.value = x.mark = None
-        sole = sys.getrefcount(buffer) <= SOLE
-        try:
-            out = stored(buffer, index, value, sole)
-        except BaseException:
-            x.value, x.mark = buffer, tx
-            raise
+        sole = holders(x.value) == SOLE
+        out = stored(x.value, index, value, sole)
         if dtype_of(out).kind not in "fc":  # what an array of integers takes is truncated, and has no derivative
             become(x, out)
             return
+        tangents = [x.mark if x.run is self else None, tv]
+        x.value = x.mark = None  # what an interrupted write leaves behind must not pass for a value
+        kinds = (type(tangents[0]), type(tv))
         t = INSTEAD
         if (
-            (type(tx) in _FEW or type(tv) in _FEW)
-            and (tx is None or type(tx) in _FEW)
-            and (tv is None or type(tv) in _FEW)
+            not _FEW.isdisjoint(kinds)
+            and _FEW_OR_NONE.issuperset(kinds)
             and type(out) is ndarray
             and self.lead[0] * out.size > DENSE
         ):
-            tv = tv and settled(tv)
-            if tx is not None and settled(tx) is not tx:
-                tx = settled(tx)
-            t = sparse.store(tx, tv, index, out, value)
+            tangents = [c and settled(c) for c in tangents]
+            t = sparse.store(tangents, index, out, value)
             if type(t) is Terms and len(t) > 3:
                 t = self._few_terms(out, t)
         if t is INSTEAD:
-            tv = self.dense(tv, value)
-            if type(tx) in _FEW:
-                tx = self.dense(tx, out)
-            sole = sys.getrefcount(tx) <= SOLE  # counted here: an argument of the next call would be one holder more
-            t = stored_tangent(tx, tv, index, self.lead, out, value, sole)
+            if kinds[0] in _FEW:
+                tangents[0] = self.dense(tangents[0], out)
+            if kinds[1] in _FEW:
+                tangents[1] = self.dense(tangents[1], value)
+            t = stored_tangent(tangents, index, self.lead, out, value)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

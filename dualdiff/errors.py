@@ -17,6 +17,8 @@ _NOT_THE_USERS = (
 )
 
 __all__ = [
+    "DegenerateDirectionError",
+    "DegenerateError",
     "DerivativeError",
     "EscapedValueError",
     "GraphFreedError",
@@ -47,6 +49,14 @@ class TracedConversionError(DerivativeError, TypeError):
 
 class TracedAssignmentError(DerivativeError, TypeError):
     """A traced value was to be stored in a plain array, which would drop its derivative."""
+
+
+class DegenerateError(DerivativeError, np.linalg.LinAlgError):
+    """A function of the vectors of equal eigenvalues or singular values, which have no derivative of their own."""
+
+
+class DegenerateDirectionError(DegenerateError):
+    """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
 
 
 class EscapedValueError(DerivativeError, RuntimeError):

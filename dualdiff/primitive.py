@@ -64,9 +64,33 @@ class Traced:
     mark: Any
     run: Any
     link: Any
+    #: whether a value without axes is memory that others may show and write into (an eager tensor), never a number
+    _cell = False
 
     def __init_subclass__(cls) -> None:
         TRACED.add(cls)
+
+
+def under(x: Any) -> Any:
+    """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
+    while type(x) in TRACED:
+        x = x.value
+    return x
+
+
+def is_number(x: Any) -> bool:
+    """Whether NumPy has a number in this place, which nobody can write into, and not an array (of any rank).
+
+    This is where it is decided what a value without axes is. NumPy returns scalars where a function or a full index
+    leaves no axes, and 0-d arrays where memory is shown or was given; a traced value keeps what NumPy returned as its
+    value, so asking that is enough. The exception is a *cell*: an eager tensor without axes is memory, as PyTorch's.
+    """
+    if type(x) in TRACED and x._cell:
+        return False
+    return isinstance(under(x), _NUMBER)
+
+
+_NUMBER = (np.generic, int, float, complex)
 
 
 class _Levels:
@@ -208,6 +232,11 @@ def _weights(mask: Any) -> Any:
     return np.where(mask, np.random.default_rng(mask.size).uniform(1, 2, mask.shape), 0.0)
 
 
+def is_plain_constant(x: Any) -> bool:
+    """Whether an operand is an array of numbers that one can look at."""
+    return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"
+
+
 # --------------------------------------------------------------------------------------------------
 # the kinds
 
@@ -249,6 +278,8 @@ class Primitive:
     under: Callable[..., Any] | None = None
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
+    #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
+    linked = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
     cost_fixed = 0.6e-6
     cost_element = 0.4e-9
@@ -316,6 +347,23 @@ class Primitive:
                 there |= np.isin(written(result, there.size), own[own >= 0])
         there = there.reshape(shape_of(out))
         return (out if there.all() else np.where(there, out, 0.0)), there
+
+    def links(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Say by a sparse matrix how the result depends on operand ``k`` where the other one is a constant.
+
+        None where ``labels`` say as much (no row but a ``linked`` one knows better), or the matrix would have more than
+        ``most`` entries.
+        """
+        return None
+
+    def constants(self, ins: Sequence[int | None], args: Sequence[Any]) -> Sequence[int]:
+        """Return the operands whose zeros ``links`` read: of a linked row a constant beside what is differentiated."""
+        if self.linked and len(ins) == 2:
+            for k in (0, 1):
+                i = ins[1 - k]
+                if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
+                    return (k,)
+        return ()
 
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:
@@ -553,7 +601,7 @@ class Movement(Primitive):
         return (scatter(g, position.ndim, position, shape_of(x)),)
 
 
-def constants(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
+def with_patterns(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
     """Let constant factors show their zeros to a careful pass: what a constant zero multiplies is not there.
 
     ``active`` has None for a constant; ``g`` is a cotangent, where the tangents themselves are not ``active``.
@@ -612,7 +660,7 @@ class Multilinear(Primitive):
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         total = None
         if sweep.careful:
-            args = constants(args, tangents)
+            args = with_patterns(args, tangents)
         for i, t in enumerate(tangents):
             if t is None:
                 continue
@@ -629,7 +677,7 @@ class Multilinear(Primitive):
         self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
     ) -> Sequence[Any]:
         if sweep.careful:
-            args = constants(args, ins, g)
+            args = with_patterns(args, ins, g)
         return [
             rule(g, *args, **params) if i is not None and i >= 0 else None
             for i, rule in zip(ins, self.pulls, strict=True)

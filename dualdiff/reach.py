@@ -12,15 +12,15 @@ the numbers and the mask, by the answer of its kind (``Primitive.masked``). Rule
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import CAREFUL, LEVELS, TRACED, Primitive, Sweep, Traced, bind, nonzero, operand, patterns
 from dualdiff.rules.indexing import getitem, stored
-from dualdiff.shapes import SOLE, dtype_of, shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Tracer, become, is_finite_everywhere, is_view, plain, tie_view
 
 ndarray = np.ndarray
@@ -103,19 +103,15 @@ class Reach:
         own = isinstance(v, Traced) and v.run is self
         value = v.value if own else plain(v)
         mask_of_v = v.mark if own else nonzero(value)
-        mask = x.mark if x.run is self else nonzero(x.value)
-        buffer = x.value
-        x.value = x.mark = None
-        sole = sys.getrefcount(buffer) <= SOLE
-        try:
-            out = stored(buffer, index, value, sole)
-        except BaseException:
-            x.value, x.mark = buffer, mask if x.run is self else None
-            raise
+        masks = [x.mark if x.run is self else nonzero(x.value)]
+        sole = holders(x.value) == SOLE
+        out = stored(x.value, index, value, sole)
         if dtype_of(out).kind not in "fc":
             become(x, out)
             return
-        mask = stored(mask, index, mask_of_v, sys.getrefcount(mask) <= SOLE)
+        x.value = x.mark = None  # what an interrupted write leaves behind must not pass for a value
+        sole = holders(masks[0]) == SOLE
+        mask = stored(masks[0], index, mask_of_v, sole)
         object.__dict__["__class__"].__set__(x, Reached)
         x.value, x.mark, x.run = out, mask, self
 

@@ -7,7 +7,6 @@ axes from the end, the same rule serves both.
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,11 +70,15 @@ def align(t: Any, lead: tuple[int, ...], shape: tuple[int, ...], rank: int) -> A
 
 
 def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """Sum a cotangent over the axes along which an operand of ``shape`` was broadcast."""
+    """Return a cotangent in the shape of its operand: summed over broadcast axes, with the unit axes that a store dropped."""
     have = shape_of(c)
     if have == lead + shape:
         return c
     extra = len(have) - len(lead) - len(shape)
+    if extra < 0:  # NumPy drops leading unit axes of what it stores: they come back
+        c = np.reshape(c, lead + (1,) * -extra + have[len(lead) :])
+        if shape_of(c) == lead + shape:
+            return c
     axes = tuple(range(len(lead), len(lead) + extra))
     if axes:
         c = np.sum(c, axis=axes)
@@ -112,12 +115,3 @@ def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(out)) != len(out):
         raise ValueError("duplicate value in 'axis'")
     return tuple(out)
-
-
-def _held_by_a_local() -> int:
-    """Return what ``sys.getrefcount`` says of an object that one local variable holds, on this interpreter."""
-    probe = np.empty(1)
-    return sys.getrefcount(probe)
-
-
-SOLE = _held_by_a_local()

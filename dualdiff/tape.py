@@ -11,16 +11,16 @@ equation ``e`` writes slot ``n_inputs + e``, so an output slot need not be store
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dualdiff.errors import EscapedValueError, user_frame, where
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
-from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
+from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
@@ -127,7 +127,6 @@ class Tape:
         "lines",
         "nested",
         "next",
-        "notes",
         "open",
         "outputs",
         "replayable",
@@ -142,7 +141,6 @@ class Tape:
         self.next = 0
         self.vector: tuple[Any, Any] = ((_NO_FORM,), (_NO_FORM, ZERO))
         self.guards: list[Guard] = []
-        self.notes: dict[Any, Any] = {}  # what analyses found out, for the next one
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True
@@ -174,6 +172,11 @@ class Tape:
         """The equations from the last to the first; each comes with its fields in reverse as well."""
         cell = reversed(self.cells)
         return zip(cell, cell, cell, cell, cell, cell)
+
+    def form(self, slot: int) -> Any:
+        """Return what a slot holds where a rule needs it, its shape and dtype otherwise."""
+        n = len(self.inputs)
+        return self.inputs[slot] if slot < n else self.cells[6 * (slot - n) + 4]
 
     def __len__(self) -> int:
         return len(self.cells) // 6
@@ -379,16 +382,15 @@ class Tape:
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
+        own = holders(x.value) == SOLE
         if type(v) is Var and v.run is self:
             value = v.value
             if type(value) is float64 and x.run is self and type(x) is Var and not self.replayable:
                 buffer = x.value
                 if type(buffer) is ndarray and buffer.dtype is FLOAT64 and _is_entry(index, buffer.ndim):
-                    x.value = None  # the hot path: entries filled one by one
-                    if not (sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
-                        buffer = array(buffer)
-                    x.value = buffer
-                    buffer[index] = value
+                    if not (own and buffer.base is None and buffer.flags.writeable):
+                        x.value = buffer = array(buffer)
+                    buffer[index] = value  # the hot path: entries filled one by one
                     forms, args = self._forms_of(buffer)
                     self.append((setitem, (x.mark, v.mark), args, {"index": index}, forms[0], None))
                     x.mark = self.next
@@ -401,15 +403,9 @@ class Tape:
         slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
         slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
         value = v.value if slot_v is not None else plain(v)
-        buffer = x.value
-        form = aval(buffer)
-        kept = np.array(buffer) if self.replayable and slot_x is None else form
-        x.value = None
-        sole = sys.getrefcount(buffer) <= SOLE
-        try:
-            buffer = stored(buffer, index, value, sole)
-        finally:
-            x.value = buffer
+        form = aval(x.value)
+        kept = np.array(x.value) if self.replayable and slot_x is None else form
+        x.value = stored(x.value, index, value, own)
         slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
         active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
         _CLASS.__set__(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)

@@ -32,7 +32,7 @@ from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, unless_copied
+from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, shown
 
 __all__ = [
     "Tensor",
@@ -129,7 +129,7 @@ class Memory(Link):
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = self.root = self.primitive = self.params = self.places = self.under = None
+        self.base = self.root = self.primitive = self.params = self.places = self.held = self.under = None
         self.seen = 0
         self.leaf = False  # whether requires_grad_() made a leaf of this view
         self.born = LEVELS.current
@@ -302,11 +302,15 @@ class Tensor(Tracer):
         self[...] = 0.0
         return self
 
+    def cell(self) -> Any:
+        """Return the memory that views of this tensor show: a number computed by NumPy gets one when first asked for."""
+        if isinstance(self.value, (np.generic, int, float, complex)):
+            self.value = np.array(self.value)
+        return self.value
+
     def detach(self) -> Any:
         """Return a tensor with the same memory that derivatives take for a constant."""
-        if type(self.value) is not ndarray:
-            self.value = np.array(self.value)
-        return Tensor(self.value, None, Memory(self.link.counter))
+        return Tensor(self.cell(), None, Memory(self.link.counter))
 
     def clone(self) -> Any:
         """Return a recorded copy."""
@@ -324,9 +328,21 @@ class Tensor(Tracer):
             raise TracedConversionError(
                 f"{where()}: this tensor requires a gradient, which a plain array cannot carry; use .detach().numpy()"
             )
-        out = np.asarray(self.value).view()
-        out.flags.writeable = False
-        return out
+        return self._shown()
+
+    def _shown(self) -> Any:
+        """Return the tensor's own memory for NumPy to hold, read-only."""
+        return shown(self, self.cell())
+
+    def _reaches_held(self, v: Any) -> bool:
+        recorded = _enabled.get() and (self.mark is not None or getattr(v, "mark", None) is not None)
+        return (
+            not recorded
+            and (type(v) is Tensor or not isinstance(plain(v), Traced))
+            and type(self.value) is ndarray
+            and self.value.flags.writeable
+            and not (self.link.counter.kept and _sweeping.get())
+        )
 
     def item(self, *index: Any) -> Any:
         """Return one entry as a Python number: the explicit way out of the recording."""
@@ -362,7 +378,9 @@ class Tensor(Tracer):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
             return super().__array__(dtype, copy)
-        return unless_copied(np.array(self.value, dtype=dtype), copy)
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return np.array(self.value, dtype=dtype)
+        return self._shown()
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -469,7 +487,7 @@ class _EagerRun:
         for a in args:
             if type(a) is Tensor:
                 a.link.refresh(a)
-                values.append(a.value)
+                values.append(a.value if not row.view else a.cell())
                 parents.append(a.mark)
                 memories.append(a.link.counter)
             else:

@@ -36,6 +36,7 @@ from dualdiff.primitive import (
     bind,
     container,
     containers,
+    is_number,
     operand,
     packed,
     packers,
@@ -65,10 +66,10 @@ ndarray = np.ndarray
 class Link:
     """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written.
 
-    Writes end in the root of a chain of views, so only a root counts them.
+    Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "under", "version")
+    __slots__ = ("base", "born", "held", "params", "places", "primitive", "root", "seen", "under", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -80,6 +81,13 @@ class Link:
         self.born = LEVELS.current
         self.places: Any = None
         self.under: Any = None
+        self.held: list[Any] | None = None
+
+    def is_held(self) -> bool:
+        """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
+        if self.held is not None:
+            self.held = [ref for ref in self.held if ref() is not None] or None
+        return self.held is not None
 
     def is_stale(self) -> bool:
         """Whether the root was written since this view was read from it."""
@@ -108,7 +116,9 @@ class Link:
                 return index_of_base
         if getattr(self, "places", None) is None:
             self.places = self.primitive.fn(positions(base), **self.params)
-        at = np.unravel_index(self.places[index], base) if base else ()
+        if not base:  # a view of the one entry there is may show it, or nothing
+            return () if np.size(self.places[index]) else False
+        at = np.unravel_index(self.places[index], base)
         return tuple([i if type(i) is ndarray else int(i) for i in at])
 
 
@@ -122,7 +132,12 @@ def link_of(x: Traced) -> Link:
 def is_view(out: Any, operand: Any) -> bool:
     """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
     if type(out) is ndarray:
-        return out.base is not None and (out.base is operand or out.base is getattr(operand, "base", None))
+        if out.base is None:
+            return False
+        if out.base is operand or out.base is getattr(operand, "base", None):
+            return True
+        # What NumPy strides by itself (windows, broadcasts) has another object as its base: its memory tells.
+        return type(operand) is ndarray and bool(np.may_share_memory(out, operand))
     if isinstance(out, Traced):
         return out.link is not None and out.link.base is not None
     # Another type of array: it says itself, through NumPy's protocol.
@@ -180,18 +195,68 @@ def become(x: Traced, new: Any) -> None:
 _CLASS: Any = object.__dict__["__class__"]
 
 
-SNAPSHOTS: dict[int, tuple[Traced, Any]] = {}
-"""Traced arrays of which NumPy holds what should share their memory, by identity, as long as somebody keeps that."""
+class Shown:
+    """Memory shown to NumPy: every array, view or buffer of it keeps this object alive, whichever of them was made first."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "base")
+
+    def __init__(self, array: ndarray[Any, Any], writeable: bool) -> None:
+        self.base = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = interface["data"][0], not (writeable and array.flags.writeable)
+        self.__array_interface__ = interface
+
+
+def shown(x: Traced, array: ndarray[Any, Any], writeable: bool = False) -> Any:
+    """Return an array of the same memory for NumPy to hold, and remember that it is held as long as anything shows it."""
+    holder = Shown(array, writeable)
+    _remember(x, holder)
+    return np.asarray(holder)
+
+
+def _remember(x: Traced, holder: Any) -> None:
+    """Note that what ``holder`` shows should change with every write into the memory of ``x``."""
+    while x.link is not None and x.link.base is not None:
+        x = x.link.base
+    link = link_of(x)
+    link.is_held()  # those who have let go are forgotten here too: asking often must not pile them up
+    link.held = [*(link.held or ()), weakref.ref(holder)]
+
+
+class Twin:
+    """What guards arguments that share memory with one another: as long as it lives, writes into them raise."""
+
+    __slots__ = ("__weakref__",)
+    refusal = (
+        "this writes into an argument that shares its memory with another argument, as in f(x, x). In NumPy both would "
+        "change, but they are differentiated one by one. Write into a copy (a = a.copy()), or pass f(x, x.copy())."
+    )
+
+    def guard(self, x: Traced) -> None:
+        """Refuse writes into a traced argument from now on."""
+        _remember(x, self)
+
+
+_HELD = (
+    "this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
+    "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
+    "np.array(…) or .copy() there."
+)
 
 
 def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
     """Return what NumPy asked for as an array of its own, and remember it: a later write into ``x`` would not reach it."""
     if not copy and type(out) is ndarray and out.ndim:
-        while x.link is not None and x.link.base is not None:
-            x = x.link.base
-        key = id(x)
-        SNAPSHOTS[key] = x, weakref.ref(out, lambda _: SNAPSHOTS.pop(key, None))
+        _remember(x, out)
     return out
+
+
+def memory_of(x: Any) -> Any:
+    """Return the plain array that ``x`` shows, in the very memory of the array it is a view of."""
+    link = x.link
+    if link is None or link.base is None:
+        return x.value
+    return link.primitive.fn(memory_of(link.base), **link.params)
 
 
 def write(x: Traced, index: Any, v: Any) -> None:
@@ -220,14 +285,19 @@ def write(x: Traced, index: Any, v: Any) -> None:
         index, x = link.place(index), link.base
         if isinstance(v, Traced) and is_itself(v, x, index):
             return
-        if not shape_of(x) and shape_of(v):
-            v = np.reshape(v, ())
+        if not shape_of(x):
+            if index is False:
+                v = 0.0
+            elif shape_of(v):
+                v = np.reshape(v, ())
         link = x.link
-    if SNAPSHOTS and id(x) in SNAPSHOTS and (type(x) is not Plain or isinstance(v, Traced)):
-        raise TracedAssignmentError(
-            f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
-            "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
-            "np.array(…) or .copy() there."
+    if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
+        twin = any(type(ref()) is Twin for ref in link.held)
+        raise TracedAssignmentError(f"{where()}: {Twin.refusal if twin else _HELD}")
+    if is_number(x):
+        raise TypeError(
+            f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
+            "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
         )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
@@ -316,7 +386,7 @@ def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _inplace(row: Primitive) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if not shape_of(self) and not self._cell and type(raw(self)) is not ndarray:
+        if is_number(self):  # which += rebinds
             return self.run.binary(row, self, other)
         return assigned(self, self.run.binary(row, self, other))
 
@@ -352,8 +422,6 @@ class Tracer(Traced):
     __array_priority__ = 1000.0
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
-    #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
-    _cell = False
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value
@@ -415,6 +483,10 @@ class Tracer(Traced):
             self.discrete and (type(self.value) not in TRACED or self.value._may_leave())
         )
 
+    def _reaches_held(self, v: Any) -> bool:
+        """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
+        return False
+
     def _refuse(self, what: str, fix: str) -> Any:
         raise TracedConversionError(
             f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
@@ -455,7 +527,10 @@ class Tracer(Traced):
             cell[()] = self
             return cell
         if self._may_leave():
-            return snapshot(self, np.asarray(self.run.leave(self), dtype=dtype), copy)
+            out = self.run.leave(self)
+            if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
+                return np.array(out, dtype=dtype)
+            return shown(self, out, writeable=True)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
                 raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
@@ -630,8 +705,7 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or link.base is None)
-            and not SNAPSHOTS
+            and (link is None or (link.base is None and link.held is None))
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
@@ -854,11 +928,22 @@ class Flat:
     def __len__(self) -> int:
         return size_of(shape_of(self.array))
 
+    @property
+    def base(self) -> Any:
+        """The array whose entries these are."""
+        return self.array
+
+    def copy(self) -> Any:
+        """Return the entries in an array of their own."""
+        return np.ravel(self.array).copy()
+
     def __iter__(self) -> Iterator[Any]:
-        return iter(np.reshape(self.array, -1))
+        shape = shape_of(self.array)
+        return (self.array[at] for at in np.ndindex(shape))  # read when they are asked for, as NumPy's
 
     def __getitem__(self, index: Any) -> Any:
-        return np.reshape(self.array, -1)[index]
+        entries = np.reshape(self.array, -1)[index]
+        return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
 
     def __setitem__(self, index: Any, v: Any) -> None:
         at = np.arange(len(self))[index]
@@ -916,17 +1001,24 @@ class Plain(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         x = self._fresh()
-        if x is self or copy or (dtype is not None and np.dtype(dtype) != x.dtype):
+        if x is self or copy or type(x) is not ndarray or (dtype is not None and np.dtype(dtype) != x.dtype):
             return np.array(x, dtype=dtype)
-        x = x.view()
-        x.flags.writeable = False  # a write into it would not reach this array once that holds traced values
-        return snapshot(self, x, copy)
+        # Read-only: a write into it would not reach this array once that holds traced values.
+        return shown(self, memory_of(self))
+
+    def _reaches_held(self, v: Any) -> bool:
+        return not isinstance(v, Traced) and type(self.value) is ndarray and _is_own(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self._fresh(), spec)
 
     def __reduce__(self) -> Any:
         return Plain, (self.value,)
+
+
+def _is_own(x: ndarray[Any, Any]) -> bool:
+    """Whether an array may be written into, and is nobody's view."""
+    return x.base is None and x.flags.writeable
 
 
 class _PlainRun:
@@ -963,7 +1055,7 @@ class _PlainRun:
         return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())
 
     def write(self, x: Any, index: Any, v: Any) -> None:
-        if type(x.value) is ndarray and (not x.value.flags.writeable or x.value.base is not None):
+        if type(x.value) is ndarray and not _is_own(x.value):
             x.value = np.array(x.value)
         x.value[index] = v.value if isinstance(v, Traced) else v
 

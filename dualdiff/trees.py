@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import optree
+if TYPE_CHECKING:
+    import optree
 
 __all__ = ["flatten", "paths", "tree_map"]
 
@@ -80,6 +81,8 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     kind = type(tree)
     if kind in _PLAIN_LEAVES or hasattr(kind, "__array_ufunc__"):
         return [tree], _only
+    import optree  # when the first structure is met: single arrays do without
+
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=False)
     opened, out = [], []
     for i, leaf in enumerate(leaves):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.jacobians.ways import Problem, record
 from dualdiff.passes.elimination import eliminated
+from dualdiff.ways.problem import Problem, record
 
 NAN, INF = np.nan, np.inf
 

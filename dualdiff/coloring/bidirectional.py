@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from dualdiff.coloring.partial import color_columns, color_rows
 from dualdiff.coloring.patterns import alone, as_pattern, coordinates, frozen
@@ -153,7 +153,7 @@ def color_both(pattern: Any) -> BidirectionalColoring:
         if bound >= best.count:
             break
         from_rows = split.reads(csr)
-        mirrored = csr_array((np.arange(csr.nnz), csr.indices, csr.indptr), shape=csr.shape).T.tocsr()
+        mirrored = scipy.sparse.csr_array((np.arange(csr.nnz), csr.indices, csr.indptr), shape=csr.shape).T.tocsr()
         column_colors = _color_side(csr, ~from_rows)
         row_colors = _color_side(mirrored, from_rows[mirrored.data])
         found = BidirectionalColoring(
@@ -172,7 +172,7 @@ class _Split:
     column_threshold: int
     rest_by_rows: bool
 
-    def reads(self, csr: csr_array) -> NDArray[np.bool_]:
+    def reads(self, csr: scipy.sparse.csr_array) -> NDArray[np.bool_]:
         """For each nonzero whether its row reads it. Where a full row meets a full column, the side of the rest does."""
         rows, columns = coordinates(csr)
         in_row = (np.diff(csr.indptr) > self.row_threshold)[rows]
@@ -180,7 +180,7 @@ class _Split:
         return in_row | ~in_column if self.rest_by_rows else in_row & ~in_column
 
 
-def _splits(csr: csr_array) -> Iterator[_Split]:
+def _splits(csr: scipy.sparse.csr_array) -> Iterator[_Split]:
     """Full rows apart, full columns apart, and both, for each threshold that makes a difference."""
     none = csr.nnz
     row_sizes, column_sizes = np.diff(csr.indptr), np.bincount(csr.indices, minlength=csr.shape[1])
@@ -199,13 +199,13 @@ def _thresholds(sizes: NDArray[np.integer]) -> list[int]:
     return distinct[np.unique(np.linspace(0, len(distinct) - 1, min(12, len(distinct))).astype(np.intp))].tolist()
 
 
-def _bound(csr: csr_array, from_rows: NDArray[np.bool_]) -> int:
+def _bound(csr: scipy.sparse.csr_array, from_rows: NDArray[np.bool_]) -> int:
     """No colouring that reads so has fewer groups: what one line reads across, it reads from different groups."""
     rows, columns = coordinates(csr)
     return int(np.bincount(rows[~from_rows]).max(initial=0) + np.bincount(columns[from_rows]).max(initial=0))
 
 
-def _color_side(csr: csr_array, read: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _color_side(csr: scipy.sparse.csr_array, read: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Colour those columns that read something, so that what they read stands alone."""
     rows, columns = coordinates(csr)
     m, n = csr.shape
@@ -225,18 +225,18 @@ def _color_side(csr: csr_array, read: NDArray[np.bool_]) -> NDArray[np.intp]:
     return colors
 
 
-def _restricted(csr: csr_array, keep: NDArray[np.bool_]) -> csr_array:
+def _restricted(csr: scipy.sparse.csr_array, keep: NDArray[np.bool_]) -> scipy.sparse.csr_array:
     rows, columns = coordinates(csr)
     starts = np.append(0, np.cumsum(np.bincount(rows[keep], minlength=csr.shape[0])))
-    return csr_array((np.ones(int(keep.sum()), np.int8), columns[keep], starts), shape=csr.shape)
+    return scipy.sparse.csr_array((np.ones(int(keep.sum()), np.int8), columns[keep], starts), shape=csr.shape)
 
 
-def _greedy(csr: csr_array, read: NDArray[np.bool_], order: list[int]) -> NDArray[np.intp]:
+def _greedy(csr: scipy.sparse.csr_array, read: NDArray[np.bool_], order: list[int]) -> NDArray[np.intp]:
     """The greedy colouring in which two nonzeros of a row conflict only if one of the two is to be read there.
 
     A loop in Python for the reason given in `greedy`; here a row keeps two sets of colours as the bits of integers.
     """
-    csc = csr_array((np.where(read, 1, 0), csr.indices, csr.indptr), shape=csr.shape).tocsc()
+    csc = scipy.sparse.csr_array((np.where(read, 1, 0), csr.indices, csr.indptr), shape=csr.shape).tocsc()
     rows, reads, ends = csc.indices.tolist(), csc.data.tolist(), csc.indptr.tolist()
     met, met_by_readers = [0] * csr.shape[0], [0] * csr.shape[0]
     colors = [-1] * csr.shape[1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 __all__ = ["greedy"]
 
 
-def greedy(csr: csr_array, order: Iterable[int]) -> NDArray[np.intp]:
+def greedy(csr: scipy.sparse.csr_array, order: Iterable[int]) -> NDArray[np.intp]:
     """Colour columns in the given order, each with the lowest colour that keeps every row free of repetition.
 
     What a column may take depends on every column before it, so this is a loop in Python. It is O(nnz), because a row

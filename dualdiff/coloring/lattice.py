@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from dualdiff.coloring.patterns import coordinates
 
@@ -27,7 +27,7 @@ _WORK = 300_000  # linear maps tried in all, fewer for a pattern that greedy col
 _COUNTEREXAMPLES = 4  # times that a guess may learn from a row where it failed
 
 
-def modulus(csr: csr_array, p: int) -> NDArray[np.intp] | None:
+def modulus(csr: scipy.sparse.csr_array, p: int) -> NDArray[np.intp] | None:
     """Colour the columns in use 0, 1, …, p - 1, 0, 1, … if that is valid: optimal for bands, blocks and full rows."""
     used = np.zeros(csr.shape[1], dtype=bool)
     used[csr.indices] = True
@@ -35,7 +35,7 @@ def modulus(csr: csr_array, p: int) -> NDArray[np.intp] | None:
     return colors if not len(_conflicts(_sample(csr), colors)) and not len(_conflicts(csr, colors)) else None
 
 
-def lattice(csr: csr_array, sizes: Iterable[int]) -> NDArray[np.intp] | None:
+def lattice(csr: scipy.sparse.csr_array, sizes: Iterable[int]) -> NDArray[np.intp] | None:
     """Return a linear colouring of the columns by a group of one of these sizes, the first that is found."""
     width = int(np.diff(csr.indptr).max(initial=0))
     if width > 64:
@@ -71,14 +71,14 @@ def lattice(csr: csr_array, sizes: Iterable[int]) -> NDArray[np.intp] | None:
     return None
 
 
-def _renumbered(csr: csr_array, colors: NDArray[np.intp]) -> NDArray[np.intp]:
+def _renumbered(csr: scipy.sparse.csr_array, colors: NDArray[np.intp]) -> NDArray[np.intp]:
     """The same groups, numbered without gaps: the columns in use need not meet every element of the group."""
     met = np.zeros(int(colors.max()) + 1, dtype=bool)
     met[colors[csr.indices]] = True
     return np.maximum(np.cumsum(met) - 1, 0)[colors]
 
 
-def _conflicts(csr: csr_array, colors: NDArray[np.intp]) -> NDArray[np.intp]:
+def _conflicts(csr: scipy.sparse.csr_array, colors: NDArray[np.intp]) -> NDArray[np.intp]:
     """The rows with two nonzeros in columns of one colour: O(nnz) memory, one sort."""
     rows, columns = coordinates(csr)
     p = int(colors.max(initial=0)) + 1
@@ -87,7 +87,7 @@ def _conflicts(csr: csr_array, colors: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.unique(keys[1:][keys[1:] == keys[:-1]] // p)
 
 
-def _sample(csr: csr_array) -> csr_array:
+def _sample(csr: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """Some rows that have something to say: evenly spaced, and the fullest."""
     sizes = np.diff(csr.indptr)
     several = np.flatnonzero(sizes > 1)
@@ -95,7 +95,7 @@ def _sample(csr: csr_array) -> csr_array:
     return csr[np.append(chosen, sizes.argmax())] if len(several) else csr[:0]
 
 
-def _pairs(csr: csr_array) -> NDArray[np.intp]:
+def _pairs(csr: scipy.sparse.csr_array) -> NDArray[np.intp]:
     """All pairs of columns that share a row, the smaller first: an array of two rows."""
     pairs = [np.empty((2, 0), dtype=np.intp)]
     for a, b in zip(csr.indptr[:-1], csr.indptr[1:], strict=True):

@@ -7,8 +7,8 @@ keeps that number low. Gebremedhin, Manne & Pothen (2005), section 7, doi:10.113
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 __all__ = ["ORDERS", "incidence_degree", "largest_first", "smallest_last"]
 
@@ -21,7 +21,7 @@ def largest_first(degrees: NDArray[np.integer]) -> list[int]:
     return np.argsort(-degrees, kind="stable").tolist()
 
 
-def smallest_last(graph: csr_array) -> list[int]:
+def smallest_last(graph: scipy.sparse.csr_array) -> list[int]:
     """Order vertices so that each has the fewest neighbours before it, chosen from the last to the first.
 
     Matula & Beck (1983), doi:10.1145/2402.322385. Its largest number of earlier neighbours is the degeneracy of the
@@ -54,7 +54,7 @@ def smallest_last(graph: csr_array) -> list[int]:
     return order
 
 
-def incidence_degree(graph: csr_array) -> list[int]:
+def incidence_degree(graph: scipy.sparse.csr_array) -> list[int]:
     """Order vertices so that each has the most neighbours before it, chosen from the first to the last.
 
     Coleman & Moré (1983), doi:10.1137/0720013. One vertex follows the other, hence the loop in Python: O(edges).

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from dualdiff.coloring.greedy import greedy
 from dualdiff.coloring.lattice import lattice, modulus
@@ -121,7 +121,7 @@ def color_rows(pattern: Any, orders: Sequence[str] = ORDERS) -> Coloring:
     return color_columns(as_pattern(pattern).T, orders)
 
 
-def _attempts(csr: csr_array, bound: int, orders: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+def _attempts(csr: scipy.sparse.csr_array, bound: int, orders: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
     """Colourings, from the one found fastest to the one found slowest."""
     if (colors := modulus(csr, bound)) is not None:
         yield "modulus", colors
@@ -148,9 +148,9 @@ def _attempts(csr: csr_array, bound: int, orders: Sequence[str]) -> Iterator[tup
         yield "incidence_degree", greedy(csr, incidence_degree(graph))
 
 
-def neighbours(csr: csr_array) -> csr_array:
+def neighbours(csr: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """The graph in which two columns are joined if a row has a nonzero in both."""
-    ones = csr_array((np.ones(csr.nnz, dtype=np.int32), csr.indices, csr.indptr), shape=csr.shape)
+    ones = scipy.sparse.csr_array((np.ones(csr.nnz, dtype=np.int32), csr.indices, csr.indptr), shape=csr.shape)
     pairs = (ones.T @ ones).tocoo()
     apart = pairs.row != pairs.col
-    return csr_array((pairs.data[apart], (pairs.row[apart], pairs.col[apart])), shape=pairs.shape)
+    return scipy.sparse.csr_array((pairs.data[apart], (pairs.row[apart], pairs.col[apart])), shape=pairs.shape)

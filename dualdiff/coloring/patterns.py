@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
 from dualdiff.errors import InputError
 
@@ -74,7 +74,7 @@ def frozen(colors: NDArray[np.intp]) -> NDArray[np.intp]:
     return colors
 
 
-def as_pattern(pattern: Any) -> csr_array:
+def as_pattern(pattern: Any) -> scipy.sparse.csr_array:
     """Return the structure of a sparse matrix in canonical form: sorted, without duplicates, explicit zeros kept.
 
     The order of its nonzeros is what every function here calls CSR order.
@@ -96,7 +96,7 @@ def as_pattern(pattern: Any) -> csr_array:
     >>> as_pattern(csr_array((np.zeros(3), [1, 0, 0], [0, 2, 3]), shape=(2, 2))).indices.tolist()
     [0, 1, 0]
     """
-    if not issparse(pattern):
+    if not scipy.sparse.issparse(pattern):
         raise InputError(
             f"a pattern is a sparse array, not {type(pattern).__name__}: pass scipy.sparse.csr_array(A), "
             "whose stored entries are the structure"
@@ -105,14 +105,14 @@ def as_pattern(pattern: Any) -> csr_array:
         raise InputError(
             f"a pattern has two dimensions, this one has {pattern.ndim}: pass the (1, n) or (n, 1) sparse array instead"
         )
-    csr = csr_array(pattern)
+    csr = scipy.sparse.csr_array(pattern)
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
-    return csr_array((np.ones(csr.nnz, np.int8), csr.indices, csr.indptr), shape=csr.shape)
+    return scipy.sparse.csr_array((np.ones(csr.nnz, np.int8), csr.indices, csr.indptr), shape=csr.shape)
 
 
-def as_symmetric(pattern: Any) -> csr_array:
+def as_symmetric(pattern: Any) -> scipy.sparse.csr_array:
     """Return the canonical structure of a structurally symmetric matrix, or raise InputError."""
     csr = as_pattern(pattern)
     m, n = csr.shape
@@ -120,7 +120,7 @@ def as_symmetric(pattern: Any) -> csr_array:
         raise InputError(
             f"a symmetric pattern is square, this one is {m} by {n}: use color_columns or color_rows instead"
         )
-    mirrored = csr_array(csr.T)
+    mirrored = scipy.sparse.csr_array(csr.T)
     if not (np.array_equal(csr.indptr, mirrored.indptr) and np.array_equal(csr.indices, mirrored.indices)):
         raise InputError(
             "the pattern is not symmetric: an entry (i, j) is stored without its mirror (j, i). Pass the pattern of "
@@ -129,7 +129,7 @@ def as_symmetric(pattern: Any) -> csr_array:
     return csr
 
 
-def coordinates(csr: csr_array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def coordinates(csr: scipy.sparse.csr_array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the row and the column of each nonzero in CSR order, wide enough to be multiplied."""
     rows = np.repeat(np.arange(csr.shape[0], dtype=np.intp), np.diff(csr.indptr))
     return rows, csr.indices.astype(np.intp)

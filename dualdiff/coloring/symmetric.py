@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
 
 from dualdiff.coloring.orders import ORDERS, incidence_degree, largest_first, smallest_last
 from dualdiff.coloring.partial import color_columns
@@ -59,7 +59,7 @@ def color_star(pattern: Any, orders: Sequence[str] = ORDERS) -> Coloring:
     """
     csr = as_symmetric(pattern)
     best = _best(_attempts(csr, orders, _star))
-    full = csr_array(csr + eye_array(csr.shape[0], dtype=np.int8))
+    full = scipy.sparse.csr_array(csr + scipy.sparse.eye_array(csr.shape[0], dtype=np.int8))
     if int(np.diff(full.indptr).max(initial=0)) < best.count:
         columns = color_columns(full, orders)
         if columns.count < best.count:
@@ -160,7 +160,7 @@ def symmetric_entries(pattern: Any, coloring: Coloring) -> NDArray[np.intp]:
 
 
 def _attempts(
-    csr: csr_array, orders: Sequence[str], color: Callable[[list[list[int]], list[int]], list[int]]
+    csr: scipy.sparse.csr_array, orders: Sequence[str], color: Callable[[list[list[int]], list[int]], list[int]]
 ) -> Iterator[Coloring]:
     """Greedy colourings in the given orders, with a bound from the number of edges."""
     unknown = [order for order in orders if order not in ORDERS]
@@ -169,7 +169,7 @@ def _attempts(
     rows, columns = coordinates(csr)
     off = rows != columns
     n = csr.shape[0]
-    graph = csr_array((np.ones(int(off.sum()), np.int8), (rows[off], columns[off])), shape=csr.shape)
+    graph = scipy.sparse.csr_array((np.ones(int(off.sum()), np.int8), (rows[off], columns[off])), shape=csr.shape)
     indices, ends = graph.indices.tolist(), graph.indptr.tolist()
     neighbours = [indices[a:b] for a, b in pairwise(ends)]
     bound = _bound(n, graph.nnz // 2)
@@ -178,7 +178,7 @@ def _attempts(
         yield Coloring(np.array(colors, dtype=np.intp), max(colors, default=-1) + 1, name, bound)
 
 
-def _order(name: str, graph: csr_array) -> list[int]:
+def _order(name: str, graph: scipy.sparse.csr_array) -> list[int]:
     if name == "largest_first":
         return largest_first(np.diff(graph.indptr))
     if name == "smallest_last":

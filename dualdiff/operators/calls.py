@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import InputError
-from dualdiff.jacobians import Problem
+from dualdiff.errors import InputError, TracedAssignmentError
+from dualdiff.operators.aliases import guarded, shared
 from dualdiff.primitive import Traced
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tracer import check_input, plain
-from dualdiff.trees import flatten, paths
+from dualdiff.tracer import Twin, check_input, plain
+from dualdiff.trees import flatten, paths, tree_map
+from dualdiff.ways import Problem
+
+_CONTAINERS = frozenset((list, tuple, dict))
+_NUMBERS = frozenset((int, float, complex, bool, str, type(None)))
+LONG = 64
+"""Containers with more members than this are data."""
 
 
 class Call:
@@ -23,6 +29,7 @@ class Call:
     __slots__ = (
         "args",
         "argnums",
+        "apart",
         "aux",
         "build_inputs",
         "build_outputs",
@@ -62,6 +69,10 @@ class Call:
         leaves, self.build_inputs = flatten(
             args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums])
         )
+        # Where arguments share memory: the leaves and the other arguments that do, and what refuses writes into them.
+        self.apart: tuple[set[int], set[Any], Twin] | None = None
+        if len(leaves) > 1 or len(args) > len(numbers) or kwargs:
+            self._find_aliases(leaves)
         try:
             self.leaves = [check_input(plain(x), "an argument") for x in leaves]
         except InputError:
@@ -70,13 +81,45 @@ class Call:
                 check_input(plain(x), f"argument {name}")
             raise
 
+    def _find_aliases(self, leaves: list[Any]) -> None:
+        """Note which leaves share memory with others, or with arguments that are not differentiated."""
+        every, names = list(leaves), [None] * len(leaves)
+        argnums = self.argnums
+        for name, v in (*enumerate(self.args), *self.kwargs.items()):
+            if name in argnums:
+                continue
+            kind = type(v)
+            if kind in _CONTAINERS and len(v) <= LONG:  # data in long lists is not an argument's twin
+                found = flatten(v)[0]
+                every += found
+                names += [name] * len(found)
+            elif kind not in _NUMBERS:
+                every.append(v)
+                names.append(name)
+        n = len(leaves)
+        if len(every) > 1 and (places := shared(every)) and min(places) < n:
+            self.apart = {i for i in places if i < n}, {names[i] for i in places if i >= n}, Twin()
+
     def __call__(self, leaves: list[Any]) -> list[Any]:
         """Run the function on flat leaves; return its flat outputs and remember their structure."""
-        built = self.build_inputs(leaves)
+        kwargs = self.kwargs
         args = list(self.args)
+        if self.apart is not None:
+            twins, others, twin = self.apart
+            leaves = [guarded(x, twin) if i in twins else x for i, x in enumerate(leaves)]
+            args = [tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in enumerate(args)]
+            kwargs = {k: tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in kwargs.items()}
+        built = self.build_inputs(leaves)
         for a, v in zip(self.argnums, (built,) if self.single else built):
             args[a] = v
-        result = self.f(*args, **self.kwargs)
+        try:
+            result = self.f(*args, **kwargs)
+        except ValueError as error:
+            if self.apart is not None and "read-only" in str(
+                error
+            ):  # NumPy's words where a guarded plain array is written
+                raise TracedAssignmentError(Twin.refusal) from error
+            raise
         if self.has_aux:
             try:
                 result, self.aux = result
@@ -85,9 +128,9 @@ class Call:
         outputs, self.build_outputs = flatten(result)
         return outputs
 
-    def problem(self, chunk: int | None = None, holomorphic: bool = False) -> Problem:
+    def problem(self) -> Problem:
         """Return the function of flat leaves, at this call's point."""
-        return Problem(self, self.leaves, chunk, holomorphic)
+        return Problem(self, self.leaves)
 
     def plain_aux(self, run: Any) -> Any:
         """Return the auxiliary data with this operator's level taken off."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import NonScalarError
-from dualdiff.jacobians.ways import apart, pull_rows, record
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.modes import jvp
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.ways.problem import apart, pull_rows, record
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.jacobians.ways import apart, pull_rows, push_columns, record, run_duals
 from dualdiff.operators.calls import Call, as_given, match, own
 from dualdiff.passes import push
 from dualdiff.primitive import Discrete, Traced
 from dualdiff.trees import flatten
+from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_duals
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:

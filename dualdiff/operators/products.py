@@ -3,86 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Decisions
-from dualdiff.jacobians.choice import pattern_of
-from dualdiff.jacobians.decisions import Decision, key_of
-from dualdiff.jacobians.ways import Problem, pull_rows, push_columns, record
 from dualdiff.operators.calls import Call, Operator
-from dualdiff.passes.costs import Way, seconds
-from dualdiff.passes.structure import structure
+from dualdiff.passes.costs import seconds
 from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tape import Tape
+from dualdiff.ways import Columns, Decisions, Program, Rows, Way
+from dualdiff.ways.decisions import key_of
+from dualdiff.ways.options import listed
+from dualdiff.ways.problem import pull_rows, push_columns, record
 
-AT_ONCE = 64
-"""Directions that a product with a matrix carries at once."""
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
-
-def _cut(block: Any, leaves: list[Any]) -> list[Any]:
-    """Cut rows of length n into leading-axis batches of the leaves' shapes."""
-    parts, at = [], 0
-    for x in leaves:
-        size = size_of(shape_of(x))
-        part = np.ascontiguousarray(block[:, at : at + size], dtype=dtype_of(x))
-        parts.append(part.reshape((len(block), *shape_of(x))))
-        at += size
-    return parts
-
-
-def _joined(found: list[Any], leaves: list[Any], k: int) -> Any:
-    parts = [
-        np.zeros((k, size_of(shape_of(x))), dtype_of(x)) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
-        for t, x in zip(found, leaves, strict=True)
-    ]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((k, 0))
-
-
-class _JacobianOperator(LinearOperator):
-    """Products with the Jacobian from either side, over one recording."""
-
-    def __init__(self, problem: Problem, tape: Tape, values: list[Any]) -> None:
-        self._problem, self._tape, self._values = problem, tape, values
-        m = sum(size_of(shape_of(v)) for v in values)
-        dtype = np.result_type(*[dtype_of(v) for v in (*values, *problem.inputs)])
-        super().__init__(dtype, (m, problem.n))
-
-    def _matmat(self, columns: Any) -> Any:
-        return self._carried(np.asarray(columns).T, self._pushed).T
-
-    def _rmatmat(self, columns: Any) -> Any:
-        return self._carried(np.asarray(columns).T, self._pulled).T
-
-    def _matvec(self, v: Any) -> Any:
-        return self._pushed(np.reshape(v, (1, -1)))[0]
-
-    def _rmatvec(self, w: Any) -> Any:
-        return self._pulled(np.reshape(w, (1, -1)))[0]
-
-    def _carried(self, rows: Any, product: Callable[[Any], Any]) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows.real, product) + 1j * self._carried(rows.imag, product)
-        parts = [product(rows[a : a + AT_ONCE]) for a in range(0, len(rows), AT_ONCE)]
-        return np.concatenate(parts) if parts else product(rows)
-
-    def _pushed(self, rows: Any) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows, self._pushed)
-        k = len(rows)
-        return _joined(push_columns(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
-
-    def _pulled(self, rows: Any) -> Any:
-        if np.iscomplexobj(rows):
-            return self._carried(rows, self._pulled)
-        k = len(rows)
-        pairs = [(s, w) for s, w in zip(self._tape.outputs, _cut(rows, self._values), strict=True) if s >= 0]
-        return _joined(pull_rows(self._problem, self._tape, pairs, (k,)), self._problem.inputs, k)
+PER_SAMPLE: tuple[type[Way], ...] = (Columns, Rows)
+"""The ways to a block for every sample: the columns of all of them together, or the rows."""
 
 
 def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
@@ -136,7 +76,9 @@ def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
     tape, values = record(problem, replayable=True)
     if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
         raise InputError("dd.linear_operator is for real functions; use dd.jvp and dd.vjp for complex ones")
-    return _JacobianOperator(problem, tape, values)
+    from dualdiff.operators.matrixfree import JacobianOperator  # with scipy.sparse.linalg, which few programs need
+
+    return JacobianOperator(problem, tape, values)
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,8 +90,9 @@ class BatchJacobian(Operator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in ("auto", "forward", "reverse"):
-            raise InputError(f"mode={self.mode!r} must be 'auto', 'forward' or 'reverse'")
+        known = dict.fromkeys(m for kind in PER_SAMPLE for m in kind.asked["sparse"])
+        if self.mode not in known:
+            raise InputError(f"mode={self.mode!r} must be {listed(tuple(known))}")
         if not hasattr(self, "_decisions"):
             object.__setattr__(self, "_decisions", Decisions())
 
@@ -175,16 +118,17 @@ class BatchJacobian(Operator):
             raise InputError("dd.batch_jacobian is for real functions")
         n, m = size_of(tuple(sample)), size_of(shape_of(v)[1:])
         key = key_of(problem)
-        decision = next((d for d in self._decisions.known.get(key, ()) if d.program.holds(tape)), None)  # type: ignore[union-attr]
-        if decision is None:
-            _check_samples(tape, values, batch, n, m)
-            way = self._chosen(tape, n, m)
-            decision = Decision(way, structure(tape))
-            self._decisions.put(key, decision, *self._decisions.known.get(key, ()))
+        known = self._decisions.known.get(key, ())
+        way = next((w for w in known if w.structure is not None and w.structure.holds(tape)), None)
+        if way is None:
+            program = Program(tape, values)
+            _check_samples(program, batch, n, m)
+            way = self._chosen(program, n, m).made_for(program)
+            self._decisions.put(key, way, *known)
         shape = shape_of(v) + tuple(sample)
         if tape.outputs[0] < 0 or 0 in shape:
             return np.zeros(shape, dtype_of(v))
-        if decision.way.name == "forward":
+        if way.columns:
             seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
             (t,) = push_columns(tape, [seed], (n,))
             return np.ascontiguousarray(np.moveaxis(t.reshape((n, batch, m)), 0, 2)).reshape(shape)
@@ -192,14 +136,14 @@ class BatchJacobian(Operator):
         (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))
         return np.ascontiguousarray(np.moveaxis(c.reshape((m, batch, n)), 0, 1)).reshape(shape).astype(dtype_of(v))
 
-    def _chosen(self, tape: Tape, n: int, m: int) -> Way:
-        forward = Way("columns", n, 0, m, n, m * n)
-        reverse = Way("rows", 0, m, m, n, m * n)
-        if self.mode == "auto":
-            name = "forward" if seconds(tape, forward) <= seconds(tape, reverse) else "reverse"
-        else:
-            name = self.mode
-        return replace(forward if name == "forward" else reverse, name=name)
+    def _chosen(self, program: Program, n: int, m: int) -> Way:
+        """Return the cheaper way that the mode allows: a sample's columns, or its rows, for all samples together."""
+        ways: list[Way] = [
+            kind(outputs=m, inputs=n, entries=m * n, columns=columns, rows=rows)
+            for kind, columns, rows in zip(PER_SAMPLE, (n, 0), (0, m), strict=True)
+            if self.mode in kind.asked["sparse"]
+        ]
+        return min(ways, key=lambda w: seconds(program, w))
 
 
 def _tiled(k: int, batch: int, dtype: Any) -> Any:
@@ -207,9 +151,9 @@ def _tiled(k: int, batch: int, dtype: Any) -> Any:
     return np.broadcast_to(np.eye(k, dtype=dtype)[:, None, :], (k, batch, k)).copy()
 
 
-def _check_samples(tape: Tape, values: list[Any], batch: int, n: int, m: int) -> None:
+def _check_samples(program: Program, batch: int, n: int, m: int) -> None:
     """Raise unless every sample of the result depends on its own sample of the argument only."""
-    pattern = pattern_of(tape, values, batch * n)
+    pattern = program.pattern
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)) // max(m, 1)
     columns = pattern.indices // max(n, 1)
     mixed = np.flatnonzero(rows != columns)

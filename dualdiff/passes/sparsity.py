@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from dualdiff.labels import OWN, written
 from dualdiff.passes.push import last_uses
@@ -33,7 +33,9 @@ Sets = Any
 NOTHING: frozenset[int] = frozenset()
 
 
-def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int] | None = None) -> csr_array:
+def dependence(
+    tape: Tape, slots: Sequence[int] | None = None, counts: list[int] | None = None
+) -> scipy.sparse.csr_array:
     """Return which inputs the entries of some slots may depend on.
 
     Parameters
@@ -70,7 +72,7 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int]
     for a, size in zip(tape.inputs, sizes, strict=True):
         if a.shape:
             ones, columns = np.ones(size, bool), np.arange(offset, offset + size, dtype=np.int32)
-            found.append(csr_array((ones, columns, np.arange(size + 1, dtype=np.int32)), shape=(size, n)))
+            found.append(scipy.sparse.csr_array((ones, columns, np.arange(size + 1, dtype=np.int32)), shape=(size, n)))
         else:
             found.append(frozenset((offset,)))
         offset += size
@@ -87,7 +89,7 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int]
             continue
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
         dying = [i is not None and i >= 0 and uses[i] == e for i in ins]
-        found.append(_through(row, sets, dying, args, params, out, n))
+        found.append(_through(row, ins, sets, dying, args, params, out, n))
         if counts is not None:
             counts.append(_widest(found[-1]))
         for i, dies in zip(ins, dying, strict=True):
@@ -95,7 +97,7 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int]
                 found[i] = None
     parts = [_rows(found[s], n) for s in slots]
     if not parts:
-        return csr_array((0, n), dtype=bool)
+        return scipy.sparse.csr_array((0, n), dtype=bool)
     whole = parts[0] if len(parts) == 1 else _stacked(parts, n)
     if any(whole is p for p in found):
         whole = whole.copy()
@@ -103,14 +105,14 @@ def dependence(tape: Tape, slots: Sequence[int] | None = None, counts: list[int]
     return whole
 
 
-def _through(row: Any, sets: list[Sets], dying: list[bool], args: Any, params: Any, out: Any, n: int) -> Sets:
+def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any, params: Any, out: Any, n: int) -> Sets:
     """Return the dependence of one result on the inputs."""
     shape = shape_of(out)
     if all(s is None or type(s) is frozenset for s in sets) and not shape:
         return _union([s for s in sets if s])
     if row is getitem and not shape and type(sets[0]) is list:
         return sets[0][int(row.labels(0, args, params, out)[0][0])]
-    if row is getitem and not shape and type(sets[0]) is csr_array:
+    if row is getitem and not shape and type(sets[0]) is scipy.sparse.csr_array:
         i = int(row.labels(0, args, params, out)[0][0])
         p = sets[0]
         return frozenset(p.indices[p.indptr[i] : p.indptr[i + 1]].tolist())
@@ -121,6 +123,10 @@ def _through(row: Any, sets: list[Sets], dying: list[bool], args: Any, params: A
     parts = []
     for k, s in enumerate(sets):
         if s is not None:
+            links = row.links(k, args, params, out) if row.linked and row.constants(ins, args) else None
+            if links is not None:
+                parts.append(_linked(links, _rows(s, n), n))
+                continue
             parts.append(_composed(row.labels(k, args, params, out), s, size_of(shape), n))
     return _merged(parts, shape, n)
 
@@ -143,7 +149,7 @@ def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: A
     v = NOTHING if v is None else v if type(v) is frozenset else _sets(v)[0]
     for i in places:
         y[i] = v
-    return y
+    return y if shape_of(out) else y[0]
 
 
 def _widest(s: Sets) -> int:
@@ -175,9 +181,9 @@ def _sets(p: Sets) -> list[frozenset[int]]:
     return [frozenset(columns[a:b]) for a, b in itertools.pairwise(starts)]
 
 
-def _rows(p: Sets, n: int) -> csr_array:
+def _rows(p: Sets, n: int) -> scipy.sparse.csr_array:
     """Return sets as rows of a sparse matrix."""
-    if type(p) is csr_array:
+    if type(p) is scipy.sparse.csr_array:
         return p
     rows = [p] if type(p) is frozenset else p if p is not None else []
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
@@ -186,11 +192,11 @@ def _rows(p: Sets, n: int) -> csr_array:
     return _csr(columns, starts, n)
 
 
-def _csr(columns: Any, starts: Any, n: int) -> csr_array:
-    return csr_array((np.ones(len(columns), bool), columns, starts), shape=(len(starts) - 1, n))
+def _csr(columns: Any, starts: Any, n: int) -> scipy.sparse.csr_array:
+    return scipy.sparse.csr_array((np.ones(len(columns), bool), columns, starts), shape=(len(starts) - 1, n))
 
 
-def _stacked(parts: list[csr_array], n: int) -> csr_array:
+def _stacked(parts: list[scipy.sparse.csr_array], n: int) -> scipy.sparse.csr_array:
     starts, total = [np.zeros(1, np.int64)], 0
     for p in parts:
         starts.append(p.indptr[1:].astype(np.int64) + total)
@@ -198,10 +204,10 @@ def _stacked(parts: list[csr_array], n: int) -> csr_array:
     return _csr(np.concatenate([p.indices for p in parts]), np.concatenate(starts), n)
 
 
-def _composed(labels: Any, s: Sets, size: int, n: int) -> csr_array:
+def _composed(labels: Any, s: Sets, size: int, n: int) -> scipy.sparse.csr_array:
     """Return, for each of ``size`` result entries, the union of the rows of ``s`` that bear its label."""
     result, operand = labels
-    if result is OWN and operand is OWN and type(s) is csr_array:
+    if result is OWN and operand is OWN and type(s) is scipy.sparse.csr_array:
         return s
     p = _rows(s, n)
     total = p.shape[0]
@@ -221,28 +227,48 @@ def _composed(labels: Any, s: Sets, size: int, n: int) -> csr_array:
     return _gathered(p, result, n)
 
 
-def _one_row(p: csr_array, n: int) -> csr_array:
+def _linked(links: scipy.sparse.csr_array, p: scipy.sparse.csr_array, n: int) -> scipy.sparse.csr_array:
+    """Unite, for each entry of a result, the rows of the entries it is linked with."""
+    m, size = links.shape
+    work = int(np.diff(p.indptr)[links.indices].sum())
+    if work > WORK and 100 * work > m * size * n and max(m * size, size * n, m * n) <= DENSE:
+        # Nearly full: BLAS counts the ways from input to result faster than anyone unites sets.
+        ways = (links != 0).toarray().astype(np.float32) @ p.toarray().astype(np.float32)
+        rows, columns = np.nonzero(ways)
+        return _csr(columns.astype(np.int32), np.concatenate([[0], np.bincount(rows, minlength=m).cumsum()]), n)
+    united = _csr(links.indices, links.indptr, size) @ p
+    united.sort_indices()
+    return united
+
+
+WORK = 1 << 20
+"""With fewer entries to unite, nobody asks how."""
+DENSE = 1 << 24
+"""The most entries of a pattern written out as an array."""
+
+
+def _one_row(p: scipy.sparse.csr_array, n: int) -> scipy.sparse.csr_array:
     seen = np.zeros(n, bool)
     seen[p.indices] = True
     columns = np.flatnonzero(seen).astype(np.int32)
     return _csr(columns, np.array([0, len(columns)]), n)
 
 
-def _grouped(p: csr_array, label: Any, groups: int, n: int) -> csr_array:
+def _grouped(p: scipy.sparse.csr_array, label: Any, groups: int, n: int) -> scipy.sparse.csr_array:
     """Unite rows with one label (none for -1)."""
     inside = np.flatnonzero(label >= 0)
-    select = csr_array((np.ones(len(inside), bool), (label[inside], inside)), shape=(groups, p.shape[0]))
+    select = scipy.sparse.csr_array((np.ones(len(inside), bool), (label[inside], inside)), shape=(groups, p.shape[0]))
     united = select @ p
     united.sum_duplicates()
     return united
 
 
-def _gathered(p: csr_array, rows: Any, n: int) -> csr_array:
+def _gathered(p: scipy.sparse.csr_array, rows: Any, n: int) -> scipy.sparse.csr_array:
     """Return chosen rows, empty ones for numbers outside."""
     rows = np.asarray(rows)
     inside = (rows >= 0) & (rows < p.shape[0])
     if not p.shape[0]:
-        return csr_array((len(rows), n), dtype=bool)
+        return scipy.sparse.csr_array((len(rows), n), dtype=bool)
     safe = rows if inside.all() else np.where(inside, rows, 0)
     starts = p.indptr[safe].astype(np.int64)
     lengths = np.where(inside, p.indptr[safe + 1] - starts, 0)
@@ -253,9 +279,9 @@ def _gathered(p: csr_array, rows: Any, n: int) -> csr_array:
     return _csr(p.indices[places], np.concatenate([[0], ends]), n)
 
 
-def _merged(parts: list[csr_array], shape: tuple[int, ...], n: int) -> Sets:
+def _merged(parts: list[scipy.sparse.csr_array], shape: tuple[int, ...], n: int) -> Sets:
     if not parts:
-        return NOTHING if not shape else csr_array((size_of(shape), n), dtype=bool)
+        return NOTHING if not shape else scipy.sparse.csr_array((size_of(shape), n), dtype=bool)
     whole = parts[0]
     for p in parts[1:]:
         if p is whole or p.nnz == 0:

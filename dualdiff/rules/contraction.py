@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
-from dualdiff.labels import Labels, common_letters, grouped, lanes
+from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
 from dualdiff.primitive import (
     Linear,
     Movement,
@@ -23,11 +23,12 @@ from dualdiff.primitive import (
     Sweep,
     bind,
     composite,
-    constants,
     fixed,
     full,
+    is_plain_constant,
     operand,
     register,
+    with_patterns,
 )
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
@@ -161,6 +162,8 @@ class Contraction(Multilinear):
     Every letter occurs once per operand, and in two of the three of left, right and result.
     """
 
+    linked = True
+
     def __init__(self, name: str, fn: Any) -> None:
         """Name the contraction; its transposes are contractions themselves."""
         super().__init__(name, fn, None, None)  # type: ignore[arg-type]
@@ -173,7 +176,7 @@ class Contraction(Multilinear):
         """Contract each tangent with the other operand; the batch is one more letter."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = constants(args, tangents) if sweep.careful else args
+        a, b = with_patterns(args, tangents) if sweep.careful else args
         ta, tb = tangents
         total = None
         if ta is not None:
@@ -191,7 +194,7 @@ class Contraction(Multilinear):
         """Contract the cotangent with the conjugate of the other operand."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = constants(args, ins, g) if sweep.careful else args
+        a, b = with_patterns(args, ins, g) if sweep.careful else args
         i, j = ins
         ca = cb = None
         if i is not None and i >= 0:
@@ -208,6 +211,15 @@ class Contraction(Multilinear):
         sizes = dict(zip(left, a_shape)) | dict(zip(right, b_shape))
         letters, shape = (left, a_shape) if k == 0 else (right, b_shape)
         return common_letters(letters, shape, result, tuple([sizes[c] for c in result]))
+
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join an entry of the operand and one of the result only where the constant between them is not zero."""
+        if not is_plain_constant(args[1 - k]):
+            return None
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        if k == 0:
+            return contraction_links(left, a_shape, right, args[1].reshape(b_shape), result, most)
+        return contraction_links(right, b_shape, left, args[0].reshape(a_shape), result, most)
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         """Return the larger of what the multiplications and the memory take."""
@@ -284,7 +296,7 @@ class MatMul(Contraction):
         """Multiply as ``matmul`` does, where there is one direction."""
         if sweep.lead:
             return super().push(sweep, tangents, args, params, out)
-        a, b = constants(args, tangents) if sweep.careful else args
+        a, b = with_patterns(args, tangents) if sweep.careful else args
         ta, tb = tangents
         total = None if ta is None else bind(self, (ta, b), params)
         if tb is not None:
@@ -297,7 +309,7 @@ class MatMul(Contraction):
         na, nb = len(shape_of(args[0])), len(shape_of(args[1]))
         if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
             return super().pull(sweep, g, ins, args, params, out)
-        a, b = constants(args, ins, g) if sweep.careful else args
+        a, b = with_patterns(args, ins, g) if sweep.careful else args
         i, j = ins
         left, right = i is not None and i >= 0, j is not None and j >= 0
         if na == nb == 2:
@@ -482,9 +494,10 @@ def kron(a: Any, b: Any) -> Any:
     n = max(len(shape_of(a)), len(shape_of(b)))
     sa = (1,) * (n - len(shape_of(a))) + shape_of(a)
     sb = (1,) * (n - len(shape_of(b))) + shape_of(b)
-    wide_a = tuple([v for s in sa for v in (s, 1)])
-    wide_b = tuple([v for s in sb for v in (1, s)])
-    return np.reshape(np.reshape(a, wide_a) * np.reshape(b, wide_b), tuple([s * t for s, t in zip(sa, sb)]))
+    left, right = _letters(n), _letters(n, n)
+    both = tuple([c for pair in zip(left, right) for c in pair])
+    y = _contracted(np.reshape(a, sa), np.reshape(b, sb), left, right, both)
+    return np.reshape(y, tuple([s * t for s, t in zip(sa, sb)]))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -566,6 +579,8 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     (y, ls), *_ = parts
     if ls != final:
         y = np.transpose(y, [ls.index(c) for c in final])
+    elif y is arrays[0]:  # what NumPy shows of it is a view, and of no axes a number
+        y = y[...] if final else y[()]
     return deliver(y, out, "np.einsum")
 
 
@@ -763,7 +778,7 @@ def matrix_power(a: Any, n: Any) -> Any:
         n >>= 1
         if n:
             a = matmul(a, a)
-    return y.copy() if y is a else y
+    return y  # to the power 1 the matrix itself, as NumPy's
 
 
 # --------------------------------------------------------------------------------------------------

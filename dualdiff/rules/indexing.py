@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +9,20 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.labels import OWN, Labels
-from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
-from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
+from dualdiff.ownership import SOLE, holders
+from dualdiff.primitive import (
+    Movement,
+    Primitive,
+    Shape,
+    Sweep,
+    Traced,
+    bind,
+    container,
+    is_number,
+    packed,
+    sum_into,
+)
+from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
 PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
@@ -238,9 +249,12 @@ class GetItem(Movement):
 
     def deposit(self, sweep: Sweep, buffer: Any, g: Any, shape: Shape, index: Any) -> Any:
         """Add a cotangent to the entries it was read from, in place where it can be: O(read), not O(array)."""
+        rank = sweep.rank
+        if not shape:  # the one entry, read as often as the index shows it; its cotangent may be a number
+            axes = tuple(range(rank, len(shape_of(g))))
+            return buffer + (np.sum(g, axis=axes) if axes else g)
         if isinstance(g, Traced) and not isinstance(buffer, Traced):
             buffer = container(buffer)
-        rank = sweep.rank
         if not rank and type(index) is int:
             buffer[index] += g
             return buffer
@@ -296,11 +310,13 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
     return y
 
 
-def stored_tangent(ty: Any, tv: Any, index: Any, lead: Shape, out: Any, v: Any, sole: bool) -> Any:
-    """Return the tangent of ``y`` after ``y[index] = v``, in its own buffer where nobody else holds it (``sole``).
+def stored_tangent(tangents: Any, index: Any, lead: Shape, out: Any, v: Any) -> Any:
+    """Return the tangent of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``: None where there is none.
 
-    ``ty`` and ``tv`` are None where a value has no tangent; ``out`` and ``v`` tell the shapes of the values.
+    A buffer that nobody holds but ``tangents`` is written into. ``out`` and ``v`` tell the shapes of the values.
     """
+    sole = holders(tangents[0]) == SOLE
+    ty, tv = tangents
     if ty is None:
         shape = lead + shape_of(out)
         ty = (
@@ -335,12 +351,16 @@ class SetItem(Primitive):
         return False, (False, False)
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        ty, tv = tangents
-        tangents[0] = None  # so that a count of its holders sees this function alone
-        return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
+        return stored_tangent(tangents, params["index"], sweep.lead, out, args[1])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        g = np.array(g) if type(g) in PLAIN else g.copy()
+        if type(g) in PLAIN:
+            g = np.array(g)
+        elif is_number(g):
+            g, number = np.zeros_like(g, shape=()), g
+            g[...] = number
+        else:
+            g = g.copy()
         gv = self.pull_in_place(sweep, g, ins, args, params, None)
         return g if ins[0] is not None and ins[0] >= 0 else None, gv
 
@@ -354,16 +374,9 @@ class SetItem(Primitive):
         gv = None
         if j is not None and j >= 0:
             gv = take_at(g, index, lead)
-            if shape_of(gv):
+            if type(gv) not in PLAIN or type(gv) is ndarray:
                 gv = gv.copy()  # it may be a view of what is cleared below
-                shape = shape_of(args[1])
-                extra = len(shape) - (len(shape_of(gv)) - len(lead))
-                if extra > 0:  # NumPy dropped leading unit axes of what it stored
-                    gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
-                elif shape_of(gv) != lead + shape:
-                    gv = sum_to_shape(gv, lead, shape)
-            elif type(gv) not in PLAIN or type(gv) is ndarray:
-                gv = gv.copy()
+            gv = sum_to_shape(gv, lead, shape_of(args[1]))
             if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):
                 gv = fit(gv, lead, *forms[1])
         if i is not None and i >= 0:

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Multilinear, bind, composite, fixed, operand, register
+from dualdiff.labels import MOST_LINKS, links_of
+from dualdiff.primitive import (
+    Multilinear,
+    bind,
+    composite,
+    fixed,
+    is_plain_constant,
+    operand,
+    register,
+)
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import along, as_column, as_shape, axis_of, broadcasted, ints, joined, ravel
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
@@ -174,7 +183,30 @@ def _convolve(a: Any, v: Any, *, mode: Any) -> Any:
     return np.convolve(a, v, mode)
 
 
-_convolution = Multilinear(
+class Convolution(Multilinear):
+    """The convolution of two vectors, all of it or where they overlap fully."""
+
+    linked = True
+
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join entries as far apart as an entry of the constant that is not zero."""
+        constant = args[1 - k]
+        if not is_plain_constant(constant):
+            return None
+        n, m = size_of(shape_of(args[k])), constant.size
+        (apart,) = np.nonzero(constant)
+        if n * apart.size > (MOST_LINKS if most is None else most):
+            return None
+        first = min(n, m) - 1 if params["mode"] == "valid" else 0
+        rows = np.add.outer(np.arange(n), apart) - first
+        columns = np.broadcast_to(np.arange(n)[:, None], rows.shape)
+        weights = np.broadcast_to(constant[apart], rows.shape)
+        count = size_of(shape_of(out))
+        inside = (rows >= 0) & (rows < count)
+        return links_of(rows[inside], columns[inside], weights[inside], (count, n))
+
+
+_convolution = Convolution(
     "np.convolve",
     _convolve,
     _convolve_pull_first,

@@ -1,7 +1,8 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--json] [--keep-memory] [--times FILE] [section ...]``.
+"""Run the benchmarks: ``python -m tests.benchmarks [--json] [--keep-memory | --give-back] [--times FILE] [section ...]``.
 
-Every figure is a ratio of minima of interleaved runs in one process. The state of the allocator is printed: with
-``--keep-memory`` the C library keeps freed memory for everybody in the process, the peers included.
+Every figure is a ratio of minima of interleaved runs in one process. The state of the allocator is printed: it belongs to the
+process, so freed memory is kept for everybody in it, the peers included. By default it is what dualdiff's first large tape
+makes of it, from the start; ``--keep-memory`` keeps a gibibyte, ``--give-back`` leaves the C library as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 
 import dualdiff as dd
-from tests.benchmarks import fit, memory, regret, sections, ways
+from dualdiff import allocator
+from tests.benchmarks import eager, fit, memory, regret, sections, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -29,6 +31,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "ways": ways.ways,
     "sparse": ways.sparse,
     "memory": memory.memory,
+    "torch": eager.torch_eager,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit}
 """What runs only if it is asked for."""
@@ -62,19 +65,26 @@ def _cell(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def _settled(kept: int) -> str:
+    """Settle for the whole run how much freed memory is kept, and say so."""
+    allocator.sweeps = None
+    if kept and allocator.nobody_else_decides() and dd.keep_freed_memory(kept):
+        return f"up to {kept >> 20} MiB of freed memory kept"
+    return "the C library's, as it is"
+
+
 def main() -> int:
     """Run the sections asked for, print their tables, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help="which (default: all but fit)")
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
-    parser.add_argument(
-        "--keep-memory", action="store_true", help="let the C library keep freed memory (dd.keep_freed_memory)"
-    )
+    memories = parser.add_mutually_exclusive_group()
+    memories.add_argument("--keep-memory", action="store_true", help="keep up to 1 GiB of freed memory, not 256 MiB")
+    memories.add_argument("--give-back", action="store_true", help="leave the C library's allocator as it is")
     parser.add_argument("--times", metavar="FILE", type=Path, help="for fit: read the times, or keep them there")
     options = parser.parse_args()
     fit.times_file = options.times
-    kept = options.keep_memory and dd.keep_freed_memory()
-    state = "freed memory kept" if kept else "the C library's defaults"
+    state = _settled(2**30 if options.keep_memory else 0 if options.give_back else allocator.KEPT)
     results = {}
     if not options.json:
         threads = os.environ["OPENBLAS_NUM_THREADS"]

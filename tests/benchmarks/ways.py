@@ -145,6 +145,8 @@ import json, sys
 from time import perf_counter
 import numpy as np, dualdiff as dd
 from dualdiff.lab.problems import equations
+from dualdiff import allocator
+allocator.sweeps = None
 if sys.argv[1] == "kept":
     dd.keep_freed_memory()
 case = equations.broyden_tridiagonal(10**6)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import terms as sparse
-from dualdiff.errors import EscapedValueError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, where
 from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import (
     LEVELS,
@@ -48,7 +48,7 @@ from dualdiff.terms import (
     scattered,
     settled,
 )
-from dualdiff.tracer import Tracer, become, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, note_root, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -110,7 +110,7 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("level", "most", "open", "reach", "single")
+    __slots__ = ("keys", "level", "most", "open", "reach", "single")
 
     def __init__(self, lead: tuple[int, ...], most: int | None = None) -> None:
         super().__init__(lead)
@@ -119,13 +119,20 @@ class Pushing(Sweep):
         self.reach = Reach() if self.careful else None
         self.level = LEVELS.new()
         self.open = True
+        self.keys: dict[int, Any] | None = None
 
     def _check_open(self) -> None:
         if not self.open:
-            raise EscapedValueError(
-                f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
-                "the function). Return it from the function instead."
-            )
+            raise EscapedValueError(f"{where()}: {OUTLIVED}")
+
+    def close(self) -> None:
+        """End the run: what still points here afterwards has escaped."""
+        self.open = False
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+
+    def same(self, x: Any, y: Any) -> bool:
+        """Whether two duals of this run have one tangent."""
+        return is_same(self.dense(x.mark, x.value), self.dense(y.mark, y.value))
 
     def start(self, x: Any, t: Any) -> Any:
         """Return an input with its seed (None for none; it is traced all the same: a function must not see which are asked for)."""
@@ -470,6 +477,7 @@ class Pushing(Sweep):
 
     def leave(self, x: Any) -> Any:
         """Let the plain value out to Python: forward mode needs no record of it."""
+        self._check_open()
         if x.link is not None:
             x.link.refresh(x)
         value = x.value

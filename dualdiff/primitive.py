@@ -24,6 +24,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import InputError, UnsupportedFunctionError, where
 from dualdiff.labels import DENSE, OWN, Labels, broadcast, grouped, written
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
@@ -69,6 +70,7 @@ class Traced:
 
     def __init_subclass__(cls) -> None:
         TRACED.add(cls)
+        FAMILIAR.add(cls)
 
 
 def under(x: Any) -> Any:
@@ -99,9 +101,13 @@ class _Levels:
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
 
+    def __init__(self) -> None:
+        self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
+
     def new(self) -> int:
-        self.current += 1
-        return self.current
+        with self._counting:
+            self.current += 1
+            return self.current
 
 
 LEVELS = _Levels()
@@ -120,23 +126,40 @@ def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> A
                 top = a.run
                 level = top.level
         elif kind is ndarray and a.dtype.char == "O":
-            return bind(primitive, [packed(b) for b in args], params)
+            return bind(primitive, [_unpackable(b) for b in map(packed, args)], params)
     if top is None:
         return primitive.fn(*args, **params)
     return top.process(primitive, args, params)
 
 
 packers: list[Callable[[Any], Any]] = []
-"""A hook: how an object array of traced scalars becomes a traced array."""
+"""A hook: how an object array of traced scalars and numbers becomes a traced array, or one of numbers."""
 
 containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
+PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
+"""True while an object array is made only to be packed at once, so that nobody keeps its entries."""
+
+
 def packed(x: Any) -> Any:
-    """Pack an object array of traced scalars into one traced array; return anything else as it is."""
+    """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
         return packers[0](x)
+    return x
+
+
+def _unpackable(x: Any) -> Any:
+    """Refuse an array that still holds objects after packing; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        kinds = sorted(
+            {type(i).__name__ for i in x.flat if not isinstance(i, (Traced, np.generic, int, float, complex, ndarray))}
+        )
+        raise UnsupportedFunctionError(
+            f"{where()}: a differentiated value meets an array of objects ({', '.join(kinds) or 'arrays'}), with which "
+            "NumPy cannot compute as with numbers. Make it an array of numbers."
+        )
     return x
 
 
@@ -152,15 +175,76 @@ def contains_traced(x: Any) -> bool:
     return isinstance(x, Traced)
 
 
-_OPERANDS = (Traced, int, float, complex, np.number, np.bool_, ndarray)
+_NUMBERS: frozenset[type] = frozenset(
+    (int, float, complex, bool, *(t for t in np.sctypeDict.values() if issubclass(t, (np.number, np.bool_))))
+)
+
+FAMILIAR: set[type] = {*_NUMBERS, ndarray, str, slice, type, type(None), type(Ellipsis)}
+"""What NumPy's functions are usually given, traced values among it: none of these has an arithmetic of its own."""
+
+
+def native(x: Any) -> Any:
+    """Return what means the same to NumPy; raise for what has rules of its own that a derivative would not follow.
+
+    Series, frames and indices become plain arrays. They are known by where their class comes from, and nothing is imported
+    for it. Lists and tuples are looked through; numbers, arrays, traced values and other types of array stay as they are.
+    """
+    kind = type(x)
+    if kind in FAMILIAR:
+        return x
+    if kind is list or kind is tuple:
+        return x if FAMILIAR.issuperset(map(type, x)) else kind([native(i) for i in x])
+    for c in kind.__mro__:
+        origin = str(c.__module__).partition(".")[0]
+        if origin == "pandas":
+            return _of_pandas(x)
+        if origin == "numpy" and c.__name__ in _OWN_RULES:
+            raise InputError(f"{where()}: {_OWN_RULES[c.__name__]}")
+    return x
+
+
+_OWN_RULES = {
+    "MaskedArray": "a masked array meets a value that is being differentiated, which knows no mask: what is masked would count. "
+    "Pass m.filled(…), or the parts m.data and m.mask: np.where(m.mask, 0.0, f(x, m.data)), or select with x[~m.mask].",
+    "matrix": "an np.matrix meets a value that is being differentiated; its * is a matrix product, and its results are always 2-D, "
+    "which derivatives do not follow. Pass np.asarray(m), and write products of matrices as a @ b.",
+}
+
+
+def _of_pandas(x: Any) -> Any:
+    """Return the values of a Series, a frame or an index in their order, without labels."""
+    if not (hasattr(x, "to_numpy") and hasattr(x, "__array__")):
+        return x
+    values = np.asarray(x.to_numpy())
+    if values.dtype.char != "O" or any(isinstance(v, Traced) for v in values.flat):
+        return values
+    try:
+        return values.astype(np.float64)  # numbers in a column of mixed types
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where()}: a pandas {type(x).__name__} with entries that are no numbers (text, dates, missing values) meets a value "
+            "that is being differentiated. Select its columns of numbers, fill what is missing, and pass .to_numpy(dtype=float)."
+        ) from None
 
 
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
-    if isinstance(x, _OPERANDS):
+    kind = type(x)
+    if kind in TRACED or kind in _NUMBERS:
+        return x
+    if kind is ndarray:
         return packed(x)
+    x = native(x)
     if isinstance(x, (list, tuple)):
-        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+        if not contains_traced(x):
+            return np.asarray(x)
+        token = PACKING.set(True)
+        try:
+            return packed(np.array(x, dtype=object))
+        finally:
+            PACKING.reset(token)
+    if isinstance(x, (int, float, complex, ndarray)):
+        return packed(x)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
     if hasattr(x, "__array__"):
@@ -825,7 +909,7 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
     """Add ``g[..., j]`` to ``out[..., position[j]]``, however often a position occurs; return ``out``."""
     if position.size == 0:
         return out
-    if position.size == 1 or np.bincount(position).max() <= 1:
+    if _distinct(position, out.shape[-1]):
         out[..., position] += g
     elif type(out) is ndarray and type(g) is ndarray and out.ndim == 1:
         np.add.at(out, position, g)
@@ -836,6 +920,16 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         out[..., ordered[starts]] += add_runs(g[..., order], starts=starts)
     return out
+
+
+def _distinct(position: Any, size: int) -> bool:
+    """Whether no position occurs twice; a few among many are not worth a count of all."""
+    if position.size == 1:
+        return True
+    if size > 1 << 12 and 16 * position.size < size:
+        ordered = np.sort(position)
+        return bool((ordered[1:] != ordered[:-1]).all())
+    return bool(np.bincount(position).max() <= 1)
 
 
 def _add_runs(g: Any, *, starts: Any) -> Any:

@@ -39,6 +39,9 @@ class Reach:
     """The run of one careful pass: the level of its tangents."""
 
     __slots__ = ("level",)
+    #: no user's code sees its values, so none outlives it and none is a key
+    open = True
+    keys = None
 
     def __init__(self) -> None:
         self.level = LEVELS.new()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.errors import EscapedValueError, user_frame, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, user_frame, where
 from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
@@ -101,10 +101,7 @@ SMALL = 64
 
 
 def _escaped(equation: Any) -> None:
-    raise EscapedValueError(
-        f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
-        "the function). Return it from the function instead."
-    )
+    raise EscapedValueError(f"{where()}: {OUTLIVED}")
 
 
 class Tape:
@@ -123,6 +120,7 @@ class Tape:
         "cells",
         "guards",
         "inputs",
+        "keys",
         "level",
         "lines",
         "nested",
@@ -145,6 +143,7 @@ class Tape:
         self.outputs: list[Any] = []
         self.open = True
         self.nested = False  # whether other passes ran inside the recording, and so are on the tape
+        self.keys: dict[int, Any] | None = None
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
         self.append = self._append_with_line if lines else self.cells.extend
@@ -158,6 +157,7 @@ class Tape:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
         self.nested = LEVELS.current != self.level
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------
@@ -366,13 +366,26 @@ class Tape:
         """Let a traced value's plain value out to Python, and record the value it had."""
         if x.link is not None:
             x.link.refresh(x)
+        if not self.open:
+            _escaped(None)
         value = x.value
         if isinstance(value, Traced):
             value = value.run.leave(value)
-        if not self.open:
-            _escaped(None)
         self.guards.append(Guard(x.mark, value))
         return value
+
+    def same(self, x: Any, y: Any) -> bool:
+        """Whether two values of this tape stand in one slot, or are one entry that was read twice."""
+        return x.mark == y.mark or self._entry(x.mark) == self._entry(y.mark) is not None
+
+    def _entry(self, slot: int) -> Any:
+        """Return which entry of which slot an equation reads, None where it does something else."""
+        at = 6 * (slot - len(self.inputs))
+        if at < 0 or self.cells[at] is not getitem:
+            return None
+        index = self.cells[at + 3]["index"]
+        index = index if type(index) is tuple else (index,)
+        return (self.cells[at + 1], index) if all(type(i) is int for i in index) else None
 
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same value and slot; whoever is written first takes a copy then."""

@@ -17,17 +17,21 @@ import numpy as np
 
 from dualdiff import rules
 from dualdiff.errors import (
+    OUTLIVED,
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
     InputError,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
+    compares,
     stores_item,
     where,
 )
 from dualdiff.primitive import (
+    FAMILIAR,
     LEVELS,
+    PACKING,
     REGISTER,
     TRACED,
     Elementwise,
@@ -37,6 +41,7 @@ from dualdiff.primitive import (
     container,
     containers,
     is_number,
+    native,
     operand,
     packed,
     packers,
@@ -69,7 +74,7 @@ class Link:
     Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "held", "params", "places", "primitive", "root", "seen", "under", "version")
+    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "under", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -82,6 +87,7 @@ class Link:
         self.places: Any = None
         self.under: Any = None
         self.held: list[Any] | None = None
+        self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
 
     def is_held(self) -> bool:
         """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
@@ -262,7 +268,7 @@ def memory_of(x: Any) -> Any:
 def write(x: Traced, index: Any, v: Any) -> None:
     """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
-    v = operand(v)
+    v = alive(operand(v))
     if isinstance(v, Traced):
         link = v.link
         if link is not None:
@@ -299,6 +305,12 @@ def write(x: Traced, index: Any, v: Any) -> None:
             f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
             "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
         )
+    if link is not None and link.entry and (type(x) is not Plain or isinstance(v, Traced)):
+        raise TracedAssignmentError(
+            f"{where()}: this writes into a 0-d array of which np.array([…]) made an entry, or which np.asarray(…) was called "
+            "on, or into the array that it is a view of. What NumPy made of it then would change too, or should and would "
+            "not. Compute a new value (total = total + 1), or put a copy, total.copy(), into the list."
+        )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
         run = v.run
@@ -320,6 +332,7 @@ def is_itself(v: Traced, x: Traced, index: Any) -> bool:
     return (
         link is not None
         and link.base is x
+        and (v.mark is not None or x.mark is None)  # a tensor's view from under no_grad() counts as a constant
         and link.primitive is getitem
         and is_basic(index)
         and link.params["index"] == index
@@ -341,11 +354,20 @@ def is_whole(x: Traced, index: Any, v: Traced) -> bool:
 
 
 def pack(x: ndarray[Any, Any]) -> Any:
-    """Turn an object array of traced scalars into one traced array (plain when it holds only numbers)."""
+    """Turn an object array of traced scalars into one traced array, and one of numbers into a plain array of them.
+
+    Integers count as floating-point numbers, as beside the traced ones. What holds anything else stays as it is.
+    """
     items = list(x.flat)
     if not any(isinstance(i, Traced) for i in items):
-        return x
+        if not all(isinstance(i, _NUMBERS) for i in items):  # None would become nan
+            return x
+        dtype = np.array(items).dtype
+        return np.array(items, dtype if dtype.kind in "fc" else float).reshape(x.shape)
     return rules.movement.stack_scalars(items, x.shape)
+
+
+_NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
 packers.append(pack)
@@ -406,6 +428,35 @@ def assigned(x: Any, new: Any) -> Any:
     return x
 
 
+def alive(x: Any) -> Any:
+    """Return a value as it is; raise if it belongs to a run that has ended."""
+    if type(x) in TRACED and not x.run.open:
+        raise EscapedValueError(f"{where()}: {OUTLIVED}")
+    return x
+
+
+def is_same(x: Any, y: Any) -> bool:
+    """Whether two numbers or arrays are equal, their derivatives at every level included."""
+    if type(x) in TRACED and type(y) in TRACED:
+        return x.run is y.run and x.run.same(x, y) and is_same(x.value, y.value)
+    return type(x) not in TRACED and type(y) not in TRACED and np.array_equal(x, y)
+
+
+def _are_keys(x: Any, y: Any) -> bool:
+    """Whether both of two values have been hashed: they then meet in a dictionary, a set or a cache."""
+    a, b = x.run.keys, y.run.keys
+    return a is not None and b is not None and id(x) in a and id(y) in b
+
+
+def _check_swap(x: Any, v: Any) -> None:
+    """Raise where compiled code stores a row of an array in the array itself, as if it were a list whose rows are objects."""
+    if rules.discrete.owner(v) is rules.discrete.owner(x) and not stores_item(direct=True):
+        raise UnsupportedFunctionError(
+            f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if it "
+            "were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+        )
+
+
 def _comparison(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
@@ -419,7 +470,9 @@ class Tracer(Traced):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0
+    # Above that of pandas (1000 and 4000), whose objects would otherwise take a traced value apart: it takes theirs.
+    __array_priority__ = 1e6
+    __pandas_priority__ = 1e6
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
 
@@ -474,7 +527,16 @@ class Tracer(Traced):
             self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
         return repr(self)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        """Hash a number by its value, as NumPy does, so that dictionaries and sets find it; the value leaves as by ``bool``."""
+        if type(raw(self)) is ndarray:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        value = self.run.leave(self)
+        if not self._may_leave():
+            if self.run.keys is None:
+                self.run.keys = {}
+            self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
+        return hash(value)
 
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
@@ -521,6 +583,18 @@ class Tracer(Traced):
     def __bool__(self) -> bool:
         return bool(self.run.leave(self))
 
+    def _number(self) -> Any:
+        """Return this 0-d value as an entry of an object array: a number, which nothing that is written later reaches."""
+        return self[()] if type(raw(self)) is ndarray else self
+
+    def _given(self) -> None:
+        """Note that an object array may hold this 0-d array itself: in ``np.array([total])`` NumPy asks, and keeps who answers."""
+        if type(raw(self)) is ndarray and not PACKING.get() and not stores_item():
+            root: Any = self
+            while root.link is not None and root.link.base is not None:
+                root = root.link.base
+            link_of(root).entry = True
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
         if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
             cell = np.empty((), dtype=object)
@@ -540,10 +614,12 @@ class Tracer(Traced):
             )
         out = np.empty(self.shape, dtype=object)
         if self.ndim == 0:
-            out[()] = self
+            out[()] = self._number()
+            if not copy:
+                self._given()
         else:
             for i in np.ndindex(self.shape):
-                out[i] = self[i]
+                out[i] = self[i]._number()
         return snapshot(self, unless_copied(out, copy), copy)
 
     def __reduce__(self) -> Any:
@@ -594,6 +670,10 @@ class Tracer(Traced):
         return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if not FAMILIAR.issuperset(map(type, args)):
+            args = [native(a) for a in args]
+        if kwargs and not FAMILIAR.issuperset(map(type, kwargs.values())):
+            kwargs = {k: native(v) for k, v in kwargs.items()}
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
             return entry.handler(*args, **kwargs)
@@ -669,7 +749,24 @@ class Tracer(Traced):
     __le__ = _comparison(np.less_equal)
     __gt__ = _comparison(np.greater)
     __ge__ = _comparison(np.greater_equal)
-    __eq__ = _comparison(np.equal)
+    _equal = _comparison(np.equal)
+
+    def __eq__(self, other: Any) -> Any:
+        if not self.run.open and self.run.keys and id(self) in self.run.keys and not compares():
+            return (
+                False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
+            )
+        if type(other) not in TRACED or not _are_keys(self, other):
+            return self._equal(other)
+        equal = self._equal(other)
+        if equal and not is_same(self, other) and not compares():
+            raise TracedConversionError(
+                f"{where()}: a dictionary, a set or a cache takes two values that are being differentiated for one, because "
+                "they are equal here, and would give out the derivative of one for that of the other. Make its keys of what "
+                "does not depend on them (indices), or of the plain numbers, float(dd.stop_gradient(x))."
+            )
+        return equal
+
     __ne__ = _comparison(np.not_equal)
     __and__ = __rand__ = _comparison(np.bitwise_and)
     __or__ = __ror__ = _comparison(np.bitwise_or)
@@ -705,11 +802,13 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or (link.base is None and link.held is None))
+            and (link is None or (link.base is None and link.held is None and not link.entry))
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
         else:
+            if type(index) is int and type(v) in TRACED and v.link is not None and v.link.base is not None:
+                _check_swap(self, v)
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:
@@ -946,8 +1045,7 @@ class Flat:
         return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        at = np.arange(len(self))[index]
-        write(self.array, np.unravel_index(at, shape_of(self.array)), v)
+        rules.destinations.store_flat(self.array, index, v)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)
@@ -1025,6 +1123,8 @@ class _PlainRun:
     """The run of level zero: it computes, and keeps arrays able to receive traced values."""
 
     level = 0
+    open = True
+    keys = None
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
@@ -1071,7 +1171,7 @@ def plain(x: Any) -> Any:
 def check_input(x: Any, what: str) -> Any:
     """Return an input ready for tracing: a floating-point number or array (integers are promoted once)."""
     if isinstance(x, Traced):
-        if x.dtype.kind in "biu":  # type: ignore[attr-defined]
+        if alive(x).dtype.kind in "biu":
             return x.astype(np.float64)  # type: ignore[attr-defined]
         return x
     kind = type(x)
@@ -1079,6 +1179,11 @@ def check_input(x: Any, what: str) -> Any:
         return x
     if kind is int or kind is bool:
         return float(x)
+    if kind is not ndarray and native(x) is not x:
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
+            "entries by their positions"
+        )
     if isinstance(x, (list, str, bytes)) or x is None:
         raise InputError(
             f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
@@ -1096,8 +1201,6 @@ def check_input(x: Any, what: str) -> Any:
         p = packed(x)
         if p is not x:
             return p
-        if all(isinstance(v, (int, float, np.number)) for v in x.flat):  # None would become nan
-            return x.astype(np.float64)
     if k not in "fc":
         raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
     return x

@@ -91,7 +91,7 @@ def _meet(x: Any, y: Any) -> bool:
     if type(x) in TRACED:
         return bool(np.isin(_entries(x), _entries(y)).any())
     try:
-        return np.shares_memory(x, y, max_work=MOST_WORK)
+        return np.shares_memory(x, y, max_work=MOST_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

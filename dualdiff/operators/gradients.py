@@ -44,7 +44,7 @@ class ValueAndGrad(Operator):
             [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
         )
         value = call.build_outputs(values)
-        return ((value, call.plain_aux(tape)), gradient) if self.has_aux else (value, gradient)
+        return ((value, call.plain_aux()), gradient) if self.has_aux else (value, gradient)
 
 
 @dataclass(frozen=True, repr=False)

@@ -58,7 +58,7 @@ class Jacobian(Operator):
 
     def _result(self, call: Call, answer: Any) -> Any:
         jacobian = self.assemble(call, answer)
-        aux = call.plain_aux(None) if self.has_aux else None
+        aux = call.plain_aux() if self.has_aux else None
         if self.with_value:
             value = call.build_outputs(answer.values)
             return ((value, aux), jacobian) if self.has_aux else (value, jacobian)
@@ -119,6 +119,8 @@ def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[
         for x in leaves:
             right = left + size_of(shape_of(x))
             part = whole[top:bottom, left:right]
+            if part.dtype.kind == "c" and dtype_of(v).kind != "c":  # a real result beside a complex one
+                part = part.real
             if len(leaves) > 1 or len(values) > 1:
                 part = part.astype(dtype_of(v))  # blocks share no memory
             row.append(part.reshape(shape_of(v) + shape_of(x)))
@@ -129,7 +131,7 @@ def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[
 
 
 def as_scalar(block: Any, v: Any, x: Any) -> Any:
-    """Return a block of shape () as a scalar: a Python float between Python floats."""
+    """Return a block of shape () as a scalar: a Python number where the argument is one."""
     if isinstance(block, Traced) or shape_of(block) != ():
         return block
     return as_given(block[()] if hasattr(block, "dtype") else block, x)

@@ -81,6 +81,8 @@ def decide(
 ) -> tuple[Way, Program | None]:
     """Choose a way; return it, and the recording it was chosen on."""
     check_real(problem, options.holomorphic)
+    if options.sparse:  # what can be known before the function runs
+        check_sparse(problem, ())
     kinds = options.ways
     if len(kinds) == 1 and kinds[0].plain:
         return kinds[0](inputs=problem.n, columns=problem.n), None

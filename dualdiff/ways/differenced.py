@@ -11,7 +11,7 @@ doi:10.1137/S003614459631241X.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -72,6 +72,7 @@ class Differenced(Way):
         if any(dtype_of(x).kind == "c" for x in problem.inputs):
             raise InputError(f"mode={self.name!r} is for real functions; use 'forward' or 'reverse' for complex ones")
         values = outputs_of(problem.call([_copy(x) for x in problem.inputs]))
+        self.check_outputs(values)
         m = sum(size_of(shape_of(v)) for v in values)
         dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
         needed = 2 * m * problem.n * dtype.itemsize
@@ -89,6 +90,9 @@ class Differenced(Way):
     def column(self, problem: Problem, k: int, i: int) -> Any:
         """Return the column of entry ``i`` of input ``k``."""
         raise NotImplementedError
+
+    def check_outputs(self, values: Sequence[Any]) -> None:
+        """Raise if the function's results are not ones that this can differentiate."""
 
     def check(self, problem: Problem, whole: Any) -> None:
         """Raise if the result cannot be right."""
@@ -113,6 +117,13 @@ class ComplexStep(Differenced):
 
     def column(self, problem: Problem, k: int, i: int) -> Any:
         return _complex(problem, k, i)
+
+    def check_outputs(self, values: Sequence[Any]) -> None:
+        if any(dtype_of(v).kind == "c" for v in values):
+            raise InputError(
+                f"mode={self.name!r} reads the derivative from the imaginary part, which the function's complex result has "
+                "taken already; use 'forward' or 'reverse'"
+            )
 
     def check(self, problem: Problem, whole: Any) -> None:
         _check_step(problem, whole)

@@ -12,7 +12,7 @@ from dualdiff.ways.base import WAYS, Way
 from dualdiff.ways.choice import bytes_of, choose, fitted, price, said_bytes
 from dualdiff.ways.decisions import carry_out, recorded, settled_way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, check_real
+from dualdiff.ways.problem import Problem, check_real, check_sparse
 from dualdiff.ways.program import Program
 
 
@@ -110,6 +110,8 @@ def explain(
 ) -> Explanation:
     """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
     check_real(problem, options.holomorphic)
+    if options.sparse:
+        check_sparse(problem, ())
     program = recorded(problem, options)
     chosen, _ = choose(program, options, without)
     best = estimate(program, chosen, options)

@@ -26,12 +26,12 @@ from dualdiff.errors import (
 )
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
-from dualdiff.primitive import CAREFUL, TRACED, Traced, packed
+from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
 from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed
-from dualdiff.tracer import plain
+from dualdiff.tracer import alive, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
                     raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
                 raise seen from None
             seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
+            raise TracedAssignmentError(
+                f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
+                "would lose its derivative. Write y = s - x, which is a differentiated array."
+            ) from e
         if isinstance(e, ValueError) and (
             "unsupported data types in input" in str(e) or "support dtype object" in str(e)
         ):
@@ -86,7 +91,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     """Check and tidy what a function returned: arrays of numbers, traced or constant."""
     out = []
     for v in values:
-        v = plain(packed(v))
+        v = alive(plain(packed(v if type(v) in FAMILIAR else native(v))))
         if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)
@@ -248,7 +253,7 @@ def _run_duals(
     try:
         results = run_user(problem, [run.start(frozen(x), t) for x, t in zip(problem.inputs, tangents)])
     finally:
-        run.open = False
+        run.close()
     values, found = [], []
     for v in results:
         if type(v) is Dual and v.run is run:
@@ -420,3 +425,8 @@ def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
         )
     if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
         raise InputError("sparse=True is for real functions; use sparse=False for complex ones")
+    if any(dtype_of(x).char == "e" for x in (*problem.inputs, *values)):
+        raise InputError(
+            "sparse=True needs float32 or wider, since scipy.sparse holds no float16; pass x.astype(np.float32), or use "
+            "sparse=False"
+        )

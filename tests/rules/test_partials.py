@@ -134,6 +134,9 @@ WITHOUT_TWIN = {
     "np.unwrap": "its partial is the constant 1",
     "astype": "linear",
     "clone": "linear",
+    "slope": "the quotient by a radius: a partial of roots, as np.hypot",
+    "root": "the square root, with the slope 0 at 0",
+    "value": "its partials are the constants 0 and 1",
     "np.tanh, derivative": "the partial of np.tanh: its own is a second derivative",
 }
 # fmt: off

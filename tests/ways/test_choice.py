@@ -611,6 +611,33 @@ def test_a_sparse_jacobian_is_not_differentiated_again_and_is_real(options: dict
         dd.jacobian(lambda x: np.exp(1j * x), sparse=True, **options)(X)
 
 
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda f: dd.jacobian(f, sparse=True),
+        lambda f: dd.jacobian(f, sparse=True).explain,
+        lambda f: dd.jacobian(f, sparse=True, mode="finite-differences"),
+        lambda f: dd.jacobian(f, sparse=True, coloring="rows"),
+        lambda f: dd.value_and_jacobian(f, sparse=True, mode="reverse"),
+        lambda f: dd.hessian(f, sparse=True),
+        lambda f: lambda x: dd.plan_jacobian(f, x, sparse=True),
+    ],
+)
+def test_sparse_jacobians_of_float16_are_refused_before_the_function_runs(operator: Any) -> None:
+    ran = []
+
+    def f(x: Any) -> Any:
+        ran.append(x)
+        return (x * x).sum()
+
+    with pytest.raises(InputError, match=r"float16.*np\.float32"):
+        operator(f)(X.astype(np.float16))
+    assert not ran
+    with pytest.raises(InputError, match="float16"):
+        dd.jacobian(lambda x: (x * x).astype(np.float16), sparse=True)(X)
+    assert dd.jacobian(lambda x: x * x)(X.astype(np.float16)).dtype == np.float16
+
+
 @pytest.mark.parametrize("mode", ["mixed", "elimination", "finite-differences", "complex-step"])
 def test_ways_that_give_plain_numbers_say_so_inside_other_operators(mode: Any) -> None:
     with pytest.raises(InputError, match="outer derivative cannot see"):

@@ -702,7 +702,7 @@ class Movement(Primitive):
         return (scatter(g, position.ndim, position, shape_of(x)),)
 
 
-def constants(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
+def with_patterns(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
     """Let constant factors show their zeros to a careful pass: what a constant zero multiplies is not there.
 
     ``active`` has None for a constant; ``g`` is a cotangent, where the tangents themselves are not ``active``.
@@ -754,7 +754,7 @@ class Multilinear(Primitive):
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         total = None
         if sweep.careful:
-            args = constants(args, tangents)
+            args = with_patterns(args, tangents)
         for i, t in enumerate(tangents):
             if t is None:
                 continue
@@ -771,7 +771,7 @@ class Multilinear(Primitive):
         self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
     ) -> Sequence[Any]:
         if sweep.careful:
-            args = constants(args, ins, g)
+            args = with_patterns(args, ins, g)
         return [
             rule(g, *args, **params) if i is not None and i >= 0 else None
             for i, rule in zip(ins, self.pulls, strict=True)

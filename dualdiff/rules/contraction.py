@@ -177,7 +177,7 @@ class Contraction(Multilinear):
         """Contract each tangent with the other operand; the batch is one more letter."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = constants(args, tangents) if sweep.careful else args
+        a, b = with_patterns(args, tangents) if sweep.careful else args
         ta, tb = tangents
         total = None
         if ta is not None:
@@ -195,7 +195,7 @@ class Contraction(Multilinear):
         """Contract the cotangent with the conjugate of the other operand."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
         k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = constants(args, ins, g) if sweep.careful else args
+        a, b = with_patterns(args, ins, g) if sweep.careful else args
         i, j = ins
         ca = cb = None
         if i is not None and i >= 0:
@@ -297,7 +297,7 @@ class MatMul(Contraction):
         """Multiply as ``matmul`` does, where there is one direction."""
         if sweep.lead:
             return super().push(sweep, tangents, args, params, out)
-        a, b = constants(args, tangents) if sweep.careful else args
+        a, b = with_patterns(args, tangents) if sweep.careful else args
         ta, tb = tangents
         total = None if ta is None else bind(self, (ta, b), params)
         if tb is not None:
@@ -310,7 +310,7 @@ class MatMul(Contraction):
         na, nb = len(shape_of(args[0])), len(shape_of(args[1]))
         if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
             return super().pull(sweep, g, ins, args, params, out)
-        a, b = constants(args, ins, g) if sweep.careful else args
+        a, b = with_patterns(args, ins, g) if sweep.careful else args
         i, j = ins
         left, right = i is not None and i >= 0, j is not None and j >= 0
         if na == nb == 2:

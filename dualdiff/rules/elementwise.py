@@ -514,10 +514,8 @@ def _clip(
     lower, upper = low is not given and low is not None, high is not given and high is not None
     if lower and upper:
         closed = low >= high if type(low) in _NUMBERS and type(high) in _NUMBERS else np.greater_equal(low, high)
-        if closed is not False and bool(
-            np.any(closed)
-        ):  # between bounds that leave nothing the result does not depend on a
-            y = np.where(closed, low, y)
+        if closed is not False and bool(np.any(closed)):
+            y = np.where(closed, low, y)  # bounds that leave nothing between them: the result does not depend on a
     if lower:
         y = np.maximum(y, low)
     if upper:

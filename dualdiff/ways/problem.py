@@ -237,9 +237,9 @@ def _duals_by_rows(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     """Do the work of :func:`run_duals` from a tape read backwards."""
-    run = Pushing(lead, most=most)
+    run = Pushing(lead, most)
     tape, values = record(problem)
-    seeds = [None if t is None else run.dense(t, x) for t, x in zip(tangents, problem.inputs)]
+    seeds = [None if t is None else numbers(run.dense(t, x)) for t, x in zip(tangents, problem.inputs)]
     found = _pushed_by_rows(tape, seeds, lead)
     if finish is not None:
         found = [t if t is None else finish(t, v, run) for t, v in zip(found, values)]

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import CAREFUL, LEVELS, TRACED, Primitive, Sweep, Traced, bind, nonzero, operand, patterns
 from dualdiff.rules.indexing import getitem, stored
 from dualdiff.shapes import dtype_of, shape_of
@@ -40,10 +39,6 @@ class Reach:
 
     __slots__ = ("level",)
     #: no user's code sees its values, so none outlives it and none is a key
-    open = True
-    keys = None
-
-    #: a careful pass lasts as long as anybody can hold its tangents, and these are nobody's keys
     open = True
     keys = None
 

@@ -23,13 +23,13 @@ from dualdiff.primitive import (
     Sweep,
     bind,
     composite,
-    constants,
     fixed,
     full,
     is_plain_constant,
     number,
     operand,
     register,
+    with_patterns,
 )
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat

@@ -27,7 +27,7 @@ from dualdiff.errors import (
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
-from dualdiff.reach import redone_if_not_finite
+from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed

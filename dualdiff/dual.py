@@ -17,20 +17,8 @@ import numpy as np
 
 from dualdiff import terms as sparse
 from dualdiff.errors import OUTLIVED, EscapedValueError, where
+from dualdiff.kinds import Elementwise, Movement, Primitive, Sweep, full
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import (
-    LEVELS,
-    TRACED,
-    Elementwise,
-    Movement,
-    Primitive,
-    Sweep,
-    Traced,
-    bind,
-    container,
-    full,
-    operand,
-)
 from dualdiff.reach import Reach, Reached, numbers
 from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
@@ -49,6 +37,7 @@ from dualdiff.terms import (
     settled,
 )
 from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand
 
 ndarray = np.ndarray
 float64 = np.float64

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as _np  # noqa: ICN001  (the names of this module are those of NumPy)
 
-from dualdiff.primitive import Traced, container
 from dualdiff.rules import creation as _creation
+from dualdiff.values import Traced, container
 
 __all__ = [
     "arange",

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import CAREFUL, LEVELS, TRACED, Primitive, Sweep, Traced, bind, nonzero, operand, patterns
+from dualdiff.kinds import CAREFUL, Primitive, Sweep, nonzero, patterns
 from dualdiff.rules.indexing import getitem, stored
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Tracer, become, is_finite_everywhere, is_view, plain, tie_view
+from dualdiff.values import LEVELS, TRACED, Traced, bind, operand
 
 ndarray = np.ndarray
 

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import OUTLIVED, EscapedValueError, user_frame, where
+from dualdiff.kinds import Discrete, Elementwise, Primitive
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, packed
 
 ndarray = np.ndarray
 array = np.array

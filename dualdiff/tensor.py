@@ -28,13 +28,14 @@ from dualdiff.errors import (
     user_frame,
     where,
 )
+from dualdiff.kinds import CAREFUL, Elementwise, Primitive
 from dualdiff.passes.pull import pull
-from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, native, operand
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
 from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, shown
+from dualdiff.values import LEVELS, PACKING, Traced, bind, native, operand
 
 __all__ = [
     "Tensor",

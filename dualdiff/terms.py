@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.kinds import Elementwise, Movement, Multilinear, Primitive, Sweep
 from dualdiff.labels import OWN, written
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import TRACED, Elementwise, Movement, Multilinear, Primitive, Sweep, bind
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply, select
 from dualdiff.rules.indexing import setitem
 from dualdiff.rules.movement import concatenate, stack0
 from dualdiff.rules.reduction import mean_, sum_
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED, bind
 
 ndarray = np.ndarray
 float64 = np.float64

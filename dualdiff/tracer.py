@@ -28,26 +28,8 @@ from dualdiff.errors import (
     stores_item,
     where,
 )
-from dualdiff.primitive import (
-    FAMILIAR,
-    LEVELS,
-    PACKING,
-    REGISTER,
-    TRACED,
-    Elementwise,
-    Primitive,
-    Traced,
-    bind,
-    container,
-    containers,
-    is_number,
-    native,
-    number,
-    operand,
-    packed,
-    packers,
-    without_rule,
-)
+from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules import roots
 from dualdiff.rules.indexing import (
@@ -61,6 +43,22 @@ from dualdiff.rules.indexing import (
     without_repeats,
 )
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import (
+    FAMILIAR,
+    LEVELS,
+    PACKING,
+    TRACED,
+    Traced,
+    bind,
+    container,
+    containers,
+    is_number,
+    native,
+    number,
+    operand,
+    packed,
+    packers,
+)
 
 ndarray = np.ndarray
 
@@ -742,7 +740,7 @@ class Tracer(Traced):
         return out
 
     def __invert__(self) -> Any:
-        return bind(REGISTER[np.invert].primitive, (self,), {})  # type: ignore[arg-type]
+        return bind(REGISTER[np.invert].primitive, (self,), {})
 
     def __round__(self, ndigits: int = 0) -> Any:
         return np.round(self, ndigits)

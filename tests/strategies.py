@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from dualdiff.primitive import REGISTER
+from dualdiff.register import REGISTER
 
 Shape = tuple[int, ...]
 LARGE = 6.0  # above this a variable goes through tanh before it is used again

@@ -15,7 +15,7 @@ from numpy.testing.overrides import get_overridable_numpy_array_functions, get_o
 
 import dualdiff as dd
 from dualdiff.errors import UnsupportedFunctionError
-from dualdiff.primitive import REGISTER, name_of
+from dualdiff.register import REGISTER, name_of
 from dualdiff.rules.support import MEANING, table
 from tests.catalogue.collection import samples
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff.kinds import Primitive, add_runs, scatter_add
 from dualdiff.labels import (
     ALIGNED,
     DENSE,
@@ -22,7 +23,6 @@ from dualdiff.labels import (
     only,
     written,
 )
-from dualdiff.primitive import Primitive, add_runs, scatter_add
 from dualdiff.rules.linalg import cofactors
 from dualdiff.rules.reduction import arranged, spread
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of

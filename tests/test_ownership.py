@@ -15,9 +15,9 @@ from hypothesis import given, settings
 
 import dualdiff as dd
 from dualdiff import ownership
+from dualdiff.kinds import Sweep
 from dualdiff.ownership import OWNS, SOLE, counter, counts_as_known, holders
 from dualdiff.passes.pull import _add, pull
-from dualdiff.primitive import Sweep
 from dualdiff.rules.indexing import setitem
 from dualdiff.tape import record
 from dualdiff.terms import Map, Terms, scattered, store

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import TRACED, Movement, Traced
+from dualdiff.kinds import Movement
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tracer import Twin, plain
+from dualdiff.values import TRACED, Traced
 
 ndarray = np.ndarray
 MOST_PAIRS = 1000

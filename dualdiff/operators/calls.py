@@ -11,10 +11,10 @@ import numpy as np
 
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
-from dualdiff.primitive import TRACED, Traced, native, packed
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Twin, alive, check_input, plain, raw
 from dualdiff.trees import flatten, paths, tree_map
+from dualdiff.values import TRACED, Traced, native, packed
 from dualdiff.ways import Problem
 
 _CONTAINERS = frozenset((list, tuple, dict))

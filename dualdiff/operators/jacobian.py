@@ -11,8 +11,8 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
-from dualdiff.primitive import Traced
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import Traced
 from dualdiff.ways import Cost, Decisions, Explanation, Options, evaluate, explain
 
 

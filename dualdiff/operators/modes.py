@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.kinds import Discrete
 from dualdiff.operators.calls import Call, as_given, match, own
 from dualdiff.passes import push
-from dualdiff.primitive import Discrete, Traced
 from dualdiff.trees import flatten
+from dualdiff.values import Traced
 from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_duals
 
 

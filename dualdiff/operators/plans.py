@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian, jacobian
-from dualdiff.primitive import TRACED
+from dualdiff.values import TRACED
 from dualdiff.ways import Decisions, Explanation, Options, Way, evaluate, explain
 from dualdiff.ways.decisions import follow, key_of
 

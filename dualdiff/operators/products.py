@@ -11,8 +11,8 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call, Operator
 from dualdiff.passes.costs import seconds
-from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED
 from dualdiff.ways import Columns, Decisions, Program, Rows, Way
 from dualdiff.ways.decisions import key_of
 from dualdiff.ways.options import listed

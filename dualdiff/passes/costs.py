@@ -23,8 +23,8 @@ import numpy as np
 
 from dualdiff.dual import DENSE as DENSE_BELOW
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
+from dualdiff.kinds import Elementwise, Movement, Multilinear
 from dualdiff.passes.cuts import activity
-from dualdiff.primitive import Elementwise, Movement, Multilinear
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import select
 from dualdiff.rules.indexing import getitem, setitem

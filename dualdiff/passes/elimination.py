@@ -29,10 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.primitive import Primitive, Shape, Traced
+from dualdiff.kinds import Primitive, Shape
 from dualdiff.reach import numbers, pushed, reach_of
 from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
+from dualdiff.values import Traced
 
 MOST = 20_000
 """Vertices beyond which a program is refused: each of them is a Python object."""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
+from dualdiff.kinds import Primitive, Shape
 from dualdiff.passes.elimination import MOST, Graph, counts, linearized
-from dualdiff.primitive import Primitive, Shape
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
 

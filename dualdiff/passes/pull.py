@@ -9,14 +9,15 @@ import numpy as np
 
 from dualdiff import allocator
 from dualdiff.errors import line_of
+from dualdiff.kinds import Elementwise, Sweep
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import TRACED, Elementwise, Sweep, is_number
 from dualdiff.reach import Reach, numbers
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import dtype_of, fit, shape_of
 from dualdiff.tape import Tape
 from dualdiff.terms import INSTEAD, Terms, whole
 from dualdiff.terms import pull as pull_terms
+from dualdiff.values import TRACED, is_number
 
 ndarray = np.ndarray
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import line_of
-from dualdiff.primitive import Sweep
+from dualdiff.kinds import Sweep
 from dualdiff.reach import Reach
 from dualdiff.tape import Tape
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.primitive import bind
 from dualdiff.shapes import aval
 from dualdiff.tape import Tape
+from dualdiff.values import bind
 
 
 class BranchChangedError(InputError):

@@ -15,25 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
+from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
 from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
-from dualdiff.primitive import (
-    Linear,
-    Movement,
-    Multilinear,
-    Sweep,
-    bind,
-    composite,
-    fixed,
-    full,
-    is_plain_constant,
-    number,
-    operand,
-    register,
-    with_patterns,
-)
+from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
-from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
+from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
+from dualdiff.values import bind, fixed, is_plain_constant, number, operand
 
 ndarray = np.ndarray
 Letters = tuple[int, ...]
@@ -221,13 +209,6 @@ class Contraction(Multilinear):
         if k == 0:
             return contraction_links(left, a_shape, right, args[1].reshape(b_shape), result, most)
         return contraction_links(right, b_shape, left, args[0].reshape(a_shape), result, most)
-
-    def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
-        """Return the larger of what the multiplications and the memory take."""
-        left, right, _, a_shape, b_shape = self.letters(args, params)
-        flops = 2 * math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
-        size = max(size_of(shape_of(out)), size_of(a_shape), size_of(b_shape))
-        return self.cost_fixed + max(5e-11 * flops, self.cost_element * size) * directions
 
 
 def _new_letter(*groups: Letters) -> Letters:
@@ -689,7 +670,6 @@ cross_ = Multilinear(
     _cross,
     lambda g, _a, b: np.cross(conj(b), g),
     lambda g, a, _b: np.cross(g, conj(a)),
-    flops=lambda a, b: 90 * max(size_of(shape_of(a)), size_of(shape_of(b))),
     joins=of_vectors,
 )
 cross_.additive = False

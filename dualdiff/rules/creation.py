@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import UMATH, Traced, composite, container, fixed, operand, under
+from dualdiff.register import UMATH, composite
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import as_shape
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import Traced, container, fixed, operand, under
 
 
 def _like(function: Callable[..., Any]) -> None:

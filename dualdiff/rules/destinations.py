@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import TRACED, Traced, composite, fixed, name_of, operand
+from dualdiff.register import composite, name_of
 from dualdiff.rules.discrete import owner
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.indexing import canonical_index, places
 from dualdiff.rules.movement import as_shape, axis_of, broadcasted
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED, Traced, fixed, operand
 
 ndarray = np.ndarray
 

@@ -10,18 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import (
-    TRACED,
-    Discrete,
-    bind,
-    composite,
-    discrete,
-    name_of,
-    operand,
-    register,
-)
+from dualdiff.kinds import Discrete
+from dualdiff.register import composite, discrete, name_of, register
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import TRACED, bind, operand
 
 # --------------------------------------------------------------------------------------------------
 # ufuncs

@@ -18,22 +18,10 @@ import numpy as np
 import scipy.special
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
-from dualdiff.primitive import (
-    TRACED,
-    Discrete,
-    Elementwise,
-    Sweep,
-    bind,
-    composite,
-    elementwise,
-    full,
-    is_number,
-    nonzero,
-    number,
-    operand,
-    under,
-)
+from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
+from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
+from dualdiff.values import TRACED, bind, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
 UNIT, ABOVE_ONE, ABOVE_MINUS_ONE = "unit", "above one", "above minus one"

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError, where
+from dualdiff.kinds import Movement, Primitive, Shape, Sweep, sum_into
 from dualdiff.labels import OWN, Labels
 from dualdiff.ownership import SOLE, holders
-from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, is_number, packed, sum_into
 from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
+from dualdiff.values import Traced, bind, container, is_number, packed
 
 ndarray = np.ndarray
 PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
@@ -318,9 +319,6 @@ class GetItem(Movement):
     def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
         return np.reshape(places(params["index"], shape_of(args[0])), -1), OWN
 
-    def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
-        return self.cost_fixed + self.cost_element * size_of(shape_of(out)) * directions
-
 
 def _getitem(x: Any, *, index: Any) -> Any:
     return x[index]
@@ -435,9 +433,6 @@ class SetItem(Primitive):
             found = np.full(shape, -1)
             found[index] = np.arange(size_of(v)).reshape(v)
         return found.reshape(-1), OWN
-
-    def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
-        return self.cost_fixed + self.cost_element * size_of(shape_of(args[1])) * directions
 
 
 def _setitem(y: Any, v: Any, *, index: Any) -> Any:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DegenerateDirectionError, DegenerateError, UnsupportedFunctionError, where
+from dualdiff.kinds import Discrete, General, Sweep
 from dualdiff.labels import Labels, lanes, only
-from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, number, operand, register
+from dualdiff.register import composite, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import over, unsupported
@@ -31,6 +32,7 @@ from dualdiff.rules.reduction import (
     sum_of,
 )
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
+from dualdiff.values import TRACED, bind, number, operand
 
 ndarray = np.ndarray
 Shape = tuple[int, ...]
@@ -54,11 +56,6 @@ def _is_square(shape: Shape) -> None:
         raise np.linalg.LinAlgError(f"{len(shape)}-dimensional array given. Array must be at least two-dimensional")
     if shape[-1] != shape[-2]:
         raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
-
-
-def _count(a: Any, per_cube: float = 2.0) -> float:
-    shape = shape_of(a)
-    return 1e-10 * per_cube * size_of(shape) * shape[-1]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -148,7 +145,6 @@ solve_ = General(
     _solve_push,
     _solve_pull,
     keeps=(True, (True, False)),
-    cost=lambda a, b: _count(b),
     # A column of the solution depends on all of the matrix, but only on its own column of the right-hand side.
     joins=lambda k, args, params, out: lanes(shape_of(args[k]), shape_of(out), (-2,) if k else (-2, -1)),
 )
@@ -181,7 +177,6 @@ inv_ = General(
     _inv_push,
     _inv_pull,
     keeps=(True, (False,)),
-    cost=lambda a: _count(a, 4),
     joins=of_matrices,
 )
 
@@ -295,7 +290,6 @@ cofactors = General(
     _cofactors,
     lambda sweep, ts, out, a: _cofactor_rule(sweep, ts[0], out, a, False),
     lambda sweep, g, out, a: (_cofactor_rule(sweep, g, out, a, True),),
-    cost=lambda a: _count(a, 20),
     joins=of_matrices,
 )
 """The derivative of the determinant, right at every rank."""
@@ -315,7 +309,6 @@ det_ = General(
     _det_push,
     _det_pull,
     keeps=(False, (True,)),
-    cost=lambda a: _count(a),
     joins=of_matrices,
 )
 
@@ -351,12 +344,8 @@ def _sign(a: Any) -> Any:
     return np.linalg.slogdet(a)[0]
 
 
-logdet_ = General(
-    "np.linalg.slogdet", _logdet, _logdet_push, _logdet_pull, keeps=(False, (True,)), cost=_count, joins=of_matrices
-)
-phase_ = General(
-    "np.linalg.slogdet", _sign, _phase_push, _phase_pull, keeps=(True, (True,)), cost=_count, joins=of_matrices
-)
+logdet_ = General("np.linalg.slogdet", _logdet, _logdet_push, _logdet_pull, keeps=(False, (True,)), joins=of_matrices)
+phase_ = General("np.linalg.slogdet", _sign, _phase_push, _phase_pull, keeps=(True, (True,)), joins=of_matrices)
 sign_ = Discrete("np.linalg.slogdet", _sign)
 _SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
 
@@ -435,7 +424,6 @@ cholesky_ = General(
     _cholesky_push,
     _cholesky_pull,
     keeps=(True, (False,)),
-    cost=lambda a: _count(a, 6),
     joins=_cholesky_joins,
 )
 
@@ -768,7 +756,6 @@ eigh_ = General(
     _eigh_push,
     _eigh_pull,
     keeps=(True, (False,)),
-    cost=lambda a, lower, vectors=True: _count(a, 10),
     joins=_eigh_joins,
 )
 """Eigenvectors, and below them one row of eigenvalues."""
@@ -833,7 +820,6 @@ eig_ = General(
     _eig_push,
     _eig_pull,
     keeps=(True, (False,)),
-    cost=lambda a: _count(a, 30),
     joins=of_matrices,
 )
 
@@ -971,9 +957,7 @@ def _beside(g: Any, inside: Any, row: Any, null: Any, covector: _Covector) -> An
     return _over_values(rest, row, omitted)
 
 
-svd_ = General(
-    "np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a, vectors=True: _count(a, 20), joins=of_matrices
-)
+svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, joins=of_matrices)
 """U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
 _SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 
@@ -1029,9 +1013,7 @@ def _pinv_pull(sweep: Sweep, g: Any, p: Any, a: Any, *, options: Any) -> Any:
     return (c,)
 
 
-pinv_ = General(
-    "np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, cost=lambda a, options: _count(a, 10), joins=of_matrices
-)
+pinv_ = General("np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, joins=of_matrices)
 
 
 @composite(np.linalg.pinv, status="general", domain="full rank")
@@ -1128,7 +1110,6 @@ qr_ = General(
     _qr_push,
     _qr_pull,
     keeps=(True, (False,)),
-    cost=lambda a: _count(a, 10),
     joins=_qr_joins,
 )
 """Q, and R below it, of matrices with at least as many rows as columns."""

@@ -9,24 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.kinds import Movement, Primitive, Shape, Sweep, full
 from dualdiff.labels import ALIGNED, OWN, Labels, broadcast, numbered
-from dualdiff.primitive import (
-    Movement,
-    Primitive,
-    Shape,
-    Sweep,
-    Traced,
-    bind,
-    composite,
-    fixed,
-    full,
-    is_number,
-    operand,
-    register,
-)
+from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
+from dualdiff.values import Traced, bind, fixed, is_number, operand
 
 ndarray = np.ndarray
 NOTHING: dict[str, Any] = {}

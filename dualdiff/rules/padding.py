@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Traced, composite, container, fixed, operand
+from dualdiff.register import composite
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.indexing import positions
 from dualdiff.rules.movement import along, as_column, as_shape, broadcasted, joined, moveaxis
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import Traced, container, fixed, operand
 
 _BY_POSITION = ("reflect", "symmetric", "wrap")
 _BY_STATISTIC: dict[str, Any] = {"mean": np.mean, "maximum": np.max, "minimum": np.min, "median": np.median}

@@ -13,23 +13,12 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.kinds import General, Linear, Sweep, chosen, scatter_add
 from dualdiff.labels import Labels, lanes
-from dualdiff.primitive import (
-    TRACED,
-    General,
-    Linear,
-    Sweep,
-    bind,
-    chosen,
-    composite,
-    fixed,
-    number,
-    operand,
-    register,
-    scatter_add,
-)
+from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import into, over, root, unsupported
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
+from dualdiff.values import TRACED, bind, fixed, number, operand
 
 ndarray = np.ndarray
 NONE: Any = np._NoValue
@@ -634,9 +623,7 @@ def _sort(x: Any, *, axis: int) -> Any:
     return np.sort(x, axis=axis, kind="stable")
 
 
-sort_ = General(
-    "np.sort", _sort, _sort_push, _sort_pull, cost=lambda x, axis: 2e-8 * size_of(shape_of(x)), joins=along_axes
-)
+sort_ = General("np.sort", _sort, _sort_push, _sort_pull, joins=along_axes)
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:

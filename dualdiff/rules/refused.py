@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib import recfunctions, scimath
 
-from dualdiff.primitive import UMATH, not_yet, refused
+from dualdiff.register import UMATH, not_yet, refused
 
 
 def named(module: object, names: str) -> list:

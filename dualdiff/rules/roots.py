@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import TRACED, Elementwise, Primitive, bind, under
+from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.elementwise import absolute, divide, hypot, multiply, negative, power, root, sqrt, square
 from dualdiff.rules.linalg import norm2_
 from dualdiff.rules.reduction import std_, sum_, var_
 from dualdiff.shapes import dtype_of
+from dualdiff.values import TRACED, bind, under
 
 ndarray = np.ndarray
 

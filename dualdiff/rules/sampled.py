@@ -7,20 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.kinds import Multilinear
 from dualdiff.labels import MOST_LINKS, links_of
-from dualdiff.primitive import (
-    Multilinear,
-    bind,
-    composite,
-    fixed,
-    is_plain_constant,
-    number,
-    operand,
-    register,
-)
+from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import along, as_column, as_shape, axis_of, broadcasted, ints, joined, ravel
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
+from dualdiff.values import bind, fixed, is_plain_constant, number, operand
 
 # --------------------------------------------------------------------------------------------------
 # differences and integrals
@@ -213,7 +206,6 @@ _convolution = Convolution(
     _convolve_pull_first,
     _convolve_pull_second,
     push=_convolve_push,
-    flops=lambda a, v, *, mode: 2.0 * size_of(shape_of(a)) * size_of(shape_of(v)),
 )
 
 _MODES = {0: "valid", 1: "same", 2: "full", "v": "valid", "s": "same", "f": "full"}

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.kinds import Linear, Movement
 from dualdiff.labels import OWN, Labels, numbered
-from dualdiff.primitive import Linear, Movement, Traced, bind, composite, fixed, number, operand, register
+from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import positions
 from dualdiff.rules.movement import (
@@ -27,6 +28,7 @@ from dualdiff.rules.movement import (
     swapaxes,
 )
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
+from dualdiff.values import Traced, bind, fixed, number, operand
 
 # --------------------------------------------------------------------------------------------------
 # triangles, grids, windows

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dualdiff.primitive import REGISTER, Entry
+from dualdiff.register import REGISTER, Entry
 
 HEAD = """# What is supported
 

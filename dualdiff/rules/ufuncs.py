@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
+from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
 from dualdiff.labels import Labels, grouped, lanes
-from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, native, operand, scatter, scatter_add
+from dualdiff.register import REGISTER, name_of
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
+from dualdiff.values import TRACED, bind, native, operand
 
 HARMLESS = ("order", "subok")
 """Options that say how a result lies in memory, which a derivative need not know."""

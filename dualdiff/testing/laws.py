@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DerivativeError
+from dualdiff.kinds import Primitive
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
-from dualdiff.primitive import Primitive
 from dualdiff.reach import numbers, pushed
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries

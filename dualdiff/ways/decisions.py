@@ -13,8 +13,8 @@ from typing import Any
 
 from dualdiff.dual import CrowdedError
 from dualdiff.errors import InputError
-from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.choice import choose, fitted
 from dualdiff.ways.options import Options

@@ -19,8 +19,8 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.passes.costs import Quantities
-from dualdiff.primitive import Traced, is_number
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import Traced, is_number
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, as_asked, outputs_of

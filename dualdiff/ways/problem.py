@@ -24,14 +24,15 @@ from dualdiff.errors import (
     UnsupportedFunctionError,
     line_of_traceback,
 )
+from dualdiff.kinds import CAREFUL
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
-from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
 from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.terms import ONE, Columns, seed
 from dualdiff.tracer import alive, plain
+from dualdiff.values import FAMILIAR, TRACED, Traced, native, packed
 
 
 @dataclass(frozen=True, slots=True)

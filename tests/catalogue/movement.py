@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from dualdiff.primitive import name_of
+from dualdiff.register import name_of
 from tests.catalogue.base import Sample, arrays, distinct
 
 SAMPLES: list[Sample] = []

@@ -17,7 +17,7 @@ from scipy import optimize
 
 import dualdiff as dd
 from dualdiff.errors import InputError, NonScalarError
-from dualdiff.primitive import REGISTER
+from dualdiff.register import REGISTER
 
 MODES = {"forward": dd.jacfwd, "reverse": dd.jacrev, "auto": dd.jacobian}
 modes = pytest.mark.parametrize("jac", MODES.values(), ids=MODES)

@@ -12,7 +12,7 @@ from hypothesis import given
 import dualdiff as dd
 from dualdiff.lab.problems import zoo
 from dualdiff.passes.structure import Structure, same, structure
-from dualdiff.primitive import REGISTER
+from dualdiff.register import REGISTER
 from dualdiff.testing import Subject
 from dualdiff.ways.problem import record
 from tests.strategies import Program, programs

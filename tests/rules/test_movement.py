@@ -11,9 +11,9 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
-from dualdiff.primitive import bind
 from dualdiff.rules.movement import Concatenate, Stack, stack_scalars
 from dualdiff.tape import record
+from dualdiff.values import bind
 
 
 def both(f: Any, x: Any) -> Any:

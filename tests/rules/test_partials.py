@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.primitive import PRIMITIVES, Elementwise
+from dualdiff.kinds import PRIMITIVES, Elementwise
 
 ALLOWED = 1e-12
 LEAST, MOST = mp.mpf(float(np.finfo(float).tiny)), mp.mpf(float(np.finfo(float).max))

@@ -11,7 +11,7 @@ import scipy.special
 
 import dualdiff as dd
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
-from dualdiff.primitive import REGISTER
+from dualdiff.register import REGISTER
 
 INF = math.inf
 MODES = [dd.jacfwd, dd.jacrev]

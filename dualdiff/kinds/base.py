@@ -1,0 +1,210 @@
+"""What every primitive answers, and what a rule may know of the pass it serves."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from dualdiff.labels import DENSE, Labels, written
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED, bind, is_plain_constant
+
+Shape = tuple[int, ...]
+
+
+CAREFUL: ContextVar[bool] = ContextVar("dualdiff_careful", default=False)
+"""True while a pass is redone because its result was not finite: the inner passes are careful as well."""
+
+
+patterns: list[Callable[[Any, Any], Any]] = []
+"""A hook: how a constant factor of a tangent shows its zeros to a careful pass (see :mod:`dualdiff.reach`)."""
+
+
+def _product(t: Any, p: Any) -> Any:
+    """Multiply so that a zero wins over an infinite or NaN factor: for rules that divide by a difference that may be 0."""
+    # The factor is replaced as well, so that derivatives of this product stay finite too.
+    zero = np.equal(t, 0)
+    return np.multiply(t, np.where(zero, np.zeros_like(t), p))
+
+
+class Sweep:
+    """What a rule may know of the pass it serves: the batch axis, and whether it is done the careful way."""
+
+    __slots__ = ("careful", "lead", "mul", "rank")
+
+    def __init__(self, lead: Shape) -> None:
+        self.lead = lead
+        self.rank = len(lead)
+        self.careful = CAREFUL.get()
+        self.mul = _product if self.careful else operator.mul
+
+
+def nonzero(x: Any) -> Any:
+    """Return where a value that is no tangent counts as reached: where it is not zero (everywhere, if it is traced)."""
+    if type(x) in TRACED:
+        return np.ones(shape_of(x), bool)
+    return np.asarray(np.not_equal(x, 0))
+
+
+def weights(mask: Any) -> Any:
+    """Return numbers that no sum or difference of products of makes zero by chance, and 0 outside a mask."""
+    return np.where(mask, np.random.default_rng(mask.size).uniform(1, 2, mask.shape), 0.0)
+
+
+def needs_of(rule: Any) -> tuple[bool, ...] | None:
+    """Read from a rule's parameter names which values it needs; None means all of them."""
+    if not callable(rule):
+        return ()
+    try:
+        ps = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in ps):
+        return None
+    return tuple(not p.name.startswith("_") for p in ps if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+PRIMITIVES: dict[str, list[Any]] = {}
+"""Every primitive, under its name and in the order of making: a pickle holds these two, never a rule."""
+
+
+def _primitive(name: str, number: int) -> Any:
+    return PRIMITIVES[name][number]
+
+
+class Primitive:
+    """A function that the engine treats as one step. Calling it dispatches on its operands."""
+
+    kind = "primitive"
+    differentiable = True
+    #: whether the result may share the operand's memory, as a NumPy view does ("read-only": and may not be written)
+    view: bool | str = False
+    #: what a write of ``new`` into such a view stores where it shows ``old``, if that is not ``new`` itself: (old, new)
+    completed: Callable[[Any, Any], Any] | None = None
+    #: whether its rules ask nothing of its one operand and of its result but their shapes and dtypes
+    shapes_only = False
+    #: of a root: what stood under it, from the operands and parameters (see :mod:`dualdiff.rules.roots`)
+    under: Callable[..., Any] | None = None
+    #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
+    plain = False
+    #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
+    linked = False
+
+    def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
+        self.name = name
+        self.fn = fn
+        self.op = fn
+        self.domain = domain
+        #: the sparsity pattern, ``(k, args, params, out) -> labels``, where the row knows better than its kind
+        self.joins: Callable[..., Labels] | None = None
+        self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
+        rows = PRIMITIVES.setdefault(name, [])
+        self._number = len(rows)
+        rows.append(self)
+
+    def __reduce__(self) -> Any:
+        return _primitive, (self.name, self._number)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return bind(self, args, params)
+
+    # -- what each kind derives -------------------------------------------------------------------
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Return the tangent of the result, or None where nothing reaches it."""
+        raise NotImplementedError
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        """Return one cotangent per operand, None for those that are not active."""
+        raise NotImplementedError
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        """Say whether the result, and which operands, must be kept for a pull to the active operands."""
+        return True, (True,) * len(active)
+
+    def labels(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+        """Say which entries of the result depend on which entries of operand ``k`` (see :mod:`dualdiff.labels`).
+
+        It may say too much, never too little, and only from shapes and parameters: the values may change.
+        """
+        if self.joins is not None:
+            return self.joins(k, args, params, out)
+        return DENSE
+
+    def links(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Say by a sparse matrix how the result depends on operand ``k`` where the other one is a constant.
+
+        None where ``labels`` say as much (no row but a ``linked`` one knows better), or the matrix would have more than
+        ``most`` entries.
+        """
+        return None
+
+    def constants(self, ins: Sequence[int | None], args: Sequence[Any]) -> Sequence[int]:
+        """Return the operands whose zeros ``links`` read: of a linked row a constant beside what is differentiated."""
+        if self.linked and len(ins) == 2:
+            for k in (0, 1):
+                i = ins[1 - k]
+                if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
+                    return (k,)
+        return ()
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the function's result where only some entries of its operands are there, and which of its own are.
+
+        This is a step of a careful pass, linear in the operands that have a mask; those that have none (None) are
+        plain factors. An entry that is not there is 0, and so is a result that none reaches, whatever the factors are.
+        """
+        out = bind(self, values, params)
+        if self.kind == "movement":  # masks move as the entries do
+            shown = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+            return out, np.asarray(np.not_equal(self.fn(*[m.astype(np.int8) for m in shown], **params), 0))
+        there = np.zeros(size_of(shape_of(out)), bool)
+        for k, mask in enumerate(masks):
+            if mask is not None:
+                result, own = self.labels(k, values, params, out)
+                own = written(own, mask.size)[mask.reshape(-1)]
+                there |= np.isin(written(result, there.size), own[own >= 0])
+        there = there.reshape(shape_of(out))
+        return (out if there.all() else np.where(there, out, 0.0)), there
+
+    def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        try:
+            return self._keep[active]
+        except KeyError:
+            found = self._keep[active] = self.needs(active)
+            return found
+
+
+def full(total: Any, sweep: Sweep, out: Any) -> Any:
+    """Give a tangent the shape and dtype of the result it belongs to."""
+    shape = sweep.lead + shape_of(out)
+    if shape_of(total) != shape:
+        total = np.broadcast_to(total, shape)
+    want = dtype_of(out)
+    if dtype_of(total) != want and want.kind in "fc":
+        total = total.astype(want) if hasattr(total, "astype") else want.type(total)
+    return total
+
+
+def with_patterns(args: Sequence[Any], active: Sequence[Any], g: Any = None) -> Sequence[Any]:
+    """Let constant factors show their zeros to a careful pass: what a constant zero multiplies is not there.
+
+    ``active`` has None for a constant; ``g`` is a cotangent, where the tangents themselves are not ``active``.
+    """
+    if g is None:
+        g = next(t for t in active if t is not None)
+    return [patterns[0](a, g) if t is None else a for a, t in zip(args, active, strict=True)]
+
+
+def chosen(sweep: Sweep, t: Any, share: Any) -> Any:
+    """Multiply by the share an operand has in a choice; one without a share is not there."""
+    return (np.where(np.not_equal(share, 0), t, 0.0) if sweep.careful else t) * share

@@ -1,0 +1,140 @@
+"""Elementwise functions: one value from each broadcast group of operand entries."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.kinds.base import Primitive, Sweep, chosen, full, needs_of, nonzero
+from dualdiff.labels import Labels, broadcast
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import bind
+
+Partial = Callable[..., Any] | int
+"""One derivative: a function of (out, *operands), or the constant 1, -1 or 0."""
+
+
+class Elementwise(Primitive):
+    """One value from each broadcast group of operand entries; the row gives one partial per operand.
+
+    ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic (None: zero).
+    ``singular`` says that a partial may be infinite where the value is finite; NumPy's warning about it
+    is silenced, since the derivative itself shows it. ``choice`` says that a partial of 0 means an operand that was
+    not chosen (``maximum``): there it is not a factor but a branch not taken, as that of ``where``.
+    """
+
+    kind = "elementwise"
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *partials: Partial,
+        op: Callable[..., Any] | None = None,
+        wirtinger: tuple[Callable[..., Any] | None, Callable[..., Any]] | None = None,
+        singular: bool = False,
+        choice: bool = False,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self.choice = choice
+        self.partials: tuple[Any, ...] = partials
+        self.op = op or fn
+        self.wirtinger = wirtinger
+        self.singular = singular
+        self.plain = wirtinger is None and type(self) is Elementwise
+        self.arithmetic = op in (operator.add, operator.sub, operator.mul, operator.truediv)
+        self._needs = [needs_of(p) for p in partials]
+        self.keeps_of: tuple[tuple[bool, ...], ...] = ()
+        if len(partials) == 2:  # by active operands: none, the first, the second, both
+            found = [self.needs(active) for active in ((False, False), (True, False), (False, True), (True, True))]
+            self.keeps_of = tuple([(out, *args) for out, args in found])
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        out, args = self.wirtinger is not None, [self.wirtinger is not None] * len(active)
+        for p, on in zip(self._needs, active, strict=True):
+            if not on or p == ():
+                continue
+            if p is None:
+                return True, (True,) * len(active)
+            out |= p[0]
+            args = [a or b for a, b in zip(args, p[1:], strict=True)]
+        return out, tuple(args)
+
+    def labels(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
+        return broadcast(shape_of(args[k]), shape_of(out))
+
+    def partial(self, p: Callable[..., Any], out: Any, args: Sequence[Any]) -> Any:
+        if not self.singular:
+            return p(out, *args)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return p(out, *args)
+
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        lead = sweep.lead
+        total = None
+        rank = len(shape_of(out)) if lead else 0
+        for p, t, a in zip(self.partials, tangents, args, strict=True):
+            if t is None or p == 0:
+                continue
+            if lead:
+                s = shape_of(a)
+                if len(s) != rank:
+                    t = t.reshape(lead + (1,) * (rank - len(s)) + s)
+            if self.wirtinger is not None and dtype_of(a).kind == "c":
+                dz, dzbar = self.wirtinger
+                c = np.conjugate(t) * dzbar(out, *args)
+                if dz is not None:
+                    c = c + t * dz(out, *args)
+            elif type(p) is int:
+                c = t if p == 1 else -t
+            elif self.singular:
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                    c = t * p(out, *args)
+            elif self.choice:
+                c = chosen(sweep, t, p(out, *args))
+            else:
+                c = t * p(out, *args)
+            total = c if total is None else total + c
+        if total is None:
+            return None
+        if dtype_of(total).kind == "c" and dtype_of(out).kind != "c":
+            total = np.real(total)
+        return full(total, sweep, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        cotangents: list[Any] = []
+        for i, p, a in zip(ins, self.partials, args, strict=True):
+            if i is None or i < 0 or p == 0:
+                cotangents.append(None)
+            elif self.wirtinger is not None and dtype_of(a).kind == "c":
+                dz, dzbar = self.wirtinger
+                c = np.conjugate(g) * dzbar(out, *args)
+                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args)))
+            elif type(p) is int:
+                cotangents.append(g if p == 1 else -g)
+            else:
+                q = p(out, *args)
+                if dtype_of(q).kind == "c":
+                    q = np.conjugate(q)
+                cotangents.append(chosen(sweep, g, q) if self.choice else g * q)
+        return cotangents
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A sum is there where one of its terms is, a product where all of its factors are."""
+        shape = np.broadcast_shapes(*map(shape_of, values))
+        if all(type(p) is int for p in self.partials):
+            there = [nonzero(v) if m is None else m for v, m in zip(values, masks, strict=True)]
+            return bind(self, values, params), np.broadcast_to(functools.reduce(np.logical_or, there), shape)
+        mask = np.broadcast_to(functools.reduce(np.logical_and, [m for m in masks if m is not None]), shape)
+        if not mask.all():
+            # The other factors become 1 outside, so that derivatives of this product stay finite too.
+            k = next(k for k, m in enumerate(masks) if m is not None)
+            values = [np.where(mask, v, 0.0 if i == k else 1.0) for i, v in enumerate(values)]
+        return bind(self, values, params), mask

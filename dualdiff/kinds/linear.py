@@ -1,0 +1,57 @@
+"""Functions linear in one operand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.kinds.base import Primitive, Sweep, weights
+from dualdiff.labels import Labels
+from dualdiff.shapes import aval
+from dualdiff.values import bind
+
+
+class Linear(Primitive):
+    """A linear function of one operand: its push is itself, its pull the transpose the row gives.
+
+    ``fn`` must take its axes from the end, so that it works unchanged under a batch axis;
+    ``pull(g, x, **params)`` receives ``x`` as shape and dtype only.
+    """
+
+    kind = "linear"
+    shapes_only = True
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        pull: Callable[..., Any],
+        push: Callable[..., Any] | None = None,
+        joins: Callable[..., Labels] | None = None,
+        domain: Any = None,
+    ) -> None:
+        super().__init__(name, fn, domain)
+        self.joins = joins
+        self.transpose = pull
+        self.forward = push
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        return False, (False,)
+
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        (t,) = tangents
+        if self.forward is not None:
+            return self.forward(t, args[0], sweep.lead, **params)
+        return bind(self, (t,), params)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        x = args[0]
+        return (self.transpose(g, aval(x) if type(x) is float else x, **params),)
+
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A result is there where one of the entries that go into it is."""
+        return bind(self, values, params), np.not_equal(self.fn(weights(masks[0]), **params), 0)

@@ -1,0 +1,134 @@
+"""The register: every function the engine knows, and the functions that write its rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.kinds import Discrete, Elementwise, Movement, Partial, Primitive
+from dualdiff.values import Traced, bind
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How the register knows a NumPy or SciPy function: what it is, and what to call or say."""
+
+    function: Any
+    name: str
+    status: str  # primitive kinds, "composite", "discrete", "refused", "not yet"
+    handler: Callable[..., Any] | None = None
+    reason: str = ""
+    domain: Any = None
+    primitive: Primitive | None = None
+
+
+UMATH: Any = np._core.umath  # type: ignore[attr-defined]
+"""Where NumPy keeps its ufuncs, those too that have no public name."""
+
+
+REGISTER: dict[Any, Entry] = {}
+"""Every function the engine knows, by the function object. It is written while the rules are imported, and not after."""
+
+
+def name_of(function: Any) -> str:
+    """Return the name users know a function by, such as ``np.linalg.norm``."""
+    module = getattr(function, "__module__", None) or ("numpy" if isinstance(function, np.ufunc) else "")
+    if isinstance(function, np.ufunc):
+        module = "numpy" if hasattr(UMATH, function.__name__) else "scipy.special"
+    short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
+    return f"{short}.{getattr(function, '__name__', function)}"
+
+
+def register(
+    functions: Any,
+    status: str,
+    handler: Callable[..., Any] | None,
+    *,
+    reason: str = "",
+    domain: Any = None,
+    primitive: Primitive | None = None,
+) -> None:
+    """Write one row of the register. Several names of one function, and names this NumPy lacks (None), are fine."""
+    for function in functions if isinstance(functions, (tuple, list)) else (functions,):
+        if function is not None:
+            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive)
+
+
+def elementwise(function: Any, *partials: Partial, domain: Any, **options: Any) -> Elementwise:
+    """Add an elementwise row: the function and one partial ``(out, *operands) -> derivative`` per operand."""
+    row = Elementwise(name_of(function), function, *partials, domain=domain, **options)
+    register(function, row.kind, row, domain=domain, primitive=row)
+    return row
+
+
+def discrete(*functions: Any, domain: Any = None) -> None:
+    """Add rows for functions whose results are integers, booleans or piecewise constant."""
+    for function in functions:
+        if function is not None:
+            row = Discrete(name_of(function), function, domain)
+            register(function, row.kind, row, domain=domain, primitive=row)
+
+
+def movement(function: Any, domain: Any = None) -> Movement:
+    """Add a movement row: the function alone. Its first argument is the operand, the rest are parameters."""
+    signature = inspect.signature(function)
+    row = Movement(name_of(function), function, domain)
+    first = next(iter(signature.parameters))
+
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs).arguments
+        x = bound.pop(first)
+        return bind(row, (x,), {k: v for k, v in bound.items() if v is not np._NoValue})
+
+    register(function, row.kind, handler, domain=domain, primitive=row)
+    return row
+
+
+def composite(*functions: Any, domain: Any = None, status: str = "composite") -> Callable[[Any], Any]:
+    """Add a function written in primitives: decorate a function with NumPy's own signature."""
+
+    def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
+        register([f for f in functions if f is not None], status, handler, domain=domain)
+        return handler
+
+    return decorate
+
+
+def refused(functions: Any, reason: str, status: str = "refused") -> None:
+    """Add functions that cannot carry derivatives, with the reason and what to write instead."""
+    listed = functions if isinstance(functions, (tuple, list)) else (functions,)
+    register([f for f in listed if f not in REGISTER], status, None, reason=reason)
+
+
+def not_yet(functions: Any, instead: str) -> None:
+    """Add functions that could carry derivatives but have no rule yet, with what to write instead."""
+    refused(functions, instead, status="not yet")
+
+
+def without_rule(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function that has no rule on arguments that carry no derivative; raise if one does."""
+
+    def leaves(x: Any) -> Any:
+        if isinstance(x, Traced):
+            if not x._may_leave():  # type: ignore[attr-defined]
+                raise UnsupportedFunctionError(f"{where()}: {_why_not(function)}")
+            return x.run.leave(x)
+        return type(x)([leaves(i) for i in x]) if type(x) in (list, tuple) else x
+
+    return function(*map(leaves, args), **{k: leaves(v) for k, v in kwargs.items()})
+
+
+def _why_not(function: Any) -> str:
+    entry = REGISTER.get(function)
+    if entry is not None and entry.status == "refused":
+        return f"{entry.name} cannot be differentiated: {entry.reason}."
+    instead = entry.reason if entry is not None else "Write it with functions that are (docs: reference/support)"
+    return (
+        f"{name_of(function)} is not yet in dualdiff's vocabulary. {instead}, "
+        "or freeze its argument on purpose with dd.stop_gradient(x)."
+    )

@@ -1,0 +1,264 @@
+"""Traced values, and the dispatcher: who computes a primitive, and on what.
+
+Dispatch goes by level, a monotone counter drawn once per operator call. What NumPy would return (a number, an array without
+axes, a view) is said here, once, and so is what a foreign operand becomes on entry.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import InputError, UnsupportedFunctionError, where
+from dualdiff.shapes import shape_of
+
+ndarray = np.ndarray
+
+
+TRACED: set[type] = set()
+"""The classes of traced values: a look-up here costs a third of ``isinstance``, and no ``__class__`` can deceive it."""
+
+
+class Traced:
+    """A value, and the mark a running operator put on it: a tangent (forward) or a slot (reverse)."""
+
+    __slots__ = ("link", "mark", "run", "value")
+
+    value: Any
+    mark: Any
+    run: Any
+    link: Any
+    #: whether a value without axes is memory that others may show and write into (an eager tensor), never a number
+    _cell = False
+
+    def __init_subclass__(cls) -> None:
+        TRACED.add(cls)
+        FAMILIAR.add(cls)
+
+
+def under(x: Any) -> Any:
+    """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
+    while type(x) in TRACED:
+        x = x.value
+    return x
+
+
+def is_number(x: Any) -> bool:
+    """Whether NumPy has a number in this place, which nobody can write into, and not an array (of any rank).
+
+    This is where it is decided what a value without axes is. NumPy returns scalars where a function or a full index
+    leaves no axes, and 0-d arrays where memory is shown or was given; a traced value keeps what NumPy returned as its
+    value, so asking that is enough. The exception is a *cell*: an eager tensor without axes is memory, as PyTorch's.
+    """
+    if type(x) in TRACED and x._cell:
+        return False
+    return isinstance(under(x), _NUMBER)
+
+
+_NUMBER = (np.generic, int, float, complex)
+
+
+def number(x: Any) -> Any:
+    """Return a result that NumPy would return as a number as one, if it has no axes; a cell, and an array, as it is."""
+    if not shape_of(x) and type(under(x)) is ndarray and not (type(x) in TRACED and x._cell):
+        return x[()]
+    return x
+
+
+def alike(t: Any, x: Any) -> Any:
+    """Return a plain number as what the value without axes is that it belongs to: a 0-d array, a NumPy number, a Python one."""
+    v = under(x)
+    if type(v) is ndarray:
+        return np.asarray(t, v.dtype) if isinstance(t, _NUMBER) else t
+    return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
+
+
+class _Levels:
+    """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
+
+    #: 0 is the level of plain containers, 1 that of eager tensors
+    current = 1
+
+    def __init__(self) -> None:
+        self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
+
+    def new(self) -> int:
+        with self._counting:
+            self.current += 1
+            return self.current
+
+
+LEVELS = _Levels()
+
+
+def bind(primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Apply a primitive: the operand of the highest level decides how; plain operands are just computed."""
+    top = None
+    level = -1
+    for a in args:
+        kind = type(a)
+        if kind in TRACED:
+            if a.link is not None:
+                a.link.refresh(a)
+            if a.run.level > level:
+                top = a.run
+                level = top.level
+        elif kind is ndarray and a.dtype.char == "O":
+            return bind(primitive, [_unpackable(b) for b in map(packed, args)], params)
+    if top is None:
+        return primitive.fn(*args, **params)
+    return top.process(primitive, args, params)
+
+
+packers: list[Callable[[Any], Any]] = []
+"""A hook: how an object array of traced scalars and numbers becomes a traced array, or one of numbers."""
+
+
+containers: list[Callable[[Any], Any]] = []
+"""A hook: how a plain array becomes one that can come to hold traced values."""
+
+
+PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
+"""True while an object array is made only to be packed at once, so that nobody keeps its entries."""
+
+
+def packed(x: Any) -> Any:
+    """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        return packers[0](x)
+    return x
+
+
+def _unpackable(x: Any) -> Any:
+    """Refuse an array that still holds objects after packing; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        kinds = sorted(
+            {type(i).__name__ for i in x.flat if not isinstance(i, (Traced, np.generic, int, float, complex, ndarray))}
+        )
+        raise UnsupportedFunctionError(
+            f"{where()}: a differentiated value meets an array of objects ({', '.join(kinds) or 'arrays'}), with which "
+            "NumPy cannot compute as with numbers. Make it an array of numbers."
+        )
+    return x
+
+
+def container(x: Any) -> Any:
+    """Wrap a new plain array so that it can come to hold traced values; return anything else as it is."""
+    return containers[0](x) if hasattr(x, "__setitem__") and not isinstance(x, Traced) else x
+
+
+def contains_traced(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    if isinstance(x, (list, tuple)):
+        return any(map(contains_traced, x))
+    return isinstance(x, Traced)
+
+
+_NUMBERS: frozenset[type] = frozenset(
+    (int, float, complex, bool, *(t for t in np.sctypeDict.values() if issubclass(t, (np.number, np.bool_))))
+)
+
+
+FAMILIAR: set[type] = {*_NUMBERS, ndarray, str, slice, type, type(None), type(Ellipsis)}
+"""What NumPy's functions are usually given, traced values among it: none of these has an arithmetic of its own."""
+
+
+def native(x: Any) -> Any:
+    """Return what means the same to NumPy; raise for what has rules of its own that a derivative would not follow.
+
+    Series, frames and indices become plain arrays. They are known by where their class comes from, and nothing is imported
+    for it. Lists and tuples are looked through; numbers, arrays, traced values and other types of array stay as they are.
+    """
+    kind = type(x)
+    if kind in FAMILIAR:
+        return x
+    if kind is list or kind is tuple:
+        return x if FAMILIAR.issuperset(map(type, x)) else kind([native(i) for i in x])
+    for c in kind.__mro__:
+        origin = str(c.__module__).partition(".")[0]
+        if origin == "pandas":
+            return _of_pandas(x)
+        if origin == "numpy" and c.__name__ in _OWN_RULES:
+            raise InputError(f"{where()}: {_OWN_RULES[c.__name__]}")
+    return x
+
+
+_OWN_RULES = {
+    "MaskedArray": "a masked array meets a value that is being differentiated, which knows no mask: what is masked would count. "
+    "Pass m.filled(…), or the parts m.data and m.mask: np.where(m.mask, 0.0, f(x, m.data)), or select with x[~m.mask].",
+    "matrix": "an np.matrix meets a value that is being differentiated; its * is a matrix product, and its results are always 2-D, "
+    "which derivatives do not follow. Pass np.asarray(m), and write products of matrices as a @ b.",
+}
+
+
+def _of_pandas(x: Any) -> Any:
+    """Return the values of a Series, a frame or an index in their order, without labels."""
+    if not (hasattr(x, "to_numpy") and hasattr(x, "__array__")):
+        return x
+    values = np.asarray(x.to_numpy())
+    if values.dtype.char != "O" or any(isinstance(v, Traced) for v in values.flat):
+        return values
+    try:
+        return values.astype(np.float64)  # numbers in a column of mixed types
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where()}: a pandas {type(x).__name__} with entries that are no numbers (text, dates, missing values) meets a value "
+            "that is being differentiated. Select its columns of numbers, fill what is missing, and pass .to_numpy(dtype=float)."
+        ) from None
+
+
+def operand(x: Any) -> Any:
+    """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
+    kind = type(x)
+    if kind in TRACED or kind in _NUMBERS:
+        return x
+    if kind is ndarray:
+        return packed(x)
+    x = native(x)
+    if isinstance(x, (list, tuple)):
+        if not contains_traced(x):
+            return np.asarray(x)
+        token = PACKING.set(True)
+        try:
+            return packed(np.array(x, dtype=object))
+        finally:
+            PACKING.reset(token)
+    if isinstance(x, (int, float, complex, ndarray)):
+        return packed(x)
+    if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        return x
+    if hasattr(x, "__array__"):
+        return np.asarray(x)
+    if hasattr(x, "__float__"):
+        return float(x)
+    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
+
+
+def fixed(x: Any, what: str = "this argument") -> Any:
+    """Return an argument that derivatives do not reach as a plain value nobody else can write into.
+
+    Integers and booleans computed from traced values leave to Python, which records a guard; a traced
+    floating-point number raises.
+    """
+    if isinstance(x, Traced):
+        if not x._may_leave():  # type: ignore[attr-defined]
+            raise UnsupportedFunctionError(
+                f"{where()}: {what} is being differentiated, but its derivative is not supported there. Pass a plain "
+                "value, or freeze it on purpose with dd.stop_gradient."
+            )
+        x = x.run.leave(x)
+        return x.copy() if type(x) is ndarray else x
+    if type(x) in (list, tuple):
+        return type(x)([fixed(i, what) for i in x])
+    if type(x) is ndarray:
+        return fixed(packed(x), what) if x.dtype.char == "O" and packed(x) is not x else x.copy()
+    return x
+
+
+def is_plain_constant(x: Any) -> bool:
+    """Whether an operand is an array of numbers that one can look at."""
+    return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"

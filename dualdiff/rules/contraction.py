@@ -16,12 +16,14 @@ import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
+from dualdiff.kinds.base import Asked, Step
 from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
 from dualdiff.register import composite, register
-from dualdiff.rules.elementwise import unsupported
-from dualdiff.rules.reduction import NONE, converted, deliver, flat
-from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
-from dualdiff.values import bind, fixed, is_plain_constant, number, operand
+from dualdiff.rules.elementwise import multiply, unsupported
+from dualdiff.rules.reduction import NONE, converted, deliver, flat, sum_
+from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
+from dualdiff.tangents import INSTEAD, ONE, Map
+from dualdiff.values import TRACED, bind, fixed, is_plain_constant, number, operand
 
 ndarray = np.ndarray
 Letters = tuple[int, ...]
@@ -161,6 +163,13 @@ class Contraction(Multilinear):
         """Return the letters of both operands and the result, and the shapes those letters stand for."""
         return params["left"], params["right"], params["result"], shape_of(args[0]), shape_of(args[1])
 
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        """Count the products of all letters."""
+        left, right, _, a_shape, b_shape = self.letters(args, params)
+        size = size_of(shape_of(out))
+        products = math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
+        return Step(self.kind, active, size, size, products)
+
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Contract each tangent with the other operand; the batch is one more letter."""
         left, right, result, a_shape, b_shape = self.letters(args, params)
@@ -264,6 +273,30 @@ def _stacked(
 # matmul
 
 
+def _columns_times(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
+    """Multiply a plain matrix by a vector of terms: the columns of the matrix, scaled, stand where the map says."""
+    a, x = values
+    if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
+        return INSTEAD
+    (k,) = run.lead or (0,)
+    if len(tangents[1]) != 1 or not k:
+        return INSTEAD
+    ((key, c),) = tangents[1].items()
+    if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
+        return INSTEAD
+    at = key.positions
+    scaled = a if c is ONE else a * c
+    if scaled.dtype != out.dtype:
+        scaled = scaled.astype(out.dtype)
+    if at.size == k and at[0] == 1 and at[-1] == k and (at[1:] > at[:-1]).all():
+        return scaled.T.copy() if scaled is a else scaled.T
+    if not at.all() or np.bincount(at).max() > 1:
+        return INSTEAD
+    columns = np.zeros((a.shape[0], k), out.dtype)
+    columns[:, at - 1] = scaled
+    return columns.T
+
+
 class MatMul(Contraction):
     """``a @ b`` by NumPy's rules for one, two and more dimensions. The plain cases go straight to BLAS."""
 
@@ -273,6 +306,24 @@ class MatMul(Contraction):
         rows = (1,) if len(sa) > 1 else ()
         columns = (3,) if len(sb) > 1 else ()
         return _stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Scale and place the columns of a matrix; what is sparse in the matrix itself is multiplied entry by entry."""
+        if run.careful:
+            return INSTEAD  # which entries are reached is more than their maps say
+        found = _columns_times(run, tangents, values, out)
+        if found is not INSTEAD:
+            return found
+        if tangents[0] and len(shape_of(values[0])) == 2 and len(shape_of(values[1])) == 1:
+            products = values[0] * values[1]
+            terms = multiply.scaled(tangents, values, products)
+            return sum_.terms(run, (terms,), (products,), {"axis": (-1,), "keepdims": False}, out)
+        return super().terms(run, tangents, values, params, out)
+
+    def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
+        """The columns of a plain matrix are scaled and placed."""
+        matrix, vector = asked.sets
+        return (2.0, 0.0, 0.0) if matrix is None and vector is not None and len(vector) == 1 else None
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Multiply as ``matmul`` does, where there is one direction."""

@@ -17,6 +17,7 @@ from dualdiff.kinds import General, Linear, Sweep, chosen, scatter_add
 from dualdiff.labels import Labels, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import into, over, root, unsupported
+from dualdiff.rules.summing import Summing
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 from dualdiff.values import TRACED, bind, fixed, number, operand
 
@@ -137,7 +138,7 @@ def _spread(g: Any, *, axis: tuple[int, ...], keepdims: bool, shape: tuple[int, 
     return out
 
 
-sum_: Linear = Linear(
+sum_ = Summing(
     "np.sum",
     _sum,
     pull=lambda g, x, *, axis, keepdims: spread(g, axis=axis, keepdims=keepdims, shape=x.shape),
@@ -157,7 +158,7 @@ def _mean(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-mean_ = Linear(
+mean_ = Summing(
     "np.mean",
     _mean,
     pull=lambda g, x, *, axis, keepdims: spread(
@@ -165,6 +166,7 @@ mean_ = Linear(
     ),
     joins=along_axes,
 )
+mean_.divides = True
 
 
 def sum_of(

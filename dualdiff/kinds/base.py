@@ -13,7 +13,7 @@ import numpy as np
 from dualdiff.labels import DENSE, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, MOST_COLUMNS, is_few
-from dualdiff.values import TRACED, bind, is_plain_constant
+from dualdiff.values import bind, is_plain_constant
 
 Shape = tuple[int, ...]
 
@@ -46,8 +46,11 @@ class Sweep:
 
 
 def nonzero(x: Any) -> Any:
-    """Return where a value that is no tangent counts as reached: where it is not zero (everywhere, if it is traced)."""
-    if type(x) in TRACED:
+    """Return where a value that is no tangent counts as reached: where it is not zero.
+
+    That is everywhere if it is traced, or an array of another kind.
+    """
+    if type(x) is not ndarray and not issubclass(type(x), (int, float, complex, np.generic)):
         return np.ones(shape_of(x), bool)
     return np.asarray(np.not_equal(x, 0))
 

@@ -174,9 +174,13 @@ def note_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str
 
 def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> None:
     """Let the traced result of a root know what stands under it."""
-    if row.plain and type(out) in TRACED and type(out.value) is np.float64 and out.value:
-        return  # a number that is not zero has all its derivatives
-    if type(out) in TRACED and dtype_of(out).kind == "f" and (not row.plain or roots.vanishes(out)):
+    if type(out) not in TRACED:
+        return
+    value = out.value
+    # An entry that is not zero has all its derivatives; a spread of equal numbers may be rounded, and is noted always.
+    if row.kind == "elementwise" and (value if type(value) is np.float64 else not roots.vanishes(value)):
+        return
+    if dtype_of(out).kind == "f":
         link_of(out).under = roots.Mark(roots.Root(row, args, params), out)
 
 
@@ -666,7 +670,8 @@ class Tracer(Traced):
             out = row(*[operand(i) for i in inputs])
         if row.under is None:
             return follow_root(row, out, *inputs)
-        note_root(row, out, inputs, {})
+        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+            note_root(row, out, inputs, {})
         return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -730,7 +735,8 @@ class Tracer(Traced):
 
     def __abs__(self) -> Any:
         out = self.run.unary(ew.absolute, self)
-        note_root(ew.absolute, out, (self,), {})
+        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+            note_root(ew.absolute, out, (self,), {})
         return out
 
     def __invert__(self) -> Any:

@@ -185,20 +185,7 @@ def vanishes(x: Any) -> bool:
     x = innermost(x)
     if type(x) is ndarray:
         return x.size > SMALL or int(np.count_nonzero(x)) < x.size
-    return not x if isinstance(x, (float, np.generic)) else True
-
-
-SMALL = 128
-"""Arrays with more entries get a note unasked: to look for a zero would cost more."""
-_NUMBERS = frozenset((int, float, np.float64, np.int64))
-
-
-def vanishes(x: Any) -> bool:
-    """Whether a root may need its note: a number that is not zero has all its derivatives."""
-    x = innermost(x)
-    if type(x) is ndarray:
-        return x.size > SMALL or int(np.count_nonzero(x)) < x.size
-    return not x
+    return not x if issubclass(type(x), (float, np.generic)) else True
 
 
 __all__ = ["Mark", "Moved", "Root", "followed", "note_of", "vanishes"]

@@ -305,8 +305,11 @@ class Sweep:
 
 
 def nonzero(x: Any) -> Any:
-    """Return where a value that is no tangent counts as reached: where it is not zero (everywhere, if it is traced)."""
-    if type(x) in TRACED:
+    """Return where a value that is no tangent counts as reached: where it is not zero.
+
+    That is everywhere if it is traced, or an array of another kind.
+    """
+    if type(x) is not ndarray and not issubclass(type(x), (int, float, complex, np.generic)):
         return np.ones(shape_of(x), bool)
     return np.asarray(np.not_equal(x, 0))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.errors import OUTLIVED, EscapedValueError, where
 from dualdiff.kinds import Elementwise, Primitive, Sweep, full
 from dualdiff.kinds.local import linked
@@ -43,8 +44,9 @@ from dualdiff.tangents import (
     settled,
     store,
 )
-from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.tracer import Tracer, is_same
 from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand
+from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64

@@ -13,7 +13,7 @@ import numpy as np
 from dualdiff.labels import DENSE, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, MOST_COLUMNS, is_few
-from dualdiff.values import bind, is_plain_constant
+from dualdiff.values import bind, is_plain_constant, ndarray
 
 Shape = tuple[int, ...]
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.kinds import Movement
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import shape_of, size_of
-from dualdiff.tracer import Twin, plain
 from dualdiff.values import TRACED, Traced
+from dualdiff.views import Twin
 
 ndarray = np.ndarray
 MOST_PAIRS = 1000

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
@@ -31,8 +32,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.tracer import alive, plain
-from dualdiff.values import FAMILIAR, TRACED, Traced, native, packed
+from dualdiff.values import FAMILIAR, TRACED, Traced, alive, native, packed
 
 
 @dataclass(frozen=True, slots=True)

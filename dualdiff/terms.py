@@ -26,7 +26,7 @@ from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply, select
 from dualdiff.rules.indexing import setitem
 from dualdiff.rules.movement import concatenate, stack0
-from dualdiff.rules.reduction import mean_, sum_
+from dualdiff.rules.sums import mean_, sum_
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, bind
 

@@ -29,7 +29,7 @@ from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import select
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.rules.movement import concatenate, stack0
-from dualdiff.rules.reduction import mean_, sum_
+from dualdiff.rules.sums import mean_, sum_
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.terms import LOCAL, is_worth_an_array

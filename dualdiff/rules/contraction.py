@@ -19,7 +19,7 @@ from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patt
 from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import unsupported
-from dualdiff.rules.reduction import NONE, converted, deliver, flat
+from dualdiff.rules.folding import NONE, converted, deliver, flat
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
 from dualdiff.values import bind, fixed, is_plain_constant, number, operand
 

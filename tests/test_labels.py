@@ -24,7 +24,8 @@ from dualdiff.labels import (
     written,
 )
 from dualdiff.rules.linalg import cofactors
-from dualdiff.rules.reduction import arranged, spread
+from dualdiff.rules.order import arranged
+from dualdiff.rules.sums import spread
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tape import record
 from dualdiff.testing.laws import local_jacobian, pattern_law

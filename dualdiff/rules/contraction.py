@@ -20,7 +20,8 @@ from dualdiff.kinds.base import Asked, Step
 from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import multiply, unsupported
-from dualdiff.rules.reduction import NONE, converted, deliver, flat, sum_
+from dualdiff.rules.folding import NONE, converted, deliver, flat
+from dualdiff.rules.sums import sum_
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
 from dualdiff.tangents import INSTEAD, ONE, Map
 from dualdiff.values import TRACED, bind, fixed, is_plain_constant, number, operand

@@ -21,16 +21,10 @@ from dualdiff.register import composite, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import over, unsupported
-from dualdiff.rules.reduction import (
-    along_axes,
-    axes_of,
-    expand,
-    flat,
-    max_of,
-    min_of,
-    settled_form,
-    sum_of,
-)
+from dualdiff.rules.extrema import max_of, min_of
+from dualdiff.rules.folding import along_axes, axes_of, expand, flat, settled_form
+from dualdiff.rules.products import products_of_others
+from dualdiff.rules.sums import sum_of
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
 from dualdiff.values import TRACED, bind, number, operand
 
@@ -234,14 +228,6 @@ def _inverse_if_well(a: Any) -> Any:
     return w if bool(np.all(np.less(size, WELL))) else None
 
 
-def _others(s: Any) -> Any:
-    """Return, at each entry of the last axis, the product of all other entries."""
-    ones = np.ones_like(s, shape=(*shape_of(s)[:-1], 1))
-    before = np.concatenate([ones, np.cumprod(s, axis=-1)[..., :-1]], axis=-1)
-    after = np.concatenate([ones, np.cumprod(s[..., ::-1], axis=-1)[..., :-1]], axis=-1)[..., ::-1]
-    return before * after
-
-
 def _cofactors(a: Any) -> Any:
     w = _inverse_if_well(a)
     if w is not None:
@@ -250,7 +236,7 @@ def _cofactors(a: Any) -> Any:
             return d[..., None, None] * np.swapaxes(w, -1, -2)
     u, s, vh = np.linalg.svd(a)
     turn = np.linalg.det(u) * np.linalg.det(vh)
-    return turn[..., None, None] * conj((u * _others(s)[..., None, :]) @ vh)
+    return turn[..., None, None] * conj((u * products_of_others(s)[..., None, :]) @ vh)
 
 
 def _cofactor_rule(sweep: Sweep, t: Any, out: Any, a: Any, transpose: bool) -> Any:

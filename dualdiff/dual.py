@@ -10,14 +10,14 @@ them gets the array.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dualdiff import terms as sparse
-from dualdiff.errors import EscapedValueError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, where
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import (
     LEVELS,
     TRACED,
@@ -33,7 +33,7 @@ from dualdiff.primitive import (
 )
 from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
 from dualdiff.rules.movement import stack0
-from dualdiff.shapes import FLOAT64, SOLE, dtype_of, shape_of, size_of
+from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
 from dualdiff.terms import (
     INSTEAD,
     ONE,
@@ -47,7 +47,7 @@ from dualdiff.terms import (
     scattered,
     settled,
 )
-from dualdiff.tracer import Tracer, become, is_view, is_whole, plain, tie_view
+from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -56,6 +56,7 @@ NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
 _NUMBERS = frozenset((float, np.float64, int))
 _FEW = frozenset((Columns, Terms))
+_FEW_OR_NONE = frozenset((Columns, Terms, type(None)))
 _COLUMNS_OR_NONE = frozenset((Columns, type(None)))
 MOST_COLUMNS = 32
 """A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
@@ -108,7 +109,7 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("level", "most", "open", "single")
+    __slots__ = ("keys", "level", "most", "open", "single")
 
     def __init__(self, lead: tuple[int, ...], careful: bool = False, most: int | None = None) -> None:
         super().__init__(lead, careful)
@@ -116,13 +117,20 @@ class Pushing(Sweep):
         self.single = Sweep((), careful) if lead else self
         self.level = LEVELS.new()
         self.open = True
+        self.keys: dict[int, Any] | None = None
 
     def _check_open(self) -> None:
         if not self.open:
-            raise EscapedValueError(
-                f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
-                "the function). Return it from the function instead."
-            )
+            raise EscapedValueError(f"{where()}: {OUTLIVED}")
+
+    def close(self) -> None:
+        """End the run: what still points here afterwards has escaped."""
+        self.open = False
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
+
+    def same(self, x: Any, y: Any) -> bool:
+        """Whether two duals of this run have one tangent."""
+        return is_same(self.dense(x.mark, x.value), self.dense(y.mark, y.value))
 
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         """Compute a primitive on the values, then push the tangents through it."""
@@ -172,6 +180,10 @@ class Pushing(Sweep):
         small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
         if small and Terms in kinds and not isinstance(row, Movement):
             return INSTEAD
+        if row.linked and self.most is not None:
+            found = sparse.linked(self, row, tangents, values, params, out)
+            if found is not None:
+                return self._few_terms(out, found) if type(found) is Terms else found
         if Terms not in kinds:
             if row.plain:
                 operands = [t and settled(t) for t in tangents]
@@ -438,6 +450,7 @@ class Pushing(Sweep):
 
     def leave(self, x: Any) -> Any:
         """Let the plain value out to Python: forward mode needs no record of it."""
+        self._check_open()
         if x.link is not None:
             x.link.refresh(x)
         value = x.value
@@ -459,37 +472,30 @@ class Pushing(Sweep):
             value, tv = v.value, v.mark
         else:
             value, tv = plain(v), None
-        tx = x.mark if x.run is self else None
-        buffer = x.value
-        x.value = x.mark = None
-        sole = sys.getrefcount(buffer) <= SOLE
-        try:
-            out = stored(buffer, index, value, sole)
-        except BaseException:
-            x.value, x.mark = buffer, tx
-            raise
+        sole = holders(x.value) == SOLE
+        out = stored(x.value, index, value, sole)
         if dtype_of(out).kind not in "fc":  # what an array of integers takes is truncated, and has no derivative
             become(x, out)
             return
+        tangents = [x.mark if x.run is self else None, tv]
+        x.value = x.mark = None  # what an interrupted write leaves behind must not pass for a value
+        kinds = (type(tangents[0]), type(tv))
         t = INSTEAD
         if (
-            (type(tx) in _FEW or type(tv) in _FEW)
-            and (tx is None or type(tx) in _FEW)
-            and (tv is None or type(tv) in _FEW)
+            not _FEW.isdisjoint(kinds)
+            and _FEW_OR_NONE.issuperset(kinds)
             and type(out) is ndarray
             and self.lead[0] * out.size > DENSE
         ):
-            tv = tv and settled(tv)
-            if tx is not None and settled(tx) is not tx:
-                tx = settled(tx)
-            t = sparse.store(tx, tv, index, out, value)
+            tangents = [c and settled(c) for c in tangents]
+            t = sparse.store(tangents, index, out, value)
             if type(t) is Terms and len(t) > 3:
                 t = self._few_terms(out, t)
         if t is INSTEAD:
-            tv = self.dense(tv, value)
-            if type(tx) in _FEW:
-                tx = self.dense(tx, out)
-            sole = sys.getrefcount(tx) <= SOLE  # counted here: an argument of the next call would be one holder more
-            t = stored_tangent(tx, tv, index, self.lead, out, value, sole)
+            if kinds[0] in _FEW:
+                tangents[0] = self.dense(tangents[0], out)
+            if kinds[1] in _FEW:
+                tangents[1] = self.dense(tangents[1], value)
+            t = stored_tangent(tangents, index, self.lead, out, value)
         object.__dict__["__class__"].__set__(x, Dual)
         x.value, x.mark, x.run = out, t, self

@@ -15,8 +15,11 @@ _NOT_THE_USERS = (
     os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
     "<__array_function__",
 )
+_PANDAS = f"{os.sep}site-packages{os.sep}pandas{os.sep}"
 
 __all__ = [
+    "DegenerateDirectionError",
+    "DegenerateError",
     "DerivativeError",
     "EscapedValueError",
     "GraphFreedError",
@@ -49,6 +52,14 @@ class TracedAssignmentError(DerivativeError, TypeError):
     """A traced value was to be stored in a plain array, which would drop its derivative."""
 
 
+class DegenerateError(DerivativeError, np.linalg.LinAlgError):
+    """A function of the vectors of equal eigenvalues or singular values, which have no derivative of their own."""
+
+
+class DegenerateDirectionError(DegenerateError):
+    """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
 
@@ -76,20 +87,39 @@ STORED_IN_PLAIN_ARRAY = (
 )
 
 
-def stores_item() -> bool:
-    """Whether the code that called the library (the user's, or NumPy's own) is at an assignment, ``a[i] = v``."""
+OUTLIVED = (
+    "a value under differentiation outlived the operator that made it (it was stored outside the function, in a global, a "
+    "list or a cache, or handed out by an inner function). Return it from the function that made it, and keep no results "
+    "of a differentiated function from one call to the next."
+)
+
+
+def _instruction() -> str:
+    """Return the name of the instruction at which the code that called the library (the user's, or NumPy's own) is."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    return frame is not None and opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")
+    return "" if frame is None else opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def stores_item(direct: bool = False) -> bool:
+    """Whether the caller is at an assignment, ``a[i] = v``; with ``direct`` one of the library itself counts as well."""
+    if direct and (method := sys._getframe(2).f_back) is not None and method.f_code.co_filename.startswith(_HERE):
+        return True
+    return _instruction() in ("STORE_SUBSCR", "STORE_SLICE")
+
+
+def compares() -> bool:
+    """Whether the caller is at a comparison that is written out, ``a == b``, not at a look-up or a call."""
+    return _instruction() == "COMPARE_OP"
 
 
 def user_frame() -> FrameType | None:
-    """Return the innermost frame that is neither dualdiff's nor NumPy's."""
+    """Return the innermost frame that is neither dualdiff's, nor NumPy's or pandas'."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS):
+        if not name.startswith(_NOT_THE_USERS) and _PANDAS not in name:
             return frame
         frame = frame.f_back
     return None
@@ -108,7 +138,7 @@ def line_of_traceback(error: BaseException) -> str:
     found, tb = "here", error.__traceback__
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name:
+        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name and _PANDAS not in name:
             found = f"{os.path.basename(tb.tb_frame.f_code.co_filename)}, line {tb.tb_lineno}"
         tb = tb.tb_next
     return found

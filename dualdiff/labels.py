@@ -11,6 +11,10 @@ One idea says all that the kinds know about sparsity:
 - a dense block: one label for all;
 - a function of lanes or stacks: a dense block for each, with the number of the lane.
 
+What labels cannot say are the zeros of a constant: ``T @ x`` has the pattern of ``T``. A row that multiplies by its operands
+says that by *links*, the sparse matrix of its derivative by one operand where all others are constants. They follow from
+values, unlike labels, so whoever keeps what he read from them keeps :func:`zeros_of` those constants beside it.
+
 Labels are arrays of integers in the order of the flattened entries, with two short forms: ``OWN`` (entry ``i``
 bears label ``i``) and ``SAME`` (all entries bear label 0). An entry with label -1 depends on nothing.
 """
@@ -132,6 +136,72 @@ def common_letters(operand: tuple[int, ...], shape: Shape, result: tuple[int, ..
         return _read_only(np.broadcast_to(view, to).reshape(-1))
 
     return spread(result, result_shape), spread(operand, shape)
+
+
+def contraction_links(
+    operand: tuple[int, ...],
+    shape: Shape,
+    factor: tuple[int, ...],
+    constant: Any,
+    result: tuple[int, ...],
+    most: int | None = None,
+) -> Any:
+    """Return the links of a contraction of an operand with a constant, all axes named by letters.
+
+    Every letter stands in two or three of operand, factor and result.
+
+    Returns
+    -------
+    scipy.sparse.csr_array or None
+        Entries of the result by entries of the operand, each with the constant that multiplies it; None where the
+        constant has no zeros, or there would be more than ``most`` of them (``MOST_LINKS``, if that is not given): then
+        the labels say it all.
+    """
+    nonzeros = int(np.count_nonzero(constant))
+    if not factor or nonzeros == constant.size:
+        return None
+    sizes = dict(zip(operand, shape, strict=True)) | dict(zip(factor, constant.shape, strict=True))
+    free = [c for c in operand if c not in factor]
+    each = math.prod([sizes[c] for c in free])
+    if nonzeros * each > (MOST_LINKS if most is None else most):
+        return None
+    at: dict[int, Any] = {c: i[:, None] for c, i in zip(factor, np.nonzero(constant), strict=True)}
+    at.update(zip(free, [i.reshape(1, -1) for i in np.indices([sizes[c] for c in free])]))
+
+    def numbers(letters: tuple[int, ...]) -> Any:
+        found = np.zeros((nonzeros, each), np.intp)
+        for c in letters:
+            found *= sizes[c]
+            found += at[c]
+        return found.reshape(-1)
+
+    weights = np.broadcast_to(constant[constant != 0][:, None], (nonzeros, each))
+    rows, columns = math.prod([sizes[c] for c in result]), math.prod(shape)
+    return links_of(numbers(result), numbers(operand), weights.reshape(-1), (rows, columns))
+
+
+MOST_LINKS = 1 << 24
+"""More links than this are not written out."""
+
+
+def links_of(rows: Any, columns: Any, weights: Any, shape: tuple[int, int]) -> Any:
+    """Return links as a sparse matrix with sorted columns."""
+    from scipy.sparse import coo_array, csr_array
+
+    if (rows[1:] >= rows[:-1]).all() and (
+        (rows[1:] > rows[:-1]) | (columns[1:] > columns[:-1])
+    ).all():  # in order already
+        starts = np.concatenate([[0], np.bincount(rows, minlength=shape[0]).cumsum()])
+        return csr_array((weights, columns, starts), shape=shape)
+    found = coo_array((weights, (rows, columns)), shape=shape).tocsr()
+    found.sort_indices()
+    return found
+
+
+def zeros_of(constant: Any) -> Any:
+    """Return where a constant is zero, packed into bytes that can be compared; None where it is nowhere."""
+    mask = constant != 0
+    return None if mask.all() else np.packbits(mask).tobytes()
 
 
 def written(labels: Any, size: int) -> Any:

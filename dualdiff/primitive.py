@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import InputError, UnsupportedFunctionError, where
 from dualdiff.labels import DENSE, OWN, Labels, broadcast, grouped
 from dualdiff.shapes import align, aval, dtype_of, shape_of, size_of
 
@@ -63,9 +64,34 @@ class Traced:
     mark: Any
     run: Any
     link: Any
+    #: whether a value without axes is memory that others may show and write into (an eager tensor), never a number
+    _cell = False
 
     def __init_subclass__(cls) -> None:
         TRACED.add(cls)
+        FAMILIAR.add(cls)
+
+
+def under(x: Any) -> Any:
+    """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
+    while type(x) in TRACED:
+        x = x.value
+    return x
+
+
+def is_number(x: Any) -> bool:
+    """Whether NumPy has a number in this place, which nobody can write into, and not an array (of any rank).
+
+    This is where it is decided what a value without axes is. NumPy returns scalars where a function or a full index
+    leaves no axes, and 0-d arrays where memory is shown or was given; a traced value keeps what NumPy returned as its
+    value, so asking that is enough. The exception is a *cell*: an eager tensor without axes is memory, as PyTorch's.
+    """
+    if type(x) in TRACED and x._cell:
+        return False
+    return isinstance(under(x), _NUMBER)
+
+
+_NUMBER = (np.generic, int, float, complex)
 
 
 class _Levels:
@@ -74,9 +100,13 @@ class _Levels:
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
 
+    def __init__(self) -> None:
+        self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
+
     def new(self) -> int:
-        self.current += 1
-        return self.current
+        with self._counting:
+            self.current += 1
+            return self.current
 
 
 LEVELS = _Levels()
@@ -95,23 +125,40 @@ def bind(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> A
                 top = a.run
                 level = top.level
         elif kind is ndarray and a.dtype.char == "O":
-            return bind(primitive, [packed(b) for b in args], params)
+            return bind(primitive, [_unpackable(b) for b in map(packed, args)], params)
     if top is None:
         return primitive.fn(*args, **params)
     return top.process(primitive, args, params)
 
 
 packers: list[Callable[[Any], Any]] = []
-"""A hook: how an object array of traced scalars becomes a traced array."""
+"""A hook: how an object array of traced scalars and numbers becomes a traced array, or one of numbers."""
 
 containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
+PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
+"""True while an object array is made only to be packed at once, so that nobody keeps its entries."""
+
+
 def packed(x: Any) -> Any:
-    """Pack an object array of traced scalars into one traced array; return anything else as it is."""
+    """Pack an object array of traced scalars and numbers into one array of them; return anything else as it is."""
     if type(x) is ndarray and x.dtype.char == "O":
         return packers[0](x)
+    return x
+
+
+def _unpackable(x: Any) -> Any:
+    """Refuse an array that still holds objects after packing; return anything else as it is."""
+    if type(x) is ndarray and x.dtype.char == "O":
+        kinds = sorted(
+            {type(i).__name__ for i in x.flat if not isinstance(i, (Traced, np.generic, int, float, complex, ndarray))}
+        )
+        raise UnsupportedFunctionError(
+            f"{where()}: a differentiated value meets an array of objects ({', '.join(kinds) or 'arrays'}), with which "
+            "NumPy cannot compute as with numbers. Make it an array of numbers."
+        )
     return x
 
 
@@ -127,15 +174,76 @@ def contains_traced(x: Any) -> bool:
     return isinstance(x, Traced)
 
 
-_OPERANDS = (Traced, int, float, complex, np.number, np.bool_, ndarray)
+_NUMBERS: frozenset[type] = frozenset(
+    (int, float, complex, bool, *(t for t in np.sctypeDict.values() if issubclass(t, (np.number, np.bool_))))
+)
+
+FAMILIAR: set[type] = {*_NUMBERS, ndarray, str, slice, type, type(None), type(Ellipsis)}
+"""What NumPy's functions are usually given, traced values among it: none of these has an arithmetic of its own."""
+
+
+def native(x: Any) -> Any:
+    """Return what means the same to NumPy; raise for what has rules of its own that a derivative would not follow.
+
+    Series, frames and indices become plain arrays. They are known by where their class comes from, and nothing is imported
+    for it. Lists and tuples are looked through; numbers, arrays, traced values and other types of array stay as they are.
+    """
+    kind = type(x)
+    if kind in FAMILIAR:
+        return x
+    if kind is list or kind is tuple:
+        return x if FAMILIAR.issuperset(map(type, x)) else kind([native(i) for i in x])
+    for c in kind.__mro__:
+        origin = str(c.__module__).partition(".")[0]
+        if origin == "pandas":
+            return _of_pandas(x)
+        if origin == "numpy" and c.__name__ in _OWN_RULES:
+            raise InputError(f"{where()}: {_OWN_RULES[c.__name__]}")
+    return x
+
+
+_OWN_RULES = {
+    "MaskedArray": "a masked array meets a value that is being differentiated, which knows no mask: what is masked would count. "
+    "Pass m.filled(…), or the parts m.data and m.mask: np.where(m.mask, 0.0, f(x, m.data)), or select with x[~m.mask].",
+    "matrix": "an np.matrix meets a value that is being differentiated; its * is a matrix product, and its results are always 2-D, "
+    "which derivatives do not follow. Pass np.asarray(m), and write products of matrices as a @ b.",
+}
+
+
+def _of_pandas(x: Any) -> Any:
+    """Return the values of a Series, a frame or an index in their order, without labels."""
+    if not (hasattr(x, "to_numpy") and hasattr(x, "__array__")):
+        return x
+    values = np.asarray(x.to_numpy())
+    if values.dtype.char != "O" or any(isinstance(v, Traced) for v in values.flat):
+        return values
+    try:
+        return values.astype(np.float64)  # numbers in a column of mixed types
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where()}: a pandas {type(x).__name__} with entries that are no numbers (text, dates, missing values) meets a value "
+            "that is being differentiated. Select its columns of numbers, fill what is missing, and pass .to_numpy(dtype=float)."
+        ) from None
 
 
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
-    if isinstance(x, _OPERANDS):
+    kind = type(x)
+    if kind in TRACED or kind in _NUMBERS:
+        return x
+    if kind is ndarray:
         return packed(x)
+    x = native(x)
     if isinstance(x, (list, tuple)):
-        return packed(np.array(x, dtype=object)) if contains_traced(x) else np.asarray(x)
+        if not contains_traced(x):
+            return np.asarray(x)
+        token = PACKING.set(True)
+        try:
+            return packed(np.array(x, dtype=object))
+        finally:
+            PACKING.reset(token)
+    if isinstance(x, (int, float, complex, ndarray)):
+        return packed(x)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
         return x
     if hasattr(x, "__array__"):
@@ -193,6 +301,37 @@ class Sweep:
         self.mul = careful_product if self.careful else operator.mul
 
 
+def is_plain_constant(x: Any) -> bool:
+    """Whether an operand is an array of numbers that one can look at."""
+    return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"
+
+
+def zeros_win(product: Callable[[Any, Any], Any], constant: Any, t: Any) -> Any:
+    """Return a product, bilinear in a constant and in a tangent, in which 0 · ∞ is 0 where the constant is zero.
+
+    ``T @ x`` does not depend on ``x[j]`` where column ``j`` of ``T`` is zero, whatever the derivative of ``x[j]``.
+    """
+    t = np.asarray(t) if type(t) in (float, np.float64) else t
+    if (
+        not is_plain_constant(constant)
+        or type(t) is not np.ndarray
+        or t.dtype.kind not in "fc"
+        or "c" in (constant.dtype.kind, t.dtype.kind)
+    ):
+        return product(constant, t)
+    finite = np.isfinite(t)
+    if finite.all() or not np.isfinite(constant).all():
+        return product(constant, t)
+    up, down, unknown = [x.astype(t.dtype) for x in (t == np.inf, t == -np.inf, np.isnan(t))]
+    above, below = (constant > 0).astype(t.dtype), (constant < 0).astype(t.dtype)
+    rises = (product(above, up) + product(below, down)) > 0
+    falls = (product(above, down) + product(below, up)) > 0
+    lost = (rises & falls) | (product(above + below, unknown) > 0)
+    beyond = np.where(lost, np.nan, np.where(rises, np.inf, np.where(falls, -np.inf, 0.0)))
+    y = product(constant, np.where(finite, t, 0))
+    return (y + beyond).astype(dtype_of(y))
+
+
 # --------------------------------------------------------------------------------------------------
 # the kinds
 
@@ -232,6 +371,8 @@ class Primitive:
     shapes_only = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
+    #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
+    linked = False
     #: seconds per direction: a fixed part, and per element of the larger of operand and result
     cost_fixed = 0.6e-6
     cost_element = 0.4e-9
@@ -280,6 +421,23 @@ class Primitive:
         if self.joins is not None:
             return self.joins(k, args, params, out)
         return DENSE
+
+    def links(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Say by a sparse matrix how the result depends on operand ``k`` where the other one is a constant.
+
+        None where ``labels`` say as much (no row but a ``linked`` one knows better), or the matrix would have more than
+        ``most`` entries.
+        """
+        return None
+
+    def constants(self, ins: Sequence[int | None], args: Sequence[Any]) -> Sequence[int]:
+        """Return the operands whose zeros ``links`` read: of a linked row a constant beside what is differentiated."""
+        if self.linked and len(ins) == 2:
+            for k in (0, 1):
+                i = ins[1 - k]
+                if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
+                    return (k,)
+        return ()
 
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:
@@ -658,7 +816,7 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
     """Add ``g[..., j]`` to ``out[..., position[j]]``, however often a position occurs; return ``out``."""
     if position.size == 0:
         return out
-    if position.size == 1 or np.bincount(position).max() <= 1:
+    if _distinct(position, out.shape[-1]):
         out[..., position] += g
     elif type(out) is ndarray and type(g) is ndarray and out.ndim == 1:
         np.add.at(out, position, g)
@@ -669,6 +827,16 @@ def sum_into(out: Any, position: Any, g: Any) -> Any:
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         out[..., ordered[starts]] += add_runs(g[..., order], starts=starts)
     return out
+
+
+def _distinct(position: Any, size: int) -> bool:
+    """Whether no position occurs twice; a few among many are not worth a count of all."""
+    if position.size == 1:
+        return True
+    if size > 1 << 12 and 16 * position.size < size:
+        ordered = np.sort(position)
+        return bool((ordered[1:] != ordered[:-1]).all())
+    return bool(np.bincount(position).max() <= 1)
 
 
 def _add_runs(g: Any, *, starts: Any) -> Any:

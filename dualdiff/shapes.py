@@ -7,7 +7,6 @@ axes from the end, the same rule serves both.
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,19 +70,21 @@ def align(t: Any, lead: tuple[int, ...], shape: tuple[int, ...], rank: int) -> A
 
 
 def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """Sum a cotangent over the axes along which an operand of ``shape`` was broadcast."""
+    """Return a cotangent in the shape of its operand: summed over broadcast axes, with the unit axes that a store dropped."""
     have = shape_of(c)
     if have == lead + shape:
         return c
     n, first = len(shape), len(lead)
     extra = len(have) - first - n
-    if extra:
+    if extra < 0:  # NumPy drops leading unit axes of what it stores: they come back
+        c = np.reshape(c, lead + (1,) * -extra + have[first:])
+    elif extra:
         c = _summed(c, first, first + extra)
-        have = shape_of(c)
-        if have == lead + shape:
-            return c
+    have = shape_of(c)
+    if have == lead + shape:
+        return c
     ones = [first + i for i in range(n) if shape[i] == 1 and have[first + i] != 1]
-    if len(ones) == 1:
+    if len(ones) == 1 and type(c) is np.ndarray:
         return _summed(c, ones[0], ones[0] + 1).reshape(lead + shape)
     return np.sum(c, axis=tuple(ones), keepdims=True) if ones else c
 
@@ -130,12 +131,3 @@ def negative_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(out)) != len(out):
         raise ValueError("duplicate value in 'axis'")
     return tuple(out)
-
-
-def _held_by_a_local() -> int:
-    """Return what ``sys.getrefcount`` says of an object that one local variable holds, on this interpreter."""
-    probe = np.empty(1)
-    return sys.getrefcount(probe)
-
-
-SOLE = _held_by_a_local()

@@ -11,16 +11,16 @@ equation ``e`` writes slot ``n_inputs + e``, so an output slot need not be store
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.errors import EscapedValueError, user_frame, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, user_frame, where
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import LEVELS, TRACED, Discrete, Elementwise, Primitive, Traced, bind, operand, packed
 from dualdiff.rules.indexing import getitem, setitem, stored
-from dualdiff.shapes import FLOAT64, SOLE, Aval, aval, dtype_of, shape_of
+from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer, is_view, is_whole, plain, tie_view
 
 ndarray = np.ndarray
@@ -101,10 +101,7 @@ SMALL = 64
 
 
 def _escaped(equation: Any) -> None:
-    raise EscapedValueError(
-        f"{where()}: a value under differentiation outlived the operator that made it (it was stored outside "
-        "the function). Return it from the function instead."
-    )
+    raise EscapedValueError(f"{where()}: {OUTLIVED}")
 
 
 class Tape:
@@ -123,10 +120,10 @@ class Tape:
         "cells",
         "guards",
         "inputs",
+        "keys",
         "level",
         "lines",
         "next",
-        "notes",
         "open",
         "outputs",
         "replayable",
@@ -141,10 +138,10 @@ class Tape:
         self.next = 0
         self.vector: tuple[Any, Any] = ((_NO_FORM,), (_NO_FORM, ZERO))
         self.guards: list[Guard] = []
-        self.notes: dict[Any, Any] = {}  # what analyses found out, for the next one
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.open = True
+        self.keys: dict[int, Any] | None = None
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None
         self.append = self._append_with_line if lines else self.cells.extend
@@ -157,6 +154,7 @@ class Tape:
     def close(self) -> None:
         """End the recording: what still points here afterwards has escaped."""
         self.open = False
+        self.keys = self.keys and dict.fromkeys(self.keys)  # known as keys for ever, kept by nobody
         self.append = _escaped
 
     # -- reading -----------------------------------------------------------------------------------
@@ -171,6 +169,11 @@ class Tape:
         """The equations from the last to the first; each comes with its fields in reverse as well."""
         cell = reversed(self.cells)
         return zip(cell, cell, cell, cell, cell, cell)
+
+    def form(self, slot: int) -> Any:
+        """Return what a slot holds where a rule needs it, its shape and dtype otherwise."""
+        n = len(self.inputs)
+        return self.inputs[slot] if slot < n else self.cells[6 * (slot - n) + 4]
 
     def __len__(self) -> int:
         return len(self.cells) // 6
@@ -381,13 +384,26 @@ class Tape:
         """Let a traced value's plain value out to Python, and record the value it had."""
         if x.link is not None:
             x.link.refresh(x)
+        if not self.open:
+            _escaped(None)
         value = x.value
         if isinstance(value, Traced):
             value = value.run.leave(value)
-        if not self.open:
-            _escaped(None)
         self.guards.append(Guard(x.mark, value))
         return value
+
+    def same(self, x: Any, y: Any) -> bool:
+        """Whether two values of this tape stand in one slot, or are one entry that was read twice."""
+        return x.mark == y.mark or self._entry(x.mark) == self._entry(y.mark) is not None
+
+    def _entry(self, slot: int) -> Any:
+        """Return which entry of which slot an equation reads, None where it does something else."""
+        at = 6 * (slot - len(self.inputs))
+        if at < 0 or self.cells[at] is not getitem:
+            return None
+        index = self.cells[at + 3]["index"]
+        index = index if type(index) is tuple else (index,)
+        return (self.cells[at + 1], index) if all(type(i) is int for i in index) else None
 
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same value and slot; whoever is written first takes a copy then."""
@@ -397,16 +413,15 @@ class Tape:
 
     def write(self, x: Any, index: Any, v: Any) -> None:
         """Carry out ``x[index] = v`` on this tape, in the buffer of ``x`` where nobody else holds it."""
+        own = holders(x.value) == SOLE
         if type(v) is Var and v.run is self:
             value = v.value
             if type(value) is float64 and x.run is self and type(x) is Var and not self.replayable:
                 buffer = x.value
                 if type(buffer) is ndarray and buffer.dtype is FLOAT64 and _is_entry(index, buffer.ndim):
-                    x.value = None  # the hot path: entries filled one by one
-                    if not (sys.getrefcount(buffer) <= SOLE and buffer.base is None and buffer.flags.writeable):
-                        buffer = array(buffer)
-                    x.value = buffer
-                    buffer[index] = value
+                    if not (own and buffer.base is None and buffer.flags.writeable):
+                        x.value = buffer = array(buffer)
+                    buffer[index] = value  # the hot path: entries filled one by one
                     forms, args = self._forms_of(buffer)
                     self.append((setitem, (x.mark, v.mark), args, {"index": index}, forms[0], None))
                     x.mark = self.next
@@ -419,15 +434,9 @@ class Tape:
         slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
         slot_v = (v.mark if type(v) is Var else ~v.mark) if isinstance(v, Traced) and v.run is self else None
         value = v.value if slot_v is not None else plain(v)
-        buffer = x.value
-        form = aval(buffer)
-        kept = np.array(buffer) if self.replayable and slot_x is None else form
-        x.value = None
-        sole = sys.getrefcount(buffer) <= SOLE
-        try:
-            buffer = stored(buffer, index, value, sole)
-        finally:
-            x.value = buffer
+        form = aval(x.value)
+        kept = np.array(x.value) if self.replayable and slot_x is None else form
+        x.value = stored(x.value, index, value, own)
         slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
         active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
         _CLASS.__set__(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)

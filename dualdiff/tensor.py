@@ -9,6 +9,7 @@ functional face: one reverse mode, two faces.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
@@ -23,15 +24,16 @@ from dualdiff.errors import (
     NonScalarError,
     TracedConversionError,
     line_of,
+    stores_item,
     user_frame,
     where,
 )
 from dualdiff.passes.pull import pull
-from dualdiff.primitive import CAREFUL, LEVELS, Elementwise, Primitive, Traced, bind, operand
+from dualdiff.primitive import CAREFUL, LEVELS, PACKING, Elementwise, Primitive, Traced, bind, native, operand
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_finite_everywhere, is_view, plain, raw, unless_copied
+from dualdiff.tracer import Link, Tracer, become, is_finite_everywhere, is_view, plain, raw, shown
 
 __all__ = [
     "Tensor",
@@ -49,8 +51,21 @@ __all__ = [
 ]
 
 ndarray = np.ndarray
+_NUMBERS = (
+    float,
+    complex,
+    np.float64,
+    np.float32,
+    np.float16,
+    np.longdouble,
+    np.complex128,
+    np.complex64,
+    np.clongdouble,
+)
 NOTHING: dict[str, Any] = {}
 _serial = itertools.count()
+_adding = threading.RLock()
+"""Held while what a node keeps from sweep to sweep (gradient, hooks) is changed: several threads may share a leaf."""
 _enabled: ContextVar[bool] = ContextVar("dualdiff_grad_enabled", default=True)
 _sweeping: ContextVar[bool] = ContextVar("dualdiff_sweeping", default=False)
 """Whether a sweep is being recorded: it then writes into buffers of its own, except where equations keep their values."""
@@ -113,10 +128,11 @@ class Node:
 class Counter:
     """How often the memory that some tensors share was written in place, and where last."""
 
-    __slots__ = ("kept", "last", "n")
+    __slots__ = ("given", "kept", "last", "n")
 
     def __init__(self) -> None:
         self.n = 0
+        self.given = False  # whether an object array may hold a 0-d tensor with this memory
         self.kept = False  # whether an equation keeps values in this memory
         self.last = ""
 
@@ -124,13 +140,16 @@ class Counter:
 class Memory(Link):
     """The link of a tensor: a version counter shared by all that share its memory (views, detached tensors)."""
 
-    __slots__ = ("counter", "leaf")
+    __slots__ = ("counter", "leaf", "number", "unrecorded")
 
     def __init__(self, counter: Counter | None = None) -> None:
         self.counter = counter or Counter()
-        self.base = self.root = self.primitive = self.params = self.places = None
+        self.base = self.root = self.primitive = self.params = self.places = self.held = None
         self.seen = 0
         self.leaf = False  # whether requires_grad_() made a leaf of this view
+        self.entry = False
+        self.unrecorded = False  # whether no_grad() kept the equation of this view from being noted
+        self.number = False  # whether it is a number in an object array, which other arrays may hold as well
         self.born = LEVELS.current
 
     @property
@@ -165,14 +184,21 @@ class Memory(Link):
                 elif new.mark is not None or view.mark is None or view.mark.row is not None:
                     _hand_on(view.mark, new.mark)
                     view.mark = new.mark
-                    link.leaf = False
+                    link.leaf = link.unrecorded = False
         finally:
             _enabled.reset(token)
 
     def place(self, index: Any) -> Any:
-        """As for any view, but a view that is a leaf refuses writes as a leaf does."""
-        if self.leaf and _enabled.get():
-            raise InPlaceError(_WRITES_INTO_LEAF.format(where()))
+        """As for any view, but a view that is a leaf refuses writes as a leaf does, and so does one not recorded."""
+        if _enabled.get():
+            if self.leaf:
+                raise InPlaceError(_WRITES_INTO_LEAF.format(where()))
+            if self.unrecorded:
+                raise InPlaceError(
+                    f"{where()}: this writes into a view that was made inside dd.no_grad(), of a tensor that is recorded: the "
+                    "write would be recorded with the view as a constant, and a gradient be lost. Make the view outside "
+                    "dd.no_grad(), or write inside it."
+                )
         return super().place(index)
 
 
@@ -204,13 +230,25 @@ class Tensor(Tracer):
     """
 
     __slots__ = ()
-    _cell = True
 
     def __init__(self, value: Any, node: Node | None, memory: Memory | None = None) -> None:
         self.value = value
         self.mark = node
         self.run = EAGER
         self.link = memory or Memory()
+
+    @property
+    def _cell(self) -> bool:  # type: ignore[override]
+        return not self.link.number
+
+    def __hash__(self) -> int:
+        """Hash by identity, as PyTorch does; what NumPy would have as a number refuses, as no look-up would find it."""
+        if not self.shape and (self.mark is None or not self.is_leaf):
+            raise TypeError(
+                f"{where()}: a 0-d tensor is no key of a dictionary or set: it would be looked up by identity, not by its "
+                "value. Use .item() for the value, or id(t) for the identity."
+            )
+        return id(self)
 
     # -- state ---------------------------------------------------------------------------------------
     @property
@@ -243,7 +281,8 @@ class Tensor(Tracer):
             g = tensor(g, dtype=self.dtype)
         if g is not None and g.shape != self.shape:
             raise InputError(f"{where()}: a gradient of shape {g.shape} does not fit a tensor of shape {self.shape}")
-        self.mark.grad = g
+        with _adding:
+            self.mark.grad = g
 
     @property
     def data(self) -> Any:
@@ -282,30 +321,34 @@ class Tensor(Tracer):
         """
         if not self.requires_grad:
             raise InputError(f"{where()}: this tensor does not require a gradient")
-        if self.mark.hooks is None:
-            self.mark.hooks = {}
         key = next(_serial)
-        self.mark.hooks[key] = hook
+        with _adding:
+            self.mark.hooks = {**(self.mark.hooks or {}), key: hook}  # a new one: a sweep may be going over the old
         return _Handle(self.mark, key)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the accumulated gradient (or fill it with zeros)."""
-        if self.mark is not None and self.mark.grad is not None:
-            if set_to_none:
-                self.mark.grad = None
-            else:
-                self.mark.grad.zero_()
+        with _adding:
+            if self.mark is not None and self.mark.grad is not None:
+                if set_to_none:
+                    self.mark.grad = None
+                else:
+                    self.mark.grad.zero_()
 
     def zero_(self) -> Any:
         """Fill with zeros in place; return the tensor."""
         self[...] = 0.0
         return self
 
+    def cell(self) -> Any:
+        """Return the memory that views of this tensor show: a number computed by NumPy gets one when first asked for."""
+        if isinstance(self.value, (np.generic, int, float, complex)):
+            self.value = np.array(self.value)
+        return self.value
+
     def detach(self) -> Any:
         """Return a tensor with the same memory that derivatives take for a constant."""
-        if type(self.value) is not ndarray:
-            self.value = np.array(self.value)
-        return Tensor(self.value, None, Memory(self.link.counter))
+        return Tensor(self.cell(), None, Memory(self.link.counter))
 
     def clone(self) -> Any:
         """Return a recorded copy."""
@@ -323,9 +366,21 @@ class Tensor(Tracer):
             raise TracedConversionError(
                 f"{where()}: this tensor requires a gradient, which a plain array cannot carry; use .detach().numpy()"
             )
-        out = np.asarray(self.value).view()
-        out.flags.writeable = False
-        return out
+        return self._shown()
+
+    def _shown(self) -> Any:
+        """Return the tensor's own memory for NumPy to hold, read-only."""
+        return shown(self, self.cell())
+
+    def _reaches_held(self, v: Any) -> bool:
+        recorded = _enabled.get() and (self.mark is not None or getattr(v, "mark", None) is not None)
+        return (
+            not recorded
+            and (type(v) is Tensor or not isinstance(plain(v), Traced))
+            and type(self.value) is ndarray
+            and self.value.flags.writeable
+            and not (self.link.counter.kept and _sweeping.get())
+        )
 
     def item(self, *index: Any) -> Any:
         """Return one entry as a Python number: the explicit way out of the recording."""
@@ -360,8 +415,30 @@ class Tensor(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
+            if not self.shape and (dtype is None or np.dtype(dtype) == np.dtype(object)):
+                cell = np.empty((), dtype=object)
+                cell[()] = self._number()
+                if not copy:
+                    self._given()
+                    cell.flags.writeable = False  # a write would not reach the tensor
+                return cell
             return super().__array__(dtype, copy)
-        return unless_copied(np.array(self.value, dtype=dtype), copy)
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return np.array(self.value, dtype=dtype)
+        return self._shown()
+
+    def _number(self) -> Any:
+        if self.link.number:
+            return self
+        new = self.copy()
+        if type(new.value) is ndarray:
+            new.value = new.value[()]  # which += rebinds
+        new.link.number = True
+        return new
+
+    def _given(self) -> None:
+        if not (self.link.number or PACKING.get() or stores_item()):
+            self.link.counter.given = True
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -420,8 +497,9 @@ class Tensor(Tracer):
         seed = _seed(self, gradient)
         keep = create_graph if retain_graph is None else retain_graph
         found = _sweep([(self.mark, seed)], keep, create_graph, None)
-        for node, g in found:
-            _accumulate(node, g, create_graph)
+        with _adding:
+            for node, g in found:
+                _accumulate(node, g, create_graph)
 
 
 def _rebuild(value: Any, requires_grad: bool, grad: Any) -> Tensor:
@@ -439,8 +517,8 @@ class _Handle:
         self.node, self.key = node, key
 
     def remove(self) -> None:
-        if self.node.hooks is not None:
-            self.node.hooks.pop(self.key, None)
+        with _adding:
+            self.node.hooks = {k: h for k, h in (self.node.hooks or {}).items() if k != self.key}
 
 
 def _leaf(value: Any) -> Node:
@@ -462,13 +540,15 @@ class _EagerRun:
     """The run of the eager face: it computes at once, and links equations where a gradient is required."""
 
     level = 1
+    open = True
+    keys = None
 
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         values, parents, memories = [], [], []
         for a in args:
             if type(a) is Tensor:
                 a.link.refresh(a)
-                values.append(a.value)
+                values.append(a.value if not row.view else a.cell())
                 parents.append(a.mark)
                 memories.append(a.link.counter)
             else:
@@ -484,6 +564,7 @@ class _EagerRun:
             link, base = new.link, args[0]
             link.counter = base.link.counter
             link.base, link.primitive, link.params, link.seen = base, row, params, link.counter.n
+            link.unrecorded = base.mark is not None and not _enabled.get()
         if node is not None and node.saved and node.saved[-1][0] is None:
             node.saved[-1] = (new.link.counter, new.link.counter.n, "its result", -1)
             new.link.counter.kept = True
@@ -543,8 +624,18 @@ class _EagerRun:
             object.__dict__["__class__"].__set__(x, Tensor)
             x.mark, x.run, x.link = None, self, memory
         x.link.refresh(x)
+        if x.link.number:
+            raise TypeError(
+                f"{where()}: this writes into a number that an object array holds, which NumPy cannot either; write into the array"
+            )
         other = v.mark if type(v) is Tensor else None
         recording = _enabled.get() and (x.mark is not None or other is not None)
+        if x.link.counter.given and (recording or x.mark is not None):
+            raise InPlaceError(
+                f"{where()}: this writes into a 0-d tensor of which np.array([…]) made an entry, or into the tensor that it is "
+                "a view of: the array, which in NumPy keeps the value of that time, would change with it. Compute a new "
+                "tensor (s = s + 1), put s.clone() into the list, or make the array with np.stack([…])."
+            )
         if recording and x.mark is not None:
             root = x
             while root.link.base is not None:
@@ -631,8 +722,11 @@ def _sweep(
     nodes = _collect([n for n, _ in seeds])
     leaves = [n for n in nodes if n.row is None]
     inner = [n for n in nodes if n.row is not None]
+    held = []
     for node in inner:
-        if node.args is None:
+        out, args = node.out, node.args  # read once, and in this order: another thread may free the graph now
+        held.append((args, out))
+        if args is None:
             raise GraphFreedError(
                 f"{where()}: the graph was freed by an earlier backward() (first met at the operation {node.name}, {node.at()}). "
                 "Pass retain_graph=True to the earlier call to sweep it again."
@@ -647,13 +741,12 @@ def _sweep(
     slots = {id(n): s for s, n in enumerate([*leaves, *inner])}
     tape = Tape()
     tape.inputs = [n.form for n in leaves]
-    for n in inner:
+    for n, (args, out) in zip(inner, held, strict=True):
         ins = tuple([None if p is None else slots[id(p)] for p in n.parents])
-        args, out = n.args, n.out
         if create_graph:
             counters = {i: counter for counter, _, _, i in n.saved}
-            args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(n.args, n.parents, strict=True))])
-            out = _live(n.out, n, counters.get(-1))
+            args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(args, n.parents, strict=True))])
+            out = _live(out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
     token, sweeping = _enabled.set(create_graph), _sweeping.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}
@@ -844,13 +937,14 @@ class no_grad(ContextDecorator):  # noqa: N801  (the name users know)
     """
 
     def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
+        self._tokens: dict[int, list[Token[bool]]] = {}
 
     def __enter__(self) -> None:
-        self._tokens.append(_enabled.set(False))
+        # By thread: a decorated function, and so this one object, may run in several at once.
+        self._tokens.setdefault(threading.get_ident(), []).append(_enabled.set(False))
 
     def __exit__(self, *exc: Any) -> None:
-        _enabled.reset(self._tokens.pop())
+        _enabled.reset(self._tokens[threading.get_ident()].pop())
 
 
 def is_grad_enabled() -> bool:
@@ -894,7 +988,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
             f"{where()}: dd.tensor of a value that is being differentiated would cut its derivative off; use the value itself, "
             "or dd.stop_gradient(x) to cut it off on purpose"
         )
-    value = np.array(plain(data), dtype=dtype)
+    value = np.array(plain(native(data)), dtype=dtype)
     if value.dtype.kind not in "biufc":
         raise InputError(f"{where()}: a tensor holds numbers, not {value.dtype}")
     out = Tensor(value, None)

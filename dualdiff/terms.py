@@ -13,20 +13,20 @@ directions agree. Nothing is coloured and nothing probed: the pattern of the Jac
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dualdiff.labels import OWN, written
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import TRACED, Elementwise, Movement, Multilinear, Primitive, Sweep, bind
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply, select
 from dualdiff.rules.indexing import setitem
 from dualdiff.rules.movement import concatenate, stack0
 from dualdiff.rules.reduction import mean_, sum_
-from dualdiff.shapes import SOLE, dtype_of, shape_of, size_of
+from dualdiff.shapes import dtype_of, shape_of, size_of
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -163,7 +163,7 @@ def push(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any
     if isinstance(row, Movement) and len(tangents) == 1:
         return _move(row, tangents[0], values[0], params)
     if row is setitem:
-        return store(tangents[0], tangents[1], params["index"], out, values[1])
+        return store(tangents, params["index"], out, values[1])
     if row is sum_ or row is mean_:
         return _sum(run, row, tangents, values, params, out)
     if row is matmul_:
@@ -337,7 +337,7 @@ def _matvec(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) 
     if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
         return INSTEAD
     (k,) = run.lead or (0,)
-    if len(tangents[1]) != 1 or not k:
+    if len(tangents[1]) != 1 or not k or run.careful:
         return INSTEAD
     ((key, c),) = tangents[1].items()
     if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
@@ -382,6 +382,56 @@ def is_worth_an_array(row: Primitive, count: int, directions: int, size: int) ->
     return 8 * count > directions and directions * size <= 1 << 16
 
 
+def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Push terms through a product with a constant that has zeros, link by link; None where it has none, or all is wide."""
+    shape = shape_of(out)
+    if tangents[0] is not None and tangents[1] is not None:
+        return None
+    k = 0 if tangents[1] is None else 1
+    x, terms = values[k], settled(tangents[k])
+    if not shape or type(out) is not ndarray or type(x) is not ndarray or not x.ndim or dtype_of(out).kind != "f":
+        return None
+    # An array of columns is made anyway where most rows have many links: they need not be written out to see that.
+    most = None if type(terms) is Columns else LOCAL * size_of(shape)
+    links = row.links(k, values, params, out, most)
+    if links is None or not TRACED.isdisjoint(map(type, terms.values())):
+        return None
+    counts = np.diff(links.indptr)
+    width = int(counts.max(initial=0))
+    count = width * len(terms)
+    if width > LOCAL or count > MOST_TERMS or is_worth_an_array(row, count, run.lead[0], size_of(shape)):
+        # Directions of all entries would stand in rows that nothing reaches; an array shows what it holds.
+        return INSTEAD if type(terms) is Columns and not counts.all() else None
+    members = np.full((len(counts), width), -1)
+    weights = np.zeros((width, len(counts)), out.dtype)
+    at = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(at)) - np.repeat(links.indptr[:-1], counts)
+    members[at, place] = links.indices
+    weights[place, at] = links.data
+    found = Terms()
+    for j in range(width):
+        _joined_by(run, found, terms, members[:, j], weights[j].reshape(shape), x.shape)
+    return found
+
+
+def _joined_by(run: Any, found: Terms, terms: Any, at: Any, local: Any, operand: tuple[int, ...]) -> None:
+    """Add terms times a partial of each result entry by one operand entry, that at ``at`` (-1 for none)."""
+    shape = shape_of(local)
+    here = at >= 0
+    for key, c in terms.items():
+        p = map_of(key, operand).reshape(-1)[at]
+        if not here.all():
+            p = np.where(here, p, 0)
+        q = local
+        if c is not ONE:
+            if shape_of(c):
+                c = np.reshape(_spread(c, operand), -1)[at].reshape(shape)
+            with np.errstate(invalid="ignore"):
+                q = run.mul(c, q)
+        new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
+        found[new] = found[new] + q if new in found else q
+
+
 def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Push through any primitive whose results depend on few operand entries each, as its labels say.
 
@@ -424,20 +474,7 @@ def _local(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         if local is None:
             continue
         for j in range(width):
-            at = members[:, j]
-            here = at >= 0
-            for key, c in terms.items():
-                p = map_of(key, x.shape).reshape(-1)[at]
-                if not here.all():
-                    p = np.where(here, p, 0)
-                q = local[j]
-                if c is not ONE:
-                    if shape_of(c):
-                        c = np.reshape(_spread(c, x.shape), -1)[at].reshape(shape)
-                    with np.errstate(invalid="ignore"):
-                        q = run.mul(c, q)
-                new: Any = Map(p.reshape(shape)) if type(key) is Map or not here.all() else key
-                found[new] = found[new] + q if new in found else q
+            _joined_by(run, found, terms, members[:, j], local[j], x.shape)
     return found
 
 
@@ -532,45 +569,49 @@ def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
 # writing
 
 
-def store(ty: Any, tv: Any, index: Any, out: Any, v: Any) -> Any:
-    """Return the terms of ``y`` after ``y[index] = v``; terms of ``y`` nobody else holds are written into.
+def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
+    """Return the terms of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``.
 
-    The caller holds ``ty`` in one variable only if nobody else has it.
+    Terms of ``y`` that nobody holds but ``tangents`` are taken apart and written into.
     """
+    sole = type(tangents[0]) is Terms and holders(tangents[0]) == SOLE
+    ty, tv = tangents
     shape, dtype = shape_of(out), dtype_of(out)
     if not TRACED.isdisjoint(map(type, (*(ty or {}).values(), *(tv or {}).values()))):
         return INSTEAD
     found = Terms()
-    sole = type(ty) is Terms and sys.getrefcount(ty) <= SOLE + 1
     incoming = list(tv.items()) if tv else []
     single = not shape_of(v)
-    keys = list(ty) if ty else []
-    for n in range(len(keys)):  # enumerate() would hold the key as well, and nothing were ours
-        key, keys[n] = keys[n], None
-        c = ty.pop(key) if sole else ty[key]
-        positions = key.positions if type(key) is Map else None
-        # The map is written into only where this key alone holds it, and this dictionary alone the key.
-        mine = (
+    pairs = list(ty.items()) if ty else []
+    if sole:
+        ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
+    for n in range(len(pairs)):
+        own = (
             sole
-            and positions is not None
-            and type(c) is ndarray
-            and sys.getrefcount(key) <= SOLE
-            and sys.getrefcount(positions) <= SOLE + 1
-            and sys.getrefcount(c) <= SOLE
-            and positions.shape == shape == c.shape
-            and positions.base is None
-            and c.base is None
-            and positions.flags.writeable
-            and c.flags.writeable
-            and c.dtype == dtype
+            and type(pairs[n][0]) is Map
+            and type(pairs[n][1]) is ndarray
+            and holders(pairs[n][0]) == SOLE
+            and holders(pairs[n][0].positions) == SOLE
+            and holders(pairs[n][1]) == SOLE
         )
-        if not mine:
+        key, c = pairs[n]
+        if own:
+            positions = key.positions
+            own = (
+                positions.shape == shape == c.shape
+                and positions.base is None
+                and c.base is None
+                and positions.flags.writeable
+                and c.flags.writeable
+                and c.dtype == dtype
+            )
+        if not own:
             positions = np.array(map_of(key, shape))
             c = np.array(_spread(c, shape), dtype)
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
-    for pair in incoming[len(keys) :]:
+    for pair in incoming[len(pairs) :]:
         positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
         _write(positions, c, index, pair, v, single)
         new = Map(positions)
@@ -677,6 +718,7 @@ __all__ = [
     "coefficient",
     "elementwise",
     "entries",
+    "linked",
     "merged",
     "push",
     "scattered",

@@ -17,17 +17,21 @@ import numpy as np
 
 from dualdiff import rules
 from dualdiff.errors import (
+    OUTLIVED,
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
     InputError,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
+    compares,
     stores_item,
     where,
 )
 from dualdiff.primitive import (
+    FAMILIAR,
     LEVELS,
+    PACKING,
     REGISTER,
     TRACED,
     Elementwise,
@@ -36,6 +40,8 @@ from dualdiff.primitive import (
     bind,
     container,
     containers,
+    is_number,
+    native,
     operand,
     packed,
     packers,
@@ -64,10 +70,10 @@ ndarray = np.ndarray
 class Link:
     """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written.
 
-    Writes end in the root of a chain of views, so only a root counts them.
+    Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
     """
 
-    __slots__ = ("base", "born", "params", "places", "primitive", "root", "seen", "version")
+    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "version")
 
     def __init__(self) -> None:
         self.base: Any = None
@@ -78,6 +84,14 @@ class Link:
         self.version = 0
         self.born = LEVELS.current
         self.places: Any = None
+        self.held: list[Any] | None = None
+        self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
+
+    def is_held(self) -> bool:
+        """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
+        if self.held is not None:
+            self.held = [ref for ref in self.held if ref() is not None] or None
+        return self.held is not None
 
     def is_stale(self) -> bool:
         """Whether the root was written since this view was read from it."""
@@ -106,7 +120,9 @@ class Link:
                 return index_of_base
         if getattr(self, "places", None) is None:
             self.places = self.primitive.fn(positions(base), **self.params)
-        at = np.unravel_index(self.places[index], base) if base else ()
+        if not base:  # a view of the one entry there is may show it, or nothing
+            return () if np.size(self.places[index]) else False
+        at = np.unravel_index(self.places[index], base)
         return tuple([i if type(i) is ndarray else int(i) for i in at])
 
 
@@ -120,7 +136,12 @@ def link_of(x: Traced) -> Link:
 def is_view(out: Any, operand: Any) -> bool:
     """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
     if type(out) is ndarray:
-        return out.base is not None and (out.base is operand or out.base is getattr(operand, "base", None))
+        if out.base is None:
+            return False
+        if out.base is operand or out.base is getattr(operand, "base", None):
+            return True
+        # What NumPy strides by itself (windows, broadcasts) has another object as its base: its memory tells.
+        return type(operand) is ndarray and bool(np.may_share_memory(out, operand))
     if isinstance(out, Traced):
         return out.link is not None and out.link.base is not None
     # Another type of array: it says itself, through NumPy's protocol.
@@ -153,24 +174,74 @@ def become(x: Traced, new: Any) -> None:
 _CLASS: Any = object.__dict__["__class__"]
 
 
-SNAPSHOTS: dict[int, tuple[Traced, Any]] = {}
-"""Traced arrays of which NumPy holds what should share their memory, by identity, as long as somebody keeps that."""
+class Shown:
+    """Memory shown to NumPy: every array, view or buffer of it keeps this object alive, whichever of them was made first."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "base")
+
+    def __init__(self, array: ndarray[Any, Any], writeable: bool) -> None:
+        self.base = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = interface["data"][0], not (writeable and array.flags.writeable)
+        self.__array_interface__ = interface
+
+
+def shown(x: Traced, array: ndarray[Any, Any], writeable: bool = False) -> Any:
+    """Return an array of the same memory for NumPy to hold, and remember that it is held as long as anything shows it."""
+    holder = Shown(array, writeable)
+    _remember(x, holder)
+    return np.asarray(holder)
+
+
+def _remember(x: Traced, holder: Any) -> None:
+    """Note that what ``holder`` shows should change with every write into the memory of ``x``."""
+    while x.link is not None and x.link.base is not None:
+        x = x.link.base
+    link = link_of(x)
+    link.is_held()  # those who have let go are forgotten here too: asking often must not pile them up
+    link.held = [*(link.held or ()), weakref.ref(holder)]
+
+
+class Twin:
+    """What guards arguments that share memory with one another: as long as it lives, writes into them raise."""
+
+    __slots__ = ("__weakref__",)
+    refusal = (
+        "this writes into an argument that shares its memory with another argument, as in f(x, x). In NumPy both would "
+        "change, but they are differentiated one by one. Write into a copy (a = a.copy()), or pass f(x, x.copy())."
+    )
+
+    def guard(self, x: Traced) -> None:
+        """Refuse writes into a traced argument from now on."""
+        _remember(x, self)
+
+
+_HELD = (
+    "this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
+    "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
+    "np.array(…) or .copy() there."
+)
 
 
 def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
     """Return what NumPy asked for as an array of its own, and remember it: a later write into ``x`` would not reach it."""
     if not copy and type(out) is ndarray and out.ndim:
-        while x.link is not None and x.link.base is not None:
-            x = x.link.base
-        key = id(x)
-        SNAPSHOTS[key] = x, weakref.ref(out, lambda _: SNAPSHOTS.pop(key, None))
+        _remember(x, out)
     return out
+
+
+def memory_of(x: Any) -> Any:
+    """Return the plain array that ``x`` shows, in the very memory of the array it is a view of."""
+    link = x.link
+    if link is None or link.base is None:
+        return x.value
+    return link.primitive.fn(memory_of(link.base), **link.params)
 
 
 def write(x: Traced, index: Any, v: Any) -> None:
     """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
     index = canonical_index(index, shape_of(x))
-    v = operand(v)
+    v = alive(operand(v))
     if isinstance(v, Traced):
         link = v.link
         if link is not None:
@@ -193,14 +264,25 @@ def write(x: Traced, index: Any, v: Any) -> None:
         index, x = link.place(index), link.base
         if isinstance(v, Traced) and is_itself(v, x, index):
             return
-        if not shape_of(x) and shape_of(v):
-            v = np.reshape(v, ())
+        if not shape_of(x):
+            if index is False:
+                v = 0.0
+            elif shape_of(v):
+                v = np.reshape(v, ())
         link = x.link
-    if SNAPSHOTS and id(x) in SNAPSHOTS and (type(x) is not Plain or isinstance(v, Traced)):
+    if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
+        twin = any(type(ref()) is Twin for ref in link.held)
+        raise TracedAssignmentError(f"{where()}: {Twin.refusal if twin else _HELD}")
+    if is_number(x):
+        raise TypeError(
+            f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
+            "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
+        )
+    if link is not None and link.entry and (type(x) is not Plain or isinstance(v, Traced)):
         raise TracedAssignmentError(
-            f"{where()}: this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
-            "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
-            "np.array(…) or .copy() there."
+            f"{where()}: this writes into a 0-d array of which np.array([…]) made an entry, or which np.asarray(…) was called "
+            "on, or into the array that it is a view of. What NumPy made of it then would change too, or should and would "
+            "not. Compute a new value (total = total + 1), or put a copy, total.copy(), into the list."
         )
     run = x.run
     if isinstance(v, Traced) and v.run.level > run.level:
@@ -223,6 +305,7 @@ def is_itself(v: Traced, x: Traced, index: Any) -> bool:
     return (
         link is not None
         and link.base is x
+        and (v.mark is not None or x.mark is None)  # a tensor's view from under no_grad() counts as a constant
         and link.primitive is getitem
         and is_basic(index)
         and link.params["index"] == index
@@ -244,11 +327,20 @@ def is_whole(x: Traced, index: Any, v: Traced) -> bool:
 
 
 def pack(x: ndarray[Any, Any]) -> Any:
-    """Turn an object array of traced scalars into one traced array (plain when it holds only numbers)."""
+    """Turn an object array of traced scalars into one traced array, and one of numbers into a plain array of them.
+
+    Integers count as floating-point numbers, as beside the traced ones. What holds anything else stays as it is.
+    """
     items = list(x.flat)
     if not any(isinstance(i, Traced) for i in items):
-        return x
+        if not all(isinstance(i, _NUMBERS) for i in items):  # None would become nan
+            return x
+        dtype = np.array(items).dtype
+        return np.array(items, dtype if dtype.kind in "fc" else float).reshape(x.shape)
     return rules.movement.stack_scalars(items, x.shape)
+
+
+_NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
 packers.append(pack)
@@ -271,7 +363,7 @@ def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _inplace(row: Primitive) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if not shape_of(self) and not self._cell and type(raw(self)) is not ndarray:
+        if is_number(self):  # which += rebinds
             return self.run.binary(row, self, other)
         return assigned(self, self.run.binary(row, self, other))
 
@@ -291,6 +383,35 @@ def assigned(x: Any, new: Any) -> Any:
     return x
 
 
+def alive(x: Any) -> Any:
+    """Return a value as it is; raise if it belongs to a run that has ended."""
+    if type(x) in TRACED and not x.run.open:
+        raise EscapedValueError(f"{where()}: {OUTLIVED}")
+    return x
+
+
+def is_same(x: Any, y: Any) -> bool:
+    """Whether two numbers or arrays are equal, their derivatives at every level included."""
+    if type(x) in TRACED and type(y) in TRACED:
+        return x.run is y.run and x.run.same(x, y) and is_same(x.value, y.value)
+    return type(x) not in TRACED and type(y) not in TRACED and np.array_equal(x, y)
+
+
+def _are_keys(x: Any, y: Any) -> bool:
+    """Whether both of two values have been hashed: they then meet in a dictionary, a set or a cache."""
+    a, b = x.run.keys, y.run.keys
+    return a is not None and b is not None and id(x) in a and id(y) in b
+
+
+def _check_swap(x: Any, v: Any) -> None:
+    """Raise where compiled code stores a row of an array in the array itself, as if it were a list whose rows are objects."""
+    if rules.discrete.owner(v) is rules.discrete.owner(x) and not stores_item(direct=True):
+        raise UnsupportedFunctionError(
+            f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if it "
+            "were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+        )
+
+
 def _comparison(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
@@ -304,11 +425,11 @@ class Tracer(Traced):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0
+    # Above that of pandas (1000 and 4000), whose objects would otherwise take a traced value apart: it takes theirs.
+    __array_priority__ = 1e6
+    __pandas_priority__ = 1e6
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
-    #: whether a 0-d value is a cell that += writes into (an eager tensor), not a number that it rebinds
-    _cell = False
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value
@@ -361,7 +482,16 @@ class Tracer(Traced):
             self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
         return repr(self)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        """Hash a number by its value, as NumPy does, so that dictionaries and sets find it; the value leaves as by ``bool``."""
+        if type(raw(self)) is ndarray:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        value = self.run.leave(self)
+        if not self._may_leave():
+            if self.run.keys is None:
+                self.run.keys = {}
+            self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
+        return hash(value)
 
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
@@ -369,6 +499,10 @@ class Tracer(Traced):
         return self.dtype.kind in "biu" or (
             self.discrete and (type(self.value) not in TRACED or self.value._may_leave())
         )
+
+    def _reaches_held(self, v: Any) -> bool:
+        """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
+        return False
 
     def _refuse(self, what: str, fix: str) -> Any:
         raise TracedConversionError(
@@ -404,13 +538,28 @@ class Tracer(Traced):
     def __bool__(self) -> bool:
         return bool(self.run.leave(self))
 
+    def _number(self) -> Any:
+        """Return this 0-d value as an entry of an object array: a number, which nothing that is written later reaches."""
+        return self[()] if type(raw(self)) is ndarray else self
+
+    def _given(self) -> None:
+        """Note that an object array may hold this 0-d array itself: in ``np.array([total])`` NumPy asks, and keeps who answers."""
+        if type(raw(self)) is ndarray and not PACKING.get() and not stores_item():
+            root: Any = self
+            while root.link is not None and root.link.base is not None:
+                root = root.link.base
+            link_of(root).entry = True
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
         if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
             cell = np.empty((), dtype=object)
             cell[()] = self
             return cell
         if self._may_leave():
-            return snapshot(self, np.asarray(self.run.leave(self), dtype=dtype), copy)
+            out = self.run.leave(self)
+            if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
+                return np.array(out, dtype=dtype)
+            return shown(self, out, writeable=True)
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
                 raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
@@ -420,10 +569,12 @@ class Tracer(Traced):
             )
         out = np.empty(self.shape, dtype=object)
         if self.ndim == 0:
-            out[()] = self
+            out[()] = self._number()
+            if not copy:
+                self._given()
         else:
             for i in np.ndindex(self.shape):
-                out[i] = self[i]
+                out[i] = self[i]._number()
         return snapshot(self, unless_copied(out, copy), copy)
 
     def __reduce__(self) -> Any:
@@ -461,6 +612,10 @@ class Tracer(Traced):
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if not FAMILIAR.issuperset(map(type, args)):
+            args = [native(a) for a in args]
+        if kwargs and not FAMILIAR.issuperset(map(type, kwargs.values())):
+            kwargs = {k: native(v) for k, v in kwargs.items()}
         entry = REGISTER.get(function)
         if entry is not None and entry.handler is not None:
             return entry.handler(*args, **kwargs)
@@ -523,7 +678,24 @@ class Tracer(Traced):
     __le__ = _comparison(np.less_equal)
     __gt__ = _comparison(np.greater)
     __ge__ = _comparison(np.greater_equal)
-    __eq__ = _comparison(np.equal)
+    _equal = _comparison(np.equal)
+
+    def __eq__(self, other: Any) -> Any:
+        if not self.run.open and self.run.keys and id(self) in self.run.keys and not compares():
+            return (
+                False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
+            )
+        if type(other) not in TRACED or not _are_keys(self, other):
+            return self._equal(other)
+        equal = self._equal(other)
+        if equal and not is_same(self, other) and not compares():
+            raise TracedConversionError(
+                f"{where()}: a dictionary, a set or a cache takes two values that are being differentiated for one, because "
+                "they are equal here, and would give out the derivative of one for that of the other. Make its keys of what "
+                "does not depend on them (indices), or of the plain numbers, float(dd.stop_gradient(x))."
+            )
+        return equal
+
     __ne__ = _comparison(np.not_equal)
     __and__ = __rand__ = _comparison(np.bitwise_and)
     __or__ = __ror__ = _comparison(np.bitwise_or)
@@ -559,12 +731,13 @@ class Tracer(Traced):
             and type(v) is type(self)
             and v.run is self.run
             and v.link is None
-            and (link is None or link.base is None)
-            and not SNAPSHOTS
+            and (link is None or (link.base is None and link.held is None and not link.entry))
         ):
             self.run.write(self, index, v)  # the hot path: entries filled one by one
             link_of(self).version += 1
         else:
+            if type(index) is int and type(v) in TRACED and v.link is not None and v.link.base is not None:
+                _check_swap(self, v)
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:
@@ -783,15 +956,25 @@ class Flat:
     def __len__(self) -> int:
         return size_of(shape_of(self.array))
 
+    @property
+    def base(self) -> Any:
+        """The array whose entries these are."""
+        return self.array
+
+    def copy(self) -> Any:
+        """Return the entries in an array of their own."""
+        return np.ravel(self.array).copy()
+
     def __iter__(self) -> Iterator[Any]:
-        return iter(np.reshape(self.array, -1))
+        shape = shape_of(self.array)
+        return (self.array[at] for at in np.ndindex(shape))  # read when they are asked for, as NumPy's
 
     def __getitem__(self, index: Any) -> Any:
-        return np.reshape(self.array, -1)[index]
+        entries = np.reshape(self.array, -1)[index]
+        return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        at = np.arange(len(self))[index]
-        write(self.array, np.unravel_index(at, shape_of(self.array)), v)
+        rules.destinations.store_flat(self.array, index, v)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)
@@ -845,11 +1028,13 @@ class Plain(Tracer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         x = self._fresh()
-        if x is self or copy or (dtype is not None and np.dtype(dtype) != x.dtype):
+        if x is self or copy or type(x) is not ndarray or (dtype is not None and np.dtype(dtype) != x.dtype):
             return np.array(x, dtype=dtype)
-        x = x.view()
-        x.flags.writeable = False  # a write into it would not reach this array once that holds traced values
-        return snapshot(self, x, copy)
+        # Read-only: a write into it would not reach this array once that holds traced values.
+        return shown(self, memory_of(self))
+
+    def _reaches_held(self, v: Any) -> bool:
+        return not isinstance(v, Traced) and type(self.value) is ndarray and _is_own(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self._fresh(), spec)
@@ -858,10 +1043,17 @@ class Plain(Tracer):
         return Plain, (self.value,)
 
 
+def _is_own(x: ndarray[Any, Any]) -> bool:
+    """Whether an array may be written into, and is nobody's view."""
+    return x.base is None and x.flags.writeable
+
+
 class _PlainRun:
     """The run of level zero: it computes, and keeps arrays able to receive traced values."""
 
     level = 0
+    open = True
+    keys = None
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
@@ -892,7 +1084,7 @@ class _PlainRun:
         return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())
 
     def write(self, x: Any, index: Any, v: Any) -> None:
-        if type(x.value) is ndarray and (not x.value.flags.writeable or x.value.base is not None):
+        if type(x.value) is ndarray and not _is_own(x.value):
             x.value = np.array(x.value)
         x.value[index] = v.value if isinstance(v, Traced) else v
 
@@ -908,7 +1100,7 @@ def plain(x: Any) -> Any:
 def check_input(x: Any, what: str) -> Any:
     """Return an input ready for tracing: a floating-point number or array (integers are promoted once)."""
     if isinstance(x, Traced):
-        if x.dtype.kind in "biu":  # type: ignore[attr-defined]
+        if alive(x).dtype.kind in "biu":
             return x.astype(np.float64)  # type: ignore[attr-defined]
         return x
     kind = type(x)
@@ -916,6 +1108,11 @@ def check_input(x: Any, what: str) -> Any:
         return x
     if kind is int or kind is bool:
         return float(x)
+    if kind is not ndarray and native(x) is not x:
+        raise InputError(
+            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
+            "entries by their positions"
+        )
     if isinstance(x, (list, str, bytes)) or x is None:
         raise InputError(
             f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
@@ -933,8 +1130,6 @@ def check_input(x: Any, what: str) -> Any:
         p = packed(x)
         if p is not x:
             return p
-        if all(isinstance(v, (int, float, np.number)) for v in x.flat):  # None would become nan
-            return x.astype(np.float64)
     if k not in "fc":
         raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
     return x

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import math
 import operator
 import pickle
@@ -351,6 +353,329 @@ def test_a_value_that_escaped_into_another_operator_raises() -> None:
         dd.grad(lambda y: y * kept[0])(2.0)
     with pytest.raises(EscapedValueError):
         dd.jacfwd(lambda y: y * kept[0])(2.0)
+
+
+OPERATORS = {
+    "jvp": lambda f, x: dd.jvp(f, (x,), (x,)),
+    "vjp": lambda f, x: dd.vjp(f, x),
+    "linearize": lambda f, x: dd.linearize(f, x)[1](x),
+    "grad": lambda f, x: dd.grad(lambda x: f(x)[0])(x),
+    "value_and_grad": lambda f, x: dd.value_and_grad(lambda x: f(x)[0])(x)[1],
+    "hessian": lambda f, x: dd.hessian(lambda x: f(x)[0])(x),
+    "hvp": lambda f, x: dd.hvp(lambda x: f(x)[0])(x, x),
+    "jacfwd": lambda f, x: dd.jacfwd(f)(x),
+    "jacrev": lambda f, x: dd.jacrev(f)(x),
+    "value_and_jacobian": lambda f, x: dd.value_and_jacobian(f)(x)[1],
+    "columns by chunks": lambda f, x: dd.jacfwd(f, chunk=1)(x),
+    "auto": lambda f, x: dd.jacobian(f)(x),
+    "elimination": lambda f, x: dd.jacobian(f, mode="elimination")(x),
+    "sparse": lambda f, x: dd.jacobian(f, sparse=True)(x).toarray(),
+    "linear_operator": lambda f, x: dd.linear_operator(f, x).matvec(x),
+    "plan_jacobian": lambda f, x: dd.plan_jacobian(f, x)(x),
+}
+
+
+def _kept(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that computes once and then hands out what it kept."""
+    memory: list[Any] = []
+
+    def f(x: Any) -> Any:
+        if not memory:
+            memory.append(make(x))
+        return memory[0]
+
+    return f
+
+
+def _of_an_inner_run() -> Callable[[Any], Any]:
+    kept: list[Any] = []
+
+    def f(x: Any) -> Any:
+        dd.grad(lambda y: kept.append(y * y) or (y * y).sum())(x)
+        return kept[-1]
+
+    return f
+
+
+@pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: _kept(lambda x: x * x),
+        lambda: _kept(lambda x: (x * x)[::-1]),
+        lambda: _kept(lambda x: [x[0] * x[1], x[2]]),
+        lambda: _kept(lambda x: np.array([x[0] * x[1], x[1], 0.0])),
+        lambda: (lambda f: lambda x: f(x).copy())(_kept(lambda x: x * x)),
+        _of_an_inner_run,
+    ],
+    ids=["array", "view", "numbers", "object array", "copy", "inner run"],
+)
+def test_a_value_of_an_ended_run_raises_when_it_is_returned(operator: Any, make: Any) -> None:
+    f = make()
+    with contextlib.suppress(EscapedValueError):  # a way that runs f twice finds what it kept already on the first call
+        operator(f, X)
+    with pytest.raises(EscapedValueError, match="outlived"):
+        operator(f, X)
+
+
+def test_a_value_of_an_ended_run_raises_in_a_batch() -> None:
+    f = _kept(lambda x: x * x)
+    dd.batch_jacobian(f)(X)
+    with pytest.raises(EscapedValueError, match="outlived"):
+        dd.batch_jacobian(f)(X)
+
+
+@modes
+def test_a_value_of_an_ended_run_is_no_argument_direction_or_auxiliary_data(jac: Any) -> None:
+    kept: list[Any] = []
+    jac(lambda x: kept.append(x * 2) or x)(X)
+    old = kept[-1]
+    uses = (
+        lambda: dd.jvp(lambda x: x, (old,), (X,)),
+        lambda: dd.jvp(lambda x: x, (X,), (old,)),
+        lambda: dd.vjp(lambda x: x, X)[1](old),
+        lambda: dd.linearize(lambda x: x, X)[1](old),
+        lambda: jac(lambda x: x)(old),
+        lambda: dd.jacobian(lambda x, y: y)(X, old),
+        lambda: dd.value_and_grad(lambda x: (x.sum(), {"kept": old}), has_aux=True)(X),
+        lambda: dd.zeros(3).__setitem__(slice(None), old),
+        lambda: dd.jacfwd(lambda x: np.zeros_like(x).__setitem__(slice(None), old))(X),
+    )
+    for use in uses:
+        with pytest.raises(EscapedValueError):
+            use()
+
+
+@modes
+def test_a_value_of_an_ended_run_decides_nothing(jac: Any) -> None:
+    kept: list[Any] = []
+    jac(lambda x: kept.append(x[0]) or x)(X)
+    old = kept[-1]
+    for use in (
+        hash,
+        bool,
+        int,
+        lambda t: t == 0.25,
+        lambda t: t in [0.25],
+        lambda t: 0.25 in [t],
+        lambda t: [t].index(1),
+    ):
+        with pytest.raises(EscapedValueError):
+            use(old)
+    assert "0.25" in repr(old)
+
+
+# --------------------------------------------------------------------------------------------------
+# values as keys
+
+
+@modes
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_look_ups_go_by_value(jac: Any, dtype: Any) -> None:
+    rates = {0.25: 3.0, 0.5: 5.0}
+
+    def f(x: Any) -> Any:
+        allowed = x[1] in {0.5, 1.0} and x[2] in [0.75] and x[2] not in rates
+        return x * rates[x[0]] * rates.get(x[1], 0.0) * rates.get(x[2], 1.0) * (2.0 if allowed else 0.0)
+
+    found = jac(f)(X.astype(dtype))
+    np.testing.assert_array_equal(
+        found[0] if isinstance(found, tuple) else np.diag(found), f(X) if isinstance(found, tuple) else 30
+    )
+
+
+def test_a_look_up_is_a_decision_that_a_recording_notes() -> None:
+    rates = {1.0: 3.0, 2.0: 5.0}
+    J = dd.jacobian(lambda x: x * rates.get(x[0], 7.0))
+    for x in ([1.0, 4.0], [2.0, 4.0], [1.5, 4.0], [1.0, 4.0]):
+        np.testing.assert_array_equal(J(np.array(x)), np.eye(2) * rates.get(x[0], 7.0))
+
+
+@modes
+def test_numbers_hash_as_numpy_scalars_and_arrays_do_not(jac: Any) -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append((hash(x[0]), hash(x.sum())))
+        for array in (x, x[:1], x[0, ...], np.zeros_like(x)):
+            with pytest.raises(TypeError, match="unhashable"):
+                hash(array)
+        return x
+
+    jac(f)(X)
+    assert seen[0] == (hash(0.25), hash(1.5))
+    assert dd.grad(lambda x: x * {hash(2.0): 3.0}[hash(x)])(2.0) == 3.0
+    with pytest.raises(TypeError, match="unhashable"):
+        jac(lambda x: x * hash(x))(np.array(2.0))
+
+
+@modes
+def test_cached_helpers(jac: Any) -> None:
+    calls = []
+
+    @functools.lru_cache
+    def square(t: Any) -> Any:
+        calls.append(t)
+        return t * t
+
+    def f(x: Any) -> Any:
+        return np.stack([square(x[0]) * square(x[0]), square(x[1]), square(x[2])])
+
+    want = np.diag([4 * X[0] ** 3, 2 * X[1], 2 * X[2]])
+    for _ in range(2):  # what an ended run left in the cache is not taken for a value of this one
+        found = jac(f)(X)
+        found = found[1] if isinstance(found, tuple) else found
+        np.testing.assert_allclose(found, want @ X if found.ndim == 1 else want)
+    assert square(0.25) == 0.0625
+    assert len(calls) % 3 == 1  # a number that is read twice is found
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev, dd.jacobian], ids=["forward", "reverse", "auto"])
+def test_equal_values_with_different_derivatives_do_not_share_a_key(jac: Any) -> None:
+    @functools.lru_cache
+    def square(t: Any) -> Any:
+        return t * t
+
+    def remembered(x: Any) -> Any:
+        memory: dict[Any, Any] = {}
+        return np.stack([memory.setdefault(t, t * t) for t in x])
+
+    for f in (lambda x: np.stack([square(x[0]), square(x[1])]), remembered, lambda x: x * len(set(x))):
+        with pytest.raises(TracedConversionError, match="takes two values"):
+            jac(f)(np.ones(2))
+    jac(lambda x: x * len(set(dd.stop_gradient(x))))(np.ones(2))
+
+    def f(x: Any) -> Any:  # a comparison that is written out is a branch like any other
+        a, b = x
+        return x * len({a}) * len({b}) * (3.0 if a == b else 1.0)
+
+    np.testing.assert_array_equal(jac(f)(np.ones(2)), np.eye(2) * 3)
+    # Along (1, 1) both have the same derivative, and so has whatever is computed from either.
+    assert dd.jvp(remembered, (np.ones(2),), (np.ones(2),))[1].tolist() == [2.0, 2.0]
+
+
+def test_keys_of_nested_runs() -> None:
+    def f(x: Any) -> Any:
+        return dd.jvp(lambda y: y * {1.0: 3.0, 2.0: 5.0}[y] * {2.0: x}[y], (x,), (1.0,))[1]
+
+    for jac in (dd.jacfwd, dd.jacrev):
+        assert jac(f)(2.0) == 5.0
+
+    def g(x: Any) -> Any:  # the key of the outer run and that of the inner are equal, and differ in their derivatives
+        return dd.jvp(lambda y: {x: x * x}.get(y, y), (x,), (1.0,))[1]
+
+    with pytest.raises(TracedConversionError, match="takes two values"):
+        dd.grad(g)(2.0)
+
+
+# --------------------------------------------------------------------------------------------------
+# arrays of objects
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])
+def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
+    def copied(x: Any) -> Any:
+        total, before = x[0, ...].copy(), []
+        for t in x[1:]:
+            before.append(np.array(total))
+            total += t
+        return np.array([*before, total * 1.0])
+
+    x = np.array([1.0, 2.0, 4.0])
+    np.testing.assert_array_equal(copied(x), [1.0, 3.0, 7.0])
+    np.testing.assert_array_equal(jac(copied)(x), np.tri(3))
+
+    def scaled(x: Any) -> Any:
+        v, x = np.array(x), x.copy()
+        x *= 3.0
+        return v * x
+
+    assert jac(scaled)(np.array(2.0)) == 12.0
+
+    def written(x: Any, into: Callable[[Any], Any]) -> Any:
+        total = x[0, ...].copy()
+        v = np.array([total, x[1]])
+        into(total)
+        return v * total
+
+    for into in (lambda t: t.__iadd__(1.0), lambda t: t.__setitem__((), 1.0), lambda t: np.add(t, 1.0, out=t)):
+        with pytest.raises(TracedAssignmentError, match="made an entry"):
+            jac(functools.partial(written, into=into))(x)
+
+    def not_yet_traced(x: Any) -> Any:
+        total = np.zeros_like(x, shape=())
+        v = np.array([total, x[0]])
+        total += x[1]
+        return v * total
+
+    def stopped(x: Any) -> Any:
+        total = dd.stop_gradient(x[0, ...].copy())
+        v = np.array([total, x[0]])
+        total += x[1]
+        return v * total
+
+    for f in (not_yet_traced, stopped):
+        with pytest.raises(TracedAssignmentError, match="made an entry"):
+            jac(f)(x)
+
+    def counted(x: Any) -> Any:  # a number that is stored in a plain array is copied there
+        n, store = np.zeros_like(x, shape=()), np.zeros(3)
+        for i in range(3):
+            n += 1.0
+            store[i] = n
+        n += x[0]
+        return store * n
+
+    np.testing.assert_array_equal(jac(counted)(x)[:, 0], [1.0, 2.0, 3.0])
+
+    def viewed(x: Any) -> Any:  # the entry is a view: a write into what it shows counts as well
+        y = x * 1.0
+        v = np.array([y[0, ...], x[1]])
+        y[0] = x[2]
+        return v * y[0]
+
+    with pytest.raises(TracedAssignmentError, match="made an entry"):
+        jac(viewed)(x)
+
+    def listed(x: Any) -> Any:  # a list is made an array at once, of which nobody keeps an entry
+        total = x[0, ...].copy()
+        a = np.dot([total, 1.0], x[:2])
+        total += 1.0
+        return np.stack([a, np.dot([total, 1.0], x[:2])])
+
+    np.testing.assert_array_equal(jac(listed)(x), [[2.0, 1, 0], [3.0, 1, 0]])
+
+    def rebound(x: Any) -> Any:
+        total = x[0, ...].copy()
+        v = np.array([total, x[1]])
+        total = total + 1.0
+        return v * total
+
+    np.testing.assert_array_equal(jac(rebound)(x), [[3.0, 0, 0], [2.0, 2.0, 0]])
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev, dd.jacobian], ids=["forward", "reverse", "auto"])
+@pytest.mark.parametrize(
+    ("f", "want"),
+    [
+        (lambda x: x + np.zeros_like(np.array([x[0], x[1], x[2]])), np.eye(3)),
+        (lambda x: np.array([1, 2.5, True], object) * x, np.diag([1, 2.5, 1])),
+        (lambda x: np.concatenate([x, np.array([], object)]), np.eye(3)),
+        (lambda x: np.pad(np.zeros_like(np.array([x[0]])), 1) + x, np.eye(3)),
+        (lambda x: np.stack([np.full_like(np.array([x[0]]), 2)[0] * x[0], x[1], x[2]]), np.diag([2, 1, 1])),
+        (lambda x: np.ones_like(np.array([x[0], x[1]])), np.zeros((2, 3))),
+        (lambda x: np.where(x > 0, x, np.zeros_like(np.array(list(x)))), np.eye(3)),
+    ],
+)
+def test_an_object_array_of_numbers_is_one_of_numbers(jac: Any, f: Any, want: Any) -> None:
+    np.testing.assert_array_equal(jac(f)(X), want)
+
+
+@modes
+def test_an_array_of_other_objects_is_refused(jac: Any) -> None:
+    for other in (None, "two", object()):
+        with pytest.raises(DerivativeError, match="objects"):
+            jac(lambda x: x * np.array([1.0, other, 2.0], object))(X)  # noqa: B023
 
 
 def test_an_assignment_of_an_inner_value_to_an_outer_array_raises() -> None:

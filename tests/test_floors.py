@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from dualdiff.ways import WAYS
+
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": -1,  # the ground that every floor stands on
+    "ownership": 0,
     "shapes": 0,
     "labels": 0,
     "trees": 0,
@@ -24,7 +27,7 @@ FLOORS = {
     "tape": 4,
     "passes": 5,
     "tensor": 6,
-    "jacobians": 6,
+    "ways": 6,
     "numpy": 6,
     "capture": 7,
     "operators": 8,
@@ -133,3 +136,41 @@ def test_the_library_never_imports_its_tests_or_peers() -> None:
             )
             peers = {n.split(".")[0] for n in names} & banned
             assert not peers or (room_of(path) == "lab" and peers <= {"torch", "jax", "autograd"}), f"{path}: {peers}"
+
+
+# --------------------------------------------------------------------------------------------------
+# ask, do not branch
+
+NAMES = {w.name for w in WAYS}
+
+
+def comparisons_of_ways(tree: ast.AST) -> list[int]:
+    """Return the lines on which something is compared with the name of a way."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Compare, ast.MatchValue))
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in NAMES
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(p.relative_to(HOUSE)) for p in MODULES])
+def test_nobody_compares_a_ways_name(path: Path) -> None:
+    assert comparisons_of_ways(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if way.name == "forward": pass',
+        'x = mode in ("auto", "reverse")',
+        'match name:\n    case "row-sparse": pass',
+        'assert "columns" != way.name',
+    ],
+)
+def test_comparisons_with_names_are_seen(source: str) -> None:
+    assert comparisons_of_ways(ast.parse(source))
+    for name in NAMES:
+        source = source.replace(f'"{name}"', f'"no {name}"')
+    assert not comparisons_of_ways(ast.parse(source))

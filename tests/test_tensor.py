@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
 import threading
 import weakref
 
@@ -657,3 +658,231 @@ def test_differentiable_gradients_accumulate_under_no_grad_and_integers_are_cast
     x.grad = dd.tensor([1, 1])
     x.sum().backward()
     np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+
+
+# -- who else holds a number, and who writes at the same time --------------------------------------------
+
+
+def _two() -> tuple[dd.Tensor, dd.Tensor]:
+    x = dd.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    return x, x * 2
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda v: v.__imul__(3.0),
+        lambda v: v.__setitem__(0, 5.0),
+        lambda v: v[:1].__iadd__(1.0),
+        lambda v: np.multiply(v, 3.0, out=v),
+        lambda v: v.zero_(),
+        lambda v: v.reshape(2, 1).fill(1.0),
+    ],
+    ids=["augmented", "entry", "view of the view", "out", "zero_", "fill"],
+)
+def test_a_view_made_under_no_grad_is_not_written_where_writes_are_recorded(write):
+    x, y = _two()
+    with dd.no_grad():
+        v = y[1:]
+    with pytest.raises(InPlaceError, match=r"made inside dd\.no_grad"):
+        write(v)
+    with dd.no_grad():  # neither the view nor the write is recorded: new values, the old equation
+        v *= 3.0
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [8.0, 48.0, 72.0])
+
+
+def test_a_view_made_under_no_grad_of_what_is_not_recorded_may_be_written():
+    x = dd.tensor([1.0, 2.0], requires_grad=True)
+    y = dd.zeros(2)
+    with dd.no_grad():
+        v = y[1:]
+    v += x[:1]
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 0.0])
+    assert v.requires_grad
+
+
+def test_a_view_made_under_no_grad_is_a_constant_where_it_is_stored():
+    x, y = _two()
+    with dd.no_grad():
+        v = y[1:]
+    y[1:] = v
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(y, [2.0, 4.0, 6.0])
+    np.testing.assert_array_equal(x.grad, [8.0, 0.0, 0.0])
+
+
+def test_a_view_made_under_no_grad_follows_a_recorded_write():
+    x, y = _two()
+    with dd.no_grad():
+        v = y[1:]
+    y[1] = y[0] * 1.0
+    v *= 3.0
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [80.0, 0.0, 216.0])
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda s: s.reshape(-1),
+        lambda s: np.reshape(s, (1, 1)),
+        lambda s: s[None],
+        lambda s: s[...],
+        lambda s: np.expand_dims(s, 0),
+        lambda s: s.ravel(),
+        lambda s: s.T,
+        lambda s: np.atleast_1d(s),
+    ],
+)
+def test_views_of_a_computed_number_share_its_memory(view):
+    for dtype in (np.float64, np.float32, np.complex128):
+        for first in (True, False):
+            x = dd.tensor(np.array([1.0, 2.0], dtype), requires_grad=True)
+            s = (x * 2).sum()
+            v = view(s)
+            if first:
+                s += s.clone()
+            else:
+                v += v.clone()
+            assert s.item() == v.item() == 12.0
+            (v.sum() if first else s).backward(np.ones((), dtype))
+            np.testing.assert_array_equal(x.grad, [4.0, 4.0])
+
+
+def test_object_arrays_of_tensors_hold_values():
+    x, y = _two()
+    v = np.array(y)
+    w = v.copy()
+    w[0] += 10 * w[1]
+    y *= 5.0
+    assert [t.item() for t in v] == [2.0, 4.0, 6.0]
+    (v * w).sum().backward()  # 4a² + 40ab + 4b² + 4c²
+    np.testing.assert_array_equal(x.grad, [8 + 80, 40 + 16, 24.0])
+    for write in (lambda t: t.zero_(), lambda t: t.__setitem__(..., 1.0), lambda t: t.reshape(1).fill(1.0)):
+        with pytest.raises(TypeError, match="into a number"):
+            write(v[0])
+
+    s = x.sum()  # a list is made an array at once, of which nobody keeps an entry
+    a = np.dot([s, 1.0], x[:2])
+    s += 1.0
+    assert (a.item(), s.item()) == (8.0, 7.0)
+
+    s = dd.tensor(2.0, requires_grad=True) * 1.0
+    kept = np.array(s)
+    s += 1.0
+    assert (kept * s).item() == 6.0
+
+
+@pytest.mark.parametrize("make", [lambda s: np.array([s, s * 2]), lambda s: np.array([[s[...]]]), np.asarray])
+def test_a_tensor_that_an_object_array_may_hold_is_not_written(make):
+    s = dd.tensor([1.0, 2.0], requires_grad=True).sum()
+    make(s)
+    for write in (lambda: s.__iadd__(1.0), lambda: s.reshape(1).__setitem__(0, 1.0)):
+        with pytest.raises(InPlaceError, match="made an entry"):
+            write()
+    with dd.no_grad(), pytest.raises(InPlaceError, match="made an entry"):
+        s += 1.0
+    assert (s + 1.0).item() == 4.0
+    total = dd.zeros(())
+    make(total)
+    with pytest.raises(InPlaceError, match="made an entry"):
+        total += s
+    total += 1.0
+    assert total.item() == 1.0
+
+
+def test_leaves_without_axes_as_entries():
+    p = dd.tensor(3.0, requires_grad=True)
+    v = np.array([p, p])
+    w = np.array(p).reshape(1)
+    w[0] += 1.0
+    (v * w).sum().backward()  # 2p (p + 1)
+    assert p.grad.item() == 14.0
+
+
+def test_tensors_hash_by_identity_and_computed_numbers_refuse():
+    x, p = dd.tensor([1.0, 2.0], requires_grad=True), dd.tensor(1.0, requires_grad=True)
+    assert {x: "array", p: "number"}[p] == "number"
+    assert len({x, p, x, x * 1, x * 1}) == 4
+    for number in (x.sum(), x[0], dd.tensor(1.0)):
+        with pytest.raises(TypeError, match="no key"):
+            hash(number)
+
+
+def _in_threads(work, n=8):
+    failed = []
+
+    def safe():
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=safe) for _ in range(n)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        sys.setswitchinterval(interval)
+    return failed
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_threads_that_share_a_leaf_lose_no_gradient(create_graph):
+    x = dd.tensor(np.ones(2000), requires_grad=True)
+
+    def work():
+        for _ in range(30):
+            (x * x).sum().backward(create_graph=create_graph)
+
+    assert not _in_threads(work)
+    np.testing.assert_array_equal(x.grad.detach(), np.full(2000, 480.0))
+
+
+def test_threads_lose_no_hooks_and_no_retained_gradients():
+    x = dd.tensor(np.ones(20), requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    seen = []
+
+    def work():
+        for _ in range(30):
+            y.register_hook(lambda g: None).remove()
+            y.sum().backward(retain_graph=True)
+            y.register_hook(seen.append)
+
+    assert not _in_threads(work)
+    np.testing.assert_array_equal(x.grad, np.full(20, 480.0))
+    np.testing.assert_array_equal(y.grad, np.full(20, 240.0))
+    seen.clear()
+    y.sum().backward()
+    assert len(seen) == 240
+
+
+def test_a_function_decorated_with_no_grad_may_run_in_several_threads():
+    @dd.no_grad()
+    def step():
+        for _ in range(20):
+            assert not (dd.ones(1, requires_grad=True) * 2).requires_grad
+
+    def work():
+        for _ in range(30):
+            step()
+            assert dd.is_grad_enabled()
+
+    assert not _in_threads(work)
+
+
+def test_threads_that_sweep_one_graph_succeed_or_say_that_it_was_freed():
+    for _ in range(10):
+        x = dd.tensor(np.ones(20), requires_grad=True)
+        y = np.sin(x * x).sum()
+        failed = _in_threads(y.backward, 4)
+        assert {type(error) for error in failed} <= {GraphFreedError}
+        np.testing.assert_allclose(x.grad, (4 - len(failed)) * 2 * np.cos(1.0))

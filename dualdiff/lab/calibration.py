@@ -25,24 +25,21 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 import dualdiff as dd
-from dualdiff.jacobians.choice import Candidates, choose
-from dualdiff.jacobians.decisions import candidates_of
-from dualdiff.jacobians.ways import record
 from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, stencils
 from dualdiff.lab.tables import Table
 from dualdiff.lab.timing import interleaved_minima
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian
 from dualdiff.passes import costs
-from dualdiff.passes.costs import Machine, Quantities, Way, quantities
+from dualdiff.passes.costs import Machine, Quantities
+from dualdiff.ways import WAYS, Program, choose
+from dualdiff.ways.decisions import recorded
 
 __all__ = [
     "PRICES",
-    "WAYS",
-    "Program",
+    "Case",
     "Sample",
     "beside",
-    "candidates",
     "document",
     "fitted",
     "forget",
@@ -50,8 +47,8 @@ __all__ = [
     "measured",
     "predictions",
     "prices_table",
+    "program_of",
     "programs",
-    "row_sparse_first",
     "spread",
     "spread_table",
 ]
@@ -104,10 +101,9 @@ def beside(whole: float, evaluation: float) -> float:
     return max(whole - evaluation, 0.02 * whole)
 
 
-def candidates(operator: Jacobian, arguments: Sequence[Any]) -> Candidates:
-    """Record the function of a Jacobian's operator and return the ways to its Jacobian, by the operator's options."""
-    problem = Call(operator.f, operator.argnums, tuple(arguments), {}, False).problem(operator.chunk)
-    return candidates_of(problem, operator.options, record(problem, replayable=True))
+def program_of(operator: Jacobian, arguments: Sequence[Any]) -> Program:
+    """Record the function of a Jacobian's operator."""
+    return recorded(Call(operator.f, operator.argnums, tuple(arguments), {}, False).problem(), operator.options)
 
 
 def predictions(samples: Sequence[Sample], prices: Machine) -> NDArray[np.float64]:
@@ -203,28 +199,13 @@ def _vector(prices: Machine) -> NDArray[np.float64]:
 Array = NDArray[np.float64]
 
 
-def row_sparse_first(tape: Any, way: Way) -> float:
-    """Cost a way so that ``mode="forward"`` of a sparse Jacobian takes row-sparse duals wherever they apply."""
-    return float(way.name != "row-sparse")
-
-
-WAYS: dict[str, dict[str, Any]] = {
-    "forward": {"mode": "forward"},
-    "reverse": {"mode": "reverse"},
-    "mixed": {"mode": "mixed"},
-    "elimination": {"mode": "elimination"},
-    "row-sparse": {"mode": "forward", "sparse": True, "cost": row_sparse_first},
-    "columns": {"coloring": "columns", "sparse": True},
-    "rows": {"mode": "reverse", "sparse": True},
-    "acyclic": {"coloring": "acyclic", "sparse": True, "symmetric": True},
-}
-"""The options that ask for each way."""
+BY_NAME = {w.name: w for w in WAYS}
 DENSE = ("forward", "reverse")
 SPARSE = ("row-sparse", "columns", "rows")
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class Case:
     """A function whose Jacobian is timed by several ways.
 
     Attributes
@@ -234,7 +215,7 @@ class Program:
         Plain NumPy.
     point : ndarray
     ways : tuple of str
-        Keys of :data:`WAYS`.
+        Names of ways.
     """
 
     name: str
@@ -244,7 +225,7 @@ class Program:
 
     def operator(self, way: str) -> Jacobian:
         """Return the operator that goes one of the ways."""
-        return Jacobian(self.function, **WAYS[way])
+        return Jacobian(self.function, **BY_NAME[way].options())
 
 
 def _elementwise(x: Any, *, steps: int = 6) -> Any:
@@ -345,7 +326,7 @@ def _chain_energy(x: Any) -> Any:
     return np.sum((x[1:] - x[:-1]) ** 4) + np.sum(np.cos(x))
 
 
-def programs() -> tuple[Program, ...]:
+def programs() -> tuple[Case, ...]:
     """Return the programs of the calibration: one or more to every price, and some of the zoo's."""
     rng = np.random.default_rng(20)
 
@@ -362,31 +343,31 @@ def programs() -> tuple[Program, ...]:
         return partial(_waist, gather=matrix(w, n), spread=matrix(m, w))
 
     made = [
-        *[Program(f"elementwise-{n}", _elementwise, some(n)) for n in (1, 5, 30, 300)],
-        Program("elementwise-1000", partial(_elementwise, steps=1), some(1000)),
-        *[Program(f"few-to-many-{m}", partial(_few_to_many, data=some(m)), some(3)) for m in (30, 1000)],
-        Program("few-to-many-100000", partial(_few_to_many, data=some(100_000)), some(3), ("forward",)),
-        *[Program(f"many-to-one-{n}", _many_to_one, some(n)) for n in (30, 1000)],
-        Program("many-to-one-100000", _many_to_one, some(100_000), ("reverse",)),
-        *[Program(f"moving-{n}", _moving, some(n)) for n in (12, 300)],
-        *[Program(f"reducing-{n}", _reducing, some(n)) for n in (20, 300)],
-        Program("accumulating-100", _accumulating, some(100)),
-        *[Program(f"layers-{n}-{m}", layers(n, m, n), some(n)) for n, m in ((5, 8), (60, 40), (250, 200))],
-        *[Program(f"products-{n}", _products, some(n)) for n in (9, 100)],
-        *[Program(f"scalar-loop-{n}", _scalar_loop, some(n), (*DENSE, "elimination")) for n in (8, 60)],
-        *[Program(f"filling-{n}", _filling, some(n), (*DENSE, "row-sparse", "rows")) for n in (8, 60)],
-        Program("few-operations", _few_operations, some(3), (*DENSE, "elimination")),
-        *[Program(f"systems-{n}", _systems, some(n)) for n in (9, 36)],
-        Program("slices-100", _slices, some(100)),
-        Program("rolls-100", _rolls, some(100)),
-        *[Program(f"slices-{n}", _slices, some(n), SPARSE) for n in (50, 3000, 100_000)],
-        *[Program(f"rolls-{n}", _rolls, some(n), SPARSE) for n in (50, 3000)],
-        *[Program(f"blocks-{n}", _blocks, some(n), SPARSE) for n in (40, 2000)],
-        *[Program(f"mixing-{n}", partial(_mixing, weight=matrix(4, 3)), some(n), SPARSE) for n in (200, 4000)],
-        Program("arrow-1000", _arrow, some(1000), ("row-sparse",)),
-        *[Program(f"chain-energy-{n}", dd.grad(_chain_energy), some(n), ("acyclic",)) for n in (50, 1000)],
+        *[Case(f"elementwise-{n}", _elementwise, some(n)) for n in (1, 5, 30, 300)],
+        Case("elementwise-1000", partial(_elementwise, steps=1), some(1000)),
+        *[Case(f"few-to-many-{m}", partial(_few_to_many, data=some(m)), some(3)) for m in (30, 1000)],
+        Case("few-to-many-100000", partial(_few_to_many, data=some(100_000)), some(3), ("forward",)),
+        *[Case(f"many-to-one-{n}", _many_to_one, some(n)) for n in (30, 1000)],
+        Case("many-to-one-100000", _many_to_one, some(100_000), ("reverse",)),
+        *[Case(f"moving-{n}", _moving, some(n)) for n in (12, 300)],
+        *[Case(f"reducing-{n}", _reducing, some(n)) for n in (20, 300)],
+        Case("accumulating-100", _accumulating, some(100)),
+        *[Case(f"layers-{n}-{m}", layers(n, m, n), some(n)) for n, m in ((5, 8), (60, 40), (250, 200))],
+        *[Case(f"products-{n}", _products, some(n)) for n in (9, 100)],
+        *[Case(f"scalar-loop-{n}", _scalar_loop, some(n), (*DENSE, "elimination")) for n in (8, 60)],
+        *[Case(f"filling-{n}", _filling, some(n), (*DENSE, "row-sparse", "rows")) for n in (8, 60)],
+        Case("few-operations", _few_operations, some(3), (*DENSE, "elimination")),
+        *[Case(f"systems-{n}", _systems, some(n)) for n in (9, 36)],
+        Case("slices-100", _slices, some(100)),
+        Case("rolls-100", _rolls, some(100)),
+        *[Case(f"slices-{n}", _slices, some(n), SPARSE) for n in (50, 3000, 100_000)],
+        *[Case(f"rolls-{n}", _rolls, some(n), SPARSE) for n in (50, 3000)],
+        *[Case(f"blocks-{n}", _blocks, some(n), SPARSE) for n in (40, 2000)],
+        *[Case(f"mixing-{n}", partial(_mixing, weight=matrix(4, 3)), some(n), SPARSE) for n in (200, 4000)],
+        Case("arrow-1000", _arrow, some(1000), ("row-sparse",)),
+        *[Case(f"chain-energy-{n}", dd.grad(_chain_energy), some(n), ("acyclic",)) for n in (50, 1000)],
         *[
-            Program(f"waist-{n}-{w}-{m}", waist(n, w, m), some(n), (*DENSE, "mixed"))
+            Case(f"waist-{n}-{w}-{m}", waist(n, w, m), some(n), (*DENSE, "mixed"))
             for n, w, m in ((30, 2, 30), (200, 3, 150), (300, 40, 250))
         ],
     ]
@@ -404,7 +385,7 @@ def programs() -> tuple[Program, ...]:
         (mechanics.robertson(), DENSE),
         (mechanics.oscillator_chain(400), SPARSE),
     ):
-        made.append(Program(case.name, case.function, np.array(case.point), ways))
+        made.append(Case(case.name, case.function, np.array(case.point), ways))
     return tuple(made)
 
 
@@ -417,12 +398,12 @@ Timer = Callable[[Mapping[str, Callable[[], object]]], Mapping[str, float]]
 """Seconds of each call."""
 
 
-def measured(chosen: Sequence[Program], timer: Timer | None = None) -> list[Sample]:
+def measured(chosen: Sequence[Case], timer: Timer | None = None) -> list[Sample]:
     """Time programs by all their ways, all in turns, and say how much of everything each takes.
 
     Parameters
     ----------
-    chosen : sequence of Program
+    chosen : sequence of Case
     timer : callable, optional
         From named calls to the seconds of each; :func:`~dualdiff.lab.timing.interleaved_minima` if not given.
 
@@ -436,11 +417,11 @@ def measured(chosen: Sequence[Program], timer: Timer | None = None) -> list[Samp
         calls[p.name] = partial(p.function, p.point)
         for name in p.ways:
             operator = p.operator(name)
-            found = candidates(operator, (p.point,))
-            way, _ = choose(found)
+            found = program_of(operator, (p.point,))
+            way, _ = choose(found, operator.options)
             key = f"{p.name} by {name}"
             calls[key] = partial(operator, p.point)
-            taken[key] = (p.name, way.name, quantities(found.tape, way))
+            taken[key] = (p.name, way.name, way.quantities(found))
     times = (timer or partial(interleaved_minima, rounds=ROUNDS))(calls)
     return [Sample(p, way, q, beside(times[key], times[p])) for key, (p, way, q) in taken.items()]
 

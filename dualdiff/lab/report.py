@@ -138,7 +138,7 @@ def record(found: Report) -> dict[str, Any]:
                 {
                     "name": way.name,
                     "sweeps": int(way.sweeps),
-                    "operations": int(way.operations),
+                    "multiplications": way.multiplications and way.multiplications.count,
                     "bytes": int(way.bytes),
                     "seconds": _finite(way.seconds),
                 }

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import InputError
-from dualdiff.jacobians import Problem
-from dualdiff.primitive import Traced
+from dualdiff.errors import InputError, TracedAssignmentError
+from dualdiff.operators.aliases import guarded, shared
+from dualdiff.primitive import TRACED, Traced, native, packed
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tracer import check_input, plain
-from dualdiff.trees import flatten, paths
+from dualdiff.tracer import Twin, alive, check_input, plain, raw
+from dualdiff.trees import flatten, paths, tree_map
+from dualdiff.ways import Problem
+
+_CONTAINERS = frozenset((list, tuple, dict))
+_NUMBERS = frozenset((int, float, complex, bool, str, type(None)))
+LONG = 64
+"""Containers with more members than this are data."""
 
 
 class Call:
@@ -23,6 +29,7 @@ class Call:
     __slots__ = (
         "args",
         "argnums",
+        "apart",
         "aux",
         "build_inputs",
         "build_outputs",
@@ -30,6 +37,7 @@ class Call:
         "has_aux",
         "kwargs",
         "leaves",
+        "run",
         "single",
     )
 
@@ -46,6 +54,7 @@ class Call:
         self.kwargs = kwargs
         self.has_aux = has_aux
         self.aux: Any = None
+        self.run: Any = None
         self.build_outputs: Any = None
         self.single = isinstance(argnums, int)
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
@@ -62,6 +71,10 @@ class Call:
         leaves, self.build_inputs = flatten(
             args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums])
         )
+        # Where arguments share memory: the leaves and the other arguments that do, and what refuses writes into them.
+        self.apart: tuple[set[int], set[Any], Twin] | None = None
+        if len(leaves) > 1 or len(args) > len(numbers) or kwargs:
+            self._find_aliases(leaves)
         try:
             self.leaves = [check_input(plain(x), "an argument") for x in leaves]
         except InputError:
@@ -70,37 +83,75 @@ class Call:
                 check_input(plain(x), f"argument {name}")
             raise
 
+    def _find_aliases(self, leaves: list[Any]) -> None:
+        """Note which leaves share memory with others, or with arguments that are not differentiated."""
+        every, names = list(leaves), list[Any]([None] * len(leaves))
+        argnums = self.argnums
+        for name, v in (*enumerate(self.args), *self.kwargs.items()):
+            if name in argnums:
+                continue
+            kind = type(v)
+            if kind in _CONTAINERS and len(v) <= LONG:  # data in long lists is not an argument's twin
+                found = flatten(v)[0]
+                every += found
+                names += [name] * len(found)
+            elif kind not in _NUMBERS:
+                every.append(v)
+                names.append(name)
+        n = len(leaves)
+        if len(every) > 1 and (places := shared(every)) and min(places) < n:
+            self.apart = {i for i in places if i < n}, {names[i] for i in places if i >= n}, Twin()
+
     def __call__(self, leaves: list[Any]) -> list[Any]:
         """Run the function on flat leaves; return its flat outputs and remember their structure."""
-        built = self.build_inputs(leaves)
+        kwargs = self.kwargs
         args = list(self.args)
+        if self.apart is not None:
+            twins, others, twin = self.apart
+            leaves = [guarded(x, twin) if i in twins else x for i, x in enumerate(leaves)]
+            args = [tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in enumerate(args)]
+            kwargs = {k: tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in kwargs.items()}
+        built = self.build_inputs(leaves)
         for a, v in zip(self.argnums, (built,) if self.single else built):
             args[a] = v
-        result = self.f(*args, **self.kwargs)
+        try:
+            result = self.f(*args, **kwargs)
+        except ValueError as error:
+            if self.apart is not None and "read-only" in str(
+                error
+            ):  # NumPy's words where a guarded plain array is written
+                raise TracedAssignmentError(Twin.refusal) from error
+            raise
         if self.has_aux:
             try:
                 result, self.aux = result
             except (TypeError, ValueError):
                 raise InputError("with has_aux=True the function must return a pair (value, auxiliary data)") from None
+            self._keep_aux(leaves)
         outputs, self.build_outputs = flatten(result)
         return outputs
 
-    def problem(self, chunk: int | None = None, holomorphic: bool = False) -> Problem:
+    def problem(self) -> Problem:
         """Return the function of flat leaves, at this call's point."""
-        return Problem(self, self.leaves, chunk, holomorphic)
+        return Problem(self, self.leaves)
 
-    def plain_aux(self, run: Any) -> Any:
-        """Return the auxiliary data with this operator's level taken off."""
+    def _keep_aux(self, leaves: list[Any]) -> None:
+        """Bring the auxiliary data up to date while the run that made it lasts, and remember that run."""
+        outer = {id(x.run) for x in self.leaves if type(x) in TRACED}
+        self.run = next((x.run for x in leaves if type(x) in TRACED and id(x.run) not in outer), None)
+        found, build = flatten(self.aux)
+        kept = []
+        for v in found:
+            v = alive(plain(packed(v)))
+            if type(v) in TRACED and v.link is not None:
+                v.link.refresh(v)
+            kept.append(v)
+        self.aux = build(kept)
+
+    def plain_aux(self) -> Any:
+        """Return the auxiliary data with the level of the run that made it taken off, and no other."""
         leaves, build = flatten(self.aux)
-        return build([strip(v, run) for v in leaves])
-
-
-def strip(v: Any, run: Any) -> Any:
-    """Return a value with the level of a run, or of one that has ended, taken off."""
-    v = plain(v)
-    if isinstance(v, Traced) and (run is None or v.run is run or not getattr(v.run, "open", True)):
-        return v.value
-    return v
+        return build([v.value if type(v) in TRACED and v.run is self.run else v for v in leaves])
 
 
 @dataclass(frozen=True)
@@ -146,7 +197,7 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         raise InputError(f"{name} has {len(found)} arrays where {len(leaves)} are needed")
     out = []
     for t, x in zip(found, leaves):
-        t = plain(t)
+        t = alive(plain(native(t)))
         if shape_of(t) != shape_of(x) and not isinstance(t, (list,)):
             raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape_of(x)}")
         kind = dtype_of(t).kind
@@ -157,8 +208,16 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         want = dtype_of(x)
         if dtype_of(t) != want:
             t = t.astype(want) if hasattr(t, "astype") else want.type(t)
-        out.append(t)
+        out.append(t if shape_of(x) else _as_number(t, x))
     return out
+
+
+def _as_number(t: Any, x: Any) -> Any:
+    """Return a direction without axes as what its value is: a 0-d array, or a scalar."""
+    is_array = type(raw(t)) is np.ndarray
+    if type(raw(x)) is np.ndarray:
+        return t if is_array else np.reshape(t, ())
+    return t[()] if is_array else t
 
 
 def own(v: Any) -> Any:
@@ -167,9 +226,9 @@ def own(v: Any) -> Any:
 
 
 def as_given(t: Any, v: Any) -> Any:
-    """Return a scalar derivative as a scalar where the value is one (a Python float for a Python float)."""
+    """Return a scalar derivative as a scalar where the value is one (a Python number for a Python float)."""
     if isinstance(t, Traced):
         return t
     if type(v) is float:
-        return float(t)
+        return complex(t) if dtype_of(t).kind == "c" else float(t)  # a complex result of a real number
     return t[()] if type(t) is np.ndarray and not t.shape and type(v) is not np.ndarray else t

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import NonScalarError
-from dualdiff.jacobians.ways import apart, pull_rows, record
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.modes import jvp
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.ways.problem import apart, pull_rows, record
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +44,7 @@ class ValueAndGrad(Operator):
             [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
         )
         value = call.build_outputs(values)
-        return ((value, call.plain_aux(tape)), gradient) if self.has_aux else (value, gradient)
+        return ((value, call.plain_aux()), gradient) if self.has_aux else (value, gradient)
 
 
 @dataclass(frozen=True, repr=False)

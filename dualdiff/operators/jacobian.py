@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Decisions, Explanation, Options, evaluate, explain
-from dualdiff.jacobians.choice import Cost
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
 from dualdiff.primitive import Traced
 from dualdiff.shapes import dtype_of, shape_of, size_of
-
-Mode = Literal["auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step"]
+from dualdiff.ways import Cost, Decisions, Explanation, Options, evaluate, explain
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,12 +53,12 @@ class Jacobian(Operator):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the Jacobian at the arguments."""
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        answer = evaluate(call.problem(self.chunk, self.holomorphic), self.options, self._decisions)
+        answer = evaluate(call.problem(), self.options, self._decisions)
         return self._result(call, answer)
 
     def _result(self, call: Call, answer: Any) -> Any:
         jacobian = self.assemble(call, answer)
-        aux = call.plain_aux(None) if self.has_aux else None
+        aux = call.plain_aux() if self.has_aux else None
         if self.with_value:
             value = call.build_outputs(answer.values)
             return ((value, aux), jacobian) if self.has_aux else (value, jacobian)
@@ -110,7 +107,7 @@ class Jacobian(Operator):
             It prints as a table; ``.ways``, ``.chosen`` and ``.reason`` hold the same for programs.
         """
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        return explain(call.problem(self.chunk, self.holomorphic), self.options, measure)
+        return explain(call.problem(), self.options, measure)
 
 
 def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
@@ -122,6 +119,8 @@ def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[
         for x in leaves:
             right = left + size_of(shape_of(x))
             part = whole[top:bottom, left:right]
+            if part.dtype.kind == "c" and dtype_of(v).kind != "c":  # a real result beside a complex one
+                part = part.real
             if len(leaves) > 1 or len(values) > 1:
                 part = part.astype(dtype_of(v))  # blocks share no memory
             row.append(part.reshape(shape_of(v) + shape_of(x)))
@@ -132,7 +131,7 @@ def blocks_of(whole: Any, values: Sequence[Any], leaves: Sequence[Any]) -> list[
 
 
 def as_scalar(block: Any, v: Any, x: Any) -> Any:
-    """Return a block of shape () as a scalar: a Python float between Python floats."""
+    """Return a block of shape () as a scalar: a Python number where the argument is one."""
     if isinstance(block, Traced) or shape_of(block) != ():
         return block
     return as_given(block[()] if hasattr(block, "dtype") else block, x)
@@ -142,7 +141,7 @@ def jacobian(
     f: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
     *,
-    mode: Mode = "auto",
+    mode: str = "auto",
     sparse: bool = False,
     chunk: int | None = None,
     max_bytes: int | None = None,
@@ -178,8 +177,8 @@ def jacobian(
         The most memory in bytes that the call may take beside the function's own values, the result included;
         predicted before it runs. By default half of the machine's memory.
     cost : callable, optional
-        Another model of what a way takes, ``(tape, way) -> seconds``, in place of
-        :func:`dualdiff.passes.costs.seconds`.
+        Another model of what a way takes, ``(program, way) -> seconds``, in place of
+        :func:`dualdiff.passes.costs.seconds`; ``program.tape`` is the recorded run.
     coloring : {"columns", "rows", "both"} or colours, optional
         Only the coloured sparse way of that name, or with these colours (``dualdiff.coloring``).
     flat : bool

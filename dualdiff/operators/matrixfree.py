@@ -8,31 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from dualdiff.jacobians.ways import Problem, pull_rows, push_columns
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
+from dualdiff.ways.problem import Problem, apiece, pull_rows, push_columns, side_by_side
 
 AT_ONCE = 64
 """Directions that a product with a matrix carries at once."""
-
-
-def _cut(block: Any, leaves: list[Any]) -> list[Any]:
-    """Cut rows of length n into leading-axis batches of the leaves' shapes."""
-    parts, at = [], 0
-    for x in leaves:
-        size = size_of(shape_of(x))
-        part = np.ascontiguousarray(block[:, at : at + size], dtype=dtype_of(x))
-        parts.append(part.reshape((len(block), *shape_of(x))))
-        at += size
-    return parts
-
-
-def _joined(found: list[Any], leaves: list[Any], k: int) -> Any:
-    parts = [
-        np.zeros((k, size_of(shape_of(x))), dtype_of(x)) if t is None else np.reshape(t, (k, size_of(shape_of(x))))
-        for t, x in zip(found, leaves, strict=True)
-    ]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((k, 0))
 
 
 class JacobianOperator(LinearOperator):
@@ -51,10 +32,10 @@ class JacobianOperator(LinearOperator):
         return self._carried(np.asarray(columns).T, self._pulled).T
 
     def _matvec(self, v: Any) -> Any:
-        return self._pushed(np.reshape(v, (1, -1)))[0]
+        return self._pushed(np.reshape(v, (1, -1)))[0].copy()  # shares no memory with the vector given
 
     def _rmatvec(self, w: Any) -> Any:
-        return self._pulled(np.reshape(w, (1, -1)))[0]
+        return self._pulled(np.reshape(w, (1, -1)))[0].copy()
 
     def _carried(self, rows: Any, product: Callable[[Any], Any]) -> Any:
         if np.iscomplexobj(rows):
@@ -66,11 +47,11 @@ class JacobianOperator(LinearOperator):
         if np.iscomplexobj(rows):
             return self._carried(rows, self._pushed)
         k = len(rows)
-        return _joined(push_columns(self._tape, _cut(rows, self._problem.inputs), (k,)), self._values, k)
+        return side_by_side(push_columns(self._tape, apiece(rows, self._problem.inputs), (k,)), self._values, k)
 
     def _pulled(self, rows: Any) -> Any:
         if np.iscomplexobj(rows):
             return self._carried(rows, self._pulled)
         k = len(rows)
-        pairs = [(s, w) for s, w in zip(self._tape.outputs, _cut(rows, self._values), strict=True) if s >= 0]
-        return _joined(pull_rows(self._problem, self._tape, pairs, (k,)), self._problem.inputs, k)
+        pairs = [(s, w) for s, w in zip(self._tape.outputs, apiece(rows, self._values), strict=True) if s >= 0]
+        return side_by_side(pull_rows(self._problem, self._tape, pairs, (k,)), self._problem.inputs, k)

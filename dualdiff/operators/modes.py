@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.jacobians.ways import apart, pull_rows, push_columns, record, run_duals
 from dualdiff.operators.calls import Call, as_given, match, own
 from dualdiff.passes import push
 from dualdiff.primitive import Discrete, Traced
 from dualdiff.trees import flatten
+from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_duals
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
@@ -55,7 +55,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     found = apart(found, directions)
     found = [np.zeros_like(v) if t is None else t for t, v in zip(found, values)]
     out = (call.build_outputs(values), call.build_outputs([as_given(t, v) for t, v in zip(found, values)]))
-    return (*out, call.plain_aux(None)) if has_aux else out
+    return (*out, call.plain_aux()) if has_aux else out
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -146,7 +146,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         )
 
     out = (call.build_outputs([own(v) for v in values]), pullback)
-    return (*out, call.plain_aux(tape)) if has_aux else out
+    return (*out, call.plain_aux()) if has_aux else out
 
 
 def _identity(x: Any) -> Any:

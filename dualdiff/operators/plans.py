@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Decisions, Explanation, Options, evaluate, explain
-from dualdiff.jacobians.decisions import Decision, follow, key_of, remembered
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.primitive import TRACED
+from dualdiff.ways import Decisions, Explanation, Options, Way, evaluate, explain
+from dualdiff.ways.decisions import follow, key_of
 
 
 class PlanChangedWarning(UserWarning):
@@ -35,15 +35,15 @@ class JacobianPlan:
         The function.
     explanation : Explanation
         The costs of all ways at the example, and the reason for the choice.
-    decision : Decision
-        What was decided at the example; ``decision.detail`` holds colours and places for the sparse ways.
+    way : Way
+        The way chosen at the example, with its directions; coloured ways hold their colours and the pattern.
     """
 
     f: Callable[..., Any]
     argnums: int | tuple[int, ...]
     options: Options
     explanation: Explanation
-    decision: Decision
+    way: Way
     _jacobian: Jacobian = field(repr=False)
     _key: Any = field(repr=False)
     _structure: Any = field(repr=False)
@@ -66,7 +66,7 @@ class JacobianPlan:
 
     def _run(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         call = Call(self.f, self.argnums, args, kwargs, False)
-        problem = call.problem(self.options.chunk, self.options.holomorphic)
+        problem = call.problem()
         if any(type(x) in TRACED for x in problem.inputs):
             raise InputError(
                 "a plan gives plain numbers and cannot be differentiated again; use dd.jacobian inside operators"
@@ -81,7 +81,7 @@ class JacobianPlan:
                 f"the plan was made for {made}, and called with {here}; make another plan for "
                 "that, or use dd.jacobian, which keeps one for each"
             )
-        known = self._decisions.known.get(key, (self.decision,))
+        known = self._decisions.known.get(key, (self.way,))
         answer = follow(problem, self.options, self._decisions, key, known, self._changed)
         return call.build_outputs(answer.values), self._jacobian.assemble(call, answer)
 
@@ -98,16 +98,8 @@ class JacobianPlan:
 
     def __str__(self) -> str:
         lines = [str(self.explanation)]
-        detail = self.decision.detail
-        if hasattr(detail, "nonzeros"):
-            colors = " and ".join(
-                f"{count} {what}"
-                for count, what in ((detail.column_count, "column colours"), (detail.row_count, "row colours"))
-                if count
-            )
-            lines.append(f"{detail.nonzeros:,} structural nonzeros, {colors or 'no colours'} ({detail.order})")
-        elif self.decision.way.name == "row-sparse":
-            lines.append(f"{self.decision.way.entries:,} structural nonzeros, read from the terms of each run")
+        if self.way.details:
+            lines.append(self.way.details)
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -116,7 +108,9 @@ class JacobianPlan:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for k, v in state.items():
             object.__setattr__(self, k, v)
-        object.__setattr__(self, "_decisions", remembered(self._key, self.decision))
+        decisions = Decisions()
+        decisions.put(self._key, self.way)
+        object.__setattr__(self, "_decisions", decisions)
         object.__setattr__(self, "_said", [])
 
 
@@ -166,14 +160,14 @@ def plan_jacobian(
            [ 0., -1.,  4.,  0.,  0.],
            [ 0.,  0., -1.,  6.,  0.],
            [ 0.,  0.,  0., -1.,  8.]])
-    >>> plan.decision.way.entries
+    >>> plan.way.entries
     8
     """
     operator = jacobian(f, argnums, **options)
     if operator.has_aux:
         raise InputError("a plan has no has_aux; use dd.jacobian(f, has_aux=True)")
     call = Call(f, operator.argnums, example, {}, False)
-    problem = call.problem(operator.chunk, operator.holomorphic)
+    problem = call.problem()
     if any(type(x) in TRACED for x in problem.inputs):
         raise InputError("dd.plan_jacobian takes plain numbers as its example; use dd.jacobian inside other operators")
     key = key_of(problem)
@@ -184,7 +178,7 @@ def plan_jacobian(
         f,
         operator.argnums,
         operator.options,
-        explain(problem, operator.options, measure, kept.without),
+        explain(problem, operator.options, measure, decisions.unfit.get(key, ())),
         kept,
         operator,
         key,

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians import Decisions
-from dualdiff.jacobians.choice import pattern_of
-from dualdiff.jacobians.decisions import Decision, key_of
-from dualdiff.jacobians.ways import pull_rows, push_columns, record
 from dualdiff.operators.calls import Call, Operator
-from dualdiff.passes.costs import Way, seconds
-from dualdiff.passes.structure import structure
+from dualdiff.passes.costs import seconds
 from dualdiff.primitive import TRACED
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tape import Tape
+from dualdiff.ways import Columns, Decisions, Program, Rows, Way
+from dualdiff.ways.decisions import key_of
+from dualdiff.ways.options import listed
+from dualdiff.ways.problem import pull_rows, push_columns, record
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
+
+PER_SAMPLE: tuple[type[Way], ...] = (Columns, Rows)
+"""The ways to a block for every sample: the columns of all of them together, or the rows."""
 
 
 def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
@@ -89,8 +90,9 @@ class BatchJacobian(Operator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in ("auto", "forward", "reverse"):
-            raise InputError(f"mode={self.mode!r} must be 'auto', 'forward' or 'reverse'")
+        known = dict.fromkeys(m for kind in PER_SAMPLE for m in kind.asked["sparse"])
+        if self.mode not in known:
+            raise InputError(f"mode={self.mode!r} must be {listed(tuple(known))}")
         if not hasattr(self, "_decisions"):
             object.__setattr__(self, "_decisions", Decisions())
 
@@ -116,16 +118,17 @@ class BatchJacobian(Operator):
             raise InputError("dd.batch_jacobian is for real functions")
         n, m = size_of(tuple(sample)), size_of(shape_of(v)[1:])
         key = key_of(problem)
-        decision = next((d for d in self._decisions.known.get(key, ()) if d.program.holds(tape)), None)  # type: ignore[union-attr]
-        if decision is None:
-            _check_samples(tape, values, batch, n, m)
-            way = self._chosen(tape, n, m)
-            decision = Decision(way, structure(tape))
-            self._decisions.put(key, decision, *self._decisions.known.get(key, ()))
+        known = self._decisions.known.get(key, ())
+        way = next((w for w in known if w.structure is not None and w.structure.holds(tape)), None)
+        if way is None:
+            program = Program(tape, values)
+            _check_samples(program, batch, n, m)
+            way = self._chosen(program, n, m).made_for(program)
+            self._decisions.put(key, way, *known)
         shape = shape_of(v) + tuple(sample)
         if tape.outputs[0] < 0 or 0 in shape:
             return np.zeros(shape, dtype_of(v))
-        if decision.way.name == "forward":
+        if way.columns:
             seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
             (t,) = push_columns(tape, [seed], (n,))
             return np.ascontiguousarray(np.moveaxis(t.reshape((n, batch, m)), 0, 2)).reshape(shape)
@@ -133,14 +136,14 @@ class BatchJacobian(Operator):
         (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))
         return np.ascontiguousarray(np.moveaxis(c.reshape((m, batch, n)), 0, 1)).reshape(shape).astype(dtype_of(v))
 
-    def _chosen(self, tape: Tape, n: int, m: int) -> Way:
-        forward = Way("columns", n, 0, m, n, m * n)
-        reverse = Way("rows", 0, m, m, n, m * n)
-        if self.mode == "auto":
-            name = "forward" if seconds(tape, forward) <= seconds(tape, reverse) else "reverse"
-        else:
-            name = self.mode
-        return replace(forward if name == "forward" else reverse, name=name)
+    def _chosen(self, program: Program, n: int, m: int) -> Way:
+        """Return the cheaper way that the mode allows: a sample's columns, or its rows, for all samples together."""
+        ways: list[Way] = [
+            kind(outputs=m, inputs=n, entries=m * n, columns=columns, rows=rows)
+            for kind, columns, rows in zip(PER_SAMPLE, (n, 0), (0, m), strict=True)
+            if self.mode in kind.asked["sparse"]
+        ]
+        return min(ways, key=lambda w: seconds(program, w))
 
 
 def _tiled(k: int, batch: int, dtype: Any) -> Any:
@@ -148,9 +151,9 @@ def _tiled(k: int, batch: int, dtype: Any) -> Any:
     return np.broadcast_to(np.eye(k, dtype=dtype)[:, None, :], (k, batch, k)).copy()
 
 
-def _check_samples(tape: Tape, values: list[Any], batch: int, n: int, m: int) -> None:
+def _check_samples(program: Program, batch: int, n: int, m: int) -> None:
     """Raise unless every sample of the result depends on its own sample of the argument only."""
-    pattern = pattern_of(tape, values, batch * n)
+    pattern = program.pattern
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)) // max(m, 1)
     columns = pattern.indices // max(n, 1)
     mixed = np.flatnonzero(rows != columns)

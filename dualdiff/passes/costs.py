@@ -1,7 +1,8 @@
-"""What a way to a Jacobian would cost on a tape: seconds, operations and bytes, equation by equation.
+"""What a way to a Jacobian would cost on a tape: seconds and bytes, equation by equation.
 
-The model is a plain function ``(tape, way) -> seconds`` (:func:`seconds`), and a user may put another in its place.
-It counts two things: Python's and NumPy's fixed price of every step, and the elements that move. Forward mode is followed
+The model is a plain function ``(program, way) -> seconds`` (:func:`seconds`), and a user may put another in its place.
+A way says how much of everything it takes (its ``quantities``); here are the sums that ways share, and the prices.
+Two things are counted: Python's and NumPy's fixed price of every step, and the elements that move. Forward mode is followed
 by what its tangents would be (see :mod:`dualdiff.terms`): arrays of all directions, or as many coefficient arrays as
 there are terms. The prices are constants of the machine (:class:`Machine`): shipped defaults, or measured by
 ``python -m dualdiff calibrate``.
@@ -16,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from dualdiff.dual import DENSE as DENSE_BELOW
 from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
-from dualdiff.passes.cuts import Cut, activity
+from dualdiff.passes.cuts import activity
 from dualdiff.primitive import Elementwise, Movement, Multilinear
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import select
@@ -142,47 +143,6 @@ def constants(found: dict[str, Any]) -> Machine:
     return replace(Machine(), **chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to a Jacobian.
-
-    Attributes
-    ----------
-    name : str
-        "forward", "reverse", "mixed", "row-sparse", "columns", "rows", "rows and columns", "elimination",
-        "finite-differences" or "complex-step".
-    columns, rows : int
-        Directions pushed, covectors pulled.
-    outputs, inputs : int
-        The shape of the Jacobian.
-    entries : int
-        The entries of the result: all, or the structural nonzeros of a sparse one.
-    counts : tuple of int
-        For "row-sparse": on how many inputs an entry of each slot depends.
-    levels : int
-        For "acyclic": the steps of the substitution, one after the other.
-    cuts : tuple of Cut
-        For "mixed": the places where the program narrows, the inputs and the outputs included.
-    tree : tuple
-        For "mixed": ``("forward", i, j)`` or ``("reverse", i, j)``, the part of the tape between two cuts, or
-        ``("product", second, first)``.
-    chunk : int or None
-        Directions at once; None for all.
-    """
-
-    name: str
-    columns: int
-    rows: int
-    outputs: int
-    inputs: int
-    entries: int
-    counts: tuple[int, ...] = ()
-    levels: int = 0
-    cuts: tuple[Cut, ...] = ()
-    tree: Any = None
-    chunk: int | None = None
-
-
 # --------------------------------------------------------------------------------------------------
 # what the tangents of a forward run would be
 
@@ -194,9 +154,6 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     ``counts``, of the pattern, says on how many inputs one entry of each slot depends: with no more terms than that
     a tangent can do, if like directions are merged.
     """
-    key = "forms", k, counts is not None
-    if key in tape.notes:
-        return tape.notes[key]
     found: list[Any] = []
     offset = 0
     for a in tape.inputs:
@@ -204,11 +161,16 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         offset += size_of(a.shape)
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
-        form = _form(row, sets, args, params, out, k, e) if row.differentiable else None
+        form = None
+        if row.differentiable:
+            width = _links(row, ins, sets, args, params, out, k) if counts is not None and row.linked else 0
+            if width:
+                form = _few(frozenset((e, j) for j in range(width)), size_of(shape_of(out)), k)
+            else:
+                form = _form(row, sets, args, params, out, k, e)
         if counts is not None and counts[len(found)] and form is not None and shape_of(out):
             form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
         found.append(form)
-    tape.notes[key] = found
     return found
 
 
@@ -219,6 +181,24 @@ def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -
             return "all"
         return frozenset((e, j, "merged") for j in range(count))
     return frozenset((e, j) for j in range(count)) if len(form) > count else form
+
+
+def _links(row: Any, ins: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> int:
+    """Return how many terms a product with a constant makes that has zeros; 0 where it goes as any other product."""
+    live = [(i, s) for i, s in enumerate(sets) if s is not None]
+    shape = shape_of(out)
+    size = size_of(shape)
+    if not row.constants(ins, args) or len(live) != 1 or live[0][1] == "all" or not shape:
+        return 0
+    ((i, terms),) = live
+    if k * size <= DENSE_BELOW and not all(type(t) is int for t in terms):
+        return 0
+    links = row.links(i, args, params, out, LOCAL * size)
+    if links is None:
+        return 0
+    group = int(np.diff(links.indptr).max(initial=0))
+    width = group * len(terms)
+    return 0 if group > LOCAL or width > MOST_TERMS or is_worth_an_array(row, width, k, size) else width
 
 
 def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e: int) -> Any:
@@ -320,15 +300,8 @@ class Step(NamedTuple):
     flops: int
 
 
-def steps(tape: Tape) -> list[Step | None]:
-    """Return the step of every equation; None where no derivative passes. Found once for each tape."""
-    found = tape.notes.get("steps")
-    if found is None:
-        found = tape.notes["steps"] = [_step(*e[:5]) for e in tape.equations]
-    return found
-
-
-def _step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
+def step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
+    """Return the step of an equation; None where no derivative passes."""
     if not row.differentiable:
         return None
     active = 0
@@ -355,12 +328,18 @@ def _step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
     return Step(row.kind, active, size, moved, flops)
 
 
-def seconds(tape: Tape, way: Way) -> float:
-    """Return the time that a way would take on this tape: quantities times prices.
+class Costed(Protocol):
+    """What has quantities on a program: a way to a Jacobian, or a part of one."""
+
+    def quantities(self, program: Any) -> Quantities: ...
+
+
+def seconds(program: Any, way: Costed) -> float:
+    """Return the time that a way would take on a program: quantities times prices.
 
     Parameters
     ----------
-    tape : Tape
+    program : Program
         The recorded run.
     way : Way
         The way.
@@ -369,81 +348,47 @@ def seconds(tape: Tape, way: Way) -> float:
     -------
     float
         Seconds.
-    """
-    return _priced(quantities(tape, way))
-
-
-def quantities(tape: Tape, way: Way) -> Quantities:
-    """Return how much of everything with a price a way takes on this tape.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from dualdiff.passes.costs import Way, quantities
+    >>> from dualdiff.passes.costs import seconds
     >>> from dualdiff.tape import record
+    >>> from dualdiff.ways import Program, Reverse
     >>> tape, y = record(lambda x: np.sin(x) * x, np.ones(100))
-    >>> quantities(tape, Way("reverse", 0, 100, 100, 100, 10_000))["pull_elementwise"]
+    >>> way = Reverse(rows=100, outputs=100, inputs=100, entries=10_000)
+    >>> way.quantities(Program(tape))["pull_elementwise"]
     3.0
+    >>> 0 < seconds(Program(tape), way) < 1
+    True
     """
-    q: Quantities = {"frame": 1.0}
-    name, count = way.name, len(tape)
-    if name == "forward" and way.chunk is None:
-        _run_of_duals(q, tape, way.columns, ())
-        _moved(q, way.entries)
-    elif name == "row-sparse":
-        _run_of_duals(q, tape, way.columns, way.counts)
-        _add(q, "scatter", 2.0 * way.entries)
-        _add(q, "frame", 2.0)
-    elif name == "elimination":
-        _add(q, "record", count)
-        _add(q, "vertex", sum([s.size for s in steps(tape) if s is not None]))
-    elif name in ("finite-differences", "complex-step"):
-        # Evaluations of the function, of which the tape tells the steps.
-        times = way.columns * (2 if name == "finite-differences" else 1)
-        _add(q, "record", times * count)
-        _add(q, "element", 2.0 * times * sum([s.size for s in steps(tape) if s is not None]))
-    else:
-        _add(q, "record", count)
-        if name == "mixed":
-            _add(q, "replayable", count)
-            _tree(q, tape, way.cuts, way.tree)
-        else:
-            if way.columns:
-                _sweep(q, tape, way.columns, "push_", way.chunk)
-            if way.rows:
-                _sweep(q, tape, way.rows, "pull_", way.chunk)
-        if name in ("reverse", "forward", "mixed"):
-            _moved(q, way.entries)
-        else:
-            _add(q, "replayable", count)
-            _add(q, "scatter", way.entries)
-            _add(q, "level", way.levels)
-    return q
+    return priced(way.quantities(program))
 
 
 def _add(q: Quantities, name: str, much: float) -> None:
     q[name] = q.get(name, 0.0) + much
 
 
-def _moved(q: Quantities, elements: float) -> None:
+def add_movement(q: Quantities, elements: float) -> None:
+    """Add what it takes to write so many elements."""
     _add(q, "element" if elements <= CACHE else "far", float(elements))
 
 
-def _sweep(
+def add_sweep(
     q: Quantities,
-    tape: Tape,
+    steps: Sequence[Step | None],
     directions: int,
     way: str,
     chunk: int | None = None,
     start: int = 0,
     stop: int | None = None,
 ) -> None:
-    """Add what pushing or pulling directions through the equations from ``start`` to ``stop`` takes."""
+    """Add what pushing ("push_") or pulling ("pull_") directions through the equations from ``start`` to ``stop`` takes."""
     chunk = min(chunk or directions, directions) or 1
     times = -(-directions // chunk)
     fixed: dict[str, int] = {}
     near = far = flops = 0
-    for s in steps(tape)[start:stop]:
+    for s in steps[start:stop]:
         if s is None:
             continue
         kind, active, _, moved, products = s
@@ -464,16 +409,15 @@ def _sweep(
     _add(q, "flop", float(times * flops * chunk))
 
 
-def _run_of_duals(q: Quantities, tape: Tape, k: int, counts: Sequence[int]) -> None:
+def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], found: Sequence[Any], k: int) -> None:
     """Add what one run of dual numbers takes, by the forms their tangents would have."""
     if k == 1:
         _add(q, "dual", float(len(tape)))
-        _sweep(q, tape, 1, "push_")
+        add_sweep(q, steps, 1, "push_")
         return
-    found = forms(tape, k, counts or None)
     n = len(tape.inputs)
     duals = terms = maps = groups = near = far = 0
-    for e, (step, form) in enumerate(zip(steps(tape), found[n:], strict=True)):
+    for e, (step, form) in enumerate(zip(steps, found[n:], strict=True)):
         if form is None or step is None:
             continue
         duals += 1
@@ -507,64 +451,34 @@ def _made_whole(q: Quantities, step: Step, row: Any, sets: list[Any], args: Any,
         if row is sum_ or row is mean_:  # every coefficient is added up where its direction says
             _add(q, "whole", 2.0)
             _add(q, "scatter", float(sum([size_of(shape_of(a)) * len(s) for a, s in active])))
-            _moved(q, step.size * k)
+            add_movement(q, step.size * k)
             return
         if row is matmul_ and sets[0] is None and len(active) == 1 and len(active[0][1]) == 1:
             _add(q, "whole", 2.0)
-            _moved(q, step.size * k)
+            add_movement(q, step.size * k)
             return
         if row is stack0 and not shape_of(args[0]):
             _add(q, "whole", 1.0)
             _add(q, "term", 0.5 * sum([len(s) for _, s in active]))
-            _moved(q, step.size * k)
+            add_movement(q, step.size * k)
             return
     _add(q, "push_" + step.kind, float(len(active)))
     _add(q, "flop", float(step.flops * k * len(active)))
-    _moved(q, step.moved * k * len(active))
+    add_movement(q, step.moved * k * len(active))
     for a, s in active:
         if s != "all":  # an array is made of the terms
             _add(q, "whole", 1.0)
-            _moved(q, size_of(shape_of(a)) * k)
+            add_movement(q, size_of(shape_of(a)) * k)
 
 
-def _tree(q: Quantities, tape: Tape, cuts: tuple[Cut, ...], tree: Any) -> tuple[int, int]:
-    """Add what a mixed way takes; return between which cuts its product stands."""
-    if tree[0] == "product":
-        j, k = _tree(q, tape, cuts, tree[1])
-        i, _ = _tree(q, tape, cuts, tree[2])
-        _product(q, cuts[k].width, cuts[j].width, cuts[i].width)
-        return i, k
-    name, i, k = tree
-    _stage(q, tape, cuts[i], cuts[k], name)
-    return i, k
-
-
-def _stage(q: Quantities, tape: Tape, before: Cut, after: Cut, name: str) -> None:
-    directions, way = (before.width, "push_") if name == "forward" else (after.width, "pull_")
-    _add(q, "stage", 1.0)
-    _sweep(q, tape, directions, way, None, before.at, after.at)
-
-
-def _product(q: Quantities, m: int, w: int, n: int) -> None:
+def add_product(q: Quantities, m: int, w: int, n: int) -> None:
+    """Add what a product of an (m, w) by a (w, n) matrix takes."""
     _add(q, "whole", 1.0)
     _add(q, "flop", float(m * w * n))
 
 
-def stage(tape: Tape, before: Cut, after: Cut, name: str) -> float:
-    """Return the seconds that the Jacobian of one part of a tape takes, by columns or by rows."""
-    q: Quantities = {}
-    _stage(q, tape, before, after, name)
-    return _priced(q)
-
-
-def multiplying(m: int, w: int, n: int) -> float:
-    """Return the seconds that a product of an (m, w) by a (w, n) matrix takes."""
-    q: Quantities = {}
-    _product(q, m, w, n)
-    return _priced(q)
-
-
-def _priced(q: Quantities) -> float:
+def priced(q: Quantities) -> float:
+    """Return quantities times prices, in seconds."""
     prices = machine()
     return sum([getattr(prices, name) * much for name, much in q.items()])
 
@@ -617,37 +531,20 @@ def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int
     return most + 2 * widest  # a step's own temporaries
 
 
-def operations(tape: Tape, directions: int, start: int = 0, stop: int | None = None) -> int:
-    """Return the multiplications of carrying directions through the equations from ``start`` to ``stop``, one by one."""
-    total = 0
-    cells = tape.cells
-    for e in range(start, len(tape) if stop is None else stop):
-        row, ins, args, params, out = cells[6 * e : 6 * e + 5]
-        if row.differentiable:
-            active = sum([i is not None and i >= 0 for i in ins])
-            if active:
-                total += int(_operations(row, args, params, out)) * active
-    return total * directions
-
-
-def _operations(row: Any, args: Sequence[Any], params: Any, out: Any) -> float:
-    if isinstance(row, Multilinear) and hasattr(row, "letters"):
-        left, right, _, a_shape, b_shape = row.letters(args, params)
-        return math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
-    if row.kind == "movement":
-        return 0
-    return max([size_of(shape_of(out)), *[size_of(shape_of(a)) for a in args]])
-
-
 __all__ = [
     "Machine",
-    "Way",
+    "Quantities",
+    "Step",
+    "add_movement",
+    "add_product",
+    "add_run_of_duals",
+    "add_sweep",
     "constants",
     "file_of_constants",
     "forms",
     "machine",
-    "operations",
     "peak",
-    "quantities",
+    "priced",
     "seconds",
+    "step",
 ]

@@ -40,7 +40,9 @@ EDGES_PER_VERTEX = 50
 CELLS = 2**20
 """Numbers that one batch of unit directions may take at an equation that is not elementwise."""
 
-ORDERS = ("forward", "reverse", "markowitz", "reverse-markowitz", "relative-markowitz")
+AS_COMPUTED = {"forward": 1, "reverse": -1}
+"""The orders that follow the program, by the step through its vertices."""
+ORDERS = (*AS_COMPUTED, "markowitz", "reverse-markowitz", "relative-markowitz")
 """The orders that have a name; ``"best"`` tries them all."""
 
 
@@ -269,7 +271,10 @@ def _vertices(tape: Tape, used: set[int], most: int) -> tuple[list[Any], dict[in
                 continue
             operands = [places[i] if i is not None and i >= 0 else 0 for i in ins]
             if primitive.kind == "movement":
-                whole = [p if shape_of(p) == shape_of(a) else np.full(shape_of(a), p) for p, a in zip(operands, args)]
+                whole = [
+                    (p if shape_of(a) else np.int64(p)) if shape_of(p) == shape_of(a) else np.full(shape_of(a), p)
+                    for p, a in zip(operands, args)
+                ]
                 places.append(_tidy(primitive.fn(*whole, **params)))
                 continue
             shape = shape_of(out)
@@ -506,10 +511,8 @@ def _named(
 ) -> Iterator[int]:
     """Return the vertices in one of the orders that have a name; the graph may shrink while they are drawn."""
     vertices = graph.intermediates
-    if name == "forward":
-        return iter(vertices)
-    if name == "reverse":
-        return reversed(vertices)
+    if name in AS_COMPUTED:
+        return iter(vertices[:: AS_COMPUTED[name]])
     if name not in ORDERS:
         raise InputError(f"there is no order {name!r}: choose from {', '.join(ORDERS)}, best, or give the vertices")
     turns = {v: -i if name == "reverse-markowitz" else i for i, v in enumerate(vertices)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from dualdiff import allocator
 from dualdiff.errors import line_of
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import TRACED, Elementwise, Sweep
 from dualdiff.rules.indexing import getitem, setitem
-from dualdiff.shapes import SOLE, dtype_of, fit, shape_of
+from dualdiff.shapes import dtype_of, fit, shape_of
 from dualdiff.tape import Tape
 from dualdiff.terms import INSTEAD, Terms, whole
 from dualdiff.terms import pull as pull_terms
@@ -82,25 +82,27 @@ def pull(
                         cot[i] = _whole(cot[i], i, tape, lead)
                 if row is getitem:
                     i = ins[0]
-                    buffer = cot[i]
-                    cot[i] = None
-                    if buffer is not None and not (sys.getrefcount(buffer) <= SOLE and _is_own(buffer)):
-                        buffer = np.array(buffer) if type(buffer) is ndarray else buffer.copy()
-                    if buffer is None:
+                    if cot[i] is None:
                         cot[i] = getitem.pull(sweep, g, ins, args, params, out)[0]
-                    else:
-                        cot[i] = getitem.deposit(sweep, buffer, g, args[0].shape, params["index"])
-                    buffer = None
+                        continue
+                    if not (holders(cot[i]) == SOLE and _is_own(cot[i])):
+                        cot[i] = cot[i].copy() if hasattr(cot[i], "__array_function__") else np.array(cot[i])
+                    cot[i] = getitem.deposit(sweep, cot[i], g, args[0].shape, params["index"])
                     continue
-                if row is setitem and sys.getrefcount(g) <= SOLE and _is_own(g):
-                    c = setitem.pull_in_place(sweep, g, ins, args, params, forms)
-                    if c is not None:
-                        _add(cot, ins[1], c)
-                    i = ins[0]
-                    if i is not None and i >= 0:
-                        _add(cot, i, g)
-                    g = c = None
-                    continue
+                if row is setitem:
+                    cot[slot] = g
+                    g = None  # in its slot alone, where its holders are counted
+                    if holders(cot[slot]) == SOLE and _is_own(cot[slot]):
+                        c = setitem.pull_in_place(sweep, cot[slot], ins, args, params, forms)
+                        if c is not None:
+                            _add(cot, ins[1], c)
+                        i = ins[0]
+                        if i is not None and i >= 0:
+                            _add(cot, i, cot[slot])
+                        cot[slot] = c = None
+                        continue
+                    g = cot[slot]
+                    cot[slot] = None
                 if forms is None and type(row) is Elementwise and not careful:  # the hot path: real, nothing broadcast
                     for i, p in zip(ins, row.partials):
                         if i is not None and i >= 0:
@@ -157,7 +159,7 @@ MOST = 8
 
 
 def _is_own(c: Any) -> bool:
-    """Whether a cotangent that only one variable holds shares no memory with others, so that it may be written into."""
+    """Whether a cotangent that only one slot holds shares no memory with others, so that it may be written into."""
     if type(c) is ndarray:
         return c.base is None and c.flags.writeable
     return type(c) in TRACED and (c.link is None or c.link.base is None)
@@ -165,14 +167,11 @@ def _is_own(c: Any) -> bool:
 
 def _add(cot: list[Any], slot: int, c: Any) -> None:
     """Accumulate, in place where the buffer is the engine's and nobody else holds it."""
+    sole = holders(cot[slot]) == SOLE
     have = cot[slot]
     if have is None:
         cot[slot] = c
-        return
-    cot[slot] = None
-    sole = sys.getrefcount(have) <= SOLE
-    if sole and type(have) is ndarray and _is_own(have) and have.shape == shape_of(c) and type(c) not in TRACED:
+    elif sole and type(have) is ndarray and _is_own(have) and have.shape == shape_of(c) and type(c) not in TRACED:
         np.add(have, c, out=have)
-        cot[slot] = have
     else:
         cot[slot] = have + c

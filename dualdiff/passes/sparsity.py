@@ -89,7 +89,7 @@ def dependence(
             continue
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
         dying = [i is not None and i >= 0 and uses[i] == e for i in ins]
-        found.append(_through(row, sets, dying, args, params, out, n))
+        found.append(_through(row, ins, sets, dying, args, params, out, n))
         if counts is not None:
             counts.append(_widest(found[-1]))
         for i, dies in zip(ins, dying, strict=True):
@@ -105,7 +105,7 @@ def dependence(
     return whole
 
 
-def _through(row: Any, sets: list[Sets], dying: list[bool], args: Any, params: Any, out: Any, n: int) -> Sets:
+def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any, params: Any, out: Any, n: int) -> Sets:
     """Return the dependence of one result on the inputs."""
     shape = shape_of(out)
     if all(s is None or type(s) is frozenset for s in sets) and not shape:
@@ -123,6 +123,10 @@ def _through(row: Any, sets: list[Sets], dying: list[bool], args: Any, params: A
     parts = []
     for k, s in enumerate(sets):
         if s is not None:
+            links = row.links(k, args, params, out) if row.linked and row.constants(ins, args) else None
+            if links is not None:
+                parts.append(_linked(links, _rows(s, n), n))
+                continue
             parts.append(_composed(row.labels(k, args, params, out), s, size_of(shape), n))
     return _merged(parts, shape, n)
 
@@ -145,7 +149,7 @@ def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: A
     v = NOTHING if v is None else v if type(v) is frozenset else _sets(v)[0]
     for i in places:
         y[i] = v
-    return y
+    return y if shape_of(out) else y[0]
 
 
 def _widest(s: Sets) -> int:
@@ -221,6 +225,26 @@ def _composed(labels: Any, s: Sets, size: int, n: int) -> scipy.sparse.csr_array
     if type(result) is int:
         return _gathered(p, np.full(size, result), n)
     return _gathered(p, result, n)
+
+
+def _linked(links: scipy.sparse.csr_array, p: scipy.sparse.csr_array, n: int) -> scipy.sparse.csr_array:
+    """Unite, for each entry of a result, the rows of the entries it is linked with."""
+    m, size = links.shape
+    work = int(np.diff(p.indptr)[links.indices].sum())
+    if work > WORK and 100 * work > m * size * n and max(m * size, size * n, m * n) <= DENSE:
+        # Nearly full: BLAS counts the ways from input to result faster than anyone unites sets.
+        ways = (links != 0).toarray().astype(np.float32) @ p.toarray().astype(np.float32)
+        rows, columns = np.nonzero(ways)
+        return _csr(columns.astype(np.int32), np.concatenate([[0], np.bincount(rows, minlength=m).cumsum()]), n)
+    united = _csr(links.indices, links.indptr, size) @ p
+    united.sort_indices()
+    return united
+
+
+WORK = 1 << 20
+"""With fewer entries to unite, nobody asks how."""
+DENSE = 1 << 24
+"""The most entries of a pattern written out as an array."""
 
 
 def _one_row(p: scipy.sparse.csr_array, n: int) -> scipy.sparse.csr_array:

@@ -1,7 +1,8 @@
 """The program of a tape without its values: what a decision made for one run must find again in the next.
 
 Which entries depend on which, what an equation costs and where a program narrows follow from its equations, their
-parameters and shapes. Two runs with the same structure share all of it, whatever their values.
+parameters and shapes, and from where the constants are zero that something is multiplied by. Two runs with the same
+structure share all of it, whatever their values.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.labels import zeros_of
 from dualdiff.shapes import shape_of
 from dualdiff.tape import Tape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Structure:
-    """Primitives, operand slots, parameters and shapes of all equations, and the output slots. Pickles."""
+    """Primitives, operand slots, parameters and shapes of all equations, and the output slots. Pickles.
+
+    With the zeros of the constants that show in a pattern: where they are others, so are the pattern and its colours.
+    """
 
     inputs: tuple[Any, ...]
     rows: list[Any]
@@ -25,6 +30,7 @@ class Structure:
     shapes: list[Any]
     params: list[Any]
     outputs: tuple[int, ...]
+    zeros: list[tuple[int, Any]]
 
     def holds(self, tape: Tape) -> bool:
         """Whether another recording is a run of the same program."""
@@ -39,18 +45,31 @@ class Structure:
         for mine, other in zip(self.params, cells[3::6], strict=True):
             if mine is not other and (mine or other) and not same(mine, other):
                 return False
-        return self.shapes == _shapes(cells)
+        return self.shapes == _shapes(cells) and self.zeros == _zeros(tape)
 
 
 def structure(tape: Tape) -> Structure:
     """Return the structure of a tape."""
     cells = tape.cells
-    return Structure(tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs))
+    return Structure(
+        tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs), _zeros(tape)
+    )
 
 
 def _shapes(cells: list[Any]) -> list[Any]:
     # Shapes of results follow from those of the operands.
     return [shape_of(a) for args in cells[2::6] for a in args]
+
+
+def _zeros(tape: Tape) -> list[tuple[int, Any]]:
+    """Return, for each constant whose zeros a row reads, its equation and its zeros."""
+    cells = tape.cells
+    found = []
+    for e, row in enumerate(cells[0::6]):
+        if row.linked:
+            args = cells[6 * e + 2]
+            found += [(e, zeros_of(args[k])) for k in row.constants(cells[6 * e + 1], args)]
+    return found
 
 
 def same(a: Any, b: Any) -> bool:

@@ -15,8 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import where
-from dualdiff.labels import Labels, common_letters, grouped, lanes
-from dualdiff.primitive import Linear, Movement, Multilinear, Sweep, bind, composite, fixed, full, operand, register
+from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
+from dualdiff.primitive import (
+    Linear,
+    Movement,
+    Multilinear,
+    Sweep,
+    bind,
+    composite,
+    fixed,
+    full,
+    is_plain_constant,
+    operand,
+    register,
+    zeros_win,
+)
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.reduction import NONE, converted, deliver, flat
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
@@ -149,6 +162,8 @@ class Contraction(Multilinear):
     Every letter occurs once per operand, and in two of the three of left, right and result.
     """
 
+    linked = True
+
     def __init__(self, name: str, fn: Any) -> None:
         """Name the contraction; its transposes are contractions themselves."""
         super().__init__(name, fn, None, None)  # type: ignore[arg-type]
@@ -165,12 +180,18 @@ class Contraction(Multilinear):
         ta, tb = tangents
         total = None
         if ta is not None:
-            total = contract(
-                _shaped(ta, lead + a_shape), _shaped(b, b_shape), left=k + left, right=right, result=k + result
+            total = _beside(
+                lambda b, t: contract(t, b, left=k + left, right=right, result=k + result),
+                sweep.careful and tb is None,
+                _shaped(b, b_shape),
+                _shaped(ta, lead + a_shape),
             )
         if tb is not None:
-            c = contract(
-                _shaped(a, a_shape), _shaped(tb, lead + b_shape), left=left, right=k + right, result=k + result
+            c = _beside(
+                lambda a, t: contract(a, t, left=left, right=k + right, result=k + result),
+                sweep.careful and ta is None,
+                _shaped(a, a_shape),
+                _shaped(tb, lead + b_shape),
             )
             total = c if total is None else total + c
         return full(total, sweep, out)
@@ -183,10 +204,20 @@ class Contraction(Multilinear):
         i, j = ins
         ca = cb = None
         if i is not None and i >= 0:
-            ca = contract(g, conj(_shaped(b, b_shape)), left=k + result, right=right, result=k + left)
+            ca = _beside(
+                lambda b, g: contract(g, conj(b), left=k + result, right=right, result=k + left),
+                sweep.careful and j is None,
+                _shaped(b, b_shape),
+                g,
+            )
             ca = _shaped(ca, lead + shape_of(a))
         if j is not None and j >= 0:
-            cb = contract(g, conj(_shaped(a, a_shape)), left=k + result, right=left, result=k + right)
+            cb = _beside(
+                lambda a, g: contract(g, conj(a), left=k + result, right=left, result=k + right),
+                sweep.careful and i is None,
+                _shaped(a, a_shape),
+                g,
+            )
             cb = _shaped(cb, lead + shape_of(b))
         return ca, cb
 
@@ -197,12 +228,25 @@ class Contraction(Multilinear):
         letters, shape = (left, a_shape) if k == 0 else (right, b_shape)
         return common_letters(letters, shape, result, tuple([sizes[c] for c in result]))
 
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join an entry of the operand and one of the result only where the constant between them is not zero."""
+        if not is_plain_constant(args[1 - k]):
+            return None
+        left, right, result, a_shape, b_shape = self.letters(args, params)
+        if k == 0:
+            return contraction_links(left, a_shape, right, args[1].reshape(b_shape), result, most)
+        return contraction_links(right, b_shape, left, args[0].reshape(a_shape), result, most)
+
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         """Return the larger of what the multiplications and the memory take."""
         left, right, _, a_shape, b_shape = self.letters(args, params)
         flops = 2 * math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
         size = max(size_of(shape_of(out)), size_of(a_shape), size_of(b_shape))
         return self.cost_fixed + max(5e-11 * flops, self.cost_element * size) * directions
+
+
+def _beside(product: Any, careful: bool, constant: Any, t: Any) -> Any:
+    return zeros_win(product, constant, t) if careful else product(constant, t)
 
 
 def _new_letter(*groups: Letters) -> Letters:
@@ -270,7 +314,7 @@ class MatMul(Contraction):
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Multiply as ``matmul`` does, where there is one direction."""
-        if sweep.lead:
+        if sweep.lead or sweep.careful:
             return super().push(sweep, tangents, args, params, out)
         a, b = args
         ta, tb = tangents
@@ -284,7 +328,7 @@ class MatMul(Contraction):
         """Multiply by the transpose, where that is one product."""
         a, b = args
         na, nb = len(shape_of(a)), len(shape_of(b))
-        if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead):
+        if na > 2 or nb > 2 or (na == nb == 2 and sweep.lead) or sweep.careful:
             return super().pull(sweep, g, ins, args, params, out)
         i, j = ins
         left, right = i is not None and i >= 0, j is not None and j >= 0
@@ -470,9 +514,10 @@ def kron(a: Any, b: Any) -> Any:
     n = max(len(shape_of(a)), len(shape_of(b)))
     sa = (1,) * (n - len(shape_of(a))) + shape_of(a)
     sb = (1,) * (n - len(shape_of(b))) + shape_of(b)
-    wide_a = tuple([v for s in sa for v in (s, 1)])
-    wide_b = tuple([v for s in sb for v in (1, s)])
-    return np.reshape(np.reshape(a, wide_a) * np.reshape(b, wide_b), tuple([s * t for s, t in zip(sa, sb)]))
+    left, right = _letters(n), _letters(n, n)
+    both = tuple([c for pair in zip(left, right) for c in pair])
+    y = _contracted(np.reshape(a, sa), np.reshape(b, sb), left, right, both)
+    return np.reshape(y, tuple([s * t for s, t in zip(sa, sb)]))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -554,6 +599,8 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     (y, ls), *_ = parts
     if ls != final:
         y = np.transpose(y, [ls.index(c) for c in final])
+    elif y is arrays[0]:  # what NumPy shows of it is a view, and of no axes a number
+        y = y[...] if final else y[()]
     return deliver(y, out, "np.einsum")
 
 
@@ -750,7 +797,7 @@ def matrix_power(a: Any, n: Any) -> Any:
         n >>= 1
         if n:
             a = matmul(a, a)
-    return y.copy() if y is a else y
+    return y  # to the power 1 the matrix itself, as NumPy's
 
 
 # --------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.primitive import Traced, composite, fixed, name_of, operand
+from dualdiff.primitive import TRACED, Traced, composite, fixed, name_of, operand
+from dualdiff.rules.discrete import owner
 from dualdiff.rules.elementwise import cast
-from dualdiff.rules.indexing import positions
+from dualdiff.rules.indexing import canonical_index, places
 from dualdiff.rules.movement import as_shape, axis_of, broadcasted
 from dualdiff.shapes import dtype_of, shape_of, size_of
 
@@ -45,24 +46,57 @@ def operand_or_option(x: Any) -> Any:
 
 def _cycled(v: Any, n: int) -> Any:
     """Return ``n`` values: a scalar as it is, others over and over again, as NumPy's storing functions take them."""
-    v = operand(v)
     size = size_of(shape_of(v))
-    if not shape_of(v) or n == 0:
-        return v if not shape_of(v) else np.reshape(v, -1)[:0]
-    if size == 0:
-        raise ValueError("Cannot insert from an empty array!")
+    if not shape_of(v):
+        return v
     flat = as_shape(v, (size,))
-    return flat if size == n else flat[np.arange(n) % size]
+    return flat if size == n else flat[:n] if size > n else flat[np.arange(n) % size]
 
 
 def _cast_like(v: Any, x: Any) -> Any:
     return cast(v, dtype_of(x), copy=False) if hasattr(v, "dtype") and dtype_of(v) != dtype_of(x) else v
 
 
-def _store_flat(x: Any, at: Any, v: Any) -> None:
-    """Carry out ``x.flat[at] = v``."""
-    shape = shape_of(x)
-    x[np.unravel_index(at, shape) if shape else ()] = v if shape or not shape_of(v) else v[0]
+def _store_at(x: Any, at: Any, v: Any) -> None:
+    """Store values in turn at flat positions, one after the other; without values or positions nothing is stored."""
+    v = operand(v)
+    if not at.size or not size_of(shape_of(v)):
+        return
+    shape, v = shape_of(x), _cycled(v, at.size)
+    if not shape or at.size == 1:
+        entry = tuple([int(i) for i in np.unravel_index(at[-1], shape)]) if shape else ()
+        x[entry] = v[-1] if shape_of(v) else v
+    else:
+        x[np.unravel_index(at, shape)] = v
+
+
+def store_flat(x: Any, index: Any, v: Any) -> None:
+    """Carry out ``x.flat[index] = v``: as NumPy's iterator it takes too few values over again, and leaves too many."""
+    shape, v = shape_of(x), operand(v)
+    n = size_of(shape)
+    if type(index) is tuple and len(index) == 1:
+        (index,) = index
+    index = canonical_index(index, (n,))
+    if index is None or type(index) in (tuple, bool):
+        raise IndexError("only one integer, slice (`:`), ellipsis (`...`) or array of them is an index of x.flat")
+    if type(index) is int:
+        if shape_of(v):
+            raise ValueError("x.flat[i] takes a single value")
+        if not -n <= index < n:
+            raise IndexError(f"index {index} is out of bounds for size {n}")
+        x[tuple([int(i) for i in np.unravel_index(index % n, shape)]) if shape else ()] = v
+    elif not size_of(shape_of(v)):
+        return
+    elif shape_of(v) and type(v) in TRACED and owner(v) is owner(x):
+        # NumPy's iterator copies entry by entry, so that of memory it shares it reads what it has just written.
+        given = shape_of(v)
+        for k, at in enumerate(np.ravel(places(index, (n,)))):
+            store_flat(x, int(at), v[np.unravel_index(k % size_of(given), given)])
+    elif type(index) is not ndarray and (index is Ellipsis or index == slice(None)):
+        if n:
+            x[...] = np.reshape(_cycled(v, n), shape) if shape_of(v) else v
+    else:
+        _store_at(x, np.ravel(places(index, (n,))), v)
 
 
 @_stores(np.copyto)
@@ -75,46 +109,73 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if where is True:
         dst[...] = src
         return
-    mask = np.broadcast_to(fixed(operand(where)), shape_of(dst))
-    dst[mask] = broadcasted(src, shape_of(dst))[mask] if shape_of(src) else src
+    shape, given = shape_of(dst), shape_of(src)
+    mask = np.broadcast_to(fixed(operand(where)), shape)
+    extra = len(given) - len(shape)
+    if extra > 0 and size_of(given[:extra]) == 1:  # an assignment drops leading unit axes
+        src = np.reshape(src, given[extra:])
+    dst[mask] = broadcasted(src, shape)[mask] if shape_of(src) else src
 
 
 @_stores(np.put)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    n = size_of(shape_of(a))
+    n, v = size_of(shape_of(a)), operand(v)
     at = np.ravel(fixed(operand(ind)))
-    if mode == "wrap":
-        at = at % n
-    elif mode == "clip":
-        at = np.clip(at, 0, n - 1)
-    at = np.arange(n)[at]  # NumPy's own check and meaning of negative ones
-    _store_flat(a, at, _cycled(v, at.size))
+    if not at.size or not size_of(shape_of(v)):
+        return
+    if at.dtype.kind not in "biu":
+        raise TypeError(f"Cannot cast array data from {at.dtype!r} to dtype('int64') according to the rule 'safe'")
+    if not n:
+        raise IndexError("cannot replace elements of an empty array")
+    at = at.astype(np.intp)  # truth values are the positions 1 and 0 here
+    if mode == "raise":
+        at = places(at, (n,))  # NumPy's own check and meaning of negative ones
+    else:
+        at = at % n if mode == "wrap" else np.clip(at, 0, n - 1)
+    _store_at(a, at, v)
 
 
 @_stores(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
-    indices = fixed(operand(indices))
+    indices, shape = fixed(operand(indices)), shape_of(arr)
     if axis is None:
-        _store_flat(arr, np.arange(size_of(shape_of(arr)))[np.ravel(indices)], values)
+        if indices.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        at = places(canonical_index(indices, shape), (size_of(shape),))
+        _store_at(arr, at, broadcasted(operand(values), at.shape))
         return
-    places = np.take_along_axis(positions(shape_of(arr)), indices, axis_of(axis, len(shape_of(arr))))
-    _store_flat(arr, places, values)
+    rank = len(shape)
+    if indices.ndim != rank:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    along = axis_of(axis, rank) % rank
+    lines = [np.arange(n).reshape((-1,) + (1,) * (rank - 1 - d)) for d, n in enumerate(shape) if d != along]
+    arr[(*lines[:along], indices, *lines[along:])] = values
+
+
+def _places_of(mask: Any, x: Any, name: str) -> Any:
+    """Return the flat positions of what a mask names; it has as many entries as the array."""
+    mask = np.asarray(fixed(operand(mask)))
+    if mask.size != size_of(shape_of(x)):
+        raise ValueError(f"{name}: mask and data must be the same size")
+    return np.flatnonzero(mask)
 
 
 @_stores(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
-    at = np.flatnonzero(fixed(operand(mask)))
+    at = _places_of(mask, arr, "place")
     vals = np.reshape(operand(vals), -1)
-    _store_flat(arr, at, _cast_like(_cycled(vals, at.size), arr))
+    if at.size and not size_of(shape_of(vals)):
+        raise ValueError("Cannot insert from an empty array!")
+    _store_at(arr, at, _cast_like(vals, arr))
 
 
 @_stores(np.putmask)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
-    at = np.flatnonzero(fixed(operand(mask)))
+    at = _places_of(mask, a, "putmask")
     values = operand(values)
     size = size_of(shape_of(values))
     if at.size and size:
-        _store_flat(a, at, _cast_like(as_shape(values, (size,))[at % size], a))
+        _store_at(a, at, _cast_like(as_shape(values, (size,))[at % size], a))
 
 
 @_stores(np.fill_diagonal)
@@ -129,8 +190,8 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         if len(set(shape)) != 1:
             raise ValueError("All dimensions of input must be of equal length")
         end, step = None, 1 + int(np.cumprod(shape[:-1]).sum())
-    at = np.arange(size_of(shape))[:end:step]
-    _store_flat(a, at, _cycled(val, at.size))
+    size = size_of(shape)
+    _store_at(a, np.arange(0, size if end is None else min(end, size), step), val)
 
 
 __all__: list[str] = []

@@ -129,7 +129,7 @@ def _min_scalar_type(a: Any) -> Any:
     return np.min_scalar_type(left(a))
 
 
-def _owner(x: Any) -> Any:
+def owner(x: Any) -> Any:
     """Return the array whose memory ``x`` is a part of."""
     while type(x) in TRACED and x.link is not None and x.link.base is not None:
         x = x.link.base
@@ -138,14 +138,26 @@ def _owner(x: Any) -> Any:
 
 @composite(np.may_share_memory, status="discrete")
 def _may_share_memory(a: Any, b: Any, /, max_work: Any = 0) -> bool:
-    return _owner(a) is _owner(b)
+    a, b = owner(a), owner(b)
+    if a is b or (type(a) in TRACED and type(b) in TRACED):
+        return a is b
+    # What np.asarray(…) gave of a traced array is an array of its entries, or shows its plain value.
+    if np.result_type(b if type(a) in TRACED else a).char == "O":
+        return True
+    return bool(np.may_share_memory(_plain(a), _plain(b)))
+
+
+def _plain(x: Any) -> Any:
+    while type(x) in TRACED:
+        x = x.value
+    return x
 
 
 @composite(np.shares_memory, status="discrete")
 def _shares_memory(a: Any, b: Any, /, max_work: Any = -1) -> bool:
-    if a is not b and _owner(a) is _owner(b):
+    if a is not b and owner(a) is owner(b):
         raise unsupported("np.shares_memory", ["a", "b"], "np.may_share_memory")
     return a is b
 
 
-__all__ = ["dtype_of", "left"]
+__all__ = ["dtype_of", "left", "owner"]

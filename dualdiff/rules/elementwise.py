@@ -73,6 +73,8 @@ def _power_base(_z: Any, x: Any, y: Any) -> Any:
             return 0.5 / np.sqrt(x)
         if y == -1:
             return -1 / np.square(x)
+        if -1 < y < 0:  # x^(y-1) may be infinite where y x^(y-1) is not
+            return y * x**y / x if type(x) is not float or x else -math.inf
         return y * (np.power(x, float(y - 1)) if type(x) is float and not x else x ** (y - 1))
     # At x = y = 0 only: elsewhere the exponent may itself be differentiated once more.
     void = np.equal(y, 0) if dtype_of(y).kind in "biu" else np.logical_and(np.equal(x, 0), np.equal(y, 0))
@@ -102,7 +104,8 @@ sqrt = elementwise(np.sqrt, lambda y, _x: 0.5 / y, singular=True, domain=POSITIV
 cbrt = elementwise(np.cbrt, lambda y, _x: 1 / (3 * y * y), singular=True, domain=NONZERO)
 exp = elementwise(np.exp, lambda y, _x: y, domain=REAL)
 exp2 = elementwise(np.exp2, lambda y, _x: y * math.log(2), domain=REAL)
-expm1 = elementwise(np.expm1, lambda y, _x: y + 1, domain=REAL)
+# not y + 1, which has lost every digit where e^x is below the rounding of 1
+expm1 = elementwise(np.expm1, lambda _y, x: np.exp(x), domain=REAL)
 log = elementwise(np.log, _reciprocal, singular=True, domain=POSITIVE)
 log2 = elementwise(np.log2, lambda _y, x: np.divide(1 / math.log(2), x), singular=True, domain=POSITIVE)
 log10 = elementwise(np.log10, lambda _y, x: np.divide(1 / math.log(10), x), singular=True, domain=POSITIVE)
@@ -133,19 +136,77 @@ elementwise(
 # --------------------------------------------------------------------------------------------------
 # circular and hyperbolic functions
 
+
+def _is_complex(x: Any) -> bool:
+    return dtype_of(x).kind == "c"
+
+
+def _cathetus(x: Any) -> Any:
+    """Return √(1-x²), without cancelling near ±1 and, for complex numbers, without overflow and on the right branch."""
+    return np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x))
+
+
+def _one_over_circle(x: Any) -> Any:
+    """Return 1 / (1-x²) likewise."""
+    return np.reciprocal(1 - x) * np.reciprocal(1 + x) if _is_complex(x) else np.reciprocal((1 - x) * (1 + x))
+
+
+CLOSE = 1e-3
+"""Below this a difference 1 - y² has lost too many digits, and another formula replaces it."""
+
+
+def _tanh_slope_value(y: Any, x: Any) -> Any:
+    """Return 1 - tanh²: from the result y where that keeps the digits, from x where it does not."""
+    if _is_complex(y):
+        return _sech_square(np.where(np.real(x) < 0, -x, x))
+    p = 1 - y * y
+    if type(p) is np.ndarray:
+        if p.size and np.fmin.reduce(p, axis=None) < CLOSE:
+            close = p < CLOSE
+            p[close] = _sech_square(np.abs(x[close]))
+        return p
+    return p if isinstance(p, (float, np.floating)) and p > CLOSE else _sech_square(np.abs(x))
+
+
+def _sech_square(x: Any) -> Any:
+    """Return 1 / cosh² where the real part of x is not negative."""
+    e = np.exp(-2 * x)
+    return 4 * e / np.square(1 + e)
+
+
+# Of tanh's result and operand; a function of the operand alone. Its own slope is again made of itself and tanh.
+_tanh_slope = Elementwise("np.tanh, derivative", _tanh_slope_value, 0, lambda p, y, _x: -2 * y * p, domain=(UNIT, REAL))
+
+
+def _arcsinh_slope(_y: Any, x: Any) -> Any:
+    """Return 1/√(1+x²): by the fast formula where no square overflows."""
+    if _is_complex(x):
+        return 1 / _cathetus(1j * x)
+    if type(x) is not np.ndarray:
+        return np.reciprocal(np.hypot(1, x))
+    q = 1 / np.sqrt(1 + x * x)
+    if q.size and np.fmin.reduce(q, axis=None) == 0:
+        far = q == 0
+        q[far] = 1 / np.abs(x[far])
+    return q
+
+
 sin = elementwise(np.sin, lambda _y, x: np.cos(x), domain=REAL)
 cos = elementwise(np.cos, lambda _y, x: -np.sin(x), domain=REAL)
-tan = elementwise(np.tan, lambda y, _x: 1 + y * y, domain=UNIT)
+tan = elementwise(
+    np.tan, lambda y, x: _tanh_slope(1j * y, 1j * x) if _is_complex(x) else 1 + y * y, domain=UNIT
+)  # tan(z) = -i tanh(iz), and 1 + y² cancels far from the real line
 sinh = elementwise(np.sinh, lambda _y, x: np.cosh(x), domain=REAL)
 cosh = elementwise(np.cosh, lambda _y, x: np.sinh(x), domain=REAL)
-tanh = elementwise(np.tanh, lambda y, _x: 1 - y * y, domain=REAL)
-# (1-x)(1+x) keeps the digits near ±1 that 1-x² loses
-arcsin = elementwise(np.arcsin, lambda _y, x: 1 / np.sqrt((1 - x) * (1 + x)), singular=True, domain=UNIT)
-arccos = elementwise(np.arccos, lambda _y, x: -1 / np.sqrt((1 - x) * (1 + x)), singular=True, domain=UNIT)
-arctan = elementwise(np.arctan, lambda _y, x: 1 / (1 + x * x), domain=REAL)
-arcsinh = elementwise(np.arcsinh, lambda _y, x: 1 / np.sqrt(1 + x * x), domain=REAL)
+tanh = elementwise(np.tanh, lambda y, x: _tanh_slope(y, x), domain=REAL)
+arcsin = elementwise(np.arcsin, lambda _y, x: 1 / _cathetus(x), singular=True, domain=UNIT)
+arccos = elementwise(np.arccos, lambda _y, x: -1 / _cathetus(x), singular=True, domain=UNIT)
+arctan = elementwise(
+    np.arctan, lambda _y, x: _one_over_circle(1j * x) if _is_complex(x) else 1 / (1 + x * x), singular=True, domain=REAL
+)
+arcsinh = elementwise(np.arcsinh, _arcsinh_slope, singular=True, domain=REAL)
 arccosh = elementwise(np.arccosh, lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), singular=True, domain=ABOVE_ONE)
-arctanh = elementwise(np.arctanh, lambda _y, x: np.reciprocal((1 - x) * (1 + x)), singular=True, domain=UNIT)
+arctanh = elementwise(np.arctanh, lambda _y, x: _one_over_circle(x), singular=True, domain=UNIT)
 for _to_radians in (np.deg2rad, np.radians):
     elementwise(_to_radians, lambda _y, _x: math.pi / 180, domain=REAL)
 for _to_degrees in (np.rad2deg, np.degrees):
@@ -443,8 +504,9 @@ def _sinc_value(x: Any, n: int) -> Any:
     u = math.pi * x
     near = np.abs(u) < n + 1
     far_u = np.where(near, n + 1, u)
-    far = np.sin(far_u) / far_u
-    waves = (np.sin(far_u), np.cos(far_u))
+    turn = np.where(near, n + 1, math.pi * (x - 2 * np.rint(np.real(x) / 2)))  # whole periods taken off before rounding
+    waves = (np.sin(turn), np.cos(turn))
+    far = waves[0] / far_u
     for m in range(1, n + 1):
         wave = waves[m % 2] if m % 4 < 2 else -waves[m % 2]
         far = (wave - m * far) / far_u
@@ -473,9 +535,8 @@ def _bessel_i(n: int) -> Elementwise:
     """Return the row of the modified Bessel function I_n: the derivative of I_n is the mean of its neighbours."""
     if n == 0:
         return Elementwise("np.i0", np.i0, lambda _y, x: _bessel_i(1)(x))
-    return Elementwise(
-        f"I{n}", lambda x: scipy.special.iv(n, x), lambda _y, x: 0.5 * (_bessel_i(n - 1)(x) + _bessel_i(n + 1)(x))
-    )
+    fn = scipy.special.i1 if n == 1 else functools.partial(scipy.special.iv, n)  # iv(1, x) is 0 for the smallest x
+    return Elementwise(f"I{n}", fn, lambda _y, x: 0.5 * (_bessel_i(n - 1)(x) + _bessel_i(n + 1)(x)))
 
 
 @composite(np.i0, domain=REAL)

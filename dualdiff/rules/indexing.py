@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.labels import OWN, Labels
+from dualdiff.ownership import SOLE, holders
 from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
-from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
+from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
 PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
@@ -172,6 +172,44 @@ def positions(shape: Shape) -> Any:
     return _positions(shape) if size_of(shape) <= 1 << 17 else np.arange(size_of(shape)).reshape(shape)
 
 
+def places(index: Any, shape: Shape) -> Any:
+    """Return the flat positions that an index names, ``positions(shape)[index]``: O(named), not O(array)."""
+    return positions(shape)[index] if size_of(shape) <= 1 << 17 else _named(index, shape)
+
+
+def _named(index: Any, shape: Shape) -> Any:
+    """Work out the positions axis by axis, for arrays too large to number all entries."""
+    parts = index if type(index) is tuple else (index,)
+    if any(isinstance(i, (bool, np.bool_)) or (isinstance(i, ndarray) and i.dtype.kind == "b") for i in parts):
+        return positions(shape)[index]  # a mask is as large as what it masks
+    read = _nothing(shape)[index].shape  # NumPy itself holds the index against the bounds
+    missing = (slice(None),) * (len(shape) - sum(1 for i in parts if i is not None and i is not Ellipsis))
+    at = next((n for n, i in enumerate(parts) if i is Ellipsis), len(parts))
+    lines: list[Any] = []  # of every axis that a slice or None leaves, how far its entries are from its first
+    named: Any = np.zeros((), np.intp)
+    front, axis = 0, 0
+    for i in (*parts[:at], *missing, *parts[at + 1 :]):
+        if i is None:
+            lines.append(np.zeros(1, np.intp))
+            continue
+        n, step = shape[axis], size_of(shape[axis + 1 :])
+        axis += 1
+        if type(i) is slice:
+            lines.append(np.arange(*i.indices(n)) * step)
+            continue
+        front = front if named.ndim else len(lines)
+        i = np.asarray(i).astype(np.intp)
+        named = np.asarray(named + np.where(i < 0, i + n, i) * step)
+    rank, count = named.ndim, len(lines)
+    if fronted(index):
+        front = 0
+    total = np.zeros(read, np.intp)
+    total += named.reshape(named.shape + (1,) * (count - front))
+    for j, line in enumerate(lines):
+        total += line.reshape((-1,) + (1,) * (count - 1 - j + (rank if j < front else 0)))
+    return total
+
+
 @lru_cache(maxsize=256)
 def _nothing(shape: Shape) -> Any:
     """Return an array of this shape that takes no memory, to ask NumPy what shape an index reads."""
@@ -180,16 +218,22 @@ def _nothing(shape: Shape) -> Any:
 
 def without_repeats(index: Any, v: Any, shape: Shape) -> tuple[Any, Any]:
     """Return an assignment that does the same and names no entry twice: of several values the last one stays."""
-    at = positions(shape)[index]
+    at = places(index, shape)
     flat = at.ravel()
+    if flat.size == 1:
+        return index, v
     entries = np.unique(flat)
     if entries.size == flat.size:
         return index, v
-    owner = np.zeros(size_of(shape), dtype=np.intp)
-    owner.reshape(shape)[index] = np.arange(flat.size).reshape(at.shape)  # NumPy itself says who is last
+    if at.ndim == 1:
+        last = flat.size - 1 - np.unique(flat[::-1], return_index=True)[1]
+    else:
+        owner = np.zeros(size_of(shape), dtype=np.intp)
+        owner.reshape(shape)[index] = np.arange(flat.size).reshape(at.shape)  # NumPy itself says who is last
+        last = owner[entries]
     if shape_of(v):
         v = np.broadcast_to(v if len(shape_of(v)) <= at.ndim else np.reshape(v, shape_of(v)[-at.ndim :]), at.shape)
-        v = np.reshape(v, -1)[owner[entries]]
+        v = np.reshape(v, -1)[last]
     return np.unravel_index(entries, shape), v
 
 
@@ -200,7 +244,12 @@ def without_repeats(index: Any, v: Any, shape: Shape) -> tuple[Any, Any]:
 def take_at(t: Any, index: Any, lead: Shape) -> Any:
     """Read ``t[..., index]`` under the batch axis."""
     if not lead:
-        return t[index]
+        try:
+            return t[index]
+        except TypeError:  # a Python number, as the tangent of a NumPy scalar
+            if shape_of(t):
+                raise
+            return np.reshape(t, ())[index]
     picked = t[batched_index(index, len(lead))]
     moved = fronted(index)
     return np.moveaxis(picked, moved, 0) if moved else picked
@@ -238,19 +287,25 @@ class GetItem(Movement):
 
     def deposit(self, sweep: Sweep, buffer: Any, g: Any, shape: Shape, index: Any) -> Any:
         """Add a cotangent to the entries it was read from, in place where it can be: O(read), not O(array)."""
+        rank = sweep.rank
+        if not shape:  # the one entry, read as often as the index shows it; its cotangent may be a number
+            axes = tuple(range(rank, len(shape_of(g))))
+            return buffer + (np.sum(g, axis=axes) if axes else g)
         if isinstance(g, Traced) and not isinstance(buffer, Traced):
             buffer = container(buffer)
-        rank = sweep.rank
         if not rank and type(index) is int:
             buffer[index] += g
             return buffer
         if has_integer_arrays(index):
-            at = positions(shape)[index]
+            at = places(index, shape)
             flat = np.reshape(g, (*sweep.lead, at.size))
-            if type(buffer) is ndarray and not buffer.flags.c_contiguous:
-                buffer = np.ascontiguousarray(buffer)
-            whole = sum_into(np.reshape(buffer, (*sweep.lead, size_of(shape))), at.ravel(), flat)
-            return whole.reshape(buffer.shape)
+            wide = (*sweep.lead, size_of(shape))
+            if type(buffer) is ndarray:
+                if not buffer.flags.c_contiguous:
+                    buffer = np.ascontiguousarray(buffer)
+                sum_into(buffer.reshape(wide), at.ravel(), flat)
+                return buffer  # not a view of it: the sweep may go on writing into it
+            return sum_into(np.reshape(buffer, wide), at.ravel(), flat).reshape(buffer.shape)
         moved = fronted(index) if rank else 0
         if moved:
             g = np.moveaxis(g, 0, moved)
@@ -258,10 +313,10 @@ class GetItem(Movement):
         return buffer
 
     def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
-        return positions(shape)[params["index"]] + 1
+        return places(params["index"], shape) + 1
 
     def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
-        return np.reshape(positions(shape_of(args[0]))[params["index"]], -1), OWN
+        return np.reshape(places(params["index"], shape_of(args[0])), -1), OWN
 
     def cost(self, args: Any, params: dict[str, Any], out: Any, directions: int) -> float:
         return self.cost_fixed + self.cost_element * size_of(shape_of(out)) * directions
@@ -296,11 +351,13 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
     return y
 
 
-def stored_tangent(ty: Any, tv: Any, index: Any, lead: Shape, out: Any, v: Any, sole: bool) -> Any:
-    """Return the tangent of ``y`` after ``y[index] = v``, in its own buffer where nobody else holds it (``sole``).
+def stored_tangent(tangents: Any, index: Any, lead: Shape, out: Any, v: Any) -> Any:
+    """Return the tangent of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``: None where there is none.
 
-    ``ty`` and ``tv`` are None where a value has no tangent; ``out`` and ``v`` tell the shapes of the values.
+    A buffer that nobody holds but ``tangents`` is written into. ``out`` and ``v`` tell the shapes of the values.
     """
+    sole = holders(tangents[0]) == SOLE
+    ty, tv = tangents
     if ty is None:
         shape = lead + shape_of(out)
         ty = (
@@ -335,9 +392,7 @@ class SetItem(Primitive):
         return False, (False, False)
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        ty, tv = tangents
-        tangents[0] = None  # so that a count of its holders sees this function alone
-        return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
+        return stored_tangent(tangents, params["index"], sweep.lead, out, args[1])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         g = np.array(g) if type(g) in PLAIN else g.copy()
@@ -354,16 +409,9 @@ class SetItem(Primitive):
         gv = None
         if j is not None and j >= 0:
             gv = take_at(g, index, lead)
-            if shape_of(gv):
+            if type(gv) not in PLAIN or type(gv) is ndarray:
                 gv = gv.copy()  # it may be a view of what is cleared below
-                shape = shape_of(args[1])
-                extra = len(shape) - (len(shape_of(gv)) - len(lead))
-                if extra > 0:  # NumPy dropped leading unit axes of what it stored
-                    gv = np.reshape(sum_to_shape(gv, lead, shape[extra:]), lead + shape)
-                elif shape_of(gv) != lead + shape:
-                    gv = sum_to_shape(gv, lead, shape)
-            elif type(gv) not in PLAIN or type(gv) is ndarray:
-                gv = gv.copy()
+            gv = sum_to_shape(gv, lead, shape_of(args[1]))
             if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):
                 gv = fit(gv, lead, *forms[1])
         if i is not None and i >= 0:

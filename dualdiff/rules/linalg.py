@@ -6,13 +6,15 @@ result holds them side by side, so that its rule is written in that result alone
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import DegenerateDirectionError, DegenerateError, UnsupportedFunctionError, where
 from dualdiff.labels import Labels, lanes, only
 from dualdiff.primitive import TRACED, Discrete, General, Sweep, bind, composite, operand, register
 from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
@@ -61,7 +63,59 @@ def _count(a: Any, per_cube: float = 2.0) -> float:
 
 
 # --------------------------------------------------------------------------------------------------
+# triangular matrices
+
+LARGE = 32
+"""From this order on a matrix is looked at: whether it is triangular, and for BLAS to solve with it as such."""
+
+
+_REAL = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+@functools.cache
+def _blas(name: str, dtype: np.dtype[Any]) -> Any:
+    from scipy.linalg import get_blas_funcs  # when it is first needed: it takes a while to import
+
+    return get_blas_funcs(name, dtype=dtype)
+
+
+def _suits_blas(a: Any, *others: Any) -> bool:
+    """Whether BLAS takes these matrices as they are: large enough, real, of one precision, and nothing traced."""
+    if type(a) is not ndarray or a.ndim != 2 or len(a) < LARGE or a.dtype not in _REAL:
+        return False
+    return all(type(b) is ndarray and b.ndim == 2 and b.dtype is a.dtype for b in others)
+
+
+def _triangular(name: str, a: Any, b: Any, lower: bool, transposed: bool = False, right: bool = False) -> Any:
+    """Return A⁻¹·b ("trsm") or A·b ("trmm") for a triangle a, or b·A⁻¹ and b·A (right), where A is a or its transpose."""
+    # BLAS reads columns: what lies by rows is its own transpose there, and is given as that, not copied.
+    if not a.flags.f_contiguous:
+        a, lower, transposed = a.T, not lower, not transposed
+    run = _blas(name, b.dtype)
+    if b.flags.f_contiguous:
+        return run(1.0, a, b, side=right, lower=lower, trans_a=transposed)
+    return run(1.0, a, b.T, side=not right, lower=lower, trans_a=not transposed).T
+
+
+def _triangle_of(a: Any) -> str:
+    """Return which triangle holds all of a matrix, "lower" or "upper"; "" if neither does. A corner tells mostly."""
+    if not a[0, -1]:
+        if not np.logical_and(a, np.tri(len(a), k=-1, dtype=bool).T).any():
+            return "lower"
+    elif not a[-1, 0] and not np.logical_and(a, np.tri(len(a), k=-1, dtype=bool)).any():
+        return "upper"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------
 # solve and inverse
+
+
+def _solve(a: Any, b: Any) -> Any:
+    """Solve as NumPy does, but in a third of the time where the matrix is triangular."""
+    if _suits_blas(a, b) and a.shape == (len(b), len(b)) and (triangle := _triangle_of(a)) and a.diagonal().all():
+        return np.ascontiguousarray(_triangular("trsm", a, b, triangle == "lower"))
+    return np.linalg.solve(a, b)
 
 
 def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
@@ -93,7 +147,7 @@ def _solve_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
 
 solve_ = General(
     "np.linalg.solve",
-    np.linalg.solve,
+    _solve,
     _solve_push,
     _solve_pull,
     keeps=(True, (True, False)),
@@ -332,6 +386,8 @@ def _hermitian(t: Any, lower: bool = True) -> Any:
 
 def _hermitian_transpose(g: Any, lower: bool = True) -> Any:
     """Transpose :func:`_hermitian`: both triangles are gathered in the one that is read."""
+    if lower and dtype_of(g).kind == "f":
+        return _half_lower(g + adjoint(g))
     n = shape_of(g)[-1]
     eye = np.eye(n, dtype=bool)
     strict = np.tri(n, k=-1, dtype=bool)
@@ -342,18 +398,31 @@ def _hermitian_transpose(g: Any, lower: bool = True) -> Any:
 def _half_lower(p: Any) -> Any:
     """Return the lower triangle with half the diagonal."""
     n = shape_of(p)[-1]
+    if type(p) is ndarray:
+        low = np.tril(p)
+        np.einsum("...ii->...i", low)[...] *= 0.5
+        return low
     return np.where(np.tri(n, dtype=bool), p, 0.0) - np.where(np.eye(n, dtype=bool), 0.5 * p, 0.0)
 
 
+def _inverse_of_factor(out: Any) -> Any:
+    if _suits_blas(out):
+        return _triangular("trsm", out, np.eye(len(out), dtype=out.dtype), lower=True)
+    return np.linalg.inv(out)
+
+
 def _cholesky_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
-    w = np.linalg.inv(out)
+    w = _inverse_of_factor(out)
     return out @ _half_lower(product(w @ _hermitian(ts[0]), adjoint(w)))
 
 
 def _cholesky_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
-    w = np.linalg.inv(out)
-    s = product(adjoint(w) @ _half_lower(adjoint(out) @ g), w)
-    return (_hermitian_transpose(s),)
+    if _suits_blas(out, g):
+        core = _half_lower(_triangular("trmm", out, g, lower=True, transposed=True))
+        core = _triangular("trsm", out, core, lower=True, transposed=True)
+        return (_hermitian_transpose(_triangular("trsm", out, core, lower=True, right=True)),)
+    w = _inverse_of_factor(out)
+    return (_hermitian_transpose(product(adjoint(w) @ _half_lower(adjoint(out) @ g), w)),)
 
 
 def _cholesky_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
@@ -557,24 +626,127 @@ def _side_by_side(vectors: Any, values: Any) -> Any:
     return np.concatenate([vectors, values[..., None, :].astype(dtype_of(vectors))], axis=-2)
 
 
-def _eigh(a: Any, *, lower: bool) -> Any:
+def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
     w, v = np.linalg.eigh(a, "L" if lower else "U")
     return _side_by_side(v, w)
 
 
-@_quiet
-def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool) -> Any:
+# Equal values. The vectors of a repeated eigenvalue may be turned among themselves, so they have no derivative; a function
+# that such a turn leaves alone (the projector onto their space) has one. A covector shows which of the two it is: the turn
+# meets its skew part. It does not show how a function depends on vectors and values together, and no tangent of one vector
+# shows anything: so a covector that would need more than it says raises, and forward mode asks the covectors.
+
+
+def _close(gap: Any, largest: Any) -> Any:
+    """Return where values differ by no more than the rounding of the largest, off the diagonal."""
+    n = shape_of(gap)[-1]
+    limit = n * np.finfo(dtype_of(gap)).eps * largest
+    return np.logical_and(np.less_equal(np.abs(gap), limit[..., None, None]), ~np.eye(n, dtype=bool))
+
+
+def _over_gaps(p: Any, gap: Any, omitted: Any) -> Any:
+    """Return p / gap, and 0 where it is to be left out and on the diagonal."""
+    out = np.logical_or(omitted, np.eye(shape_of(gap)[-1], dtype=bool))
+    return np.where(out, 0.0, p / np.where(out, 1.0, gap))
+
+
+def _no_turn(what: str, close: Any) -> None:
+    """Raise in forward mode where the vectors of equal values would be pushed."""
+    if bool(np.any(close)):
+        raise DegenerateDirectionError(
+            f"{where()}: {what} at a matrix with equal values: their vectors have no derivative of their own, and forward "
+            "mode alone cannot tell whether the function depends on the choice of them. Use dd.jacrev, dd.grad or dd.vjp."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Covector:
+    """What a pull gets: looked at closely only where values are equal."""
+
+    parts: tuple[tuple[Any, Any], ...]  # adjoint vectors, and the covector of the vectors
+    values: Any  # the covector of the values
+    spectrum: Any  # the values themselves
+    vectors: bool  # whether the vectors can be used at all
+
+
+def _scale(g: _Covector) -> Any:
+    """Return the size of the covectors of the vectors."""
+    found = [np.max(np.abs(c), axis=(-2, -1), keepdims=True, initial=0.0) for _, c in g.parts]
+    return functools.reduce(np.maximum, found)
+
+
+def _terms(g: _Covector) -> Any:
+    """Return the sizes of the terms from which skew parts are summed."""
+    found = functools.reduce(np.add, [np.abs(h) @ np.abs(c) for h, c in g.parts])
+    return np.maximum(found, np.swapaxes(found, -1, -2))
+
+
+def _used(g: _Covector) -> Any:
+    """Return whether the vectors are used. Where all values are zero, they may be, in proportion to these, unseen."""
+    unseen = np.all(np.equal(g.spectrum, 0), axis=-1)[..., None, None]
+    return np.logical_or(np.greater(_scale(g), 0), np.logical_and(g.vectors, unseen))
+
+
+def _rounding(x: Any) -> Any:
+    """Return how small entries of the last axis may be by rounding alone."""
+    return 100 * shape_of(x)[-1] * np.finfo(dtype_of(x)).eps * np.max(np.abs(x), axis=-1, keepdims=True, initial=0.0)
+
+
+def _quotient(what: str, skew: Any, gap: Any, close: Any, g: _Covector) -> Any:
+    """Return the skew parts of a covector over the gaps, where there is no doubt about them.
+
+    Between equal values a skew part that is rounding contributes nothing.
+    """
+    if not bool(np.any(close)):
+        return _over_gaps(skew, gap, False)
+    size = np.abs(skew)
+    n, eps = shape_of(gap)[-1], np.finfo(dtype_of(gap)).eps
+    turned = np.logical_and(close, np.greater(size, 100 * n * eps * _scale(g)))
+    # Values near zero are known to many digits of their own, and so is what is in proportion to them.
+    known = np.logical_and(np.greater(size, math.sqrt(eps) * _terms(g)), np.not_equal(gap, 0))
+    omitted = np.logical_and(close, np.logical_not(known))
+    # Vectors and values together: what then belongs to a pair shows only in that its two values count differently.
+    differ = np.greater(np.abs(_gap(g.values)), _rounding(g.values)[..., None])
+    lost = np.logical_and(omitted, np.logical_and(differ, _used(g)))
+    if bool(np.any(np.logical_or(turned, lost))):
+        raise DegenerateError(
+            f"{where()}: the derivative of {what} is not defined at this matrix: some values are equal (to rounding), and "
+            "the function depends on which vectors stand for them, or on these vectors and the values together. Use "
+            "a function of their whole space alone or of the values alone (np.linalg.eigvalsh, svdvals), the matrix "
+            "itself, or a matrix with distinct values."
+        )
+    return _over_gaps(skew, gap, omitted)
+
+
+def _skew_part(e: Any) -> Any:
+    return 0.5 * (e - adjoint(e))
+
+
+def _gap(w: Any) -> Any:
+    """Return w[j] - w[i] at [i, j]."""
+    return w[..., None, :] - w[..., :, None]
+
+
+def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     p = product(adjoint(v) @ _hermitian(ts[0], lower), v)
-    return _side_by_side(v @ sweep.mul(p, _gaps(w)), np.real(_diagonal(p)))
+    gap = _gap(w)
+    close = _close(gap, np.max(np.abs(w), axis=-1, initial=0.0))
+    if vectors:
+        _no_turn("np.linalg.eigh", close)
+    turn = _over_gaps(p, gap, close)
+    if not vectors and bool(np.any(close)):  # nobody sees the vectors, but for a second derivative
+        turn = np.where(close, np.nan, turn)
+    return _side_by_side(v @ turn, np.real(_diagonal(p)))
 
 
-@_quiet
-def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool) -> Any:
+def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
-    core = _as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, _gaps(w))
-    return (_hermitian_transpose(product(v @ core, adjoint(v)), lower),)
+    vh, gap, largest = adjoint(v), _gap(w), np.max(np.abs(w), axis=-1, initial=0.0)
+    covector = _Covector(((vh, gv),), gw, w, vectors)
+    turn = _quotient("np.linalg.eigh", _skew_part(vh @ gv), gap, _close(gap, largest), covector)
+    return (_hermitian_transpose(product(v @ (_as_diagonal(gw) + turn), vh), lower),)
 
 
 def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
@@ -590,7 +762,7 @@ eigh_ = General(
     _eigh_push,
     _eigh_pull,
     keeps=(True, (False,)),
-    cost=lambda a, lower: _count(a, 10),
+    cost=lambda a, lower, vectors=True: _count(a, 10),
     joins=_eigh_joins,
 )
 """Eigenvectors, and below them one row of eigenvalues."""
@@ -626,7 +798,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """``np.linalg.eigvalsh``: a function of the triangle it reads."""
     a = operand(a)
     _is_square(shape_of(a))
-    return np.real(bind(eigh_, (a,), _triangle(UPLO))[..., -1, :])
+    return np.real(bind(eigh_, (a,), {**_triangle(UPLO), "vectors": False})[..., -1, :])
 
 
 def _eig(a: Any) -> Any:
@@ -660,13 +832,16 @@ eig_ = General(
 )
 
 
+_ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # from NumPy 2.5 on
+
+
 @composite(np.linalg.eigvals, status="general", domain="distinct eigenvalues")
 def eigvals(a: Any) -> Any:
-    """``np.linalg.eigvals``; real where all of them are, as in NumPy."""
+    """``np.linalg.eigvals``; real where all of them are, if NumPy's is."""
     a = operand(a)
     _is_square(shape_of(a))
     w = bind(eig_, (a,), {})[..., -1, :]
-    if dtype_of(a).kind != "c" and not bool(np.any(np.not_equal(np.imag(w), 0))):
+    if dtype_of(a).kind != "c" and not _ALWAYS_COMPLEX and not bool(np.any(np.not_equal(np.imag(w), 0))):
         return np.real(w)
     return w
 
@@ -698,55 +873,105 @@ def _packed(u: Any, s: Any, vh: Any) -> Any:
     return np.concatenate([parts[0], parts[1].astype(dtype_of(u)), parts[2]], axis=-1)
 
 
-def _svd(a: Any) -> Any:
+def _svd(a: Any, *, vectors: bool = True) -> Any:
     return _packed(*np.linalg.svd(a, full_matrices=False))
 
 
-@_quiet
-def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+def _svd_gaps(s: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the differences and sums of pairs, where they vanish, the values, and which of them vanish.
+
+    s[j]² - s[i]² is taken apart into difference and sum, so that no square overflows or cancels.
+    """
+    gap, both = _gap(s), s[..., None, :] + s[..., :, None]
+    largest = np.max(s, axis=-1, initial=0.0)
+    null = np.less_equal(s, shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * largest[..., None])
+    return gap, both, _close(gap, largest), _close(both, largest), s[..., None, :], null[..., None, :]
+
+
+def _over_values(p: Any, s: Any, omitted: Any) -> Any:
+    return np.where(omitted, 0.0, p / np.where(omitted, 1.0, s))
+
+
+def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
     m, n = shape_of(a)[-2:]
     u, s, vh = _cut(out, m, n)
     t, uh, v = ts[0], adjoint(u), adjoint(vh)
     tv = product(t, v)
     p = uh @ tv
-    row, column = s[..., None, :], s[..., :, None]
-    gaps = _gaps(s * s)
-    one_over = 1.0 / row
-    du = u @ sweep.mul(p * row + column * adjoint(p), gaps)
-    dv = v @ sweep.mul(column * p + adjoint(p) * row, gaps)
+    gap, both, close, closing, row, null = _svd_gaps(s)
+    null = np.logical_and(null, m != n)
+    undefined = np.logical_or(close, np.logical_or(closing, null))
+    if vectors:
+        _no_turn("np.linalg.svd", undefined)
+    ph = adjoint(p)
+    plus, minus = 0.5 * _over_gaps(p + ph, gap, close), 0.5 * _over_gaps(p - ph, both, closing)
+    left, right = plus + minus, plus - minus
+    if not vectors and bool(np.any(undefined)):  # nobody sees the vectors, but for a second derivative
+        left, right = np.where(undefined, np.nan, left), np.where(undefined, np.nan, right)
+    du, dv = u @ left, v @ right
     if dtype_of(a).kind == "c":
-        du = du + u * (1j * sweep.mul(np.imag(_diagonal(p))[..., None, :], one_over))
+        du = du + u * (1j * _over_values(np.imag(_diagonal(p))[..., None, :], row, np.equal(row, 0)))
     if m > n:
-        du = du + sweep.mul(tv - u @ p, one_over)
+        du = du + _over_values(tv - u @ p, row, null)
     if n > m:
-        du_side = adjoint(t) @ u
-        dv = dv + sweep.mul(du_side - v @ adjoint(p), one_over)
+        dv = dv + _over_values(adjoint(t) @ u - v @ ph, row, null)
     return _packed(du, np.real(_diagonal(p)), adjoint(dv))
 
 
-@_quiet
-def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
     m, n = shape_of(a)[-2:]
     u, s, vh = _cut(out, m, n)
     gu, gs, gvh = _cut(g, m, n)
     uh, v, gv = adjoint(u), adjoint(vh), adjoint(gvh)
-    row, column = s[..., None, :], s[..., :, None]
-    gaps = _gaps(s * s)
-    one_over = 1.0 / row
-    e = uh @ gu
-    left, right = sweep.mul(e, gaps), sweep.mul(adjoint(v) @ gv, gaps)
-    core = _as_diagonal(gs) + (left + adjoint(left)) * row + column * (right + adjoint(right))
+    gap, both, close, closing, row, null = _svd_gaps(s)
+    eu, ev = uh @ gu, vh @ gv
+    covector = _Covector(((uh, gu), (vh, gv)), gs, s, vectors)
+    name = "np.linalg.svd"
+    core = (
+        _as_diagonal(gs)
+        + _quotient(name, _skew_part(eu + ev), gap, close, covector)
+        + _quotient(name, _skew_part(eu - ev), both, closing, covector)
+    )
     if dtype_of(a).kind == "c":
-        core = core + 1j * _as_diagonal(sweep.mul(np.imag(_diagonal(e)), one_over[..., 0, :]))
+        imaginary = np.imag(_diagonal(eu))
+        core = core + 1j * _as_diagonal(
+            _over_values(imaginary, s, np.logical_or(np.equal(imaginary, 0), np.equal(s, 0)))
+        )
     c = product(u @ core, vh)
     if m > n:
-        c = c + product(sweep.mul(gu - u @ e, one_over), vh)
+        c = c + product(_beside(gu, u @ eu, row, null, covector), vh)
     if n > m:
-        c = c + u @ adjoint(sweep.mul(gv - v @ (adjoint(v) @ gv), one_over))
+        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, covector))
     return (c,)
 
 
-svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a: _count(a, 20), joins=of_matrices)
+def _beside(g: Any, inside: Any, row: Any, null: Any, covector: _Covector) -> Any:
+    """Return what of a covector lies outside the space of the vectors, over the singular values.
+
+    The longer vector of a vanishing one may be turned out of that space, as equal values may turn each other.
+    """
+    rest = g - inside
+    if not bool(np.any(null)):
+        return rest / row
+    size, terms = [np.max(np.abs(x), axis=-2, keepdims=True, initial=0.0) for x in (rest, g)]
+    n, eps = shape_of(g)[-2], np.finfo(dtype_of(row)).eps
+    turned = np.logical_and(null, np.greater(size, 100 * n * eps * _scale(covector)))
+    known = np.logical_and(np.greater(size, math.sqrt(eps) * terms), np.not_equal(row, 0))
+    omitted = np.logical_and(null, np.logical_not(known))
+    counts = np.greater(np.abs(covector.values), _rounding(covector.values))[..., None, :]
+    lost = np.logical_and(omitted, np.logical_and(counts, _used(covector)))
+    if bool(np.any(np.logical_or(turned, lost))):
+        raise DegenerateError(
+            f"{where()}: the derivative of np.linalg.svd is not defined at this matrix: it has not full rank, and the "
+            "function depends on which vectors stand for the vanishing singular values. Use the matrix itself, "
+            "np.linalg.svdvals, or only the vectors of the values that do not vanish."
+        )
+    return _over_values(rest, row, omitted)
+
+
+svd_ = General(
+    "np.linalg.svd", _svd, _svd_push, _svd_pull, cost=lambda a, vectors=True: _count(a, 20), joins=of_matrices
+)
 """U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
 _SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 
@@ -757,7 +982,7 @@ def svdvals(x: Any, /) -> Any:
     x = operand(x)
     m, n = shape_of(x)[-2:]
     k = min(m, n)
-    return np.real(bind(svd_, (x,), {})[..., m * k : m * k + k])
+    return np.real(bind(svd_, (x,), {"vectors": False})[..., m * k : m * k + k])
 
 
 @composite(np.linalg.svd, status="general", domain="distinct singular values")
@@ -782,13 +1007,12 @@ def _pinv(a: Any, *, options: tuple[tuple[str, Any], ...]) -> Any:
 def _pinv_push(sweep: Sweep, ts: Any, p: Any, a: Any, *, options: Any) -> Any:
     m, n = shape_of(a)[-2:]
     t, ph = ts[0], adjoint(p)
-    th = adjoint(t)
+    th = adjoint(t)  # never p·pᴴ first: its square may underflow where the product does not
     d = -product(p @ t, p)
     if m >= n:
-        h = product(p @ ph @ th, np.eye(m, dtype=dtype_of(a)) - a @ p)
-        d = d + h
+        d = d + p @ (ph @ product(th, np.eye(m, dtype=dtype_of(a)) - a @ p))
     if n >= m:
-        d = d + product((np.eye(n, dtype=dtype_of(a)) - p @ a) @ th, ph @ p)
+        d = d + product(product((np.eye(n, dtype=dtype_of(a)) - p @ a) @ th, ph), p)
     return d
 
 
@@ -797,9 +1021,9 @@ def _pinv_pull(sweep: Sweep, g: Any, p: Any, a: Any, *, options: Any) -> Any:
     ph, gh = adjoint(p), adjoint(g)
     c = -product(ph @ g, ph)
     if m >= n:
-        c = c + product((np.eye(m, dtype=dtype_of(a)) - a @ p) @ gh, p @ ph)
+        c = c + product(product((np.eye(m, dtype=dtype_of(a)) - a @ p) @ gh, p), ph)
     if n >= m:
-        c = c + product(ph @ p @ gh, np.eye(n, dtype=dtype_of(a)) - p @ a)
+        c = c + ph @ (p @ product(gh, np.eye(n, dtype=dtype_of(a)) - p @ a))
     return (c,)
 
 

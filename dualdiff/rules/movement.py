@@ -678,8 +678,8 @@ def dsplit(ary: Any, indices_or_sections: Any) -> Any:
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     if not shape_of(x):
         raise ValueError("Input array must be at least 1-d.")
-    axis = axis_of(axis, len(shape_of(x)))
-    return tuple([x[along(axis, i)] for i in range(shape_of(x)[axis])])
+    x = moveaxis(x, axis, 0)
+    return tuple([x[i] for i in range(shape_of(x)[0])])
 
 
 @composite(np.trim_zeros)

@@ -941,7 +941,10 @@ def cov(
     x = converted(x, dtype)
     if len(shape_of(x)) > 2:
         raise ValueError("m has more than 2 dimensions")
-    x = _as_rows(x, rowvar)
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    turned = not rowvar and len(shape_of(x)) == 2 and shape_of(x)[0] == 1 and _turns_one_row()
+    x = x.T if turned else _as_rows(x, rowvar)
     if shape_of(x)[0] == 0:
         return np.array([]).reshape(0, 0)
     if y is not None:
@@ -953,26 +956,50 @@ def cov(
         ddof = 0 if bias else 1
     w: Any = None
     if fweights is not None:
-        w = operand(fweights)
+        w = _weights(fweights, "fweights", shape_of(x)[1])
     if aweights is not None:
-        w = operand(aweights) if w is None else w * operand(aweights)
+        aweights = _weights(aweights, "aweights", shape_of(x)[1])
+        w = aweights if w is None else w * aweights
     if w is None:
         total: Any = shape_of(x)[1]
         mean = np.mean(x, axis=1, keepdims=True)
         free: Any = total - ddof
     else:
         total = np.sum(w)
+        if total == 0:
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         mean = np.sum(x * w, axis=1, keepdims=True) / total
         if ddof == 0:
             free = total
         elif aweights is None:
             free = total - ddof
         else:
-            free = total - ddof * np.sum(w * operand(aweights)) / total
+            free = total - ddof * np.sum(w * aweights) / total
+        free = np.where(np.less_equal(free, 0), 0.0, free)
     d = x - mean
     c = np.matmul(d if w is None else d * w, np.conjugate(d).T)
     c = c * (1 / free if type(free) is not int else np.true_divide(1, max(free, 0)).item())
     return np.squeeze(c)
+
+
+def _weights(w: Any, name: str, n: int) -> Any:
+    """Return the weights of a covariance, held against what NumPy asks of them."""
+    w = operand(w)
+    if name == "fweights" and not np.all(np.equal(w, np.round(w))):
+        raise TypeError("fweights must be integer")
+    if len(shape_of(w)) > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if shape_of(w) != (n,):
+        raise RuntimeError(f"incompatible numbers of samples and {name}")
+    if np.any(np.less(w, 0)):
+        raise ValueError(f"{name} cannot be negative")
+    return w
+
+
+@lru_cache(maxsize=1)
+def _turns_one_row() -> bool:
+    """Whether this NumPy takes a single row with variables in columns for one observation of several, as newer ones do."""
+    return bool(np.ndim(np.cov(np.array([[1.0, 2.0]]), rowvar=False, ddof=0)))
 
 
 def _as_rows(x: Any, rowvar: bool) -> Any:

@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.primitive import Multilinear, bind, composite, fixed, operand, register
+from dualdiff.labels import MOST_LINKS, links_of
+from dualdiff.primitive import (
+    Multilinear,
+    bind,
+    composite,
+    fixed,
+    full,
+    is_plain_constant,
+    operand,
+    register,
+    zeros_win,
+)
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement import along, as_column, as_shape, axis_of, broadcasted, ints, joined, ravel
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
@@ -174,7 +185,54 @@ def _convolve(a: Any, v: Any, *, mode: Any) -> Any:
     return np.convolve(a, v, mode)
 
 
-_convolution = Multilinear(
+class Convolution(Multilinear):
+    """The convolution of two vectors, all of it or where they overlap fully."""
+
+    linked = True
+
+    def push(self, sweep: Any, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Convolve each direction; beside a constant, let its zeros win over what is not finite."""
+        k = 0 if tangents[1] is None else 1
+        if not sweep.careful or tangents[1 - k] is not None:
+            return super().push(sweep, tangents, args, params, out)
+
+        def product(constant: Any, t: Any) -> Any:
+            return _by_row(lambda row: np.convolve(row, constant, params["mode"]), t)
+
+        return full(zeros_win(product, args[1 - k], tangents[k]), sweep, out)
+
+    def pull(self, sweep: Any, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Correlate each covector; beside a constant, let its zeros win over what is not finite."""
+        k = 0 if ins[1] is None else 1
+        if not sweep.careful or ins[1 - k] is not None:
+            return super().pull(sweep, g, ins, args, params, out)
+
+        def product(constant: Any, g: Any) -> Any:
+            operands = (args[0], constant) if k == 0 else (constant, args[1])
+            return self.pulls[k](g, *operands, **params)
+
+        found = zeros_win(product, args[1 - k], g)
+        return (found, None) if k == 0 else (None, found)
+
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join entries as far apart as an entry of the constant that is not zero."""
+        constant = args[1 - k]
+        if not is_plain_constant(constant):
+            return None
+        n, m = size_of(shape_of(args[k])), constant.size
+        (apart,) = np.nonzero(constant)
+        if n * apart.size > (MOST_LINKS if most is None else most):
+            return None
+        first = min(n, m) - 1 if params["mode"] == "valid" else 0
+        rows = np.add.outer(np.arange(n), apart) - first
+        columns = np.broadcast_to(np.arange(n)[:, None], rows.shape)
+        weights = np.broadcast_to(constant[apart], rows.shape)
+        count = size_of(shape_of(out))
+        inside = (rows >= 0) & (rows < count)
+        return links_of(rows[inside], columns[inside], weights[inside], (count, n))
+
+
+_convolution = Convolution(
     "np.convolve",
     _convolve,
     _convolve_pull_first,

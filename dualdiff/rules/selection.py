@@ -106,7 +106,8 @@ def _windows(x: Any, *, window_shape: Any, axis: Any) -> Any:
     return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
 
 
-_sliding = _Windows("np.lib.stride_tricks.sliding_window_view", _windows)
+_sliding: Any = _Windows("np.lib.stride_tricks.sliding_window_view", _windows)
+_sliding.view = "read-only"
 
 
 @composite(np.lib.stride_tricks.sliding_window_view)

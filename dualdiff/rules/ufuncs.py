@@ -13,9 +13,10 @@ import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.labels import Labels, grouped, lanes
-from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, operand, scatter, scatter_add
+from dualdiff.primitive import REGISTER, TRACED, Discrete, Linear, bind, name_of, native, operand, scatter, scatter_add
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
+from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 
 HARMLESS = ("order", "subok")
@@ -41,6 +42,7 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
         return _store(_call(ufunc, inputs, options, out, name), out, name)
     if method == "at":
         return _at(ufunc, name, *inputs)
+    inputs = [native(i) for i in inputs]
     if any(type(i) in TRACED for i in inputs):
         found = _METHODS[method](ufunc, *inputs, **options)
     else:
@@ -148,12 +150,15 @@ def _folded(ufunc: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     shape = shape_of(x)
     kept = tuple([1 if i - len(shape) in axes else s for i, s in enumerate(shape)])
     rest = tuple([s for i, s in enumerate(shape) if i - len(shape) not in axes])
-    if size_of(tuple([shape[a] for a in axes])) == 0:
+    count = size_of(tuple([shape[a] for a in axes]))
+    if count == 0:
         # NumPy gives the identity, or an error
         return ufunc.reduce(np.empty(shape, dtype_of(x)), axis=axes, keepdims=keepdims)
     first = np.moveaxis(x, axes, tuple(range(len(axes))))
-    first = np.reshape(first, (-1, *rest)) if len(axes) != 1 else first
+    first = np.reshape(first, (count, *rest)) if len(axes) != 1 else first
     y = _FOLDS[ufunc](first) if ufunc in _FOLDS else functools.reduce(ufunc, list(first))
+    if count == 1 and ufunc is np.hypot:
+        y = np.hypot(y, 0.0)  # NumPy begins with the identity, 0, which takes the sign off
     return np.reshape(y, kept) if keepdims else y
 
 
@@ -247,7 +252,7 @@ def _outer(ufunc: Any, a: Any, b: Any, **options: Any) -> Any:
 
 def _segments(indices: Any, n: int) -> list[Any]:
     """Return the entries that each segment of ``reduceat`` takes."""
-    ends = [*indices[1:], n]
+    ends = [*indices[1:], n][: len(indices)]
     return [np.arange(a, b) if a < b else np.array([a]) for a, b in zip(indices, ends, strict=True)]
 
 
@@ -285,10 +290,13 @@ def _reduceat(ufunc: Any, x: Any, indices: Any, axis: int = 0, dtype: Any = None
     x = np.moveaxis(x, axis, -1)
     if indices.size and not (indices.min() >= 0 and indices.max() < shape_of(x)[-1]):
         raise IndexError(f"index of {name_of(ufunc)}.reduceat out of bounds [0, {shape_of(x)[-1]})")
-    if ufunc is np.add and indices.size:
+    if not indices.size:
+        y = x[..., :0]
+    elif ufunc is np.add:
         y = bind(_add_reduceat, (x,), {"indices": indices})
     else:
-        y = np.stack([ufunc.reduce(x[..., s], axis=-1) for s in _segments(indices, shape_of(x)[-1])], axis=-1)
+        parts = _segments(indices, shape_of(x)[-1])  # one entry alone is taken as it is
+        y = np.stack([ufunc.reduce(x[..., s], axis=-1) if s.size > 1 else x[..., s[0]] for s in parts], axis=-1)
     return np.moveaxis(y, -1, axis)
 
 
@@ -317,24 +325,40 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
             )
         ufunc.at(x, index, *values)
         return
-    shape = shape_of(x)
-    at = np.arange(size_of(shape)).reshape(shape)[index]
-    values = tuple([np.broadcast_to(operand(v), at.shape) for v in values])
+    values = tuple(map(operand, values))
     found = np.result_type(*[dtype_of(v) for v in (x, *values)])
     if not np.can_cast(found, dtype_of(x), "same_kind"):
         raise TypeError(f"Cannot cast {name}.at output from {found!r} to {dtype_of(x)!r} with casting rule 'same_kind'")
-    if ufunc in (np.add, np.subtract):
+    shape = shape_of(x)
+    index = canonical_index(index, shape)
+    if not has_integer_arrays(index):  # it names no entry twice
+        x[index] = ufunc(x[index], *values)
+        return
+    at = places(index, shape)
+    values = tuple([np.broadcast_to(v, at.shape) for v in values])
+    sums = ufunc in (np.add, np.subtract)
+    if sums and 1 < size_of(shape) <= 4 * at.size:  # so many that an array of all entries costs no more
         x[...] = ufunc(x, scatter(values[0], at.ndim, at + 1, shape))
         return
     at = at.reshape(-1)
-    values = tuple([np.reshape(v, -1) for v in values])
-    order = np.argsort(at, kind="stable")  # the r-th visit of every entry makes one round
-    starts = np.flatnonzero(np.diff(at[order], prepend=-1))
-    visit = np.arange(at.size) - np.repeat(starts, np.diff(starts, append=at.size))
-    for r in range(visit.max() + 1 if visit.size else 0):
+    entries, group, counts = np.unique(at, return_inverse=True, return_counts=True)
+    rounds = counts.max(initial=0)
+    if rounds <= 1:
+        x[index] = ufunc(x[index], *values)
+        return
+    # What is stored is read before the first write, as NumPy reads it: it may be x itself, or a view of it.
+    values = tuple([np.reshape(v, -1).copy() for v in values])
+    if sums:
+        these = np.unravel_index(entries, shape)
+        x[these] = ufunc(x[these], bind(scatter_add, (values[0],), {"position": group, "size": entries.size}))
+        return
+    order = np.argsort(group, kind="stable")  # the r-th visit of every entry makes one round
+    starts = np.cumsum(counts) - counts
+    visit = np.arange(at.size) - np.repeat(starts, counts)
+    for r in range(rounds):
         these = order[visit == r]
-        entries = np.unravel_index(at[these], shape)
-        x[entries] = ufunc(x[entries], *[v[these] for v in values])
+        places_now = np.unravel_index(at[these], shape)
+        x[places_now] = ufunc(x[places_now], *[v[these] for v in values])
 
 
 __all__ = ["call"]

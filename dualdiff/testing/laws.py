@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DerivativeError
-from dualdiff.jacobians.ways import record
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
 from dualdiff.primitive import Primitive, Sweep
@@ -20,6 +19,7 @@ from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
+from dualdiff.ways.problem import record
 
 Function = Callable[..., Any]
 
@@ -280,7 +280,8 @@ def replay_law(f: Function, *args: Any) -> None:
 def pattern_law(f: Function, *args: Any) -> None:
     """Every nonzero of every step's Jacobian is in the pattern that the step's row declares.
 
-    Step by step, so that no later step can hide what an earlier one lost. The labels see shapes and parameters alone.
+    Step by step, so that no later step can hide what an earlier one lost. The labels see shapes and parameters alone;
+    the links that a product with a constant declares beside them are that step's Jacobian itself.
     """
     tape, _ = record(Subject(f, args).problem, replayable=True)
     for row, ins, values, params, out, _ in tape.equations:
@@ -296,7 +297,17 @@ def pattern_law(f: Function, *args: Any) -> None:
                 raise LawError(
                     f"pattern of {row}: labels of shapes {a.shape} and {b.shape} for operand {k}, {forms[k]}"
                 )
-            depends = local_jacobian(row, k, values, params, out) != 0
+            local = local_jacobian(row, k, values, params, out)
+            depends = local != 0
+            links = row.links(k, values, params, out) if row.constants(ins, values) else None
+            if links is not None:
+                weights = links.toarray()
+                outside = depends & (weights == 0)
+                if outside.any():
+                    m, n = (int(j) for j in np.argwhere(outside)[0])
+                    raise LawError(f"pattern of {row}: entry {m} of the result and {n} of operand {k} are not linked")
+                if dtype_of(out).char == dtype_of(values[k]).char == "d" and np.isfinite(local).all():
+                    same(f"pattern of {row}: links of operand {k}", np.abs(weights), local)
             outside = depends & ~((a[:, None] == b) & (a[:, None] >= 0))
             if outside.any():
                 m, n = (int(j) for j in np.argwhere(outside)[0])

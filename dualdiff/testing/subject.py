@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.jacobians.ways import Problem, pull_rows, record, run_duals
 from dualdiff.passes import push, replay
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.testing.differences import Estimate, estimate
 from dualdiff.tracer import check_input, is_finite_everywhere
 from dualdiff.trees import flatten
+from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
 class Subject:

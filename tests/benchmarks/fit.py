@@ -11,31 +11,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.jacobians.choice import Candidates, choose
-from dualdiff.jacobians.decisions import FEW, SOME
-from dualdiff.lab.calibration import PRICES, Sample, beside, candidates, fitted, predictions, row_sparse_first
+from dualdiff.lab.calibration import PRICES, Sample, beside, fitted, predictions, program_of
 from dualdiff.lab.timing import interleaved_minima
-from dualdiff.passes.costs import Machine, machine, quantities
+from dualdiff.passes.costs import Machine, machine
+from dualdiff.ways import Both, Columns, Elimination, Forward, Mixed, Program, Reverse, Rows, RowSparse, choose
+from dualdiff.ways.forward import FEW, SOME
+from dualdiff.ways.options import Options
 from tests.benchmarks import regret
 from tests.benchmarks.regret import Function, Row
 
 times_file: Path | None = None
 """Where measured times are kept; ``--times`` sets it."""
 
-DENSE = {k: {"mode": k} for k in ("forward", "reverse", "mixed", "elimination")}
-SPARSE: dict[str, dict[str, Any]] = {
-    "row-sparse": {"sparse": True, "mode": "forward", "cost": row_sparse_first},
-    "columns": {"sparse": True, "coloring": "columns"},
-    "rows": {"sparse": True, "mode": "reverse"},
-    "rows and columns": {"sparse": True, "mode": "mixed"},
-}
+DENSE = {w.name: w.options() for w in (Forward, Reverse, Mixed, Elimination)}
+SPARSE = {w.name: w.options() for w in (RowSparse, Columns, Rows, Both)}
 Times = dict[str, dict[str, float]]
 """Seconds by function, then by way; "f" is one evaluation."""
 
@@ -107,34 +102,30 @@ def choices() -> list[Choice]:
 def _choice(function: Function, times: dict[str, float], sparse: bool) -> Choice:
     options = SPARSE if sparse else DENSE
     ways = {k: t for k, t in times.items() if k in options}
-    first = candidates(function.operator(sparse=sparse), function.arguments)
+    program = program_of(function.operator(sparse=sparse), function.arguments)
     samples = {}
     for name in ways:
         # One recording for all: patterns and colours are found once, and the options say which way is meant.
-        found = replace(first, options=function.operator(**options[name]).options)
         try:
-            way, _ = choose(found)
+            way, _ = choose(program, function.operator(**options[name]).options)
         except InputError:
             continue
         if sparse and way.name != name:
             continue  # row-sparse duals do not apply, or one kind of colours is enough
-        taken = quantities(found.tape, way)
+        taken = way.quantities(program)
         samples[name] = Sample("sparse " * sparse + function.name, way.name, taken, beside(ways[name], times["f"]))
     ways = {k: t for k, t in ways.items() if k in samples}
-    return Choice(function, sparse, samples, ways, _open(first, samples, sparse))
+    return Choice(function, sparse, samples, ways, _open(program, samples, sparse))
 
 
-def _open(first: Candidates, samples: dict[str, Sample], sparse: bool) -> tuple[str, ...]:
+def _open(program: Program, samples: dict[str, Sample], sparse: bool) -> tuple[str, ...]:
     """Return between which of the measured ways ``auto`` chooses."""
-    n, m = first.inputs, first.outputs
-    if not sparse:
-        if "forward" in samples and (n <= FEW or (n <= SOME and m >= n)):
-            return ("forward",)
-        names = ["forward", "reverse"]
-        if first.way("mixed") is not None:
-            names.append("mixed")
-        return tuple(k for k in names if k in samples)
-    return tuple(samples)
+    n, m = program.inputs, program.outputs
+    if sparse:
+        return tuple(samples)
+    if Forward.name in samples and (n <= FEW or (n <= SOME and m >= n)):
+        return (Forward.name,)
+    return tuple(w.name for w in Options().ways if w.name in samples and w.at(program, Options()) is not None)
 
 
 # ------------------------------------------------------------------------------------------------- the section

@@ -266,7 +266,7 @@ def test_two_fields_on_a_torus_need_far_fewer_than_twice_the_stencil(axis: int) 
         (csr_array(np.ones((6, 8))), 8),
         (csr_array(np.ones((1, 8))), 8),
         (csr_array(np.ones((8, 1))), 1),
-        (csr_array(block_diag([np.ones((3, 4))] * 5)), 4),
+        (csr_array(block_diag([coo_array(np.ones((3, 4)))] * 5)), 4),
         (csr_array(block_array([[eye_array(30)] * 3])), 3),
         (cameras(400, 60), 12),
     ],

@@ -9,10 +9,11 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.lab import calibration, commands
-from dualdiff.lab.calibration import PRICES, WAYS, Program, Sample, fitted, predictions
+from dualdiff.lab.calibration import PRICES, Case, Sample, fitted, predictions
 from dualdiff.lab.problems import zoo
 from dualdiff.passes import costs
-from dualdiff.passes.costs import Machine, Way, seconds
+from dualdiff.passes.costs import Machine, seconds
+from dualdiff.ways import WAYS, Program, Reverse
 
 FEW = ("elementwise-5", "many-to-one-30", "scalar-loop-8", "slices-50", "waist-30-2-30")
 
@@ -50,8 +51,8 @@ def on(prices, evaluation=1e-5):
         found = {}
         for key, call in calls.items():
             if isinstance(call.func, calibration.Jacobian):
-                ways = calibration.candidates(call.func, call.args)
-                taken = costs.quantities(ways.tape, calibration.choose(ways)[0])
+                program = calibration.program_of(call.func, call.args)
+                taken = calibration.choose(program, call.func.options)[0].quantities(program)
                 found[key] = evaluation + sum(getattr(prices, k) * v for k, v in taken.items())
             else:
                 found[key] = evaluation
@@ -132,8 +133,9 @@ def test_every_price_has_a_program():
     for p in calibration.programs():
         if p.point.size <= 300:
             for way in p.ways:
-                found = calibration.candidates(p.operator(way), (p.point,))
-                taken = costs.quantities(found.tape, calibration.choose(found)[0])
+                operator = p.operator(way)
+                found = calibration.program_of(operator, (p.point,))
+                taken = calibration.choose(found, operator.options)[0].quantities(found)
                 told |= {price for price, much in taken.items() if much}
     assert told | {"far"} == set(PRICES)
 
@@ -147,7 +149,7 @@ def test_programs_are_right_and_apart_from_what_the_choice_is_judged_by():
     for name in known & set(names):
         assert crc32(name.encode()) % 3 != 2  # tests/benchmarks/regret.py keeps these unseen
     for p in chosen:
-        assert set(p.ways) <= set(WAYS)
+        assert set(p.ways) <= {w.name for w in WAYS}
         if p.point.size <= 60 and p.ways != ("acyclic",):
             found = [p.operator(way)(p.point) for way in p.ways]
             found = [J.toarray() if hasattr(J, "toarray") else J for J in found]
@@ -157,7 +159,7 @@ def test_programs_are_right_and_apart_from_what_the_choice_is_judged_by():
 
 
 def test_a_way_is_timed_as_it_is_asked_for():
-    p = Program("f", np.sin, np.ones(20), ("row-sparse", "columns", "rows"))
+    p = Case("f", np.sin, np.ones(20), ("row-sparse", "columns", "rows"))
     assert [s.way for s in calibration.measured([p], on(Machine()))] == ["row-sparse", "columns", "rows"]
 
 
@@ -166,11 +168,11 @@ def test_a_way_is_timed_as_it_is_asked_for():
 
 def test_what_is_kept_is_what_the_machine_reads(path):
     tape, _ = dd.tape.record(lambda x: np.sin(x) * x, np.ones(10))
-    way = Way("reverse", 0, 10, 10, 10, 100)
-    before = seconds(tape, way)
+    program, way = Program(tape), Reverse(rows=10, outputs=10, inputs=10, entries=100)
+    before = seconds(program, way)
     calibration.keep(times(Machine(), 2.0), path)
     assert costs.machine() == times(Machine(), 2.0)
-    assert seconds(tape, way) == pytest.approx(2 * before)
+    assert seconds(program, way) == pytest.approx(2 * before)
     assert list(path.parent.iterdir()) == [path]
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert set(kept) == {"version", "numpy", "constants"}

@@ -11,6 +11,7 @@ import scipy.sparse
 
 import dualdiff as dd
 from dualdiff.lab.problems import Case, zoo
+from dualdiff.lab.problems.scalar import roe_flux
 from dualdiff.lab.problems.stencils import burgers_upwind
 
 SMALL, MEDIUM = zoo("small"), zoo("medium")
@@ -136,6 +137,27 @@ def test_pattern_holds_the_nonzeros(case):
         assert not (nonzero & ~pattern.toarray()).any()
     else:
         assert np.array_equal(nonzero, pattern.toarray())
+
+
+@pytest.mark.parametrize("shifted", [True, False])
+def test_roe_flux_by_hand_with_every_sign_of_the_waves(shifted):
+    case = roe_flux(shifted=shifted)
+    for speed in (-3.0, -1.0, -0.1, 0.2, 1.1, 4.0):  # moved with the gas: momentum and energy change
+        l0, l1, l2, r0, r1, r2 = case.point
+        x = np.array([l0, l1 + l0 * speed, l2 + speed * l1 + l0 * speed**2 / 2] * 2)
+        x[3:] = r0, r1 + r0 * speed, r2 + speed * r1 + r0 * speed**2 / 2
+        np.testing.assert_allclose(case.jacobian(x), dd.jacfwd(case.function)(x), rtol=1e-9, atol=1e-12)
+
+
+def test_roe_flux_is_consistent_and_upwind():
+    case = roe_flux()
+    state = np.array([1.2, 0.6, 2.0])
+    rho, m, e = state
+    p = 0.4 * (e - 0.5 * m**2 / rho)
+    np.testing.assert_allclose(case.function(np.tile(state, 2)), [m, m**2 / rho + p, m / rho * (e + p)], rtol=1e-12)
+    fast = np.array([1.0, 5.0, 15.0])  # faster than sound: the flux is that of the state on the left
+    J = case.jacobian(np.concatenate([fast, fast * 1.001]))
+    assert np.abs(J[:, 3:]).max() < 0.02 * np.abs(J[:, :3]).max()
 
 
 def test_a_pattern_that_depends_on_the_point_holds_the_nonzeros_of_all():

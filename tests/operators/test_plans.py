@@ -18,8 +18,8 @@ from scipy.sparse import csr_array
 import dualdiff as dd
 from dualdiff.coloring import color_columns
 from dualdiff.errors import InputError
-from dualdiff.jacobians import decisions, sparse
 from dualdiff.lab.problems.chains import hourglass
+from dualdiff.ways import colored, decisions
 
 Pair = namedtuple("Pair", "a b")
 
@@ -83,7 +83,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counting(decisions, "decide")
     counting(decisions, "choose")
     for name in ("color_columns", "color_rows", "color_both", "color_star", "color_acyclic"):
-        counting(sparse, name)
+        counting(colored, name)
     return count
 
 
@@ -93,13 +93,13 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def test_a_plan_is_frozen() -> None:
     plan = dd.plan_jacobian(tridiagonal, X)
-    for name in ("f", "options", "decision", "explanation", "anything"):
+    for name in ("f", "options", "way", "explanation", "anything"):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(plan, name, None)
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.options.mode = "reverse"  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        plan.decision.way.columns = 3  # type: ignore[misc]
+        plan.way.columns = 3  # type: ignore[misc]
     assert plan.f is tridiagonal
 
 
@@ -107,7 +107,7 @@ def test_a_plan_prints_its_costs_and_its_reason() -> None:
     text = str(dd.plan_jacobian(tridiagonal, X, sparse=True))
     first, header, *rest = text.splitlines()
     assert first.startswith("Jacobian of 12 outputs by 12 inputs, ")
-    assert header.split()[:4] == ["way", "sweeps", "operations", "bytes"]
+    assert header.split()[:4] == ["way", "sweeps", "multiplications", "bytes"]
     assert {line.split("  ")[0] for line in rest} >= {"row-sparse", "columns", "rows"}
     assert sum("← chosen" in line for line in rest) == 1
     assert "34 structural nonzeros" in rest[-1]
@@ -128,7 +128,8 @@ def test_a_plan_shows_only_what_a_reader_needs() -> None:
 
 
 def test_a_plan_holds_pattern_and_colors() -> None:
-    detail = dd.plan_jacobian(tridiagonal, X, **COLORED).decision.detail
+    detail = dd.plan_jacobian(tridiagonal, X, **COLORED).way.colors
+    assert detail is not None
     assert (detail.nonzeros, detail.column_count, detail.row_count) == (34, 3, 0)
     assert detail.shape == (12, 12)
     rows = np.repeat(np.arange(12), np.diff(detail.starts))
@@ -223,7 +224,7 @@ def test_holomorphic_functions() -> None:
 def test_what_is_explained_is_what_is_done(f: Any, options: dict[str, Any]) -> None:
     for n in (3, 200):
         plan = dd.plan_jacobian(f, np.linspace(1.0, 2.0, n), **options)
-        assert plan.explanation.chosen == plan.decision.way.name
+        assert plan.explanation.chosen == plan.way.name
 
 
 # --------------------------------------------------------------------------------------------------

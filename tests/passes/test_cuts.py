@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 
 import dualdiff as dd
-from dualdiff.jacobians.mixed import best_tree, product
-from dualdiff.jacobians.ways import record
+from dualdiff import ways
 from dualdiff.lab.problems import zoo
 from dualdiff.lab.problems.chains import hourglass, layers
 from dualdiff.passes import pull, push
@@ -19,6 +18,8 @@ from dualdiff.passes.cuts import Cut, activity, cuts, segment, whole
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.testing import Subject
 from dualdiff.testing.laws import same
+from dualdiff.ways.mixed import best_tree
+from dualdiff.ways.problem import record
 from tests.strategies import Program, programs
 
 EVERYWHERE = 1 << 60
@@ -94,9 +95,9 @@ def check(f: Any, point: Any, argnums: Any) -> int:
     for a, b in itertools.pairwise(places):
         chain = by_columns(segment(tape, a, b)) @ chain
     same("all parts", chain, expected, scale=scale)
-    tree = best_tree(tape, first.width, last.width)
+    tree = best_tree(ways.Program(tape, [form(tape, s) for s in live]))
     if tree is not None:
-        same("the tree", product(tape, *tree), expected, scale=scale)
+        same("the tree", tree.jacobian(ways.Program(tape), False), expected, scale=scale)
     return len(found)
 
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 import dualdiff as dd
 import dualdiff.numpy as dnp
 from dualdiff.errors import InputError
-from dualdiff.jacobians.ways import Problem, record
+from dualdiff.lab.problems import scalar
 from dualdiff.passes import elimination
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
 from dualdiff.tape import Tape
+from dualdiff.ways.problem import Problem, record
 from tests.strategies import Program, programs
 
 many = settings(max_examples=max(60, settings().max_examples))
@@ -144,6 +145,25 @@ def test_cross_country_beats_both_modes_on_a_loop() -> None:
     cost = {name: counts(graph, name).multiplications for name in (*ORDERS, "best")}
     assert cost["markowitz"] < 0.8 * min(cost["forward"], cost["reverse"])
     assert cost["best"] == min(cost.values())
+
+
+PUBLISHED = [
+    (scalar.roe_flux(shifted=False), 620, 364, 407),
+    (scalar.robot_arm(), 397, 301, 288),
+    (scalar.heart_dipole(), 240, 172, 194),
+    (scalar.propane_combustion(), 151, 90, 111),
+    # Not in print: the speed of one wave is u - a in Roe's flux, and u in the program that was compared.
+    (scalar.roe_flux(), 634, 370, 409),
+]
+
+
+@pytest.mark.parametrize(("case", "forward", "reverse", "markowitz"), PUBLISHED, ids=lambda c: getattr(c, "name", ""))
+def test_counts_of_programs_compared_in_print(case: Any, forward: int, reverse: int, markowitz: int) -> None:
+    graph = graph_of(case.function, case.point)
+    found = [counts(graph, order).multiplications for order in ("forward", "reverse", "markowitz")]
+    assert found == [forward, reverse, markowitz]
+    for order in ("forward", "reverse", "best"):
+        np.testing.assert_allclose(eliminate(graph, order).jacobian(), case.jacobian(case.point), rtol=1e-9, atol=1e-12)
 
 
 def test_longdouble_keeps_its_digits() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 
 import dualdiff as dd
-from dualdiff.jacobians.choice import pattern_of
-from dualdiff.jacobians.ways import record
 from dualdiff.passes.sparsity import dependence
 from dualdiff.testing import Subject
+from dualdiff.ways.problem import record
+from dualdiff.ways.program import pattern_of
 from tests.strategies import Program, programs
 
 X = np.linspace(0.5, 1.5, 6)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 
 import dualdiff as dd
-from dualdiff.jacobians.ways import record
 from dualdiff.lab.problems import zoo
 from dualdiff.passes.structure import Structure, same, structure
 from dualdiff.primitive import REGISTER
 from dualdiff.testing import Subject
+from dualdiff.ways.problem import record
 from tests.strategies import Program, programs
 
 X = np.linspace(0.5, 1.5, 6)
@@ -143,5 +143,5 @@ def test_primitives_pickle_as_themselves() -> None:
 
 def test_plans_hold_a_structure_that_pickles() -> None:
     plan = dd.plan_jacobian(np.cumsum, X, sparse=True, coloring="columns")
-    s = pickle.loads(pickle.dumps(plan)).decision.program
+    s = pickle.loads(pickle.dumps(plan)).way.structure
     assert s.holds(tape_of(np.cumsum, 3 * X))

@@ -402,6 +402,7 @@ def test_astype_from_complex_takes_the_real_part(jac: Any) -> None:
         assert jac(lambda x: (x * (2 + 3j)).astype(float))(1.0) == 2
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 def test_rounding_has_derivative_zero() -> None:
     x = np.array([1.26, -2.5])
     for f in (np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix, lambda x: np.round(x, 1)):

@@ -344,6 +344,19 @@ def test_a_copy_lies_in_memory_as_numpys_does() -> None:
 # indices --------------------------------------------------------------------------------------------
 
 
+def test_a_zero_dimensional_array_is_read_beside_other_uses() -> None:
+    def f(x: Any) -> Any:
+        return x[()] * x + x[...] * np.sin(x[()]) + x
+
+    x = np.array(3.0)
+    slope = 2 * 3.0 + np.sin(3.0) + 3.0 * np.cos(3.0) + 1.0
+    for jac in (dd.jacfwd, dd.jacrev, dd.grad):
+        assert jac(f)(x) == pytest.approx(slope, rel=1e-14)
+    second = 2.0 + 2 * np.cos(3.0) - 3.0 * np.sin(3.0)
+    for jac in (dd.jacfwd, dd.jacrev):
+        assert jac(dd.grad(f))(x) == pytest.approx(second, rel=1e-14)
+
+
 def test_of_repeated_indices_the_last_value_stays() -> None:
     def f(v: Any) -> Any:
         y = np.zeros_like(v, shape=(3,))

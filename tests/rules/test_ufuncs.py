@@ -354,3 +354,30 @@ def test_at_does_not_round_into_integers(jac: Any) -> None:
 
     with pytest.raises(TypeError, match="same_kind"):
         jac(f)(np.ones(2))
+
+
+@pytest.mark.parametrize("x", [np.array([-3.0]), np.array([[-3.0, 2.0]]), np.array(-3.0)])
+def test_a_single_entry_meets_the_identity(x: Any) -> None:
+    # hypot begins with its identity, so that of one number nothing but the size is left
+    for f in (np.hypot.reduce, np.logaddexp.reduce, np.add.reduce, np.multiply.reduce, np.maximum.reduce):
+        value, pull = dd.vjp(lambda x, f=f: f(x), x)
+        np.testing.assert_allclose(value, f(x), rtol=1e-15)
+        np.testing.assert_allclose(dd.jvp(lambda x, f=f: f(x), (x,), (np.ones_like(x),))[0], f(x), rtol=1e-15)
+        wanted = np.sign(x) if f.__self__ is np.hypot else np.ones_like(x)
+        np.testing.assert_allclose(pull(np.ones_like(value))[0], wanted)
+
+
+def test_reductions_of_no_entries_and_no_segments() -> None:
+    x = np.zeros((2, 0))
+    for f in (
+        lambda x: np.hypot.reduce(x, axis=1),
+        lambda x: np.fmax.reduce(x, axis=()),
+        lambda x: np.divide.reduce(x, axis=()),
+        lambda x: np.add.reduceat(x, np.array([], int), axis=0),
+    ):
+        np.testing.assert_array_equal(dd.vjp(f, x)[0], f(x))
+    y = np.array([-3.0, 4.0, 1.0])
+    for ufunc in (np.hypot, np.subtract, np.maximum, np.add):
+        for indices in ([0, 1], [0, 2, 1], []):
+            at = np.array(indices, int)
+            np.testing.assert_allclose(dd.vjp(lambda y, u=ufunc, at=at: u.reduceat(y, at), y)[0], ufunc.reduceat(y, at))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, stencils
+from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, scalar, stencils
 from dualdiff.lab.problems.case import Case
 
 __all__ = ["Scale", "zoo"]
@@ -58,6 +58,10 @@ _TABLE: tuple[tuple[Callable[..., Case], Sizes, Sizes, Sizes], ...] = (
     (mechanics.robertson_cells, (5,), (300,), (30_000,)),
     (mechanics.gravity, (5,), (60,), None),
     (mechanics.oscillator_chain, (8,), (400,), (50_000,)),
+    (scalar.heart_dipole, (), (), None),
+    (scalar.propane_combustion, (), (), None),
+    (scalar.robot_arm, (), (), None),
+    (scalar.roe_flux, (), (), None),
 )
 
 

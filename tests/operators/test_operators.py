@@ -174,6 +174,62 @@ def test_auxiliary_data(jac: Any) -> None:
     np.testing.assert_array_equal(aux["twice"], 2 * x)
 
 
+@modes
+def test_auxiliary_data_keep_the_derivatives_of_outer_runs(jac: Any) -> None:
+    def f(y):
+        z = y * 1.0
+        view = z[:1]
+        z[0] = 5 * y[1]
+        return z, {
+            "view": view,
+            "entries": np.array([y[0], 2 * y[1], 1.0]),
+            "outer": outer[0] ** 2,
+            "product": y * outer[0],
+        }
+
+    outer: list[Any] = [1.0]
+    x = np.array([2.0, 3.0])
+    _, aux = jac(f, has_aux=True)(x)
+    np.testing.assert_array_equal(aux["view"], [15.0])
+    np.testing.assert_array_equal(aux["entries"], [2.0, 6.0, 1.0])
+
+    def through(t):
+        outer[0] = t[0]
+        runs = (
+            jac(f, has_aux=True)(t)[1],
+            dd.jvp(f, (t,), (t,), has_aux=True)[2],
+            dd.vjp(f, t, has_aux=True)[2],
+            dd.grad(lambda y: (lambda v, aux: (v.sum(), aux))(*f(y)), has_aux=True)(t)[1],
+        )
+        return [np.concatenate([aux["product"], np.stack([aux["outer"]]), aux["entries"]]) for aux in runs]
+
+    want = np.array([[4.0, 0], [3, 2], [4, 0], [1, 0], [0, 2], [0, 0]])
+    for way in (dd.jacfwd, dd.jacrev):
+        for found in way(through)(x):
+            np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize("one", [1.0, 1, True, np.float64(1), np.float32(1), np.int64(1), np.array(1.0), np.array(1)])
+@pytest.mark.parametrize("x", [2.0, np.float64(2), np.array(2.0)], ids=["float", "scalar", "array"])
+def test_directions_without_axes_are_what_their_values_are(x: Any, one: Any) -> None:
+    def f(x):
+        y = np.multiply(x, 1.0)[...]
+        y = np.zeros_like(y) + y
+        return np.reshape(y * x, 1)[0] + x[...] if isinstance(x, np.ndarray) else np.reshape(y * x, 1)[0] + x
+
+    found = (
+        dd.jvp(f, (x,), (one,))[1],
+        dd.linearize(f, x)[1](one),
+        *dd.vjp(f, x)[1](one),
+        dd.grad(lambda t: dd.jvp(f, (t,), (one,))[1])(x) + 3.0,
+        dd.grad(lambda t: dd.jvp(f, (x,), (t,))[1])(2.0),
+        dd.grad(lambda t: dd.vjp(f, x)[1](t)[0])(2.0),
+        dd.hvp(f)(x, one) + 3.0,
+    )
+    assert [float(t) for t in found] == [5.0] * 7
+    assert [np.shape(t) for t in found] == [()] * 7
+
+
 def test_auxiliary_data_of_the_others() -> None:
     def f(x):
         return (x * x, x + 1)
@@ -298,6 +354,55 @@ def test_complex_results_of_real_inputs(jac: Any) -> None:
     x = np.array([0.5, 2.0])
     np.testing.assert_allclose(jac(lambda x: np.exp(1j * x))(x), np.diag(1j * np.exp(1j * x)), rtol=1e-14)
     np.testing.assert_allclose(jac(lambda x: (x * (2 + 1j)).real)(x), 2 * np.eye(2), rtol=1e-14)
+
+
+COMPLEX_NUMBERS: list[Any] = [1.0, np.float64(1.0), np.float32(1.0), np.array(1.0)]
+
+
+@pytest.mark.parametrize("x", COMPLEX_NUMBERS, ids=lambda x: type(x).__name__)
+def test_a_complex_result_of_a_real_number_has_its_imaginary_part(x: Any) -> None:
+    def f(x: Any) -> Any:
+        return np.exp(1j * x)
+
+    first, second = 1j * np.exp(1j), -np.exp(1j)
+    one = x * 0 + 1
+    found = {
+        **{mode: dd.jacobian(f, mode=mode)(x) for mode in ("auto", "forward", "reverse")},
+        "flat": dd.jacobian(f, flat=True)(x)[0, 0],
+        "with its value": dd.value_and_jacobian(f)(x)[1],
+        "plan": dd.plan_jacobian(f, x)(x),
+        "jvp": dd.jvp(f, (x,), (one,))[1],
+        "linearize": dd.linearize(f, x)[1](one),
+        "vjp": dd.vjp(f, x)[1](one)[0] + 1j * dd.vjp(f, x)[1](1j * one)[0],
+    }
+    for name, J in found.items():
+        np.testing.assert_allclose(J, first, rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(dd.jacobian(f, mode="finite-differences")(x), first, rtol=1e-4)
+    for hessian in (dd.hessian(f), dd.jacrev(dd.jacrev(f)), dd.jacfwd(dd.jacfwd(f))):
+        np.testing.assert_allclose(hessian(x), second, rtol=1e-6)
+    assert all(np.isrealobj(c) for c in dd.vjp(f, x)[1](1j * one))  # of a real argument the cotangent is real
+    if type(x) is float:
+        assert type(dd.jacobian(f)(x)) is complex
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse", "finite-differences"])
+def test_complex_and_real_results_side_by_side(mode: Any) -> None:
+    def f(p: Any) -> Any:
+        a, b = p["a"], p["b"]
+        return {"wave": np.exp(1j * a[0]), "real": a[0] * b, "list": [1j * a[1] * b]}
+
+    J = dd.jacobian(f, mode=mode)({"a": [1.0, 2.0], "b": np.array([3.0, 4.0])})
+    np.testing.assert_allclose(J["wave"]["a"], [1j * np.exp(1j), 0.0], rtol=1e-8)
+    np.testing.assert_allclose(J["real"]["a"], [[3.0, 4.0], [0.0, 0.0]], rtol=1e-8)
+    np.testing.assert_allclose(J["list"][0]["a"], [[0.0, 0.0], [3j, 4j]], rtol=1e-8)
+    np.testing.assert_allclose(J["list"][0]["b"], 2j * np.eye(2), rtol=1e-8)
+    assert type(J["real"]["a"][0]) is np.ndarray
+    assert J["real"]["b"].dtype == np.float64
+
+
+def test_the_complex_step_of_a_complex_result_is_refused() -> None:
+    with pytest.raises(InputError, match="complex result"):
+        dd.jacobian(lambda x: np.exp(1j * x), mode="complex-step")(1.0)
 
 
 def test_complex_gradients_are_adjoints() -> None:

@@ -37,6 +37,7 @@ def residuals(x: Any) -> Any:
 # a linear operator
 
 
+@pytest.mark.filterwarnings("ignore:Calling `matvec` on 'column vectors':FutureWarning")
 def test_products_from_both_sides_are_those_of_the_dense_jacobian() -> None:
     A = dd.linear_operator(several, *SEVERAL)
     J = dd.jacobian(several, (0, 1, 2), flat=True)(*SEVERAL)
@@ -188,7 +189,7 @@ def test_what_a_linear_operator_refuses() -> None:
         dd.linear_operator(lambda x: 1j * x, X)
     with pytest.raises(InputError, match="cannot be differentiated"):
         dd.linear_operator(np.sin, "text")
-    with pytest.raises(ValueError, match="dimension mismatch"):
+    with pytest.raises(ValueError, match=r"[Dd]imension mismatch"):
         dd.linear_operator(np.sin, X) @ np.ones(8)
     for outer in (dd.jacfwd, dd.jacrev):
         with pytest.raises(InputError, match="cannot be differentiated itself"):
@@ -461,7 +462,7 @@ def test_given_colors_of_a_hessian(color: Any) -> None:
 def test_what_a_sparse_hessian_refuses() -> None:
     with pytest.raises(NonScalarError, match="needs one scalar"):
         dd.hessian(np.sin, sparse=True)(X)
-    with pytest.raises(InputError, match="coloring='rows' must be one of 'star', 'acyclic', 'columns'"):
+    with pytest.raises(InputError, match="coloring='rows' must be one of 'columns', 'star', 'acyclic'"):
         dd.hessian(banana, sparse=True, coloring="rows")
     with pytest.raises(InputError, match="give sparse=True"):
         dd.hessian(banana, coloring="star")

@@ -1,0 +1,217 @@
+"""From a function to its Jacobian by the way that was chosen: deciding once, carrying out each time, noticing change.
+
+What is kept from call to call are ways (with their directions, colours, cuts), never values. Those that are right for one
+program only are held against the structure of every new tape before they are used; where it is another one, the choice is made
+again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from dualdiff.dual import CrowdedError
+from dualdiff.errors import InputError
+from dualdiff.primitive import TRACED
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.choice import choose, fitted
+from dualdiff.ways.options import Options
+from dualdiff.ways.problem import Problem, check_real, check_sparse, record
+from dualdiff.ways.program import Program
+
+MOST_AT_ONCE = 4096
+"""The most inputs whose directions travel at once inside another operator without a look at what that takes."""
+BRANCHES = 8
+"""How many programs of one function are remembered for one structure of its inputs."""
+
+
+class ChangedError(Exception):
+    """Inside the engine: the function ran another program than the one a way was made for."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__("the program changed")
+        self.program = program
+
+
+class Decisions:
+    """Ways by the shapes and dtypes of the inputs, the latest first, and those that were tried in vain: bounded, and locked."""
+
+    __slots__ = ("known", "lock", "most", "unfit")
+
+    def __init__(self, most: int = 64) -> None:
+        self.known: OrderedDict[Any, tuple[Way, ...]] = OrderedDict()
+        self.unfit: dict[Any, tuple[type[Way], ...]] = {}
+        self.lock = threading.Lock()
+        self.most = most
+
+    def put(self, key: Any, *found: Way) -> None:
+        """Remember ways."""
+        with self.lock:
+            self.known[key] = found[:BRANCHES]
+            while len(self.known) > self.most:
+                old, _ = self.known.popitem(last=False)
+                self.unfit.pop(old, None)
+
+    def drop(self, key: Any, kind: type[Way]) -> None:
+        """Remember that a way does not serve."""
+        with self.lock:
+            self.unfit[key] = (*self.unfit.get(key, ()), kind)
+            self.known.pop(key, None)
+
+
+def key_of(problem: Problem) -> Any:
+    """Return the shapes and dtypes of the inputs, which ways are kept by."""
+    return tuple([(shape_of(x), dtype_of(x).char) for x in problem.inputs])
+
+
+# --------------------------------------------------------------------------------------------------
+# deciding
+
+
+def recorded(problem: Problem, options: Options, replayable: bool = True) -> Program:
+    """Record a run."""
+    tape, values = record(problem, replayable=replayable)
+    return Program(tape, values, options.symmetric)
+
+
+def decide(
+    problem: Problem, options: Options, program: Program | None = None, without: tuple[type[Way], ...] = ()
+) -> tuple[Way, Program | None]:
+    """Choose a way; return it, and the recording it was chosen on."""
+    check_real(problem, options.holomorphic)
+    if options.sparse:  # what can be known before the function runs
+        check_sparse(problem, ())
+    kinds = options.ways
+    if len(kinds) == 1 and kinds[0].plain:
+        return kinds[0](inputs=problem.n, columns=problem.n), None
+    if program is None:
+        # Ways that replay are held against later runs, and only a recording that keeps everything can be.
+        program = recorded(problem, options, options.sparse or all(w.replayed is True for w in kinds))
+    if options.sparse:
+        check_sparse(problem, program.values)
+    way, _ = choose(program, options, without)
+    if way.replayed and not program.tape.replayable:
+        return decide(problem, options, recorded(problem, options), without)
+    return way.made_for(program), program
+
+
+def carry_out(problem: Problem, options: Options, way: Way, program: Program | None = None) -> Answer:
+    """Compute the Jacobian as decided.
+
+    Raises
+    ------
+    ChangedError
+        Inside the engine, if the way was made for another program.
+    CrowdedError
+        Inside the engine, if row-sparse duals do not serve.
+    """
+    if way.replayed:
+        if program is None or not program.tape.replayable:
+            program = recorded(problem, options)
+        if way.structure is not None and not way.structure.holds(program.tape):
+            raise ChangedError(program)
+    return way.run(problem, options, program)
+
+
+def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer:
+    """Compute a Jacobian: by a decision that holds, or by a new one."""
+    for x in problem.inputs:
+        if type(x) in TRACED:
+            return _nested(problem, options)
+    key = key_of(problem)
+    known = decisions.known.get(key)
+    if known is not None:
+        return follow(problem, options, decisions, key, known)
+    settled = settled_way(problem, options)
+    if settled is not None:
+        return _early(problem, options, decisions, key, settled)
+    return _anew(problem, options, decisions, key, ())
+
+
+def settled_way(problem: Problem, options: Options) -> type[Way] | None:
+    """Return the way that is taken at once, if there is one: to write the run down would take as long."""
+    return next((w for w in options.ways if w.is_settled(problem, options)), None)
+
+
+def _early(problem: Problem, options: Options, decisions: Decisions, key: Any, kind: type[Way]) -> Answer:
+    """Go a way at once, and look for a better one only where the result says that there may be one."""
+    n = problem.n
+    way: Way = kind(inputs=n, columns=n)
+    answer = way.run(problem, options, None)
+    m = sum([size_of(shape_of(v)) for v in answer.values])
+    if kind.is_settled(problem, options, m):
+        decisions.put(key, kind(inputs=n, columns=n, outputs=m, entries=m * n))
+    else:
+        decisions.put(key, decide(problem, options)[0])
+    return answer
+
+
+def follow(
+    problem: Problem, options: Options, decisions: Decisions, key: Any, known: tuple[Way, ...], changed: Any = None
+) -> Answer:
+    """Compute a Jacobian by one of the known ways; ``changed()`` is told if none of them holds."""
+    program: Program | None = None
+    for i, way in enumerate(known):
+        try:
+            answer = carry_out(problem, options, way, program)
+        except ChangedError as change:
+            program = change.program
+            continue
+        except CrowdedError:
+            decisions.drop(key, type(way))
+            return _anew(problem, options, decisions, key, ())
+        if i:
+            decisions.put(key, way, *known[:i], *known[i + 1 :])
+        return answer
+    if changed is not None:
+        changed()
+    return _anew(problem, options, decisions, key, known, program)
+
+
+def _anew(
+    problem: Problem,
+    options: Options,
+    decisions: Decisions,
+    key: Any,
+    known: tuple[Way, ...],
+    program: Program | None = None,
+) -> Answer:
+    """Decide, compute, and remember."""
+    way, program = decide(problem, options, program, decisions.unfit.get(key, ()))
+    try:
+        answer = carry_out(problem, options, way, program)
+    except CrowdedError:
+        decisions.drop(key, type(way))
+        return _anew(problem, options, decisions, key, known, program)
+    except ChangedError as change:
+        # It ran another program the very next time: what was decided is decided on that recording, which is used at once.
+        return _anew(problem, options, decisions, key, known, change.program)
+    decisions.put(key, way, *known)
+    return answer
+
+
+def _nested(problem: Problem, options: Options) -> Answer:
+    """Compute a Jacobian inside another operator: its inputs and results are traced by that one."""
+    if options.sparse:
+        check_sparse(problem, ())
+    kinds = [w for w in options.ways if w.nests]
+    if not kinds:
+        if options.ways[0].plain:
+            options.ways[0]().run(problem, options, None)
+        raise InputError(
+            f"mode={options.mode!r} gives plain numbers, which an outer derivative cannot see; use 'auto', 'forward' or "
+            "'reverse' inside other operators"
+        )
+    if len(kinds) > 1 and options.chunk is None:
+        settled = settled_way(problem, options)
+        kinds = kinds if settled is None else [settled]
+    if len(kinds) == 1 and not kinds[0].recorded and options.chunk is None and problem.n <= MOST_AT_ONCE:
+        return kinds[0](inputs=problem.n, columns=problem.n).run(problem, options, None)
+    program = recorded(problem, options, replayable=options.chunk is not None)
+    if len(kinds) == 1 and (way := kinds[0].at(program, options)) is not None:
+        found = fitted(program, way, options) if way.directions > 1 else way
+        return carry_out(problem, options, found or way, program)
+    best, _ = choose(program, options, [w for w in options.ways if not w.nests])
+    return carry_out(problem, options, best, program)

@@ -1,0 +1,442 @@
+"""A function of flat leaves at a point, and what every way does with it: run it, record it, seed it, sweep, put together.
+
+Of every operation that several ways share there is one here: running the user's function, redoing a pass the careful way,
+unit seeds, directions side by side, the zeros of outputs that depend on nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy
+
+from dualdiff.dual import Dual, Pushing
+from dualdiff.errors import (
+    STORED_IN_PLAIN_ARRAY,
+    DegenerateDirectionError,
+    DerivativeError,
+    InputError,
+    TracedAssignmentError,
+    UnsupportedFunctionError,
+    line_of_traceback,
+)
+from dualdiff.passes.pull import pull
+from dualdiff.passes.push import push
+from dualdiff.primitive import CAREFUL, FAMILIAR, TRACED, Traced, native, packed
+from dualdiff.shapes import aval, dtype_of, shape_of, size_of
+from dualdiff.tape import Tape, Var, frozen
+from dualdiff.terms import ONE, Columns, seed
+from dualdiff.tracer import alive, is_finite_everywhere, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A function of flat, floating-point leaves that returns flat leaves.
+
+    ``call(leaves)`` runs the user's function and returns its flat outputs (and remembers their structure).
+    """
+
+    call: Callable[[list[Any]], list[Any]]
+    inputs: list[Any]
+
+    @property
+    def n(self) -> int:
+        """The number of inputs, counted as scalars."""
+        return sum([size_of(shape_of(x)) for x in self.inputs])
+
+
+def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
+    """Run the user's function and tidy its outputs; raise our own error where NumPy wrapped it in one of its own."""
+    try:
+        return outputs_of(problem.call(leaves))
+    except DerivativeError:
+        raise
+    except Exception as e:
+        seen: BaseException | None = e
+        while seen is not None:
+            if isinstance(seen, DerivativeError):
+                if "setting an array element" in str(e):
+                    raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
+                raise seen from None
+            seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
+            raise TracedAssignmentError(
+                f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
+                "would lose its derivative. Write y = s - x, which is a differentiated array."
+            ) from e
+        if isinstance(e, ValueError) and (
+            "unsupported data types in input" in str(e) or "support dtype object" in str(e)
+        ):
+            raise UnsupportedFunctionError(
+                f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
+                "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
+                "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
+            ) from e
+        if isinstance(e, TypeError) and any(
+            s in str(e) for s in ("dtype('O')", "has no callable", "does not support argument")
+        ):
+            raise UnsupportedFunctionError(
+                f"{line_of_traceback(e)}: {e}. NumPy met an object array, which np.array([…]) of differentiated values makes; "
+                "make the array with np.stack([…]) (or dualdiff.numpy.array) instead."
+            ) from e
+        raise
+
+
+def outputs_of(values: Sequence[Any]) -> list[Any]:
+    """Check and tidy what a function returned: arrays of numbers, traced or constant."""
+    out = []
+    for v in values:
+        v = alive(plain(packed(v if type(v) in FAMILIAR else native(v))))
+        if type(v) in TRACED:
+            if v.link is not None:
+                v.link.refresh(v)
+            if dtype_of(v).kind in "biu":
+                raise InputError(_discrete(v))
+        elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
+            raise InputError(
+                f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them"
+            )
+        elif type(v) is int or type(v) is bool:
+            v = float(v)
+        elif dtype_of(v).kind in "biu":  # forward mode cannot tell a decision from a constant, so neither mode does
+            raise InputError(_discrete(v))
+        elif dtype_of(v).kind not in "fc":
+            raise InputError(f"the function returned an array of dtype {dtype_of(v)}, which has no derivative")
+        out.append(v)
+    return out
+
+
+def _discrete(v: Any) -> str:
+    return (
+        f"the function returned a value of dtype {dtype_of(v)}: such a value has no derivative. "
+        "If its zero derivative is meant, return it as a float (.astype(float))."
+    )
+
+
+def peel(v: Any, run: Any) -> Any:
+    """Return the value under one level."""
+    return v.value if isinstance(v, Traced) and v.run is run else v
+
+
+def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
+    """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
+    tape = Tape(replayable, lines)
+    try:
+        results = run_user(problem, [tape.add_input(x) for x in problem.inputs])
+    finally:
+        tape.close()
+    # A constant says how many entries it has: the rows of the Jacobian after it depend on that.
+    tape.outputs = [v.mark if type(v) is Var and v.run is tape else -1 - size_of(shape_of(v)) for v in results]
+    return tape, [peel(v, tape) for v in results]
+
+
+def apart(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Return derivatives that share no memory with the seeds the user gave, nor with one another."""
+    out: list[Any] = []
+    for c in found:
+        if type(c) is np.ndarray and any(type(o) is np.ndarray and np.may_share_memory(c, o) for o in (*given, *out)):
+            c = c.copy()
+        out.append(c)
+    return out
+
+
+def redone_if_not_finite(compute: Callable[[bool], Any]) -> Any:
+    """Return ``compute(False)``; if it is not finite, do it again the careful way, in which exact zeros win over infinities.
+
+    ``compute(careful)`` returns an array, or a list of arrays with None for those that are zero.
+    """
+    found = compute(False)
+    if all(c is None or is_finite_everywhere(c) for c in (found if type(found) is list else (found,))):
+        return found
+    token = CAREFUL.set(True)
+    try:
+        return compute(True)
+    finally:
+        CAREFUL.reset(token)
+
+
+def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
+    try:
+        return redone_if_not_finite(lambda careful: push(tape, seeds, tape.outputs, lead, careful))
+    except DegenerateDirectionError:
+        return _pushed_by_rows(tape, seeds, lead)
+
+
+def _pushed_by_rows(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Return what a push would, by the rows of the Jacobian: where the covectors must say whether there is a derivative."""
+    found: list[Any] = []
+    for slot in tape.outputs:
+        total = None
+        if slot >= 0:
+            form = aval(tape.form(slot))
+            m, shape, dtype = size_of(form.shape), form.shape, form.dtype
+            unit = np.eye(m, dtype=dtype).reshape((m, *shape))
+            total = _along_rows(tape, slot, unit, seeds, lead)
+            if total is not None and dtype.kind == "c":
+                total = total + 1j * _along_rows(tape, slot, 1j * unit, seeds, lead)
+            total = None if total is None else np.reshape(total, lead + shape)
+        found.append(total)
+    return found
+
+
+def _along_rows(tape: Tape, slot: int, covectors: Any, seeds: Sequence[Any], lead: tuple[int, ...]) -> Any:
+    """Pull covectors of a slot, and return their real products with the seeds; None where nothing meets."""
+    m = len(covectors)
+    rows = redone_if_not_finite(lambda careful: pull(tape, [(slot, covectors)], (m,), careful))
+    total = None
+    for c, t, form in zip(rows, seeds, tape.inputs, strict=True):
+        if c is not None and t is not None:
+            n = size_of(form.shape)
+            part = np.real(np.reshape(t, (*lead, n)) @ np.conjugate(np.reshape(c, (m, n))).T)
+            total = part if total is None else total + part
+    return total
+
+
+def pull_rows(problem: Problem, tape: Tape, seeds: Sequence[tuple[int, Any]], lead: tuple[int, ...]) -> list[Any]:
+    """Pull, and pull again the careful way if the result is not finite; name the user's line if a rule fails."""
+    try:
+        return redone_if_not_finite(lambda careful: pull(tape, seeds, lead, careful))
+    except Exception:
+        if tape.lines is not None:
+            raise
+        again, _ = record(problem, lines=True)
+        pull(again, seeds, lead)
+        raise
+
+
+def run_duals(
+    problem: Problem,
+    tangents: Sequence[Any],
+    lead: tuple[int, ...],
+    finish: Callable[[Any, Any, Pushing], Any] | None = None,
+    most: int | None = None,
+) -> tuple[list[Any], list[Any]]:
+    """Run a problem on dual numbers; return its plain outputs and their tangents (None for none).
+
+    ``finish(tangent, value, run)`` puts a tangent into the form wanted. The run is repeated the careful way if one is not finite.
+    ``most`` is how many elements an array of all directions may have.
+    """
+    try:
+        values, found = _run_duals(problem, tangents, lead, finish, most)
+    except DegenerateDirectionError:
+        return _duals_by_rows(problem, tangents, lead, finish, most)
+    for t in found:
+        if t is not None and not is_finite_everywhere(t):
+            token = CAREFUL.set(True)
+            try:
+                return _run_duals(problem, tangents, lead, finish, most)
+            finally:
+                CAREFUL.reset(token)
+    return values, found
+
+
+def _duals_by_rows(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
+) -> tuple[list[Any], list[Any]]:
+    """Do the work of :func:`run_duals` from a tape read backwards."""
+    run = Pushing(lead, most=most)
+    tape, values = record(problem)
+    seeds = [None if t is None else run.dense(t, x) for t, x in zip(tangents, problem.inputs)]
+    found = _pushed_by_rows(tape, seeds, lead)
+    if finish is not None:
+        found = [t if t is None else finish(t, v, run) for t, v in zip(found, values)]
+    return values, found
+
+
+def _zero(x: Any, lead: tuple[int, ...]) -> Any:
+    shape = lead + shape_of(x)
+    return np.zeros_like(x, shape=shape) if shape else 0.0
+
+
+def _run_duals(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
+) -> tuple[list[Any], list[Any]]:
+    run = Pushing(lead, most=most)
+    try:
+        # An input without a direction in this chunk is traced all the same: what is written into its copies must not be refused.
+        results = run_user(
+            problem,
+            [Dual(frozen(x), _zero(x, lead) if t is None else t, run) for x, t in zip(problem.inputs, tangents)],
+        )
+    finally:
+        run.close()
+    values, found = [], []
+    for v in results:
+        if type(v) is Dual and v.run is run:
+            values.append(v.value)
+            found.append(v.mark if finish is None else finish(v.mark, v.value, run))
+        else:
+            values.append(v)
+            found.append(None)
+    return values, found
+
+
+# --------------------------------------------------------------------------------------------------
+# seeds, and what comes back
+
+
+def seeds(leaves: Sequence[Any], lo: int, hi: int, colors: Any = None) -> list[Any]:
+    """Return for each leaf the directions ``lo`` to ``hi``: one where an entry has the colour, None where none has.
+
+    Without colours every entry has its own: rows of the identity.
+    """
+    found: list[Any] = []
+    offset, k = 0, hi - lo
+    for x in leaves:
+        shape, dtype = shape_of(x), dtype_of(x)
+        size = size_of(shape)
+        if colors is None and lo == offset and k == size:
+            found.append(np.eye(size, dtype=dtype).reshape((k, *shape)))
+        else:
+            if colors is None:
+                at = np.arange(max(lo - offset, 0), max(min(hi - offset, size), 0))
+                directions = at + (offset - lo)
+            else:
+                mine = colors[offset : offset + size] - lo
+                at = np.flatnonzero((mine >= 0) & (mine < k))
+                directions = mine[at]
+            if len(at):
+                rows = np.zeros((k, size), dtype)
+                rows[directions, at] = 1
+                found.append(rows.reshape((k, *shape)))
+            else:
+                found.append(None)
+        offset += size
+    return found
+
+
+def apiece(rows: Any, leaves: Sequence[Any]) -> list[Any]:
+    """Cut rows of all entries, (k, entries), into a batch for each leaf."""
+    parts, at = [], 0
+    for x in leaves:
+        size = size_of(shape_of(x))
+        part = np.ascontiguousarray(rows[:, at : at + size], dtype=dtype_of(x))
+        parts.append(part.reshape((len(rows), *shape_of(x))))
+        at += size
+    return parts
+
+
+def side_by_side(found: Sequence[Any], leaves: Sequence[Any], k: int) -> Any:
+    """Return tangents or cotangents of all leaves, None for zeros, as one array (k, entries)."""
+    flat = [
+        np.zeros((k, size_of(shape_of(a))), dtype_of(a)) if t is None else np.reshape(t, (k, size_of(shape_of(a))))
+        for t, a in zip(found, leaves, strict=True)
+    ]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1) if flat else np.zeros((k, 0))
+
+
+def chunks(count: int, chunk: int | None) -> list[tuple[int, int]]:
+    """Return where chunks of directions begin and end."""
+    step = min(chunk or count, count)
+    return [(a, min(a + step, count)) for a in range(0, count, step)] if count else []
+
+
+@lru_cache(maxsize=32)
+def directions(offset: int, shape: tuple[int, ...]) -> Any:
+    """Return the directions of the identity's entries on one leaf: the same array every time, so its maps compare quickly."""
+    size = size_of(shape)
+    positions = np.arange(offset + 1, offset + size + 1, dtype=np.int32 if offset + size < 1 << 31 else np.int64)
+    positions.flags.writeable = False
+    return positions.reshape(shape)
+
+
+def identity(leaves: Sequence[Any]) -> list[Any]:
+    """Return the identity's rows on every leaf as terms: the direction of each of its entries."""
+    found: list[Any] = []
+    offset = 0
+    for x in leaves:
+        shape = shape_of(x)
+        found.append(seed(directions(offset, shape)) if shape else Columns(((offset, ONE),)))
+        offset += size_of(shape)
+    return found
+
+
+def check_real(problem: Problem, holomorphic: bool = False) -> None:
+    """Raise where a complex Jacobian is asked for without saying so."""
+    complex_inputs = [x for x in problem.inputs if dtype_of(x).kind == "c"]
+    if not complex_inputs and not holomorphic:
+        return
+    if complex_inputs and not holomorphic:
+        raise InputError(
+            "a Jacobian with respect to complex numbers needs holomorphic=True (the derivative ∂f/∂z of a holomorphic "
+            "function); for others differentiate with respect to the real and imaginary parts"
+        )
+    if holomorphic and len(complex_inputs) != len(problem.inputs):
+        raise InputError("holomorphic=True needs complex inputs")
+
+
+def check_cauchy_riemann(problem: Problem) -> None:
+    """Raise unless the directional derivative along iv is i times that along v."""
+    rng = np.random.default_rng(0)
+    v = [rng.standard_normal(shape_of(x)).astype(dtype_of(x)) for x in problem.inputs]
+    _, a = run_duals(problem, v, ())
+    _, b = run_duals(problem, [1j * t for t in v], ())
+    for s, t in zip(a, b, strict=True):
+        if s is not None and t is not None:
+            scale = np.max(np.abs(s), initial=0.0)
+            if np.any(np.abs(t - 1j * s) > 1e-6 * scale):
+                raise InputError(
+                    "the function is not holomorphic here: its derivative along iv is not i times that along v"
+                )
+
+
+def empty_block(v: Any, x: Any) -> Any:
+    """Return the zero block of an output that does not depend on an input."""
+    dtype = np.result_type(dtype_of(v), dtype_of(x)) if dtype_of(v).kind == "c" else dtype_of(v)
+    return np.zeros(shape_of(v) + shape_of(x), dtype)
+
+
+def with_constant_rows(whole: Any, values: Sequence[Any], tape: Tape, n: int) -> Any:
+    """Return the rows of all outputs: those that depend on nothing have zeros."""
+    dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+    if whole.dtype != dtype:
+        whole = whole.astype(dtype)
+    if all(s >= 0 for s in tape.outputs):
+        return whole
+    parts, at = [], 0
+    for v, s in zip(values, tape.outputs, strict=True):
+        size = size_of(shape_of(v))
+        if s < 0:
+            parts.append(np.zeros((size, n), dtype))
+        else:
+            parts.append(whole[at : at + size])
+            at += size
+    return np.concatenate(parts)
+
+
+# --------------------------------------------------------------------------------------------------
+# sparse results
+
+
+def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
+    """Return a sparse matrix that owns its index arrays: users may write into what they get."""
+    whole = scipy.sparse.csr_array((data, columns.copy(), starts.copy()), shape=shape)
+    whole.has_canonical_format = True
+    return whole
+
+
+def as_asked(whole: Any, options: Any) -> Any:
+    """Return a matrix sparse if that was asked for."""
+    if not options.sparse:
+        return whole
+    return scipy.sparse.csr_array(whole)
+
+
+def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
+    """Raise where a sparse Jacobian cannot be built."""
+    if any(type(x) in TRACED for x in (*problem.inputs, *values)):
+        raise InputError(
+            "a sparse Jacobian holds plain numbers, so it cannot be differentiated again: use sparse=False inside other operators"
+        )
+    if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
+        raise InputError("sparse=True is for real functions; use sparse=False for complex ones")
+    if any(dtype_of(x).char == "e" for x in (*problem.inputs, *values)):
+        raise InputError(
+            "sparse=True needs float32 or wider, since scipy.sparse holds no float16; pass x.astype(np.float32), or use "
+            "sparse=False"
+        )

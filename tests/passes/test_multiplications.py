@@ -1,0 +1,117 @@
+"""How many multiplications a way takes: counted on the graph, or bounded by blocks where there is no graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualdiff.errors import InputError
+from dualdiff.lab.problems import scalar
+from dualdiff.passes.elimination import ORDERS, counts, linearized
+from dualdiff.passes.multiplications import multiplications
+from dualdiff.passes.sparsity import dependence
+from dualdiff.shapes import shape_of, size_of
+from dualdiff.testing import Subject
+from dualdiff.ways.problem import record
+from tests.strategies import Program, programs
+
+
+def recorded(f: Any, *args: Any) -> tuple[Any, list[Any]]:
+    tape, values = record(Subject(f, args).problem, replayable=True)
+    return tape, [shape_of(v) for v in values]
+
+
+def count(tape: Any, *args: Any, **options: Any) -> int:
+    found = multiplications(tape, *args, **options)
+    assert found.exact
+    return found.count
+
+
+@given(programs(most=6))
+def test_sweeps_are_orders_and_no_bound_is_below(program: Program) -> None:
+    tape, shapes = recorded(program, *program.point)
+    graph = linearized(tape, shapes)
+    n, m = len(graph.inputs), len(graph.outputs)
+    wanted = {order: counts(graph, order).multiplications for order in (*ORDERS, "best")}
+    for order, exact in wanted.items():
+        assert count(tape, order, shapes=shapes) == exact
+    assert count(tape, columns=range(n), shapes=shapes) == wanted["forward"]
+    assert count(tape, rows=range(m), shapes=shapes) <= wanted["reverse"]  # an output may be listed twice
+    assert count(tape, columns=[-1] * n, rows=[-1] * m, shapes=shapes) == 0
+    if len(graph.vertices) > 1:
+        widths: list[int] = []
+        dependence(tape, counts=widths)
+        for order in ("forward", "reverse", "best"):
+            for more in (None, widths):
+                bound = multiplications(tape, order, shapes=shapes, widths=more, most=0)
+                assert not bound.exact
+                assert bound.count >= wanted[order]
+        both = multiplications(tape, columns=range(n), rows=range(m), shapes=shapes, most=0)
+        assert both.count >= count(tape, columns=range(n), rows=range(m), shapes=shapes)
+
+
+@given(programs(most=5), st.data())
+def test_groups_take_less_the_fewer_they_are(program: Program, data: st.DataObject) -> None:
+    tape, shapes = recorded(program, *program.point)
+    n, m = sum([a.size for a in tape.inputs]), sum(map(size_of, shapes))
+    for name, size in (("columns", n), ("rows", m)):
+        groups = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
+        some = count(tape, **{name: groups}, shapes=shapes)
+        assert (
+            count(tape, **{name: [0] * size}, shapes=shapes)
+            <= some
+            <= count(tape, **{name: range(size)}, shapes=shapes)
+        )
+        assert multiplications(tape, **{name: groups}, shapes=shapes, most=0).count >= some
+
+
+def test_published_counts_in_the_same_unit() -> None:
+    case = scalar.roe_flux(shifted=False)
+    tape, shapes = recorded(case.function, case.point)
+    assert count(tape, columns=range(6), shapes=shapes) == count(tape, "forward", shapes=shapes) == 620
+    assert count(tape, rows=range(3), shapes=shapes) == count(tape, "reverse", shapes=shapes) == 364
+    assert count(tape, "markowitz", shapes=shapes) == 407
+
+
+def test_counts_by_hand() -> None:
+    def f(x: Any) -> Any:
+        y = x[1:] * x[:-1]
+        return np.sin(y), y[0] * np.exp(y[1])
+
+    tape, shapes = recorded(f, np.linspace(1, 2, 5))
+    # y depends on two inputs each: four sines, an exponential, a product of y and of the exponential, of four inputs.
+    assert count(tape, columns=range(5), shapes=shapes) == 4 * 2 + 2 + 2 + 2
+    assert count(tape, columns=[0, 1, 0, 1, 0], shapes=shapes) == 14
+    assert count(tape, columns=[0, -1, -1, -1, -1], shapes=shapes) == 1 + 1
+    # Backwards: two edges into each y, times its sine, and for two of them one output more; one edge into exp.
+    assert count(tape, rows=range(5), shapes=shapes) == 2 * (1 + 1 + 1 + 1 + 1 + 1) + 1
+    assert count(tape, rows=[0] * 5, shapes=shapes) == 2 * 4 + 1
+
+
+def test_a_bound_says_so() -> None:
+    W = np.ones((300, 200))
+    tape, _ = recorded(lambda x: np.tanh(W @ np.tanh(x)), np.ones(200))
+    found = multiplications(tape, "forward", most=100)
+    assert (found.count, found.exact) == (200 * (300 * 200 + 300), False)
+    assert str(found) == "at most 12,060,000"
+    assert str(multiplications(tape, "forward", widths=[1, 1, 200, 200], most=100)) == "at most 120,000"
+    assert str(multiplications(tape, "reverse", most=100)) == "at most 18,060,000"
+    assert multiplications(tape, "best", most=100).count == 12_060_000
+    with pytest.raises(InputError, match="at most 100 are allowed"):
+        multiplications(tape, "markowitz", most=100)
+    complex_tape, _ = recorded(lambda z: z * np.exp(z), np.ones(3) + 1j)
+    assert not multiplications(complex_tape, "forward").exact
+
+
+def test_either_an_order_or_groups() -> None:
+    tape, _ = recorded(np.sin, np.ones(3))
+    for options in ({}, {"order": "forward", "rows": range(3)}):
+        with pytest.raises(InputError, match="an order of elimination, or the groups"):
+            multiplications(tape, **options)
+    for options in ({"columns": [0]}, {"rows": [0] * 4}):
+        with pytest.raises(InputError, match="a group for each of the 3"):
+            multiplications(tape, **options)

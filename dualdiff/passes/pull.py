@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import line_of
-from dualdiff.primitive import TRACED, Elementwise, Sweep
+from dualdiff.primitive import TRACED, Elementwise, Sweep, is_number
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import SOLE, dtype_of, fit, shape_of
 from dualdiff.tape import Tape
@@ -156,7 +156,7 @@ def _is_own(c: Any) -> bool:
     """Whether a cotangent that only one variable holds shares no memory with others, so that it may be written into."""
     if type(c) is ndarray:
         return c.base is None and c.flags.writeable
-    return type(c) in TRACED and (c.link is None or c.link.base is None)
+    return type(c) in TRACED and not is_number(c) and (c.link is None or c.link.base is None)
 
 
 def _add(cot: list[Any], slot: int, c: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.labels import OWN, Labels
-from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, packed, sum_into
+from dualdiff.primitive import Movement, Primitive, Shape, Sweep, Traced, bind, container, is_number, packed, sum_into
 from dualdiff.shapes import SOLE, dtype_of, fit, shape_of, size_of, sum_to_shape
 
 ndarray = np.ndarray
@@ -289,6 +289,9 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
             return bind(setitem, (y, v), {"index": index})
         if not isinstance(y, Traced):
             y = container(y if sole else np.array(y))
+        elif is_number(y):  # a tangent or cotangent of what is an array without axes
+            old, y = y, container(np.zeros((), dtype_of(y)))
+            y[...] = old
         elif not sole or (y.link is not None and y.link.base is not None):
             y = y.copy("K")  # type: ignore[attr-defined]
     elif type(y) is not ndarray:
@@ -343,6 +346,11 @@ class SetItem(Primitive):
         return stored_tangent(ty, tv, params["index"], sweep.lead, out, args[1], sys.getrefcount(ty) <= SOLE)
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        if not shape_of(g):  # the one entry there is was overwritten, or nothing was; a number cannot be written into
+            index, j = params["index"], ins[1]
+            g = np.float64(g) if type(g) is float else g
+            gv = sum_to_shape(g[index], (), shape_of(args[1])) if j is not None and j >= 0 else None
+            return None if _nothing(())[index].size else g, gv
         g = np.array(g) if type(g) in PLAIN else g.copy()
         gv = self.pull_in_place(sweep, g, ins, args, params, None)
         return g if ins[0] is not None and ins[0] >= 0 else None, gv

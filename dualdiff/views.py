@@ -109,8 +109,8 @@ def is_view(out: Any, operand: Any) -> bool:
             return False
         if out.base is operand or out.base is getattr(operand, "base", None):
             return True
-        # What NumPy strides by itself (windows, broadcasts) has another object as its base: its memory tells.
-        return type(operand) is ndarray and bool(np.may_share_memory(out, operand))
+        # What NumPy strides by itself (windows) has an object that is no array as its base: its memory tells.
+        return type(out.base) is not ndarray and type(operand) is ndarray and bool(np.may_share_memory(out, operand))
     if isinstance(out, Traced):
         return out.link is not None and out.link.base is not None
     # Another type of array: it says itself, through NumPy's protocol.

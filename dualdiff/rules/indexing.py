@@ -369,6 +369,9 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
             return bind(setitem, (y, v), {"index": index})
         if not isinstance(y, Traced):
             y = container(y if sole else np.array(y))
+        elif is_number(y):  # a tangent or cotangent of what is an array without axes
+            old, y = y, container(np.zeros((), dtype_of(y)))
+            y[...] = old
         elif not sole or (y.link is not None and y.link.base is not None):
             y = y.copy("K")  # type: ignore[attr-defined]
     elif type(y) is not ndarray:

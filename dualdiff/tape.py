@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.containers import plain
-from dualdiff.errors import OUTLIVED, EscapedValueError, user_frame, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, line_of, user_frame, where
 from dualdiff.kinds import Discrete, Elementwise, Primitive
 from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
@@ -176,10 +176,49 @@ class Tape:
         cell = reversed(self.cells)
         return zip(cell, cell, cell, cell, cell, cell)
 
+    def equation(self, e: int) -> Any:
+        """Return one equation as a plain tuple."""
+        return self.cells[6 * e : 6 * e + 6]
+
+    @property
+    def rows(self) -> list[Any]:
+        """The primitives of all equations."""
+        return self.cells[0::6]
+
+    @property
+    def operands(self) -> list[Any]:
+        """The operand slots of all equations."""
+        return self.cells[1::6]
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The operands of all equations: values where a rule needs them, shapes and dtypes otherwise."""
+        return self.cells[2::6]
+
+    @property
+    def parameters(self) -> list[Any]:
+        """The parameters of all equations."""
+        return self.cells[3::6]
+
+    @property
+    def results(self) -> list[Any]:
+        """The results of all equations: values where a rule needs them, shapes and dtypes otherwise."""
+        return self.cells[4::6]
+
+    @property
+    def slots(self) -> list[Any]:
+        """What every slot holds: the inputs, then the results."""
+        return [*self.inputs, *self.results]
+
     def form(self, slot: int) -> Any:
         """Return what a slot holds where a rule needs it, its shape and dtype otherwise."""
         n = len(self.inputs)
         return self.inputs[slot] if slot < n else self.cells[6 * (slot - n) + 4]
+
+    def blame(self, error: BaseException, e: int) -> None:
+        """Note on an error the equation whose derivative raised it, and the user's line where that is known."""
+        if self.lines and self.lines[e]:
+            error.add_note(f"in the derivative of {self.cells[6 * e].name}, {line_of(*self.lines[e])}")
 
     def __len__(self) -> int:
         return len(self.cells) // 6

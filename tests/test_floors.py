@@ -179,3 +179,45 @@ def test_comparisons_with_names_are_seen(source: str) -> None:
     for name in NAMES:
         source = source.replace(f'"{name}"', f'"no {name}"')
     assert not comparisons_of_ways(ast.parse(source))
+
+
+ANALYSES = ("tangents", "kinds", "passes", "ways", "compiled")
+#: what the two runs record themselves: reading and writing entries
+RECORDED = {"getitem", "setitem", "stored", "stored_tangent"}
+
+
+def rows_named(tree: ast.AST, room: str) -> list[str]:
+    """Return what a module takes from the rules that its room has no business with."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dualdiff.rules"):
+            found += [a.name for a in node.names if room in ANALYSES or a.name not in RECORDED]
+        elif isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.startswith("dualdiff.rules")]
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if room_of(p) in ANALYSES], ids=lambda p: str(p.relative_to(HOUSE))
+)
+def test_no_analysis_imports_a_row(path: Path) -> None:
+    assert rows_named(ast.parse(path.read_text(encoding="utf-8")), room_of(path)) == []
+
+
+def test_a_row_that_is_named_is_seen() -> None:
+    assert rows_named(ast.parse("from dualdiff.rules.sums import sum_"), "passes") == ["sum_"]
+    assert rows_named(ast.parse("from dualdiff.rules.indexing import getitem"), "ways") == ["getitem"]
+    assert rows_named(ast.parse("from dualdiff.rules.indexing import getitem, setitem"), "tape") == []
+    assert rows_named(ast.parse("from dualdiff.rules.sums import sum_"), "tape") == ["sum_"]
+    assert rows_named(ast.parse("import dualdiff.rules.sums"), "passes") == ["dualdiff.rules.sums"]
+
+
+def cells_spelt(tree: ast.AST) -> list[int]:
+    """Return the lines on which a module reads or writes the flat cells of a tape."""
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "cells"]
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) != "tape"], ids=lambda p: str(p.relative_to(HOUSE)))
+def test_the_layout_of_a_tape_is_its_own(path: Path) -> None:
+    assert cells_spelt(ast.parse(path.read_text(encoding="utf-8"))) == []
+    assert cells_spelt(ast.parse("tape.cells[6 * e]")) == [1]

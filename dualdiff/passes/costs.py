@@ -302,20 +302,20 @@ def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], fo
         _add(q, "dual", float(len(tape)))
         add_sweep(q, steps, 1, "push_")
         return
-    n = len(tape.inputs)
+    n, rows = len(tape.inputs), tape.rows
     duals = terms = maps = groups = near = far = 0
     for e, (step, form) in enumerate(zip(steps, found[n:], strict=True)):
         if form is None or step is None:
             continue
         duals += 1
         if form == ALL:
-            row, ins, args, params, out = tape.cells[6 * e : 6 * e + 5]
+            row, ins, args, params, out, _ = tape.equation(e)
             sets = [found[i] if i is not None and i >= 0 else None for i in ins]
             _made_whole(q, step, row, Asked(sets, args, params, out, k, e))
         else:
             terms += len(form)
             maps += sum([type(t) is not int for t in form])
-            if tape.cells[6 * e].groups_terms:
+            if rows[e].groups_terms:
                 groups += 1
                 # The operands' terms are gathered for every entry; where that makes too many, like ones are merged.
                 merged = (e, 0, "merged") in form

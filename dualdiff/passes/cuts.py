@@ -95,19 +95,20 @@ def segment(tape: Tape, start: Cut, stop: Cut) -> Tape:
         if s < n:
             part.inputs.append(tape.inputs[s])
         else:
-            out = tape.cells[6 * (s - n) + 4]
+            out = tape.form(s)
             part.inputs.append(type(tape.inputs[0])(shape_of(out), dtype_of(out)))
-    cells = tape.cells
     k = len(start.slots)
     for e in range(start.at, stop.at):
-        row, ins, args, params, out, forms = cells[6 * e : 6 * e + 6]
-        part.cells += (
-            row,
-            tuple([new.get(i) if i is not None and i >= 0 else None for i in ins]),
-            args,
-            params,
-            out,
-            forms,
+        row, ins, args, params, out, forms = tape.equation(e)
+        part.append(
+            (
+                row,
+                tuple([new.get(i) if i is not None and i >= 0 else None for i in ins]),
+                args,
+                params,
+                out,
+                forms,
+            )
         )
         new[n + e] = k
         k += 1
@@ -123,5 +124,5 @@ def whole(tape: Tape) -> tuple[Cut, Cut]:
     n = len(tape.inputs)
     sizes = [size_of(a.shape) for a in tape.inputs]
     outputs = tuple([s for s in tape.outputs if s >= 0])
-    m = sum(sizes[s] if s < n else size_of(shape_of(tape.cells[6 * (s - n) + 4])) for s in outputs)
+    m = sum([size_of(shape_of(tape.form(s))) for s in outputs])
     return Cut(0, tuple(range(n)), sum(sizes)), Cut(len(tape), outputs, m)

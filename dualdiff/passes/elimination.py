@@ -216,14 +216,15 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
     if not tape.replayable:
         raise InputError("this tape did not keep what the partial derivatives need; record it with replayable=True")
     first = len(tape.inputs)
-    forms = [*tape.inputs, *tape.cells[4::6]]
+    forms = tape.slots
     used = _used(tape)
     if any(dtype_of(forms[slot]).kind == "c" for slot in used):
         raise InputError(
             "vertex elimination is for real programs, and this one works with complex numbers; "
             "use mode='forward' or mode='reverse'"
         )
-    new = [s for s in used if s < first or tape.cells[6 * (s - first)].kind != "movement"]
+    rows = tape.rows
+    new = [s for s in used if s < first or rows[s - first].kind != "movement"]
     _refuse_above(most, sum(size_of(shape_of(forms[slot])) for slot in new), "vertices")
     places, predecessors, origins = _vertices(tape, used, most)
 

@@ -180,7 +180,7 @@ def _bound(
     widths: Sequence[int] | None,
 ) -> int:
     n = sum([size_of(a.shape) for a in tape.inputs])
-    forms = [*tape.inputs, *tape.cells[4::6]]
+    forms = tape.slots
     m = sum([size_of(shape_of(forms[s])) for s in tape.outputs if s >= 0])
     if order is not None:
         bounds = {"forward": partial(_pushed_at_most, tape, n, widths), "reverse": partial(_pulled_at_most, tape, m)}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from dualdiff import allocator
-from dualdiff.errors import line_of
 from dualdiff.kinds import Elementwise, Sweep
 from dualdiff.ownership import SOLE, holders
 from dualdiff.reach import Reach, numbers
@@ -126,8 +125,7 @@ def pull(
                         _add(cot, i, c if forms is None else fit(c, lead, *forms[k]))
                 g = found = c = None
     except Exception as error:
-        if tape.lines and tape.lines[slot - n]:
-            error.add_note(f"in the derivative of {tape.cells[6 * (slot - n)].name}, {line_of(*tape.lines[slot - n])}")
+        tape.blame(error, slot - n)
         raise
     sweeps = allocator.sweeps
     if sweeps is not None and not next(sweeps) % allocator.EVERY:
@@ -148,8 +146,7 @@ def _seen(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _whole(terms: Any, slot: int, tape: Tape, lead: tuple[int, ...]) -> Any:
     """Return the cotangent of a slot, given as terms, as an array."""
-    n = len(tape.inputs)
-    form = tape.inputs[slot] if slot < n else tape.cells[6 * (slot - n) + 4]
+    form = tape.form(slot)
     return whole(terms, lead[0], shape_of(form), dtype_of(form))
 
 

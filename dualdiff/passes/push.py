@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import line_of
 from dualdiff.kinds import Sweep
 from dualdiff.reach import Reach
 from dualdiff.tape import Tape
@@ -51,9 +50,7 @@ def push(tape: Tape, seeds: Sequence[Any], slots: Sequence[int], lead: tuple[int
                     tangents.append(row.push(sweep, ts, args, params, out))
                 ts = []
     except Exception as error:
-        e = len(tangents) - n
-        if tape.lines and tape.lines[e]:
-            error.add_note(f"in the derivative of {tape.cells[6 * e].name}, {line_of(*tape.lines[e])}")
+        tape.blame(error, len(tangents) - n)
         raise
     return [tangents[s] if s >= 0 else None for s in slots] if n or tangents else []
 

@@ -34,41 +34,37 @@ class Structure:
 
     def holds(self, tape: Tape) -> bool:
         """Whether another recording is a run of the same program."""
-        cells = tape.cells
         if (
             tuple(tape.inputs) != self.inputs
             or tuple(tape.outputs) != self.outputs
-            or cells[0::6] != self.rows
-            or cells[1::6] != self.ins
+            or tape.rows != self.rows
+            or tape.operands != self.ins
         ):
             return False
-        for mine, other in zip(self.params, cells[3::6], strict=True):
+        for mine, other in zip(self.params, tape.parameters, strict=True):
             if mine is not other and (mine or other) and not same(mine, other):
                 return False
-        return self.shapes == _shapes(cells) and self.zeros == _zeros(tape)
+        return self.shapes == _shapes(tape) and self.zeros == _zeros(tape)
 
 
 def structure(tape: Tape) -> Structure:
     """Return the structure of a tape."""
-    cells = tape.cells
     return Structure(
-        tuple(tape.inputs), cells[0::6], cells[1::6], _shapes(cells), cells[3::6], tuple(tape.outputs), _zeros(tape)
+        tuple(tape.inputs), tape.rows, tape.operands, _shapes(tape), tape.parameters, tuple(tape.outputs), _zeros(tape)
     )
 
 
-def _shapes(cells: list[Any]) -> list[Any]:
+def _shapes(tape: Tape) -> list[Any]:
     # Shapes of results follow from those of the operands.
-    return [shape_of(a) for args in cells[2::6] for a in args]
+    return [shape_of(a) for args in tape.arguments for a in args]
 
 
 def _zeros(tape: Tape) -> list[tuple[int, Any]]:
     """Return, for each constant whose zeros a row reads, its equation and its zeros."""
-    cells = tape.cells
     found = []
-    for e, row in enumerate(cells[0::6]):
+    for e, (row, ins, args, _, _, _) in enumerate(tape.equations):
         if row.linked:
-            args = cells[6 * e + 2]
-            found += [(e, zeros_of(args[k])) for k in row.constants(cells[6 * e + 1], args)]
+            found += [(e, zeros_of(args[k])) for k in row.constants(ins, args)]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from dualdiff.dual import Pushing
+from dualdiff.kinds.base import ALL
 from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -87,7 +88,7 @@ class Forward(Way):
             return super().arrays(program, directions)
         found = program.results(directions)
         return [
-            s.size * directions for s, form in zip(program.steps, found, strict=True) if s is not None and form == "all"
+            s.size * directions for s, form in zip(program.steps, found, strict=True) if s is not None and form == ALL
         ]
 
     def multiplications(self, program: Program) -> Multiplications:
@@ -109,7 +110,7 @@ def elements_of_forms(program: Program, directions: int, counted: bool) -> list[
     """Return for every equation the elements that the tangent of its result has in a run of dual numbers."""
     found = program.results(directions, counted)
     return [
-        0 if s is None or not form else s.size * (directions if form == "all" else 2 * len(form))
+        0 if s is None or not form else s.size * (directions if form == ALL else 2 * len(form))
         for s, form in zip(program.steps, found, strict=True)
     ]
 

@@ -179,7 +179,7 @@ def best_tree(program: Program, most: int = 6) -> Product | None:
         How many places to look at.
     """
     tape = program.tape
-    if any(a.dtype.kind == "c" for a in tape.inputs) or any(dtype_of(e[4]).kind == "c" for e in tape.equations):
+    if any(dtype_of(a).kind == "c" for a in tape.slots):
         return None  # a part between complex numbers may be linear over the reals only
     narrow = cuts(tape, min(program.inputs, program.outputs), most)
     if not narrow:

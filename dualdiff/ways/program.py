@@ -64,12 +64,18 @@ class Program:
     @cached_property
     def widest(self) -> int:
         """The elements of the largest result of an equation."""
-        return max([1, *[size_of(shape_of(e[4])) for e in self.tape.equations]])
+        return max([1, *[size_of(shape_of(out)) for out in self.tape.results]])
 
     @cached_property
     def bytes(self) -> int:
         """What the recording holds: results that the function would have let go, and copies of what it was given."""
-        return sum([size_of(shape_of(a)) * dtype_of(a).itemsize for e in self.tape.equations for a in (e[4], *e[2])])
+        return sum(
+            [
+                size_of(shape_of(a)) * dtype_of(a).itemsize
+                for out, args in zip(self.tape.results, self.tape.arguments, strict=True)
+                for a in (out, *args)
+            ]
+        )
 
     @cached_property
     def structure(self) -> Structure:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from dualdiff.dual import CrowdedError
+from dualdiff.kinds.base import ALL
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -43,8 +44,8 @@ class RowSparse(Way):
         pattern, counts = program.dependence
         found = program.results(n, True)
         most = options.crowded
-        for e, form in zip(program.tape.equations, found, strict=True):
-            if form == "all" and size_of(shape_of(e[4])) * n > most:
+        for out, form in zip(program.tape.results, found, strict=True):
+            if form == ALL and size_of(shape_of(out)) * n > most:
                 return None  # a tangent that is not sparse
         return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts)
 

@@ -45,7 +45,7 @@ from dualdiff.tangents import (
     store,
 )
 from dualdiff.tracer import Tracer, is_same
-from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand
+from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand, set_class
 from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
@@ -476,7 +476,7 @@ class Pushing(Sweep):
         """Carry out ``x[index] = v``, in the buffers of ``x`` where nobody else holds them."""
         self._check_open()
         if type(v) is Dual and v.run is self and is_whole(x, index, v):
-            object.__dict__["__class__"].__set__(x, Dual)
+            set_class(x, Dual)
             x.value, x.mark, x.run = v.value, v.mark, self  # whoever is written first takes a copy then
             return
         if isinstance(v, Traced) and v.run is self:
@@ -508,5 +508,5 @@ class Pushing(Sweep):
             if kinds[1] in _FEW:
                 tangents[1] = self.dense(tangents[1], value)
             t = stored_tangent(tangents, index, self.lead, out, value)
-        object.__dict__["__class__"].__set__(x, Dual)
+        set_class(x, Dual)
         x.value, x.mark, x.run = out, t, self

@@ -23,7 +23,7 @@ from dualdiff.kinds import CAREFUL, Primitive, Sweep, nonzero, patterns
 from dualdiff.rules.indexing import getitem, stored
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, raw
+from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, raw, set_class
 from dualdiff.views import become, is_view, tie_view
 
 ndarray = np.ndarray
@@ -120,7 +120,7 @@ class Reach:
             become(x, out)
             return
         mask = stored(mask, index, mask_of_v, False)
-        object.__dict__["__class__"].__set__(x, Reached)
+        set_class(x, Reached)
         x.value, x.mark, x.run = out, mask, self
 
 

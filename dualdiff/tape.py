@@ -23,7 +23,7 @@ from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, packed
+from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, packed, set_class
 from dualdiff.views import is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
@@ -475,7 +475,7 @@ class Tape:
                     self.next += 1
                     return
             elif is_whole(x, index, v):
-                _CLASS.__set__(x, Var)
+                set_class(x, Var)
                 x.value, x.mark, x.run = value, v.mark, self  # whoever is written first takes a copy then
                 return
         slot_x = (x.mark if type(x) is Var else ~x.mark) if x.run is self else None
@@ -486,11 +486,8 @@ class Tape:
         x.value = stored(x.value, index, value, own)
         slot = self.note(setitem, (slot_x, slot_v), (kept, value), {"index": index}, form)
         active = (slot_x is not None and slot_x >= 0) or (slot_v is not None and slot_v >= 0)
-        _CLASS.__set__(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)
+        set_class(x, Var if active and form.dtype.kind in "fc" else DiscreteVar)
         x.mark, x.run = slot, self
-
-
-_CLASS: Any = object.__dict__["__class__"]
 
 
 def _is_entry(index: Any, ndim: int) -> bool:

@@ -40,6 +40,10 @@ class Traced:
         FAMILIAR.add(cls)
 
 
+set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
+"""Make an object one of another class, past the ``__class__`` that it shows: a write gave it another kind of value."""
+
+
 def under(x: Any) -> Any:
     """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
     while type(x) in TRACED:

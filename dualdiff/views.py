@@ -26,7 +26,7 @@ from dualdiff.rules.indexing import (
     without_repeats,
 )
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import LEVELS, TRACED, Traced, alive, bind, containers, is_number, operand, raw
+from dualdiff.values import LEVELS, TRACED, Traced, alive, bind, containers, is_number, operand, raw, set_class
 
 ndarray = np.ndarray
 
@@ -143,13 +143,10 @@ def become(x: Traced, new: Any) -> None:
     """Let the object ``x`` stand for ``new`` from now on (a write gave it another value, or another level)."""
     if not isinstance(new, Traced):
         new = containers[0](new)
-    _CLASS.__set__(x, type(new))
+    set_class(x, type(new))
     x.value, x.mark, x.run = new.value, new.mark, new.run
     if new.link is not None and type(new.link) is not type(x.link):  # a tensor's link knows more
         x.link = new.link
-
-
-_CLASS: Any = object.__dict__["__class__"]
 
 
 def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> None:

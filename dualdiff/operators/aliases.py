@@ -15,9 +15,8 @@ from dualdiff.kinds import Movement
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tracer import Twin, plain
-from dualdiff.values import TRACED, Traced
+from dualdiff.values import TRACED, Traced, ndarray
 
-ndarray = np.ndarray
 MOST_PAIRS = 1000
 """So many pairs of parts of one array are compared; where more lie among each other, all of them count as shared."""
 MOST_WORK = 1000

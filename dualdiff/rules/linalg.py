@@ -27,9 +27,8 @@ from dualdiff.rules.letters import conj
 from dualdiff.rules.products import products_of_others
 from dualdiff.rules.sums import sum_of
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
-from dualdiff.values import TRACED, bind, number, operand
+from dualdiff.values import TRACED, bind, ndarray, number, operand
 
-ndarray = np.ndarray
 Shape = tuple[int, ...]
 
 

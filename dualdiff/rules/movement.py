@@ -15,10 +15,7 @@ from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
-from dualdiff.values import Traced, bind, fixed, is_number, operand
-
-ndarray = np.ndarray
-NOTHING: dict[str, Any] = {}
+from dualdiff.values import NOTHING, Traced, bind, fixed, is_number, ndarray, operand
 
 
 def reshaped(x: Any, shape: Shape) -> Any:

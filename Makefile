@@ -3,12 +3,14 @@
 #   make demo PYTHON=/path/to/python3.12     choose the interpreter of a new environment
 #   make test PYTEST_ARGS="-k jacobian"      pass options on
 #   make bench TORCH="torch==2.13.0"         choose the PyTorch to install
+#   make mutants MUTANTS_ARGS="--count 300"  pass options on
 
 VENV ?= .venv
 PYTHON ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+MUTANTS_ARGS ?=
 TORCH ?=
 
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test lint bench docs clean distclean help
+.PHONY: demo test lint bench mutants docs clean distclean help
 
 demo: $(VENV)/.stamp-demo  ## fit real measurements with exact Jacobians
 	@$(BIN)/python -m dualdiff $(DEMO_ARGS)
@@ -33,12 +35,15 @@ lint: $(VENV)/.stamp-lint  ## check style, format and types
 bench: $(VENV)/.stamp-bench  ## time against finite differences and the peers (installs them)
 	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
+mutants: $(VENV)/.stamp-test  ## change one token of the engine at a time: does a test notice?
+	@$(BIN)/python -m tests.mutation $(MUTANTS_ARGS)
+
 docs: $(VENV)/.stamp-docs  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
 
 clean:  ## remove what the targets built, but not the environment
 	rm -rf build dist docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		.coverage .coverage.* coverage.xml htmlcov
+		.coverage .coverage.* .mutation coverage.xml htmlcov
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environment as well

@@ -4,7 +4,7 @@
 is that map; a function of plain NumPy run on duals returns ``k`` columns of its Jacobian at once.
 
 A tangent is usually one array with the directions in front. Since a Jacobian starts from the identity, most of its
-entries are known zeros, and two other forms spare them: the terms of :mod:`dualdiff.terms`. Whatever does not know
+entries are known zeros, and two other forms spare them: the terms of :mod:`dualdiff.tangents`. Whatever does not know
 them gets the array.
 """
 
@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff import terms as sparse
+from dualdiff.containers import plain
 from dualdiff.errors import OUTLIVED, EscapedValueError, where
-from dualdiff.kinds import Elementwise, Movement, Primitive, Sweep, full
+from dualdiff.kinds import Elementwise, Primitive, Sweep, full
+from dualdiff.kinds.local import linked
 from dualdiff.ownership import SOLE, holders
 from dualdiff.reach import Reach, Reached, numbers
-from dualdiff.rules.indexing import getitem, setitem, stored, stored_tangent
-from dualdiff.rules.movement import stack0
+from dualdiff.rules.indexing import getitem, stored, stored_tangent
 from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
-from dualdiff.terms import (
+from dualdiff.tangents import (
+    DENSE,
     INSTEAD,
+    MERGED_FROM,
+    MOST_COLUMNS_OF_SCALARS,
     ONE,
     PLAIN_TYPES,
     Columns,
@@ -32,12 +35,18 @@ from dualdiff.terms import (
     Scaled,
     Terms,
     coefficient,
+    is_few,
+    map_of,
     merged,
+    most_columns,
+    places_reached,
     scattered,
     settled,
+    store,
 )
-from dualdiff.tracer import Tracer, become, is_same, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.tracer import Tracer, is_same
 from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand
+from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
@@ -48,15 +57,6 @@ _NUMBERS = frozenset((float, np.float64, int))
 _FEW = frozenset((Columns, Terms))
 _FEW_OR_NONE = frozenset((Columns, Terms, type(None)))
 _COLUMNS_OR_NONE = frozenset((Columns, type(None)))
-MOST_COLUMNS = 32
-"""A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
-MOST_COLUMNS_OF_SCALARS = 8
-MOST_TERMS = 24
-"""From so many terms on they are merged, if that makes them fewer, and otherwise become one array."""
-DENSE = 1 << 11
-"""An array of all directions with so few elements is quicker than terms, however few they are."""
-SMALL = 1 << 15
-"""An array of all directions with so many elements is quicker than a handful of terms."""
 
 
 def _alike(a: Any, out: Any) -> bool:
@@ -167,8 +167,6 @@ class Pushing(Sweep):
         """Push tangents of any form through a primitive."""
         if not row.differentiable:
             return None
-        if row is stack0 and not shape_of(values[0]) and _COLUMNS_OR_NONE.issuperset(map(type, tangents)):
-            return self._stack_columns(tangents, values, out)  # numbers with few directions each
         special = False
         for t in tangents:
             kind = type(t)
@@ -189,22 +187,21 @@ class Pushing(Sweep):
             return INSTEAD
         # What is only moved stays as it is: a small part may go back into something large.
         small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
-        if small and Terms in kinds and not isinstance(row, Movement):
+        if small and Terms in kinds and not row.moves:
             return INSTEAD
         if row.linked and self.most is not None:
-            found = sparse.linked(self, row, tangents, values, params, out)
+            found = linked(self, row, tangents, values, params, out)
             if found is not None:
                 return self._few_terms(out, found) if type(found) is Terms else found
+        operands = [t if t is None else settled(t) for t in tangents]
         if Terms not in kinds:
-            if row.plain:
-                operands = [t and settled(t) for t in tangents]
-                return self._few(out, sparse.elementwise(self, row, operands, values, out, Columns()))  # type: ignore[arg-type]
-            tangents = [t and settled(t) for t in tangents]
-            if row is not setitem:
-                found = self._active(row, tangents, values, params, out)
+            if row.plain and not self.careful:
+                return self._few(out, row.scaled(operands, values, out, Columns()))  # type: ignore[attr-defined]
+            if not row.takes_columns(values):
+                found = self._active(row, operands, values, params, out)
                 if found is not INSTEAD:
                     return found
-        found = sparse.push(self, row, tangents, values, params, out)
+        found = row.terms(self, operands, values, params, out)
         return self._few_terms(out, found) if type(found) is Terms else found
 
     def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
@@ -278,10 +275,9 @@ class Pushing(Sweep):
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""
-        count = len(columns)
-        if count > MOST_COLUMNS_OF_SCALARS:
-            array_like = type(out) is ndarray and out.size > 64
-            if count > (MOST_COLUMNS if array_like else max(MOST_COLUMNS_OF_SCALARS, self.lead[0] >> 7)):
+        if len(columns) > MOST_COLUMNS_OF_SCALARS:
+            size = out.size if type(out) is ndarray else 1
+            if len(columns) > most_columns(size, self.lead[0]):
                 return self.dense(columns, out)
         return columns
 
@@ -291,11 +287,11 @@ class Pushing(Sweep):
         if count < 3:
             return terms
         k, size = self.lead[0], size_of(shape_of(out))
-        if count >= k or (count > 8 and k * size <= SMALL):
+        if not is_few(count, size, k):
             return self.dense(terms, out)
-        if count > MOST_TERMS and TRACED.isdisjoint(map(type, terms.values())):
+        if count > MERGED_FROM and TRACED.isdisjoint(map(type, terms.values())):
             terms = merged(terms, shape_of(out), dtype_of(out))
-            if 2 * len(terms) > count and len(terms) > MOST_TERMS:
+            if 2 * len(terms) > count and len(terms) > MERGED_FROM:
                 return self.dense(terms, out)
         return terms
 
@@ -328,11 +324,11 @@ class Pushing(Sweep):
             columns[key] = columns[key] + c if key in columns else c
         return Dual(out, columns, self)
 
-    def _stack_columns(self, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
-        """Stack scalars with few directions each into one array of directions."""
+    def stacked(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
+        """Stack numbers with few directions each into one array of directions."""
         entries = [(d, j, t) for j, columns in enumerate(tangents) if columns for d, t in columns.items()]
         if self.careful or any(type(t) in TRACED for _, _, t in entries) or type(out) is not ndarray:
-            return stack0.push(self, [self.dense(t, v) for t, v in zip(tangents, values)], values, NOTHING, out)
+            return row.push(self, [self.dense(t, v) for t, v in zip(tangents, values)], values, NOTHING, out)
         t = np.zeros((len(out), *self.lead), out.dtype)
         for d, j, c in entries:
             t[j, d] = c
@@ -342,7 +338,7 @@ class Pushing(Sweep):
         """Return a tangent of any form as one array with the directions in front."""
         kind = type(t)
         if (kind is Columns or kind is Terms) and self.careful:
-            mask = sparse.places_reached(t, shape_of(value), self.lead[0])
+            mask = places_reached(t, shape_of(value), self.lead[0])
             return self.reached(self._dense(t, value), mask)
         return self._dense(t, value)
 
@@ -360,8 +356,7 @@ class Pushing(Sweep):
                     return np.ascontiguousarray(flat.T).reshape((k, *shape))
                 # Coefficients of an outer level: each direction picks its entries.
                 t = Columns(
-                    (d, sum([np.where(sparse.map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()]))
-                    for d in range(k)
+                    (d, sum([np.where(map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()])) for d in range(k)
                 )
             if traced or type(value) not in PLAIN_TYPES:
                 zero = np.zeros_like(value)
@@ -504,7 +499,7 @@ class Pushing(Sweep):
             and self.lead[0] * out.size > DENSE
         ):
             tangents = [c and settled(c) for c in tangents]
-            t = sparse.store(tangents, index, out, value)
+            t = store(tangents, index, out, value)
             if type(t) is Terms and len(t) > 3:
                 t = self._few_terms(out, t)
         if t is INSTEAD:

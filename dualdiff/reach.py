@@ -12,16 +12,19 @@ the numbers and the mask, by the answer of its kind (``Primitive.masked``). Rule
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.kinds import CAREFUL, Primitive, Sweep, nonzero, patterns
 from dualdiff.rules.indexing import getitem, stored
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tracer import Tracer, become, is_finite_everywhere, is_view, plain, tie_view
-from dualdiff.values import LEVELS, TRACED, Traced, bind, operand
+from dualdiff.tracer import Tracer
+from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, raw
+from dualdiff.views import become, is_view, tie_view
 
 ndarray = np.ndarray
 
@@ -167,6 +170,14 @@ def _pattern(a: Any, t: Any) -> Any:
 
 
 patterns.append(_pattern)
+
+
+def is_finite_everywhere(x: Any) -> bool:
+    """Whether a derivative holds no NaN and no infinity (under all levels)."""
+    x = raw(x)
+    if type(x) is float or type(x) is np.float64:
+        return math.isfinite(x)
+    return bool(np.isfinite(x).all())
 
 
 def redone_if_not_finite(compute: Callable[[], Any]) -> Any:

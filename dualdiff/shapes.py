@@ -83,11 +83,11 @@ def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
             return c
     elif extra:
         c = _summed(c, first, first + extra)
-        have = shape_of(c)
-        if have == lead + shape:
-            return c
+    have = shape_of(c)
+    if have == lead + shape:
+        return c
     ones = [first + i for i in range(n) if shape[i] == 1 and have[first + i] != 1]
-    if len(ones) == 1:
+    if len(ones) == 1 and type(c) is np.ndarray:
         return _summed(c, ones[0], ones[0] + 1).reshape(lead + shape)
     return np.sum(c, axis=tuple(ones), keepdims=True) if ones else c
 

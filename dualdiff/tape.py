@@ -16,13 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.errors import OUTLIVED, EscapedValueError, user_frame, where
 from dualdiff.kinds import Discrete, Elementwise, Primitive
 from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer, is_view, is_whole, note_root, plain, tie_view
+from dualdiff.tracer import Tracer
 from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, packed
+from dualdiff.views import is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
 array = np.array

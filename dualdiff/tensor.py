@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.errors import (
     GraphFreedError,
     InPlaceError,
@@ -34,8 +35,9 @@ from dualdiff.reach import redone_if_not_finite
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, fit, shape_of
 from dualdiff.tape import Tape, brief, frozen
-from dualdiff.tracer import Link, Tracer, become, is_view, note_root, note_view, plain, raw, shown
-from dualdiff.values import LEVELS, PACKING, Traced, bind, native, operand
+from dualdiff.tracer import Tracer
+from dualdiff.values import LEVELS, PACKING, Traced, bind, native, operand, raw
+from dualdiff.views import Link, become, is_view, note_root, note_view, shown
 
 __all__ = [
     "Tensor",

@@ -2,14 +2,12 @@
 
 NumPy's two protocols, the operators, the methods and the in-place writes of ``ndarray`` all end in a
 primitive. What a primitive then does to a traced value is the business of the running operator
-(``dual.py``, ``tape.py``, ``tensor.py``); nothing here knows about modes.
+(``dual.py``, ``tape.py``, ``tensor/``); nothing here knows about modes.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,10 +15,8 @@ import numpy as np
 
 from dualdiff import rules
 from dualdiff.errors import (
-    OUTLIVED,
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
-    InputError,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
@@ -31,355 +27,12 @@ from dualdiff.errors import (
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
-from dualdiff.rules import roots
-from dualdiff.rules.indexing import (
-    canonical_index,
-    compose,
-    detached,
-    getitem,
-    has_integer_arrays,
-    is_basic,
-    positions,
-    without_repeats,
-)
+from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import (
-    FAMILIAR,
-    LEVELS,
-    PACKING,
-    TRACED,
-    Traced,
-    bind,
-    container,
-    containers,
-    is_number,
-    native,
-    number,
-    operand,
-    packed,
-    packers,
-)
+from dualdiff.values import FAMILIAR, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
-
-
-# --------------------------------------------------------------------------------------------------
-# views and versions
-
-
-class Link:
-    """What ties an array to the arrays that share its memory in NumPy: whose view it is, and how often it was written.
-
-    Writes end in the root of a chain of views, so only a root counts them, and knows what NumPy holds of its memory.
-    """
-
-    __slots__ = ("base", "born", "entry", "held", "params", "places", "primitive", "root", "seen", "under", "version")
-
-    def __init__(self) -> None:
-        self.base: Any = None
-        self.root: Any = None
-        self.primitive: Any = None
-        self.params: Any = None
-        self.seen = 0
-        self.version = 0
-        self.born = LEVELS.current
-        self.places: Any = None
-        self.held: list[Any] | None = None
-        self.under: Any = None
-        self.entry = False  # whether an object array may hold this, or a 0-d view of it, as an entry
-
-    def is_held(self) -> bool:
-        """Whether somebody still has a plain array that shows this memory (the dead ones are forgotten)."""
-        if self.held is not None:
-            self.held = [ref for ref in self.held if ref() is not None] or None
-        return self.held is not None
-
-    def is_stale(self) -> bool:
-        """Whether the root was written since this view was read from it."""
-        root = self.root
-        return root is not None and root.link is not None and root.link.version != self.seen
-
-    def refresh(self, x: Traced) -> None:
-        """Bring a view up to date with writes into its root."""
-        if not self.is_stale():
-            return
-        version = self.root.link.version
-        stale = [x]
-        while (base := stale[-1].link.base).link is not None and base.link.is_stale():
-            stale.append(base)
-        for view in reversed(stale):
-            link = view.link
-            link.seen = version
-            become(view, bind(link.primitive, (link.base,), link.params))
-
-    def place(self, index: Any) -> Any:
-        """Return the index into the base that an index into this view stands for."""
-        base = shape_of(self.base)
-        if self.primitive is getitem:
-            index_of_base = compose(self.params["index"], index, base)
-            if index_of_base is not None:
-                return index_of_base
-        if getattr(self, "places", None) is None:
-            self.places = self.primitive.fn(positions(base), **self.params)
-        if not base:  # a view of the one entry there is may show it, or nothing
-            return () if np.size(self.places[index]) else False
-        at = np.unravel_index(self.places[index], base)
-        return tuple([i if type(i) is ndarray else int(i) for i in at])
-
-
-def link_of(x: Traced) -> Link:
-    """Return the link of ``x``, made when first asked for."""
-    if x.link is None:
-        x.link = Link()
-    return x.link
-
-
-def is_view(out: Any, operand: Any) -> bool:
-    """Whether a result shares its memory with its operand (a reshape may, or may be a copy)."""
-    if type(out) is ndarray:
-        if out.base is None:
-            return False
-        if out.base is operand or out.base is getattr(operand, "base", None):
-            return True
-        # What NumPy strides by itself (windows, broadcasts) has another object as its base: its memory tells.
-        return type(operand) is ndarray and bool(np.may_share_memory(out, operand))
-    if isinstance(out, Traced):
-        return out.link is not None and out.link.base is not None
-    # Another type of array: it says itself, through NumPy's protocol.
-    return hasattr(out, "__array_function__") and bool(np.may_share_memory(out, operand))
-
-
-def tie_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
-    """Note that ``view`` is ``primitive(base)`` and shares its memory."""
-    link = view.link = Link()
-    link.base = base
-    link.root = root = base if base.link is None or base.link.root is None else base.link.root
-    link.primitive = primitive
-    link.params = params
-    link.seen = 0 if root.link is None else root.link.version
-    if base.link is not None and base.link.under is not None:
-        note_view(view, base, primitive, params)
-    view.value = detached(view.value, base.value)
-    if type(view.mark) is ndarray:
-        view.mark = detached(view.mark, base.mark)
-
-
-def note_view(view: Traced, base: Traced, primitive: Primitive, params: dict[str, Any]) -> None:
-    """Let a view of a root know what stands under it."""
-    note = roots.note_of(base)
-    if note is not None:
-        view.link.under = roots.Mark(roots.Moved(primitive, params, note), view)
-
-
-def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> None:
-    """Let the traced result of a root know what stands under it."""
-    if row.plain and type(out) in TRACED and type(out.value) is np.float64 and out.value:
-        return  # a number that is not zero has all its derivatives
-    if type(out) in TRACED and dtype_of(out).kind == "f" and (not row.plain or roots.vanishes(out)):
-        link_of(out).under = roots.Mark(roots.Root(row, args, params), out)
-
-
-def follow_root(row: Any, out: Any, x: Any, y: Any = None) -> Any:
-    """Return the result of an operation on a root: its even powers and products with itself are smooth."""
-    out, note = roots.followed(row, out, x, y)
-    if note is not None:
-        link_of(out).under = roots.Mark(note, out)
-    return out
-
-
-def become(x: Traced, new: Any) -> None:
-    """Let the object ``x`` stand for ``new`` from now on (a write gave it another value, or another level)."""
-    if not isinstance(new, Traced):
-        new = Plain(new)
-    _CLASS.__set__(x, type(new))
-    x.value, x.mark, x.run = new.value, new.mark, new.run
-    if new.link is not None and type(new.link) is not type(x.link):  # a tensor's link knows more
-        x.link = new.link
-
-
-_CLASS: Any = object.__dict__["__class__"]
-
-
-class Shown:
-    """Memory shown to NumPy: every array, view or buffer of it keeps this object alive, whichever of them was made first."""
-
-    __slots__ = ("__array_interface__", "__weakref__", "base")
-
-    def __init__(self, array: ndarray[Any, Any], writeable: bool) -> None:
-        self.base = array
-        interface = dict(array.__array_interface__)
-        interface["data"] = interface["data"][0], not (writeable and array.flags.writeable)
-        self.__array_interface__ = interface
-
-
-def shown(x: Traced, array: ndarray[Any, Any], writeable: bool = False) -> Any:
-    """Return an array of the same memory for NumPy to hold, and remember that it is held as long as anything shows it."""
-    holder = Shown(array, writeable)
-    _remember(x, holder)
-    return np.asarray(holder)
-
-
-def _remember(x: Traced, holder: Any) -> None:
-    """Note that what ``holder`` shows should change with every write into the memory of ``x``."""
-    while x.link is not None and x.link.base is not None:
-        x = x.link.base
-    link = link_of(x)
-    link.is_held()  # those who have let go are forgotten here too: asking often must not pile them up
-    link.held = [*(link.held or ()), weakref.ref(holder)]
-
-
-class Twin:
-    """What guards arguments that share memory with one another: as long as it lives, writes into them raise."""
-
-    __slots__ = ("__weakref__",)
-    refusal = (
-        "this writes into an argument that shares its memory with another argument, as in f(x, x). In NumPy both would "
-        "change, but they are differentiated one by one. Write into a copy (a = a.copy()), or pass f(x, x.copy())."
-    )
-
-    def guard(self, x: Traced) -> None:
-        """Refuse writes into a traced argument from now on."""
-        _remember(x, self)
-
-
-_HELD = (
-    "this writes into an array that np.asarray(…) was called on. In NumPy both would share their memory, "
-    "and the other array would change too, which it cannot here. Write before that call, or take a copy with "
-    "np.array(…) or .copy() there."
-)
-
-
-def snapshot(x: Traced, out: Any, copy: bool | None) -> Any:
-    """Return what NumPy asked for as an array of its own, and remember it: a later write into ``x`` would not reach it."""
-    if not copy and type(out) is ndarray and out.ndim:
-        _remember(x, out)
-    return out
-
-
-def memory_of(x: Any) -> Any:
-    """Return the plain array that ``x`` shows, in the very memory of the array it is a view of."""
-    link = x.link
-    if link is None or link.base is None:
-        return x.value
-    return link.primitive.fn(memory_of(link.base), **link.params)
-
-
-def write(x: Traced, index: Any, v: Any) -> None:
-    """Carry out ``x[index] = v``: a write into a view goes to its base, from which all views then read."""
-    index = canonical_index(index, shape_of(x))
-    v = alive(operand(v))
-    if isinstance(v, Traced):
-        link = v.link
-        if link is not None:
-            if is_itself(v, x, index):
-                return
-            link.refresh(v)
-        if v is x:
-            v = v.copy()  # type: ignore[attr-defined]
-    link = x.link
-    while link is not None and link.base is not None:
-        if link.primitive.view == "read-only":
-            raise ValueError(
-                f"{where()}: assignment destination is read-only, as NumPy's {link.primitive.name} is; write into a copy"
-            )
-        if link.primitive.completed is not None:
-            x = link.base
-            v = link.primitive.completed(x[index], v)  # type: ignore[index]
-            link = x.link
-            continue
-        if not hasattr(link.primitive, "positions"):
-            raise UnsupportedFunctionError(
-                f"{where()}: this writes into a view made by {link.primitive.name}, and so into the array it shows, which is not "
-                "yet in dualdiff's vocabulary. Write into that array itself, or into a copy of the view."
-            )
-        index, x = link.place(index), link.base
-        if isinstance(v, Traced) and is_itself(v, x, index):
-            return
-        if not shape_of(x):
-            if index is False:
-                v = 0.0
-            elif shape_of(v):
-                v = np.reshape(v, ())
-        link = x.link
-    if link is not None and link.held is not None and link.is_held() and not x._reaches_held(v):  # type: ignore[attr-defined]
-        twin = any(type(ref()) is Twin for ref in link.held)
-        raise TracedAssignmentError(f"{where()}: {Twin.refusal if twin else _HELD}")
-    if is_number(x):
-        raise TypeError(
-            f"{where()}: this writes into a number, a {type(raw(x)).__name__!r} in NumPy, which does not support item assignment. "
-            "Give the name another value, or make an array of it with np.array([x]) or np.zeros_like(x, shape=())."
-        )
-    if link is not None and link.entry and (type(x) is not Plain or isinstance(v, Traced)):
-        raise TracedAssignmentError(
-            f"{where()}: this writes into a 0-d array of which np.array([…]) made an entry, or which np.asarray(…) was called "
-            "on, or into the array that it is a view of. What NumPy made of it then would change too, or should and would "
-            "not. Compute a new value (total = total + 1), or put a copy, total.copy(), into the list."
-        )
-    run = x.run
-    if isinstance(v, Traced) and v.run.level > run.level:
-        run = v.run
-        if x.mark is not None or link_of(x).born < run.level:
-            raise TracedAssignmentError(
-                f"{where()}: this stores a value that is being differentiated in an array made outside the function "
-                "under differentiation, or computed from an outer function's values, where its derivative would be lost. "
-                "Make the array inside the function with np.zeros_like(x) or dualdiff.numpy.zeros, and copy into it."
-            )
-    if run.level and has_integer_arrays(index):
-        index, v = without_repeats(index, v, shape_of(x))
-    run.write(x, index, v)
-    link_of(x).version += 1
-
-
-def is_itself(v: Traced, x: Traced, index: Any) -> bool:
-    """Whether ``v`` is the view ``x[index]``: Python ends ``y[1:] += 1`` by storing in y[1:] the view that was written."""
-    link = v.link
-    return (
-        link is not None
-        and link.base is x
-        and (v.mark is not None or x.mark is None)  # a tensor's view from under no_grad() counts as a constant
-        and link.primitive is getitem
-        and is_basic(index)
-        and link.params["index"] == index
-    )
-
-
-def is_whole(x: Traced, index: Any, v: Traced) -> bool:
-    """Whether ``x[index] = v`` replaces all of ``x`` by an array laid out alike, so that ``x`` may just take its value."""
-    if index is not Ellipsis and not (type(index) is slice and index == slice(None)):
-        return False
-    a, b = x.value, v.value
-    return (
-        type(a) is ndarray
-        and type(b) is ndarray
-        and a.shape == b.shape
-        and a.dtype == b.dtype
-        and a.strides == b.strides
-    )
-
-
-def pack(x: ndarray[Any, Any]) -> Any:
-    """Turn an object array of traced scalars into one traced array, and one of numbers into a plain array of them.
-
-    Integers count as floating-point numbers, as beside the traced ones. What holds anything else stays as it is.
-    """
-    items = list(x.flat)
-    if not any(isinstance(i, Traced) for i in items):
-        if not all(isinstance(i, _NUMBERS) for i in items):  # None would become nan
-            return x
-        dtype = np.array(items).dtype
-        return np.array(items, dtype if dtype.kind in "fc" else float).reshape(x.shape)
-    return rules.movement.stack_scalars(items, x.shape)
-
-
-_NUMBERS = (int, float, complex, np.number, np.bool_)
-
-
-packers.append(pack)
-containers.append(lambda x: Plain(x))
-
-
-# --------------------------------------------------------------------------------------------------
-# the class
 
 
 def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -429,13 +82,6 @@ def assigned(x: Any, new: Any) -> Any:
     if have != want and not np.can_cast(have, want, "same_kind"):
         raise TypeError(f"{where()}: cannot cast the result from {have} to {want} with casting rule 'same_kind'")
     write(x, Ellipsis, new)
-    return x
-
-
-def alive(x: Any) -> Any:
-    """Return a value as it is; raise if it belongs to a run that has ended."""
-    if type(x) in TRACED and not x.run.open:
-        raise EscapedValueError(f"{where()}: {OUTLIVED}")
     return x
 
 
@@ -672,7 +318,8 @@ class Tracer(Traced):
             out = row(*[operand(i) for i in inputs])
         if row.under is None:
             return follow_root(row, out, *inputs)
-        note_root(row, out, inputs, {})
+        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+            note_root(row, out, inputs, {})
         return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -736,7 +383,8 @@ class Tracer(Traced):
 
     def __abs__(self) -> Any:
         out = self.run.unary(ew.absolute, self)
-        note_root(ew.absolute, out, (self,), {})
+        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+            note_root(ew.absolute, out, (self,), {})
         return out
 
     def __invert__(self) -> Any:
@@ -1057,171 +705,3 @@ class Flat:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.reshape(self.array, -1).__array__(dtype)
-
-
-def unless_copied(out: Any, copy: bool | None) -> Any:
-    """Return a snapshot that nobody can write into, unless a copy was asked for: the write would not reach the array."""
-    if not copy:
-        out.flags.writeable = False
-    return out
-
-
-def raw(x: Any) -> Any:
-    """Return the plain NumPy value under all levels of tracing."""
-    while isinstance(x, Traced):
-        if x.link is not None:
-            x.link.refresh(x)
-        x = x.value
-    return x
-
-
-# --------------------------------------------------------------------------------------------------
-# plain containers
-
-
-class Plain(Tracer):
-    """An array with no derivative that may come to hold traced values: what ``np.zeros_like(x)`` gives inside a function."""
-
-    __slots__ = ()
-    discrete = True
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self.mark = None
-        self.run = PLAIN
-        self.link = Link()
-
-    def _fresh(self) -> Any:
-        """Return the plain array, or this object itself where a write into its base has made it a traced one."""
-        self.link.refresh(self)
-        return self.value if type(self) is Plain else self
-
-    def __repr__(self) -> str:
-        return repr(self._fresh())
-
-    def __float__(self) -> float:
-        return float(self._fresh())
-
-    def __complex__(self) -> complex:
-        return complex(self._fresh())
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        x = self._fresh()
-        if not (copy or x.shape):
-            self._given()
-        if x is self or copy or type(x) is not ndarray or (dtype is not None and np.dtype(dtype) != x.dtype):
-            return np.array(x, dtype=dtype)
-        # Read-only: a write into it would not reach this array once that holds traced values.
-        return shown(self, memory_of(self))
-
-    def _reaches_held(self, v: Any) -> bool:
-        return not isinstance(v, Traced) and type(self.value) is ndarray and _is_own(self.value)
-
-    def __format__(self, spec: str) -> str:
-        return format(self._fresh(), spec)
-
-    def __reduce__(self) -> Any:
-        return Plain, (self.value,)
-
-
-def _is_own(x: ndarray[Any, Any]) -> bool:
-    """Whether an array may be written into, and is nobody's view."""
-    return x.base is None and x.flags.writeable
-
-
-class _PlainRun:
-    """The run of level zero: it computes, and keeps arrays able to receive traced values."""
-
-    level = 0
-    open = True
-    keys = None
-
-    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
-        if type(out) is not ndarray:
-            return container(out)
-        if primitive.view and is_view(out, args[0].value if isinstance(args[0], Traced) else None):
-            base = args[0]
-            new = Plain(out)
-            tie_view(new, base, primitive, params)
-            return new
-        return Plain(out)
-
-    def unary(self, row: Primitive, x: Any) -> Any:
-        return bind(row, (x,), {})
-
-    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
-        return bind(row, (operand(x), operand(y)), {})
-
-    def item(self, x: Any, i: int) -> Any:
-        return bind(getitem, (x,), {"index": i})
-
-    def leave(self, x: Any) -> Any:
-        if x.link is not None:
-            x.link.refresh(x)
-        return x.value
-
-    def duplicate(self, x: Any) -> Any:
-        return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())
-
-    def write(self, x: Any, index: Any, v: Any) -> None:
-        if type(x.value) is ndarray and not _is_own(x.value):
-            x.value = np.array(x.value)
-        x.value[index] = v.value if isinstance(v, Traced) else v
-
-
-PLAIN = _PlainRun()
-
-
-def plain(x: Any) -> Any:
-    """Return the array inside a container that never became active; anything else as it is."""
-    return x._fresh() if type(x) is Plain else x
-
-
-def check_input(x: Any, what: str) -> Any:
-    """Return an input ready for tracing: a floating-point number or array (integers are promoted once)."""
-    if isinstance(x, Traced):
-        if alive(x).dtype.kind in "biu":
-            return x.astype(np.float64)  # type: ignore[attr-defined]
-        return x
-    kind = type(x)
-    if kind is float or kind is complex or kind is np.float64:
-        return x
-    if kind is int or kind is bool:
-        return float(x)
-    if kind is not ndarray and native(x) is not x:
-        raise InputError(
-            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
-            "entries by their positions"
-        )
-    if isinstance(x, (list, str, bytes)) or x is None:
-        raise InputError(
-            f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
-        )
-    if not hasattr(x, "dtype"):
-        if isinstance(x, (int, float, complex)):
-            return type(x).__mro__[-2](x) if not isinstance(x, float) else float(x)
-        raise InputError(
-            f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"
-        )
-    k = x.dtype.kind
-    if k in "biu":
-        return x.astype(np.float64)
-    if k == "O" and type(x) is ndarray:
-        p = packed(x)
-        if p is not x:
-            return p
-    if k not in "fc":
-        raise InputError(f"{what} has dtype {x.dtype}, which cannot be differentiated; pass a floating-point array")
-    return x
-
-
-def is_finite_everywhere(x: Any) -> bool:
-    """Whether a derivative holds no NaN and no infinity (under all levels)."""
-    x = raw(x)
-    if type(x) is float or type(x) is np.float64:
-        return math.isfinite(x)
-    return bool(np.isfinite(x).all())
-
-
-__all__ = ["Elementwise", "Plain", "Tracer"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import InputError, UnsupportedFunctionError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, UnsupportedFunctionError, where
 from dualdiff.shapes import shape_of
 
 ndarray = np.ndarray
@@ -50,6 +50,22 @@ def under(x: Any) -> Any:
     """Return the plain value under all levels of tracing, as it is: views are not brought up to date."""
     while type(x) in TRACED:
         x = x.value
+    return x
+
+
+def raw(x: Any) -> Any:
+    """Return the plain NumPy value under all levels of tracing."""
+    while isinstance(x, Traced):
+        if x.link is not None:
+            x.link.refresh(x)
+        x = x.value
+    return x
+
+
+def alive(x: Any) -> Any:
+    """Return a value as it is; raise if it belongs to a run that has ended."""
+    if type(x) in TRACED and not x.run.open:
+        raise EscapedValueError(f"{where()}: {OUTLIVED}")
     return x
 
 

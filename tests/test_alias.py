@@ -18,7 +18,8 @@ import dualdiff as dd
 from dualdiff.errors import InPlaceError, InputError
 from dualdiff.testing import LAWS, LawError
 from dualdiff.testing.laws import Written
-from dualdiff.tracer import Tracer, raw
+from dualdiff.tracer import Tracer
+from dualdiff.values import raw
 
 VECTOR = np.array([1.5, -2.25, 0.5])
 MATRIX = np.array([[1.5, -2.25, 0.5], [0.25, 3.0, -1.25]])

@@ -12,8 +12,7 @@ import pytest
 from dualdiff.kinds import Discrete, Elementwise, General, Linear, Movement, Multilinear
 from dualdiff.labels import ALIGNED, OWN, common_letters, lanes
 from dualdiff.testing import LAWS, CheckError, LawError, check
-from dualdiff.tracer import raw
-from dualdiff.values import Traced, bind
+from dualdiff.values import Traced, bind, raw
 
 X = np.array([[0.5, 1.25, -2.0], [1.5, -0.75, 0.25]])
 Y = np.array([[1.0], [-0.5]])

@@ -9,8 +9,8 @@ import pytest
 
 import dualdiff as dd
 import dualdiff.numpy as np
+from dualdiff.containers import Plain
 from dualdiff.errors import TracedAssignmentError
-from dualdiff.tracer import Plain
 
 
 def test_every_other_name_is_numpys_own() -> None:

@@ -19,8 +19,8 @@ from dualdiff.kinds import Sweep
 from dualdiff.ownership import OWNS, SOLE, counter, counts_as_known, holders
 from dualdiff.passes.pull import _add, pull
 from dualdiff.rules.indexing import setitem
+from dualdiff.tangents import Map, Terms, scattered, store
 from dualdiff.tape import record
-from dualdiff.terms import Map, Terms, scattered, store
 from tests import test_theorems
 from tests.rules import test_indexing
 from tests.strategies import Program, programs

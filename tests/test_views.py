@@ -125,6 +125,9 @@ def by_every_way(f: Any, x: Any, expected: Any) -> None:
     for options in SPARSE:
         found = dd.jacobian(f, sparse=True, **options)(x).toarray()
         np.testing.assert_allclose(found, np.reshape(expected, found.shape))
+    second = dd.jacfwd(dd.jacfwd(f))(x)
+    for outer in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_allclose(outer(dd.jacrev(f))(x), second)
     value, pull = dd.vjp(f, x)  # one covector, with no axis for directions
     np.testing.assert_allclose(pull(np.ones_like(value))[0], np.sum(np.reshape(expected, (-1, *np.shape(x))), axis=0))
 

@@ -6,13 +6,14 @@ import inspect
 import operator
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dualdiff.labels import DENSE, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import TRACED, bind, is_plain_constant
+from dualdiff.tangents import INSTEAD, MERGED_FROM, MOST_COLUMNS, is_few
+from dualdiff.values import bind, is_plain_constant, ndarray
 
 Shape = tuple[int, ...]
 
@@ -45,8 +46,11 @@ class Sweep:
 
 
 def nonzero(x: Any) -> Any:
-    """Return where a value that is no tangent counts as reached: where it is not zero (everywhere, if it is traced)."""
-    if type(x) in TRACED:
+    """Return where a value that is no tangent counts as reached: where it is not zero.
+
+    That is everywhere if it is traced, or an array of another kind.
+    """
+    if type(x) is not ndarray and not issubclass(type(x), (int, float, complex, np.generic)):
         return np.ones(shape_of(x), bool)
     return np.asarray(np.not_equal(x, 0))
 
@@ -77,6 +81,78 @@ def _primitive(name: str, number: int) -> Any:
     return PRIMITIVES[name][number]
 
 
+ALL = "all"
+"""The forecast of a tangent that is one array of all directions."""
+
+
+class Step(NamedTuple):
+    """What an equation costs a sweep: its kind, its active operands, and for each direction elements and products."""
+
+    kind: str
+    active: int
+    size: int
+    moved: int
+    flops: int
+
+
+class Asked(NamedTuple):
+    """What a forecast is asked about: the forms of the operands' tangents, and the equation.
+
+    Attributes
+    ----------
+    sets : list
+        None, a set of terms, or ``ALL`` for every operand.
+    args, params, out
+        Of the equation: values, or shapes and dtypes.
+    k : int
+        Directions.
+    e : int
+        The number of the equation, for new tokens.
+    """
+
+    sets: list[Any]
+    args: Sequence[Any]
+    params: dict[str, Any]
+    out: Any
+    k: int
+    e: int
+
+    @property
+    def live(self) -> list[Any]:
+        """The forms of the operands that have a tangent."""
+        return [s for s in self.sets if s is not None]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        return shape_of(self.out)
+
+    @property
+    def size(self) -> int:
+        """The size of the result."""
+        return size_of(shape_of(self.out))
+
+    @property
+    def together(self) -> frozenset[Any]:
+        """The terms of all operands."""
+        live = self.live
+        return live[0] if len(live) == 1 else frozenset().union(*live)
+
+    @property
+    def is_columns(self) -> bool:
+        """Whether every term is a direction of all entries."""
+        return all(type(t) is int for s in self.live for t in s)
+
+    def new(self, count: int) -> Any:
+        """Return so many new terms, or an array if they are too many."""
+        return self.few(frozenset((self.e, j) for j in range(count)))
+
+    def few(self, terms: frozenset[Any]) -> Any:
+        """Return terms, or an array if they are too many."""
+        count = len(terms)
+        return terms if is_few(count, self.size, self.k) and count <= max(MERGED_FROM, MOST_COLUMNS) else ALL
+
+
 class Primitive:
     """A function that the engine treats as one step. Calling it dispatches on its operands."""
 
@@ -92,6 +168,15 @@ class Primitive:
     under: Callable[..., Any] | None = None
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
+    #: whether its one operand's entries are only moved: terms stay terms, however small the result
+    moves = False
+    #: whether it is a product, for which an array of all directions is sooner worth its making
+    is_product = False
+    #: whether terms go through it group by group, as its labels say
+    groups_terms = True
+    #: whether a pull writes into cotangents in place: by ``deposit`` into its operand's, or by ``pull_in_place`` into its own
+    in_place = False
+    deposit: Any = None
     #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
     linked = False
 
@@ -175,6 +260,58 @@ class Primitive:
                 there |= np.isin(written(result, there.size), own[own >= 0])
         there = there.reshape(shape_of(out))
         return (out if there.all() else np.where(there, out, 0.0)), there
+
+    # -- what tangents that are not one array ask ------------------------------------------------------
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Push terms: return terms, an array, or ``INSTEAD`` where an array of all directions serves better."""
+        return INSTEAD
+
+    def takes_columns(self, values: Sequence[Any]) -> bool:
+        """Whether ``terms`` take columns as they are; of others only the active directions are pushed, packed in an array."""
+        return False
+
+    def pull_terms(
+        self, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any, aligned: bool
+    ) -> Any:
+        """Pull covectors given as terms: each entry of the result reaches the rows that its maps say.
+
+        Return for each operand terms, an array of all rows, or None; or ``INSTEAD`` where only an array serves.
+        ``aligned`` says that all operands have the shape and dtype of the result.
+        """
+        return INSTEAD
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say what the tangent of the result would be: None for none, a set of terms, or ``ALL`` for one array.
+
+        A term is a direction (an int) or a token that stands for a map; equal tokens are maps known to be equal.
+        """
+        return ALL
+
+    # -- what the price of a sweep asks ---------------------------------------------------------------
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        """Say what one direction through one active operand takes."""
+        size = size_of(shape_of(out))
+        return Step(self.kind, active, size, max([size, *[size_of(shape_of(a)) for a in args]]), 0)
+
+    def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
+        """Say what an array of all directions takes that the row makes of terms by itself, none of which is an array yet.
+
+        As numbers of arrays made, of elements scattered, and of terms; None where the terms become arrays first.
+        """
+        return None
+
+    # -- what a pattern asks: shorter ways than labels for what scalar code reads and writes entry by entry ----------
+    def entry_read(self, args: Sequence[Any], params: dict[str, Any], out: Any) -> int | None:
+        """Return the one entry of its operand that the result is, counted flat."""
+        return None
+
+    def entries_written(self, args: Sequence[Any], params: dict[str, Any], out: Any) -> Sequence[int] | None:
+        """Return the entries of its first operand, counted flat, that one entry of its second one replaces."""
+        return None
+
+    def puts_numbers_side_by_side(self, args: Sequence[Any]) -> bool:
+        """Whether each entry of the result is one of its operands, in order."""
+        return False
 
     def keep(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         try:

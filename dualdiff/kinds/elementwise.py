@@ -9,10 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import Primitive, Sweep, chosen, full, needs_of, nonzero
+from dualdiff.kinds.base import (
+    ALL,
+    Asked,
+    Primitive,
+    Step,
+    Sweep,
+    chosen,
+    full,
+    needs_of,
+    nonzero,
+)
+from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels, broadcast
-from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tangents import INSTEAD, ONE, Map, Terms, coefficient, most_columns
+from dualdiff.values import bind, ndarray
 
 Partial = Callable[..., Any] | int
 """One derivative: a function of (out, *operands), or the constant 1, -1 or 0."""
@@ -138,3 +150,75 @@ class Elementwise(Primitive):
             k = next(k for k, m in enumerate(masks) if m is not None)
             values = [np.where(mask, v, 0.0 if i == k else 1.0) for i, v in enumerate(values)]
         return bind(self, values, params), mask
+
+    # -- terms -----------------------------------------------------------------------------------
+    groups_terms = False
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        if run.careful and self.choice:
+            return INSTEAD  # which entries are reached is more than their maps say
+        if not self.plain:
+            return local_terms(run, self, tangents, values, params, out)
+        return self.scaled(tangents, values, out)
+
+    def scaled(
+        self, tangents: Sequence[Any], values: Sequence[Any], out: Any, found: Any = None, mul: Any = operator.mul
+    ) -> Any:
+        """Push each term by itself; a partial is computed once for all of them."""
+        found = Terms() if found is None else found
+        shape = shape_of(out)
+        for p, terms, a in zip(self.partials, tangents, values):
+            if not terms or p == 0:
+                continue
+            q = p if type(p) is int else coefficient(self.partial(p, out, values), values, out)
+            wider = shape_of(a) != shape
+            for key, t in terms.items():
+                if type(p) is int:
+                    c = t if p == 1 else -t
+                elif t is ONE:
+                    c = q
+                elif self.singular:
+                    with np.errstate(invalid="ignore", over="ignore"):
+                        c = mul(t, q)
+                else:
+                    c = mul(t, q)
+                if wider and type(key) is Map:
+                    key = Map(np.broadcast_to(key.positions, shape))
+                found[key] = found[key] + c if key in found else c
+        return found
+
+    def pull_terms(
+        self, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any, aligned: bool
+    ) -> Any:
+        if not self.plain or not aligned or self.singular:
+            return INSTEAD
+        return [
+            None if i is None or i < 0 or p == 0 else _times(g, p, out, args)
+            for i, p in zip(ins, self.partials, strict=True)
+        ]
+
+    def forecast(self, asked: Asked) -> Any:
+        if not self.plain:
+            return grouped_forecast(self, asked)
+        return scaled_forecast(asked)
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        size = size_of(shape_of(out))
+        return Step(self.kind, active, size, size, 0)
+
+
+def scaled_forecast(asked: Asked) -> Any:
+    """Say what becomes of terms that are scaled, and joined where there are several operands."""
+    whole = asked.together
+    if asked.is_columns:
+        return whole if len(whole) <= most_columns(asked.size, asked.k) else ALL
+    return whole if len(whole) < 3 else asked.few(whole)
+
+
+def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:
+    if type(p) is int:
+        return Terms((key, c if p == 1 else -c) for key, c in g.items())
+    q = coefficient(p(out, *args), args, out)
+    if type(q) is ndarray and any(q is a for a in args):
+        q = q.copy()
+    return Terms((key, q if c is ONE else c * q) for key, c in g.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dualdiff.kinds.base import Primitive, Sweep, full
+from dualdiff.kinds.base import Asked, Primitive, Step, Sweep, full
+from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels
 
 
@@ -48,3 +49,13 @@ class General(Primitive):
     ) -> Sequence[Any]:
         found = self._pull(sweep, g, out, *args, **params)
         return [c if i is not None and i >= 0 else None for c, i in zip(found, ins, strict=True)]
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return local_terms(run, self, tangents, values, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        return grouped_forecast(self, asked)
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        step = super().step(active, args, params, out)
+        return step._replace(moved=4 * step.moved)

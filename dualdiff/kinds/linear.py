@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import Primitive, Sweep, weights
+from dualdiff.kinds.base import Asked, Primitive, Sweep, weights
+from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels
 from dualdiff.shapes import aval
 from dualdiff.values import bind
@@ -55,3 +56,9 @@ class Linear(Primitive):
     def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """A result is there where one of the entries that go into it is."""
         return bind(self, values, params), np.not_equal(self.fn(weights(masks[0]), **params), 0)
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return local_terms(run, self, tangents, values, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        return grouped_forecast(self, asked)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import Primitive, Shape, Sweep
+from dualdiff.kinds.base import Asked, Primitive, Shape, Sweep
 from dualdiff.kinds.linear import Linear
-from dualdiff.labels import OWN, Labels, grouped
+from dualdiff.labels import OWN, Labels, grouped, written
 from dualdiff.shapes import shape_of, size_of
+from dualdiff.tangents import INSTEAD, Map, Terms, key_of, kind_of, map_of, spread
 from dualdiff.values import bind, ndarray
 
 
@@ -50,6 +51,92 @@ class Movement(Primitive):
         x = args[0]
         position = self.positions(shape_of(x), params)
         return (scatter(g, position.ndim, position, shape_of(x)),)
+
+    # -- terms -----------------------------------------------------------------------------------
+    moves = True
+    groups_terms = False
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return moved(self, tangents[0], values[0], params)
+
+    def pull_terms(
+        self, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any, aligned: bool
+    ) -> Any:
+        return moved_back(self, g, ins, args, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        what = (self.name, _said(asked.params))
+        return frozenset(t if type(t) is int and not self.pads else (what, t) for t in asked.live[0])
+
+
+def moved(row: Any, terms: Any, x: Any, params: Any) -> Any:
+    """Move maps and coefficients."""
+    found = Terms()
+    shape = shape_of(x)
+    for key, c in terms.items():
+        if type(key) is int and not row.pads:
+            new: Any = key
+        else:
+            new = key_of(row.fn(map_of(key, shape), **params))
+            if new is None:
+                continue
+        if shape_of(c):
+            c = bind(row, (spread(c, shape),), params)
+        found[new] = found[new] + c if new in found else c
+    return kind_of(found)
+
+
+def moved_back(
+    row: Any, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+) -> list[Any]:
+    """Put each entry's rows where the entry was taken from, operand by operand."""
+    return [None if i is None or i < 0 else _moved_back(row, g, k, args, params, out) for k, i in enumerate(ins)]
+
+
+def _moved_back(row: Any, g: Any, k: int, args: Sequence[Any], params: Any, out: Any) -> Any:
+    """Put each entry's rows where the entry was taken from, if none was taken twice."""
+    shape = shape_of(args[k])
+    size = size_of(shape)
+    labels, own = row.labels(k, args, params, out)
+    if own is not OWN:
+        return INSTEAD
+    if labels is not OWN:
+        labels = written(labels, size_of(shape_of(out)))
+        inside = labels >= 0
+        labels = labels[inside]
+        if labels.size and np.bincount(labels).max() > 1:
+            return INSTEAD
+    found = Terms()
+    for key, c in g.items():
+        at = np.reshape(map_of(key, shape_of(out)), -1)
+        values = np.reshape(spread(c, shape_of(out)), -1) if shape_of(c) else c
+        if labels is OWN:
+            positions = at
+        else:
+            positions = np.zeros(size, at.dtype)
+            positions[labels] = at[inside]
+            if shape_of(values):
+                whole = np.zeros(size, values.dtype)
+                whole[labels] = values[inside]
+                values = whole
+        new = Map(positions.reshape(shape))
+        values = values.reshape(shape) if shape_of(values) else values
+        found[new] = found[new] + values if new in found else values
+    return found
+
+
+def _said(params: dict[str, Any]) -> Any:
+    """Return a name for parameters: equal names mean equal parameters."""
+    if not params:
+        return ""
+    for v in params.values():
+        if hasattr(v, "dtype") or (type(v) is tuple and any(hasattr(i, "dtype") for i in v)):
+            return id(v)
+    return repr(params)
+
+
+# --------------------------------------------------------------------------------------------------
+# position maps
 
 
 def gather(t: Any, rank: int, position: Any) -> Any:

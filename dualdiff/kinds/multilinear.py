@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import Primitive, Sweep, full, weights, with_patterns
+from dualdiff.kinds.base import Asked, Primitive, Sweep, full, weights, with_patterns
+from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.values import bind, under
@@ -21,6 +22,7 @@ class Multilinear(Primitive):
     """
 
     kind = "multilinear"
+    is_product = True
     #: whether all its products are added, and none taken off
     additive = True
 
@@ -102,3 +104,9 @@ class Multilinear(Primitive):
     def _meet(self, masks: Sequence[Any], params: dict[str, Any]) -> Any:
         """Return where a result has a product of which all factors are in their masks."""
         return np.asarray(np.not_equal(self.fn(*map(weights, masks), **params), 0))
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return local_terms(run, self, tangents, values, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        return grouped_forecast(self, asked)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.kinds import Movement
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import shape_of, size_of
-from dualdiff.tracer import Twin, plain
 from dualdiff.values import TRACED, Traced, ndarray
+from dualdiff.views import Twin
 
 MOST_PAIRS = 1000
 """So many pairs of parts of one array are compared; where more lie among each other, all of them count as shared."""

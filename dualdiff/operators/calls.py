@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import check_input, plain
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tracer import Twin, alive, check_input, plain, raw
 from dualdiff.trees import flatten, paths, tree_map
-from dualdiff.values import TRACED, Traced, native, packed
+from dualdiff.values import TRACED, Traced, alive, native, packed, raw
+from dualdiff.views import Twin
 from dualdiff.ways import Problem
 
 _CONTAINERS = frozenset((list, tuple, dict))

@@ -3,7 +3,7 @@
 The model is a plain function ``(program, way) -> seconds`` (:func:`seconds`), and a user may put another in its place.
 A way says how much of everything it takes (its ``quantities``); here are the sums that ways share, and the prices.
 Two things are counted: Python's and NumPy's fixed price of every step, and the elements that move. Forward mode is followed
-by what its tangents would be (see :mod:`dualdiff.terms`): arrays of all directions, or as many coefficient arrays as
+by what its tangents would be (see :mod:`dualdiff.tangents`): arrays of all directions, or as many coefficient arrays as
 there are terms. The prices are constants of the machine (:class:`Machine`): shipped defaults, or measured by
 ``python -m dualdiff calibrate``.
 """
@@ -17,22 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from dualdiff.dual import DENSE as DENSE_BELOW
-from dualdiff.dual import MOST_COLUMNS, MOST_COLUMNS_OF_SCALARS, MOST_TERMS, SMALL
-from dualdiff.kinds import Elementwise, Movement, Multilinear
+from dualdiff.kinds.base import ALL, Asked, Step
 from dualdiff.passes.cuts import activity
-from dualdiff.rules.contraction import matmul_
-from dualdiff.rules.elementwise import select
-from dualdiff.rules.indexing import getitem, setitem
-from dualdiff.rules.movement import concatenate, stack0
-from dualdiff.rules.sums import mean_, sum_
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tangents import DENSE, LOCAL, MERGED_FROM, MOST_TERMS, is_worth_an_array
 from dualdiff.tape import Tape
-from dualdiff.terms import LOCAL, is_worth_an_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,7 @@ def constants(found: dict[str, Any]) -> Machine:
 
 
 def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
-    """Return for every slot what its tangent would be: None for none, a set of terms, or the string "all".
+    """Return for every slot what its tangent would be: None for none, a set of terms, or :data:`ALL` directions.
 
     A term is a direction (an int) or a token that stands for a map; equal tokens are maps known to be equal.
     ``counts``, of the pattern, says on how many inputs one entry of each slot depends: with no more terms than that
@@ -162,125 +155,51 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
         form = None
-        if row.differentiable:
-            width = _links(row, ins, sets, args, params, out, k) if counts is not None and row.linked else 0
-            if width:
-                form = _few(frozenset((e, j) for j in range(width)), size_of(shape_of(out)), k)
-            else:
-                form = _form(row, sets, args, params, out, k, e)
-        if counts is not None and counts[len(found)] and form is not None and shape_of(out):
-            form = _merged(form, sets, counts[len(found)], size_of(shape_of(out)), k, e)
+        if row.differentiable and any(s is not None for s in sets):
+            asked = Asked(sets, args, params, out, k, e)
+            form = _form(row, ins, asked, counts is not None)
+            if counts is not None and counts[len(found)] and asked.shape:
+                form = _merged(form, asked, counts[len(found)])
         found.append(form)
     return found
 
 
-def _merged(form: Any, sets: list[Any], count: int, size: int, k: int, e: int) -> Any:
+def _form(row: Any, ins: Any, asked: Asked, counted: bool) -> Any:
+    """Say what the tangent of one result would be, as a run of dual numbers decides before it asks the row."""
+    if ALL in asked.sets:
+        return ALL
+    if counted and row.linked and (width := _links(row, ins, asked)):
+        return asked.new(width)
+    if asked.shape and asked.k * asked.size <= DENSE and not row.moves and not asked.is_columns:
+        return ALL
+    return row.forecast(asked)
+
+
+def _merged(form: Any, asked: Asked, count: int) -> Any:
     """Return a form with its terms merged to as many as the pattern has."""
-    if form == "all":
-        if "all" in sets or count > MOST_TERMS or _few(frozenset(range(count)), size, k) == "all":
-            return "all"
-        return frozenset((e, j, "merged") for j in range(count))
-    return frozenset((e, j) for j in range(count)) if len(form) > count else form
+    if form == ALL:
+        if ALL in asked.sets or count > MERGED_FROM or asked.few(frozenset(range(count))) == ALL:
+            return ALL
+        return frozenset((asked.e, j, "merged") for j in range(count))
+    return frozenset((asked.e, j) for j in range(count)) if len(form) > count else form
 
 
-def _links(row: Any, ins: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int) -> int:
+def _links(row: Any, ins: Any, asked: Asked) -> int:
     """Return how many terms a product with a constant makes that has zeros; 0 where it goes as any other product."""
-    live = [(i, s) for i, s in enumerate(sets) if s is not None]
-    shape = shape_of(out)
-    size = size_of(shape)
-    if not row.constants(ins, args) or len(live) != 1 or live[0][1] == "all" or not shape:
+    live = [(i, s) for i, s in enumerate(asked.sets) if s is not None]
+    if not row.constants(ins, asked.args) or len(live) != 1 or not asked.shape:
         return 0
     ((i, terms),) = live
-    if k * size <= DENSE_BELOW and not all(type(t) is int for t in terms):
+    if asked.k * asked.size <= DENSE and not asked.is_columns:
         return 0
-    links = row.links(i, args, params, out, LOCAL * size)
+    links = row.links(i, asked.args, asked.params, asked.out)
     if links is None:
         return 0
     group = int(np.diff(links.indptr).max(initial=0))
     width = group * len(terms)
-    return 0 if group > LOCAL or width > MOST_TERMS or is_worth_an_array(row, width, k, size) else width
-
-
-def _form(row: Any, sets: list[Any], args: Any, params: Any, out: Any, k: int, e: int) -> Any:
-    live = [s for s in sets if s is not None]
-    if not live:
-        return None
-    if "all" in live:
-        return "all"
-    shape = shape_of(out)
-    size = size_of(shape)
-    columns = all(type(t) is int for s in live for t in s)
-    if not columns and shape and k * size <= DENSE_BELOW and not isinstance(row, Movement):
-        return "all"
-    if isinstance(row, Elementwise) and (row.plain or row is select):
-        whole = live[0] if len(live) == 1 else frozenset().union(*live)
-        if columns:
-            most = MOST_COLUMNS if size > 64 else max(MOST_COLUMNS_OF_SCALARS, k >> 7)
-            return whole if len(whole) <= most else "all"
-        return whole if len(whole) < 3 else _few(whole, size, k)
-    if row is getitem and not shape:
-        index = params["index"]
-        (s,) = live
-        if len(s) == 1 and type(next(iter(s))) is tuple and next(iter(s))[0] == "x" and type(index) is int:
-            n = shape_of(args[0])[0]
-            return frozenset((next(iter(s))[1] + index % n,))
-        return frozenset(t if type(t) is int else ("at", t, e) for t in s)
-    if isinstance(row, Movement):
-        what = (row.name, _said(params))
-        return frozenset(t if type(t) is int and not row.pads else (what, t) for t in live[0])
-    if row is stack0 and not shape_of(args[0]):
-        return "all"
-    if row is stack0 or row is concatenate or row is setitem:
-        if row is setitem and k * size <= DENSE_BELOW:
-            return "all"
-        if len(live) == 1 and len(live[0]) == 1 and row is not setitem:
-            return frozenset(((e, 0),))
-        return _few(frozenset((e, j) for j in range(max(map(len, live)))), size, k)
-    if columns:
-        whole = frozenset().union(*live)
-        return whole if 2 * len(whole) <= k else "all"
-    if not shape:
-        return "all"
-    width = 0
-    for i, s in enumerate(sets):
-        if s is not None:
-            if row is sum_ or row is mean_:
-                group = size_of(shape_of(args[i])) // max(size, 1)
-            else:
-                group = _group(row, i, args, params, out)
-            width += group * len(s)
-            if group > LOCAL or is_worth_an_array(row, width, k, size):
-                return "all"
-    return _few(frozenset((e, j) for j in range(width)), size, k)
-
-
-def _few(terms: frozenset[Any], size: int, k: int) -> Any:
-    count = len(terms)
-    if count >= k or (count > 8 and k * size <= SMALL) or count > max(MOST_TERMS, MOST_COLUMNS):
-        return "all"
-    return terms
-
-
-def _group(row: Any, i: int, args: Any, params: Any, out: Any) -> int:
-    """Return on how many entries of an operand one entry of the result depends."""
-    _result, operand = row.labels(i, args, params, out)
-    size = size_of(shape_of(args[i]))
-    if operand is None:
-        return 1
-    if type(operand) is int:
-        return size
-    inside = operand[operand >= 0]
-    return int(np.bincount(inside).max()) if inside.size else 1
-
-
-def _said(params: dict[str, Any]) -> Any:
-    """Return a name for parameters: equal names mean equal parameters."""
-    if not params:
-        return ""
-    for v in params.values():
-        if hasattr(v, "dtype") or (type(v) is tuple and any(hasattr(i, "dtype") for i in v)):
-            return id(v)
-    return repr(params)
+    if group > LOCAL or width > MOST_TERMS or is_worth_an_array(width, asked.k, asked.size, row.is_product):
+        return 0
+    return width
 
 
 # --------------------------------------------------------------------------------------------------
@@ -290,42 +209,10 @@ Quantities = dict[str, float]
 """How much of everything that has a price (a field of :class:`Machine`)."""
 
 
-class Step(NamedTuple):
-    """What an equation costs a sweep: its kind, its active operands, and for each direction elements and products."""
-
-    kind: str
-    active: int
-    size: int
-    moved: int
-    flops: int
-
-
 def step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
     """Return the step of an equation; None where no derivative passes."""
-    if not row.differentiable:
-        return None
-    active = 0
-    for i in ins:
-        if i is not None and i >= 0:
-            active += 1
-    if not active:
-        return None
-    size = moved = size_of(shape_of(out))
-    flops = 0
-    if row.kind == "elementwise":
-        pass
-    elif row is getitem:
-        moved = size // 2
-    elif row is setitem:
-        moved = size_of(shape_of(args[1]))
-    elif isinstance(row, Multilinear) and hasattr(row, "letters"):
-        left, right, _, a_shape, b_shape = row.letters(args, params)
-        flops = math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
-    else:
-        moved = max(size, *[size_of(shape_of(a)) for a in args]) if args else size
-        if row.kind == "general":
-            moved *= 4
-    return Step(row.kind, active, size, moved, flops)
+    active = sum([i is not None and i >= 0 for i in ins])
+    return row.step(active, args, params, out) if active and row.differentiable else None
 
 
 class Costed(Protocol):
@@ -421,13 +308,14 @@ def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], fo
         if form is None or step is None:
             continue
         duals += 1
-        if form == "all":
-            row, ins, args = tape.cells[6 * e : 6 * e + 3]
-            _made_whole(q, step, row, [found[i] if i is not None and i >= 0 else None for i in ins], args, k)
+        if form == ALL:
+            row, ins, args, params, out = tape.cells[6 * e : 6 * e + 5]
+            sets = [found[i] if i is not None and i >= 0 else None for i in ins]
+            _made_whole(q, step, row, Asked(sets, args, params, out, k, e))
         else:
             terms += len(form)
             maps += sum([type(t) is not int for t in form])
-            if step.kind not in ("elementwise", "movement") and tape.cells[6 * e] not in (sum_, mean_):
+            if tape.cells[6 * e].groups_terms:
                 groups += 1
                 # The operands' terms are gathered for every entry; where that makes too many, like ones are merged.
                 merged = (e, 0, "merged") in form
@@ -444,29 +332,21 @@ def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], fo
     _add(q, "far", float(far))
 
 
-def _made_whole(q: Quantities, step: Step, row: Any, sets: list[Any], args: Any, k: int) -> None:
+def _made_whole(q: Quantities, step: Step, row: Any, asked: Asked) -> None:
     """Add what a step takes whose result has all directions in one array, from operands of whatever form."""
-    active = [(a, s) for a, s in zip(args, sets) if s is not None]
-    if all(s != "all" for _, s in active):
-        if row is sum_ or row is mean_:  # every coefficient is added up where its direction says
-            _add(q, "whole", 2.0)
-            _add(q, "scatter", float(sum([size_of(shape_of(a)) * len(s) for a, s in active])))
-            add_movement(q, step.size * k)
-            return
-        if row is matmul_ and sets[0] is None and len(active) == 1 and len(active[0][1]) == 1:
-            _add(q, "whole", 2.0)
-            add_movement(q, step.size * k)
-            return
-        if row is stack0 and not shape_of(args[0]):
-            _add(q, "whole", 1.0)
-            _add(q, "term", 0.5 * sum([len(s) for _, s in active]))
-            add_movement(q, step.size * k)
-            return
+    k = asked.k
+    if ALL not in asked.sets and (made := row.made_at_once(asked)) is not None:
+        _add(q, "whole", made[0])
+        _add(q, "scatter", made[1])
+        _add(q, "term", made[2])
+        add_movement(q, step.size * k)
+        return
+    active = [(a, s) for a, s in zip(asked.args, asked.sets) if s is not None]
     _add(q, "push_" + step.kind, float(len(active)))
     _add(q, "flop", float(step.flops * k * len(active)))
     add_movement(q, step.moved * k * len(active))
     for a, s in active:
-        if s != "all":  # an array is made of the terms
+        if s != ALL:  # an array is made of the terms
             _add(q, "whole", 1.0)
             add_movement(q, size_of(shape_of(a)) * k)
 

@@ -12,11 +12,9 @@ from dualdiff.errors import line_of
 from dualdiff.kinds import Elementwise, Sweep
 from dualdiff.ownership import SOLE, holders
 from dualdiff.reach import Reach, numbers
-from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import dtype_of, fit, shape_of
+from dualdiff.tangents import INSTEAD, MOST_OF_COVECTORS, Terms, whole
 from dualdiff.tape import Tape
-from dualdiff.terms import INSTEAD, Terms, whole
-from dualdiff.terms import pull as pull_terms
 from dualdiff.values import TRACED, is_number
 
 ndarray = np.ndarray
@@ -36,7 +34,7 @@ def pull(
         The recorded run.
     seeds : sequence of (slot, cotangent)
         A cotangent has the batch axis ``lead`` in front of the value's shape, or is given as terms (see
-        :mod:`dualdiff.terms`), of which each entry's rows are known. It is never written to.
+        :mod:`dualdiff.tangents`), of which each entry's rows are known. It is never written to.
     lead : tuple of int
         ``()`` for one direction, ``(k,)`` for ``k`` of them.
     watch : dict of slot to function, optional
@@ -72,7 +70,7 @@ def pull(
                 if watch is not None and slot in watch:
                     g = watch[slot](g)
                 if type(g) is Terms:
-                    found = pull_terms(row, g, ins, args, params, out, forms is None)
+                    found = row.pull_terms(g, ins, args, params, out, forms is None)
                     if found is INSTEAD or any(c is INSTEAD for c in found):
                         g = whole(g, lead[0], shape_of(out), dtype_of(out))
                     else:
@@ -84,20 +82,20 @@ def pull(
                 for i in ins:
                     if i is not None and i >= 0 and type(cot[i]) is Terms:
                         cot[i] = _whole(cot[i], i, tape, lead)
-                if row is getitem:
+                if row.in_place and row.deposit is not None:
                     i = ins[0]
                     if cot[i] is None:
-                        cot[i] = getitem.pull(sweep, g, ins, args, params, out)[0]
+                        cot[i] = row.pull(sweep, g, ins, args, params, out)[0]
                         continue
                     if not (holders(cot[i]) == SOLE and _is_own(cot[i])):
                         cot[i] = cot[i].copy() if hasattr(cot[i], "__array_function__") else np.array(cot[i])
-                    cot[i] = getitem.deposit(sweep, cot[i], g, args[0].shape, params["index"])
+                    cot[i] = row.deposit(sweep, cot[i], g, args[0].shape, params["index"])
                     continue
-                if row is setitem:
+                if row.in_place:
                     cot[slot] = g
                     g = None  # in its slot alone, where its holders are counted
                     if holders(cot[slot]) == SOLE and _is_own(cot[slot]):
-                        c = setitem.pull_in_place(sweep, cot[slot], ins, args, params, forms)
+                        c = row.pull_in_place(sweep, cot[slot], ins, args, params, forms)
                         if c is not None:
                             _add(cot, ins[1], c)
                         i = ins[0]
@@ -164,13 +162,9 @@ def _join(cot: list[Any], slot: int, c: Any, tape: Tape, lead: tuple[int, ...]) 
         total = Terms(have)
         for key, value in c.items():
             total[key] = total[key] + value if key in total else value
-        cot[slot] = total if len(total) <= MOST else _whole(total, slot, tape, lead)
+        cot[slot] = total if len(total) <= MOST_OF_COVECTORS else _whole(total, slot, tape, lead)
     else:
         _add(cot, slot, _whole(c, slot, tape, lead))
-
-
-MOST = 8
-"""Cotangents of more terms become arrays."""
 
 
 def _is_own(c: Any) -> bool:

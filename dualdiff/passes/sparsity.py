@@ -22,8 +22,6 @@ import scipy
 
 from dualdiff.labels import OWN, written
 from dualdiff.passes.push import last_uses
-from dualdiff.rules.indexing import getitem, setitem
-from dualdiff.rules.movement import stack0
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
 
@@ -110,15 +108,15 @@ def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any,
     shape = shape_of(out)
     if all(s is None or type(s) is frozenset for s in sets) and not shape:
         return _union([s for s in sets if s])
-    if row is getitem and not shape and type(sets[0]) is list:
-        return sets[0][int(row.labels(0, args, params, out)[0][0])]
-    if row is getitem and not shape and type(sets[0]) is scipy.sparse.csr_array:
-        i = int(row.labels(0, args, params, out)[0][0])
-        p = sets[0]
-        return frozenset(p.indices[p.indptr[i] : p.indptr[i + 1]].tolist())
-    if row is setitem and size_of(shape_of(args[1])) == 1 and size_of(shape) <= 1 << 20:
-        return _written(sets, dying, args, params, out, n)
-    if row is stack0 and not shape_of(args[0]):
+    if not shape and type(sets[0]) in (list, scipy.sparse.csr_array):
+        i = row.entry_read(args, params, out)
+        if i is not None:
+            p = sets[0]
+            return p[i] if type(p) is list else frozenset(p.indices[p.indptr[i] : p.indptr[i + 1]].tolist())
+    places = row.entries_written(args, params, out)
+    if places is not None:
+        return _written(sets, dying, places, out)
+    if row.puts_numbers_side_by_side(args):
         return [NOTHING if s is None else s for s in sets]
     parts = []
     for k, s in enumerate(sets):
@@ -131,21 +129,15 @@ def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any,
     return _merged(parts, shape, n)
 
 
-def _written(sets: list[Sets], dying: list[bool], args: Any, params: Any, out: Any, n: int) -> Sets:
+def _written(sets: list[Sets], dying: list[bool], places: Sequence[int], out: Any) -> Sets:
     """Write one entry after the other: in the same list, where nobody reads the array before the write."""
-    size = size_of(shape_of(out))
     y, v = sets
     if y is None:
-        y = [NOTHING] * size
+        y = [NOTHING] * size_of(shape_of(out))
     elif type(y) is not list:
         y = _sets(y)
     elif not dying[0]:
         y = list(y)
-    index = params["index"]
-    if type(index) is int and len(shape_of(out)) == 1:
-        places: Any = (index,)
-    else:
-        places = np.ravel(np.arange(size).reshape(shape_of(out))[index]).tolist()
     v = NOTHING if v is None else v if type(v) is frozenset else _sets(v)[0]
     for i in places:
         y[i] = v

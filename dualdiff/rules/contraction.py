@@ -16,13 +16,16 @@ import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
+from dualdiff.kinds.base import Asked
 from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import composite, register
-from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.elementwise import multiply, unsupported
 from dualdiff.rules.folding import NONE, converted, deliver, flat
 from dualdiff.rules.letters import Contraction, Letters, Shape, conj, contract, shaped, stacked
+from dualdiff.rules.sums import sum_
 from dualdiff.shapes import dtype_of, negative_axes, shape_of
-from dualdiff.values import bind, number, operand
+from dualdiff.tangents import INSTEAD, ONE, Map
+from dualdiff.values import TRACED, bind, ndarray, number, operand
 
 
 def of_vectors(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
@@ -39,6 +42,30 @@ def of_matrices(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -
 # matmul
 
 
+def _columns_times(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
+    """Multiply a plain matrix by a vector of terms: the columns of the matrix, scaled, stand where the map says."""
+    a, x = values
+    if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
+        return INSTEAD
+    (k,) = run.lead or (0,)
+    if len(tangents[1]) != 1 or not k:
+        return INSTEAD
+    ((key, c),) = tangents[1].items()
+    if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
+        return INSTEAD
+    at = key.positions
+    scaled = a if c is ONE else a * c
+    if scaled.dtype != out.dtype:
+        scaled = scaled.astype(out.dtype)
+    if at.size == k and at[0] == 1 and at[-1] == k and (at[1:] > at[:-1]).all():
+        return scaled.T.copy() if scaled is a else scaled.T
+    if not at.all() or np.bincount(at).max() > 1:
+        return INSTEAD
+    columns = np.zeros((a.shape[0], k), out.dtype)
+    columns[:, at - 1] = scaled
+    return columns.T
+
+
 class MatMul(Contraction):
     """``a @ b`` by NumPy's rules for one, two and more dimensions. The plain cases go straight to BLAS."""
 
@@ -48,6 +75,24 @@ class MatMul(Contraction):
         rows = (1,) if len(sa) > 1 else ()
         columns = (3,) if len(sb) > 1 else ()
         return stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Scale and place the columns of a matrix; what is sparse in the matrix itself is multiplied entry by entry."""
+        if run.careful:
+            return INSTEAD  # which entries are reached is more than their maps say
+        found = _columns_times(run, tangents, values, out)
+        if found is not INSTEAD:
+            return found
+        if tangents[0] and len(shape_of(values[0])) == 2 and len(shape_of(values[1])) == 1:
+            products = values[0] * values[1]
+            terms = multiply.scaled(tangents, values, products)
+            return sum_.terms(run, (terms,), (products,), {"axis": (-1,), "keepdims": False}, out)
+        return super().terms(run, tangents, values, params, out)
+
+    def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
+        """The columns of a plain matrix are scaled and placed."""
+        matrix, vector = asked.sets
+        return (2.0, 0.0, 0.0) if matrix is None and vector is not None and len(vector) == 1 else None
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Multiply as ``matmul`` does, where there is one direction."""

@@ -1,6 +1,6 @@
 """Functions that make arrays: like others, filled with a value, or between traced ends.
 
-Their results are containers (:class:`dualdiff.tracer.Plain`): plain arrays that can come to hold traced values.
+Their results are containers (:class:`dualdiff.containers.Plain`): plain arrays that can come to hold traced values.
 """
 
 from __future__ import annotations

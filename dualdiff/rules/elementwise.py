@@ -19,8 +19,11 @@ import scipy.special
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
+from dualdiff.kinds.base import Asked
+from dualdiff.kinds.elementwise import scaled_forecast
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
+from dualdiff.tangents import INSTEAD
 from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
@@ -379,8 +382,21 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
 # selection
 
 
+def _pick(t: Any, chosen: Any) -> Any:
+    """Give exactly zero where the other branch was taken, whatever stands there."""
+    return np.where(chosen, t, 0.0)
+
+
 class Select(Elementwise):
     """``np.where(c, x, y)``: the branch not taken gets exactly zero, whatever stands there."""
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Select among the coefficients; in a careful pass which entries are reached is more than their maps say."""
+        return INSTEAD if run.careful else self.scaled(tangents, values, out, mul=_pick)
+
+    def forecast(self, asked: Asked) -> Any:
+        """As terms that are scaled."""
+        return scaled_forecast(asked)
 
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Select among the tangents; a missing one is zero."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from dualdiff.errors import InputError, where
 from dualdiff.kinds import Movement, Primitive, Shape, Sweep, sum_into
+from dualdiff.kinds.base import ALL, Asked, Step
+from dualdiff.kinds.movement import moved_back
 from dualdiff.labels import OWN, Labels
 from dualdiff.ownership import SOLE, holders
 from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
+from dualdiff.tangents import DENSE, INSTEAD, store
 from dualdiff.values import PLAIN_TYPES, Traced, bind, container, is_number, ndarray, packed
 
 # --------------------------------------------------------------------------------------------------
@@ -268,6 +272,10 @@ def detached(part: Any, whole: Any) -> Any:
     return part
 
 
+MOST_FOLLOWED = 1 << 20
+"""Entries of an array that a pattern follows one by one while numbers are written into it."""
+
+
 class GetItem(Movement):
     """``x[index]``: the movement whose position map need not be written out."""
 
@@ -309,6 +317,28 @@ class GetItem(Movement):
         buffer[batched_index(index, rank) if rank else index] += g
         return buffer
 
+    in_place = True
+
+    def forecast(self, asked: Asked) -> Any:
+        """A number read from the arguments themselves has one direction."""
+        (terms,), index = asked.live, asked.params["index"]
+        if asked.shape:
+            return super().forecast(asked)
+        if len(terms) == 1 and type(index) is int:
+            (term,) = terms
+            if type(term) is tuple and term[0] == "x":
+                return frozenset((term[1] + index % shape_of(asked.args[0])[0],))
+        return frozenset(t if type(t) is int else ("at", t, asked.e) for t in terms)
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        """What is read is a view."""
+        size = size_of(shape_of(out))
+        return Step(self.kind, active, size, size // 2, 0)
+
+    def entry_read(self, args: Sequence[Any], params: dict[str, Any], out: Any) -> int | None:
+        """Return the place of a number."""
+        return None if shape_of(out) else int(self.labels(0, args, params, out)[0][0])
+
     def positions(self, shape: Shape, params: dict[str, Any]) -> Any:
         return places(params["index"], shape) + 1
 
@@ -335,6 +365,9 @@ def stored(y: Any, index: Any, v: Any, sole: bool) -> Any:
             return bind(setitem, (y, v), {"index": index})
         if not isinstance(y, Traced):
             y = container(y if sole else np.array(y))
+        elif is_number(y):  # a tangent or cotangent of what is an array without axes
+            old, y = y, container(np.zeros((), dtype_of(y)))
+            y[...] = old
         elif not sole or (y.link is not None and y.link.base is not None):
             y = y.copy("K")  # type: ignore[attr-defined]
     elif type(y) is not ndarray:
@@ -420,6 +453,40 @@ class SetItem(Primitive):
         if i is not None and i >= 0:
             g[batched_index(index, len(lead)) if lead else index] = 0.0
         return gv
+
+    in_place = True
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Write into maps and coefficients."""
+        return store(tangents, params["index"], out, values[1])
+
+    def takes_columns(self, values: Sequence[Any]) -> bool:
+        """A direction of all entries is one of those that were not written, from then on."""
+        return True
+
+    def pull_terms(self, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any, aligned: bool) -> Any:
+        """Take what was written out of maps and coefficients; entry by entry an array is written in place."""
+        return moved_back(self, g, ins, args, params, out) if shape_of(args[1]) else INSTEAD
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say how many terms there are: as many as the one of the two has that has more."""
+        if asked.k * asked.size <= DENSE:
+            return ALL
+        return asked.new(max(map(len, asked.live)))
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        """What is written moves; the rest stays where it is."""
+        return Step(self.kind, active, size_of(shape_of(out)), size_of(shape_of(args[1])), 0)
+
+    def entries_written(self, args: Sequence[Any], params: dict[str, Any], out: Any) -> Sequence[int] | None:
+        """Return the places that one number is written to."""
+        shape, index = shape_of(out), params["index"]
+        size = size_of(shape)
+        if size_of(shape_of(args[1])) != 1 or size > MOST_FOLLOWED:
+            return None
+        if type(index) is int and len(shape) == 1:
+            return (index % size,)
+        return np.ravel(np.arange(size).reshape(shape)[index]).tolist()
 
     def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
         index, shape = params["index"], shape_of(out)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.kinds import Multilinear, Sweep, full, with_patterns
+from dualdiff.kinds.base import Step
 from dualdiff.labels import Labels, common_letters, contraction_links
-from dualdiff.shapes import Aval, dtype_of, shape_of
+from dualdiff.shapes import Aval, dtype_of, shape_of, size_of
 from dualdiff.values import is_plain_constant
 
 Letters = tuple[int, ...]
@@ -136,6 +137,13 @@ class Contraction(Multilinear):
     def letters(self, args: Sequence[Any], params: dict[str, Any]) -> tuple[Letters, Letters, Letters, Shape, Shape]:
         """Return the letters of both operands and the result, and the shapes those letters stand for."""
         return params["left"], params["right"], params["result"], shape_of(args[0]), shape_of(args[1])
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        """Count the products of all letters."""
+        left, right, _, a_shape, b_shape = self.letters(args, params)
+        size = size_of(shape_of(out))
+        products = math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
+        return Step(self.kind, active, size, size, products)
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Contract each tangent with the other operand; the batch is one more letter."""

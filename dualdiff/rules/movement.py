@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dualdiff.kinds import Movement, Primitive, Shape, Sweep, full
+from dualdiff.kinds.base import ALL, Asked
+from dualdiff.kinds.movement import moved_back
 from dualdiff.labels import ALIGNED, OWN, Labels, broadcast, numbered
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
-from dualdiff.values import NOTHING, Traced, bind, fixed, is_number, ndarray, operand
+from dualdiff.tangents import INSTEAD, Columns, Map, Terms, map_of, spread
+from dualdiff.values import NOTHING, TRACED, Traced, bind, fixed, is_number, ndarray, operand
 
 
 def reshaped(x: Any, shape: Shape) -> Any:
@@ -414,6 +417,43 @@ def _part(shape: Shape, result: Shape, index: Any) -> Labels:
     return found.reshape(-1), OWN
 
 
+def _joined_terms(row: Any, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
+    """Stack or concatenate: the first terms of all operands are one term, and so the second ones, and so on."""
+    listed = [list(t.items()) if t else [] for t in tangents]
+    found = Terms()
+    for j in range(max([len(terms) for terms in listed], default=0)):
+        present = [terms[j] if j < len(terms) else None for terms in listed]
+        keys = {p[0] if p else None for p in present}
+        if len(keys) == 1 and type(next(iter(keys))) is int:
+            key: Any = next(iter(keys))
+        else:
+            maps = [
+                map_of(p[0], shape_of(v)) if p else np.zeros(shape_of(v), np.int32)
+                for p, v in zip(present, values, strict=True)
+            ]
+            key = Map(row.fn(*maps, **params))
+        scalars = [p[1] for p in present if p]
+        if all(not shape_of(c) and type(c) not in TRACED and c == scalars[0] for c in scalars):
+            c = scalars[0]
+            if type(key) is int and len(scalars) < len(present):
+                return INSTEAD
+        else:
+            c = bind(
+                row,
+                [
+                    spread(p[1], shape_of(v)) if p else np.zeros(shape_of(v), dtype_of(out))
+                    for p, v in zip(present, values, strict=True)
+                ],
+                params,
+            )
+            if dtype_of(c) != dtype_of(out):
+                c = c.astype(dtype_of(out))
+        if key in found:  # cannot be added up: the same map stands for two terms
+            c = found[key] + c
+        found[key] = c
+    return found
+
+
 class Stack(Primitive):
     """Equal shapes joined along a new axis, counted from the end."""
 
@@ -443,6 +483,41 @@ class Stack(Primitive):
 
     def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
         return _part(shape_of(args[k]), shape_of(out), along(self.axis(args, params), k))
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Join maps and coefficients, term by term."""
+        if self.takes_columns(values) and all(t is None or type(t) is Columns for t in tangents):
+            return run.stacked(self, tangents, values, out)
+        return _joined_terms(self, tangents, values, params, out)
+
+    def pull_terms(self, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any, aligned: bool) -> Any:
+        """Take every operand's part of maps and coefficients."""
+        if not shape_of(args[0]):
+            return INSTEAD  # entry by entry an array is written in place
+        return moved_back(self, g, ins, args, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say how many terms there are: as many as the operand with most of them has."""
+        if not shape_of(asked.args[0]):
+            return ALL
+        live = asked.live
+        if len(live) == 1 and len(live[0]) == 1:
+            return frozenset(((asked.e, 0),))
+        return asked.new(max(map(len, live)))
+
+    def takes_columns(self, values: Sequence[Any]) -> bool:
+        """Numbers with few directions each become one array of directions."""
+        return not shape_of(values[0])
+
+    def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
+        """Numbers' coefficients are written where they belong."""
+        if shape_of(asked.args[0]):
+            return None
+        return 1.0, 0.0, 0.5 * sum([len(s) for s in asked.live])
+
+    def puts_numbers_side_by_side(self, args: Sequence[Any]) -> bool:
+        """Of numbers it does nothing else."""
+        return not shape_of(args[0])
 
 
 stack0 = Stack("np.stack", _stack)
@@ -506,6 +581,21 @@ class Concatenate(Primitive):
         start = sum([shape_of(a)[axis] for a in args[:k]])
         shape = shape_of(args[k])
         return _part(shape, shape_of(out), along(axis, slice(start, start + shape[axis])))
+
+    def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Join maps and coefficients, term by term."""
+        return _joined_terms(self, tangents, values, params, out)
+
+    def pull_terms(self, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any, aligned: bool) -> Any:
+        """Take every operand's part of maps and coefficients."""
+        return moved_back(self, g, ins, args, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say how many terms there are: as many as the operand with most of them has."""
+        live = asked.live
+        if len(live) == 1 and len(live[0]) == 1:
+            return frozenset(((asked.e, 0),))
+        return asked.new(max(map(len, live)))
 
 
 def _concatenate(*xs: Any, axis: int) -> Any:

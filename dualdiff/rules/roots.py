@@ -185,7 +185,7 @@ def vanishes(x: Any) -> bool:
     x = under(x)
     if type(x) is ndarray:
         return x.size > SMALL or int(np.count_nonzero(x)) < x.size
-    return not x
+    return not x if issubclass(type(x), (float, np.generic)) else True
 
 
 __all__ = ["Mark", "Moved", "Root", "followed", "note_of", "vanishes"]

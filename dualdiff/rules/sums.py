@@ -22,6 +22,7 @@ from dualdiff.rules.folding import (
     masked,
     taking_part,
 )
+from dualdiff.rules.summing import Summing
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, ndarray, operand
 
@@ -47,7 +48,7 @@ def _spread(g: Any, *, axis: tuple[int, ...], keepdims: bool, shape: tuple[int, 
     return out
 
 
-sum_: Linear = Linear(
+sum_ = Summing(
     "np.sum",
     _sum,
     pull=lambda g, x, *, axis, keepdims: spread(g, axis=axis, keepdims=keepdims, shape=x.shape),
@@ -67,7 +68,7 @@ def _mean(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-mean_ = Linear(
+mean_ = Summing(
     "np.mean",
     _mean,
     pull=lambda g, x, *, axis, keepdims: spread(
@@ -75,6 +76,7 @@ mean_ = Linear(
     ),
     joins=along_axes,
 )
+mean_.divides = True
 
 
 def sum_of(

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import check_input
 from dualdiff.passes import push, replay
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.testing.differences import Estimate, estimate
-from dualdiff.tracer import check_input
 from dualdiff.trees import flatten
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 

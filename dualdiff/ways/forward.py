@@ -11,8 +11,8 @@ from dualdiff.dual import Pushing
 from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tangents import PLAIN_TYPES, Columns, Terms, scattered, seed
 from dualdiff.tape import Tape
-from dualdiff.terms import PLAIN_TYPES, Columns, Terms, scattered, seed
 from dualdiff.values import TRACED
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options

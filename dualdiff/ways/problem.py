@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
@@ -29,10 +30,9 @@ from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
+from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.terms import ONE, Columns, seed
-from dualdiff.tracer import alive, plain
-from dualdiff.values import FAMILIAR, TRACED, Traced, native, packed
+from dualdiff.values import FAMILIAR, TRACED, Traced, alive, native, packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import numpy as np
 from dualdiff.passes.costs import Quantities, add_movement, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tangents import seed
 from dualdiff.tape import Tape
-from dualdiff.terms import seed
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (

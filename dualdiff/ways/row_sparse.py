@@ -15,7 +15,7 @@ from dualdiff.dual import CrowdedError
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.terms import Columns, Terms, map_of, settled
+from dualdiff.tangents import Columns, Terms, map_of, settled
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.forward import elements_of_forms
 from dualdiff.ways.options import Options

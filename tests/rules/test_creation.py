@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff.containers import Plain
 from dualdiff.errors import TracedAssignmentError, TracedConversionError
-from dualdiff.tracer import Plain
 
 
 def both(f: Any, x: Any) -> Any:

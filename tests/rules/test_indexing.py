@@ -14,7 +14,7 @@ import dualdiff as dd
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.rules.indexing import compose
 from dualdiff.tape import record
-from dualdiff.tracer import raw
+from dualdiff.values import raw
 
 # programs -------------------------------------------------------------------------------------------
 

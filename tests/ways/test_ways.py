@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import dualdiff as dd
-from dualdiff import dual, terms
+from dualdiff import tangents
 from dualdiff.errors import DerivativeError, InputError, TracedConversionError
 from dualdiff.lab.problems import zoo
 from dualdiff.shapes import shape_of, size_of
@@ -26,6 +26,7 @@ from dualdiff.ways.program import pattern_of
 from dualdiff.ways.row_sparse import layout
 from tests.strategies import Program, programs
 from tests.test_laws import steps_may_leave_the_domain
+from tests.thresholds import thresholds
 
 Ways = dict[str, Callable[..., Any]]
 
@@ -136,11 +137,14 @@ def test_every_form_of_tangents_gives_the_same(program: Program, most: int, loca
     argnums = tuple(range(len(program.point)))
     expected = dd.jacrev(program, argnums, flat=True)(*program.point)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dual, "MOST_COLUMNS", most)
-        patch.setattr(dual, "MOST_COLUMNS_OF_SCALARS", most)
-        patch.setattr(dual, "MOST_TERMS", 2 if merge else 1000)
-        patch.setattr(dual, "SMALL", 0)
-        patch.setattr(terms, "LOCAL", local)
+        thresholds(
+            patch,
+            MOST_COLUMNS=most,
+            MOST_COLUMNS_OF_SCALARS=most,
+            MERGED_FROM=2 if merge else 1000,
+            SMALL=0,
+            LOCAL=local,
+        )
         chosen = {
             k: w
             for k, w in ways_of(program, argnums).items()
@@ -589,11 +593,8 @@ def test_every_way_is_the_same_on_code_people_write(f: Any) -> None:
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
 def test_every_form_of_tangents_is_the_same_on_code_people_write(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dual, "SMALL", 0)
-    for most, local in ((1, 0), (1000, 1000)):
-        monkeypatch.setattr(dual, "MOST_COLUMNS", most)
-        monkeypatch.setattr(dual, "MOST_TERMS", 2 + most)
-        monkeypatch.setattr(terms, "LOCAL", local)
+    for most, group in ((1, 0), (1000, 1000)):
+        thresholds(monkeypatch, SMALL=0, MOST_COLUMNS=most, MERGED_FROM=2 + most, LOCAL=group)
         chosen = {k: w for k, w in ways_of(f).items() if k in ("dense, forward", "sparse", "sparse, row-sparse")}
         for point in (X, X, -X):
             agree(chosen, (point,), dd.jacrev(f, flat=True)(point))
@@ -671,28 +672,28 @@ def place_of(x: Any) -> int:
 
 def test_a_write_into_terms_nobody_else_holds_copies_nothing() -> None:
     """Filling n entries one by one costs O(n)."""
-    tangents = [terms.Terms([(terms.Map(np.arange(50)), np.ones(50))]), None]
-    ((key, c),) = tangents[0].items()  # type: ignore[union-attr]
+    slots = [tangents.Terms([(tangents.Map(np.arange(50)), np.ones(50))]), None]
+    ((key, c),) = slots[0].items()  # type: ignore[union-attr]
     places = place_of(key.positions), place_of(c)
     del key, c
-    ((key, c),) = terms.store(tangents, 3, np.zeros(50), 0.0).items()
+    ((key, c),) = tangents.store(slots, 3, np.zeros(50), 0.0).items()
     assert (place_of(key.positions), place_of(c)) == places
     assert key.positions[3] == c[3] == 0
 
 
 @pytest.mark.parametrize("held", ["the terms", "the map", "its positions", "the coefficient", "a view of it"])
 def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None:
-    tangents = [terms.Terms([(terms.Map(np.arange(1, 51)), np.ones(50))]), None]
-    ((key, c),) = tangents[0].items()  # type: ignore[union-attr]
+    slots = [tangents.Terms([(tangents.Map(np.arange(1, 51)), np.ones(50))]), None]
+    ((key, c),) = slots[0].items()  # type: ignore[union-attr]
     holder = {
-        "the terms": tangents[0],
+        "the terms": slots[0],
         "the map": key,
         "its positions": key.positions,
         "the coefficient": c,
         "a view of it": c[1:],
     }[held]
     del key, c
-    found = terms.store(tangents, 3, np.zeros(50), 0.0)
+    found = tangents.store(slots, 3, np.zeros(50), 0.0)
     ((key, c),) = found.items()
     assert key.positions[3] == c[3] == 0
     if held == "the terms":
@@ -710,7 +711,7 @@ def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None
 def some_terms(rng: Any, shape: tuple[int, ...], directions: int) -> Any:
     """Return terms as runs make them: shifts with gaps, gathers, single directions, repeated maps, scalars."""
     size = size_of(shape)
-    found = terms.Terms()
+    found = tangents.Terms()
     for _ in range(int(rng.integers(0, 6))):
         kind = rng.integers(5)
         if kind == 0:
@@ -720,9 +721,9 @@ def some_terms(rng: Any, shape: tuple[int, ...], directions: int) -> Any:
             at = rng.integers(0, directions + 1, size) if kind == 1 else at
             at[: int(rng.integers(size + 1))] *= int(kind != 2)
             at[:: int(rng.integers(1, 5))] *= int(kind != 3)
-            key = terms.Map(at.reshape(shape))
+            key = tangents.Map(at.reshape(shape))
         c: Any = rng.standard_normal(shape if rng.random() < 0.7 else (1,) * len(shape))
-        found[key] = terms.ONE if rng.random() < 0.3 else c
+        found[key] = tangents.ONE if rng.random() < 0.3 else c
     return found
 
 
@@ -733,15 +734,15 @@ def test_terms_mean_the_same_however_they_are_read(seed: int, shape: tuple[int, 
     t = some_terms(rng, shape, directions)
     expected = np.zeros((size_of(shape), directions))
     for key, c in t.items():
-        for entry, d in enumerate(np.ravel(terms.map_of(key, shape))):
+        for entry, d in enumerate(np.ravel(tangents.map_of(key, shape))):
             if d:
                 expected[entry, d - 1] += np.ravel(np.broadcast_to(c, shape))[entry]
 
     def dense(found: Any) -> Any:
-        return terms.scattered(found, shape, directions, np.float64)
+        return tangents.scattered(found, shape, directions, np.float64)
 
     np.testing.assert_allclose(dense(t), expected, atol=1e-12)
-    np.testing.assert_allclose(dense(terms.merged(t, shape, np.float64)) if t else dense(t), expected, atol=1e-12)
+    np.testing.assert_allclose(dense(tangents.merged(t, shape, np.float64)) if t else dense(t), expected, atol=1e-12)
     laid = layout(t, shape)
     assert laid.fits(t, shape)
     for _ in range(2):
@@ -750,10 +751,10 @@ def test_terms_mean_the_same_however_they_are_read(seed: int, shape: tuple[int, 
         )
         np.testing.assert_allclose(found.toarray(), expected, atol=1e-12)
         assert found.has_canonical_format
-        t = terms.Terms((k if type(k) is int else terms.Map(k.positions.copy()), c) for k, c in t.items())
+        t = tangents.Terms((k if type(k) is int else tangents.Map(k.positions.copy()), c) for k, c in t.items())
         assert laid.fits(t, shape)
-    others = [terms.Terms((k if type(k) is int else terms.Map(k.positions + 1), c) for k, c in t.items())]
-    others += [terms.Terms(list(t.items())[1:]), terms.Terms((*t.items(), (directions + 1, 1.0)))]
+    others = [tangents.Terms((k if type(k) is int else tangents.Map(k.positions + 1), c) for k, c in t.items())]
+    others += [tangents.Terms(list(t.items())[1:]), tangents.Terms((*t.items(), (directions + 1, 1.0)))]
     for other in others:
         assert laid.fits(other, shape) == (list(other) == list(t))
     assert not laid.fits(t, (*shape, 1))

@@ -1,0 +1,332 @@
+"""Tangents of a Jacobian's own run: what reaches an entry, direction by direction, and nothing else.
+
+A Jacobian starts from the identity, so most entries of most tangents are known zeros. A tangent is then a sum of
+terms, *coefficient times direction*, and the direction of a term is said in one of two ways:
+
+- an ``int``: that direction for all entries (each of ten curve parameters enters one term of the curve);
+- a :class:`Map`: entry by entry, one plus its direction, or 0 for none (a stencil's neighbours, a gather).
+
+:class:`Columns` has directions of the first kind only, :class:`Terms` of both. Elementwise functions scale the
+coefficients; movements move maps and coefficients; a sum of two tangents joins their terms, adding up only where the
+directions agree. Nothing is coloured and nothing probed: the pattern of the Jacobian comes out of each run anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.ownership import SOLE, holders
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED, ndarray
+
+float64 = np.float64
+
+# --------------------------------------------------------------------------------------------------
+# from when on an array of all directions serves better
+
+MOST_COLUMNS = 32
+"""A tangent that more directions reach becomes one array: a loop over directions in Python costs more."""
+MOST_COLUMNS_OF_SCALARS = 8
+"""The same for numbers and short arrays, where there are not many more directions in all."""
+MERGED_FROM = 24
+"""From so many terms on they are merged, if that makes them fewer, and otherwise become one array."""
+MOST_TERMS = 64
+"""A tangent with more terms than this is no longer sparse: a loop over them in Python costs more than what it spares."""
+LOCAL = 24
+"""The most entries of an operand on which one entry of a result may depend, for terms to be pushed through."""
+DENSE = 1 << 11
+"""An array of all directions with so few elements is quicker than terms, however few they are."""
+SMALL = 1 << 15
+"""An array of all directions with so many elements is quicker than a handful of terms."""
+MOST_OF_COVECTORS = 8
+"""Cotangents of more terms become arrays."""
+
+
+def most_columns(size: int, directions: int) -> int:
+    """Return how many directions, one by one, a tangent of so many entries may have."""
+    return MOST_COLUMNS if size > 64 else max(MOST_COLUMNS_OF_SCALARS, directions >> 7)
+
+
+def is_few(count: int, size: int, directions: int) -> bool:
+    """Whether so many terms are quicker than an array of all directions, if they cannot be merged."""
+    return count < 3 or not (count >= directions or (count > 8 and directions * size <= SMALL))
+
+
+def is_worth_an_array(count: int, directions: int, size: int, product: bool) -> bool:
+    """Whether an array of all directions is quicker to push than so many terms one by one; a matrix product is sooner."""
+    if product:
+        return 32 * count > directions and directions * size <= 1 << 20
+    return 8 * count > directions and directions * size <= 1 << 16
+
+
+# --------------------------------------------------------------------------------------------------
+# tangents that are not one array
+
+ONE = 1.0
+"""The coefficient of a seed: known by identity, so that multiplying by it costs nothing."""
+PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
+INSTEAD: Any = NotImplemented
+"""What a push of terms returns where an array of all directions serves better."""
+
+
+class Columns(dict[int, Any]):
+    """Direction -> coefficient, an array that broadcasts to the value's shape."""
+
+    __slots__ = ()
+
+
+class Map:
+    """The direction of every entry: one plus its number, 0 for none. Equal maps are equal as keys."""
+
+    __slots__ = ("positions",)
+
+    def __init__(self, positions: Any) -> None:
+        self.positions = positions
+
+    def __hash__(self) -> int:
+        p = self.positions
+        return hash((p.shape, p.item(0), p.item(-1))) if p.size else 0
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not Map:
+            return False
+        a, b = self.positions, other.positions
+        if a.shape != b.shape:
+            return False
+        if a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]:
+            return True
+        return bool((a == b).all())
+
+
+class Terms(dict[Any, Any]):
+    """Direction or map of directions -> coefficient, an array that broadcasts to the value's shape."""
+
+    __slots__ = ()
+
+
+class Scaled:
+    """A coefficient that is a number times an array, not multiplied out: the next factor may be a number again."""
+
+    __slots__ = ("array", "factor")
+
+    def __init__(self, factor: Any, array: Any) -> None:
+        self.factor = factor
+        self.array = array
+
+
+def settled(terms: Any) -> Any:
+    """Return terms with every product carried out."""
+    for c in terms.values():
+        if type(c) is Scaled:
+            break
+    else:
+        return terms
+    return type(terms)((d, c.array * c.factor if type(c) is Scaled else c) for d, c in terms.items())
+
+
+def seed(positions: Any) -> Terms:
+    """Return the tangent of an input: the identity."""
+    return Terms(((Map(positions), ONE),))
+
+
+def coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
+    """Return a partial that may stand as a tangent: of the result's dtype, and in memory of its own.
+
+    Integers overflow and truths do not add; and a partial that is an operand itself users may write into.
+    """
+    kind = type(q)
+    if kind is float or kind is float64:
+        return q
+    if kind is ndarray or kind in TRACED:
+        dtype = dtype_of(out)
+        if q.dtype is not dtype and q.dtype != dtype:
+            return q.astype(dtype)
+        return q.copy() if q is values[0] or q is values[-1] else q
+    return dtype_of(out).type(q)
+
+
+def map_of(key: Any, shape: tuple[int, ...]) -> Any:
+    """Return the directions of a term as an array of this shape."""
+    if type(key) is Map:
+        p = key.positions
+        return p if p.shape == shape else np.broadcast_to(p, shape)
+    return np.broadcast_to(np.int32(key + 1), shape)
+
+
+def key_of(positions: Any) -> Any:
+    """Return the key of a moved map: one number where all entries have the same direction; None if none is left."""
+    if shape_of(positions) and (any(positions.strides) or not positions.size):
+        return Map(positions)
+    p = int(positions.reshape(-1)[0]) if shape_of(positions) else int(positions)
+    return p - 1 if p else None
+
+
+def spread(c: Any, shape: tuple[int, ...]) -> Any:
+    """Return a coefficient with the shape of the value."""
+    return c if shape_of(c) == shape else np.broadcast_to(c, shape)
+
+
+def kind_of(found: Any) -> Any:
+    """Return collected terms as what they are: columns if every direction is one number."""
+    if type(found) is Terms and not any(type(k) is Map for k in found):
+        return Columns(found)
+    return found
+
+
+def places_reached(terms: Any, shape: tuple[int, ...], directions: int) -> Any:
+    """Return which entries each direction reaches, the directions in front."""
+    ones = type(terms)((key, ONE) for key in terms)
+    return np.ascontiguousarray(scattered(ones, shape, directions, np.float64).T).reshape((directions, *shape)) != 0
+
+
+def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return terms as an array with the rows (or directions) in front."""
+    return np.ascontiguousarray(scattered(terms, shape, rows, dtype).T).reshape((rows, *shape))
+
+
+# --------------------------------------------------------------------------------------------------
+# writing
+
+
+def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
+    """Return the terms of ``y`` after ``y[index] = v``, given those of ``y`` and of ``v``.
+
+    Terms of ``y`` that nobody holds but ``tangents`` are taken apart and written into.
+    """
+    sole = type(tangents[0]) is Terms and holders(tangents[0]) == SOLE
+    ty, tv = tangents
+    shape, dtype = shape_of(out), dtype_of(out)
+    if not TRACED.isdisjoint(map(type, (*(ty or {}).values(), *(tv or {}).values()))):
+        return INSTEAD
+    found = Terms()
+    incoming = list(tv.items()) if tv else []
+    single = not shape_of(v)
+    pairs = list(ty.items()) if ty else []
+    if sole:
+        ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
+    for n in range(len(pairs)):
+        own = (
+            sole
+            and type(pairs[n][0]) is Map
+            and type(pairs[n][1]) is ndarray
+            and holders(pairs[n][0]) == SOLE
+            and holders(pairs[n][0].positions) == SOLE
+            and holders(pairs[n][1]) == SOLE
+        )
+        key, c = pairs[n]
+        if own:
+            positions = key.positions
+            own = (
+                positions.shape == shape == c.shape
+                and positions.base is None
+                and c.base is None
+                and positions.flags.writeable
+                and c.flags.writeable
+                and c.dtype == dtype
+            )
+        if not own:
+            positions = np.array(map_of(key, shape))
+            c = np.array(spread(c, shape), dtype)
+        _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
+        new = Map(positions)  # two maps that differed only where was written are one now
+        found[new] = found[new] + c if new in found else c
+    for pair in incoming[len(pairs) :]:
+        positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
+        _write(positions, c, index, pair, v, single)
+        new = Map(positions)
+        found[new] = found[new] + c if new in found else c
+    return found
+
+
+def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any, single: bool) -> None:
+    if pair is None:
+        positions[index] = 0
+        c[index] = 0
+        return
+    key, value = pair
+    if single and type(key) is int:
+        positions[index] = key + 1
+        c[index] = value
+        return
+    shape = shape_of(v)
+    positions[index] = map_of(key, shape)
+    c[index] = spread(value, shape)
+
+
+# --------------------------------------------------------------------------------------------------
+# putting the directions in front, or at the end
+
+
+def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -> Any:
+    """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
+    size = size_of(shape)
+    if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
+        lines = (np.empty if len(terms) == directions else np.zeros)((directions, size), dtype)
+        for d, c in terms.items():
+            if type(c) is Scaled:
+                if c.array.shape == shape:
+                    np.multiply(c.array.reshape(-1), c.factor, out=lines[d])
+                    continue
+                c = c.array * c.factor
+            lines[d] = np.reshape(spread(c, shape), -1) if shape_of(c) else c
+        return lines.T
+    terms = settled(terms)
+    whole = np.zeros((size, directions), dtype)
+    flat = whole.reshape(-1)
+    base = None
+    for n, (key, c) in enumerate(terms.items()):
+        if type(key) is int:
+            if n == 0:
+                whole[:, key] = np.reshape(spread(c, shape), -1) if shape_of(c) else c
+            else:
+                whole[:, key] += np.reshape(spread(c, shape), -1) if shape_of(c) else c
+            continue
+        at = key.positions.reshape(-1) if key.positions.shape == shape else map_of(key, shape).reshape(-1)
+        if base is None:
+            base = np.arange(0, size * directions, directions) - 1 if directions else np.zeros(size, np.intp)
+        places = base + at
+        value = np.reshape(spread(c, shape), -1) if shape_of(c) else c
+        if not at.all():
+            inside = at > 0
+            places = places[inside]
+            value = value[inside] if shape_of(value) else value
+        if n == 0:
+            flat[places] = value
+        else:
+            flat[places] += value
+    return whole
+
+
+def entries(terms: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
+    """Return the directions (0 for none) and the coefficients of terms, each as an array ``(terms, size)``."""
+    size = size_of(shape)
+    maps = np.empty((len(terms), size), np.int32)
+    values = np.empty((len(terms), size), dtype)
+    for n, (key, c) in enumerate(terms.items()):
+        maps[n] = map_of(key, shape).reshape(-1) if type(key) is Map else key + 1
+        values[n] = np.reshape(spread(c, shape), -1) if shape_of(c) else c
+    return maps, values
+
+
+def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
+    """Return the same tangent with every direction once per entry, and as few terms as that takes."""
+    maps, values = entries(terms, shape, dtype)
+    order = np.argsort(maps, axis=0, kind="stable")
+    maps, values = np.take_along_axis(maps, order, 0), np.take_along_axis(values, order, 0)
+    # Runs of equal directions, entry by entry: each is summed into its first place.
+    new = np.ones(maps.shape, bool)
+    new[1:] = maps[1:] != maps[:-1]
+    rank = np.cumsum(new, axis=0) - 1 - (maps[0] == 0)  # the run of "none" counts for nothing
+    count = int(rank.max(initial=-1)) + 1
+    at = np.broadcast_to(np.arange(maps.shape[1]), maps.shape)
+    live = maps > 0
+    found_maps = np.zeros((count, maps.shape[1]), np.int32)
+    found = np.zeros((count, maps.shape[1]), dtype)
+    found_maps[rank[live], at[live]] = maps[live]
+    np.add.at(found, (rank[live], at[live]), values[live])
+    return Terms((Map(p.reshape(shape)), c.reshape(shape)) for p, c in zip(found_maps, found))

@@ -1,0 +1,21 @@
+"""Other thresholds between the forms of tangents, wherever the library has taken them to."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from dualdiff import tangents
+
+
+def thresholds(patch: pytest.MonkeyPatch, **values: Any) -> None:
+    """Set constants of ``dualdiff.tangents``, in every module that imported them by name."""
+    for name, value in values.items():
+        if not hasattr(tangents, name):
+            raise AttributeError(f"dualdiff.tangents has no threshold {name!r}")
+        for module in [m for n, m in sys.modules.items() if n.startswith("dualdiff.")]:
+            if name in vars(module) and vars(module).get(name) == getattr(tangents, name) and module is not tangents:
+                patch.setattr(module, name, value)
+        patch.setattr(tangents, name, value)

@@ -17,6 +17,12 @@ from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, Unsupported
 from dualdiff.shapes import shape_of
 
 ndarray = np.ndarray
+NUMBERS = frozenset((int, float, np.float64))
+"""The types of number that NumPy computes with in double precision, without a cast."""
+PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
+"""The types of an inexact value that carries no mark: ours to make, to add up in and to write into."""
+NOTHING: dict[str, Any] = {}
+"""The parameters of a row that takes none; shared, and never written."""
 
 
 TRACED: set[type] = set()
@@ -178,12 +184,12 @@ def contains_traced(x: Any) -> bool:
     return isinstance(x, Traced)
 
 
-_NUMBERS: frozenset[type] = frozenset(
+_EVERY_NUMBER: frozenset[type] = frozenset(
     (int, float, complex, bool, *(t for t in np.sctypeDict.values() if issubclass(t, (np.number, np.bool_))))
 )
 
 
-FAMILIAR: set[type] = {*_NUMBERS, ndarray, str, slice, type, type(None), type(Ellipsis)}
+FAMILIAR: set[type] = {*_EVERY_NUMBER, ndarray, str, slice, type, type(None), type(Ellipsis)}
 """What NumPy's functions are usually given, traced values among it: none of these has an arithmetic of its own."""
 
 
@@ -234,7 +240,7 @@ def _of_pandas(x: Any) -> Any:
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
     kind = type(x)
-    if kind in TRACED or kind in _NUMBERS:
+    if kind in TRACED or kind in _EVERY_NUMBER:
         return x
     if kind is ndarray:
         return packed(x)

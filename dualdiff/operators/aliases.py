@@ -15,10 +15,9 @@ from dualdiff.containers import plain
 from dualdiff.kinds import Movement
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import shape_of, size_of
-from dualdiff.values import TRACED, Traced
+from dualdiff.values import TRACED, Traced, ndarray
 from dualdiff.views import Twin
 
-ndarray = np.ndarray
 MOST_PAIRS = 1000
 """So many pairs of parts of one array are compared; where more lie among each other, all of them count as shared."""
 MOST_WORK = 1000

@@ -10,25 +10,22 @@ import math
 import operator as op
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
-from dualdiff.kinds.base import Asked, Step
-from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
+from dualdiff.kinds.base import Asked
+from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import multiply, unsupported
 from dualdiff.rules.folding import NONE, converted, deliver, flat
+from dualdiff.rules.letters import Contraction, Letters, Shape, conj, contract, shaped, stacked
 from dualdiff.rules.sums import sum_
-from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of, size_of
+from dualdiff.shapes import dtype_of, negative_axes, shape_of
 from dualdiff.tangents import INSTEAD, ONE, Map
-from dualdiff.values import TRACED, bind, fixed, is_plain_constant, number, operand
-
-ndarray = np.ndarray
-Letters = tuple[int, ...]
-Shape = tuple[int, ...]
+from dualdiff.values import TRACED, bind, ndarray, number, operand
 
 
 def of_vectors(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
@@ -39,235 +36,6 @@ def of_vectors(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) ->
 def of_matrices(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
     """Say the pattern of a row that works on the last two axes of its operands, whose stacks broadcast."""
     return lanes(shape_of(args[k]), shape_of(out), (-2, -1))
-
-
-def conj(x: Any) -> Any:
-    """Return the complex conjugate, and a real array as it is."""
-    return np.conjugate(x) if dtype_of(x).kind == "c" else x
-
-
-# --------------------------------------------------------------------------------------------------
-# two arrays with lettered axes
-
-
-class Plan(NamedTuple):
-    """How to carry out a contraction as one (stacked) matrix product, or as a broadcast product."""
-
-    swap: bool
-    left: Letters
-    right: Letters
-    batch: Letters
-    rows: Letters
-    inner: Letters
-    columns: Letters
-
-
-@lru_cache(maxsize=8192)
-def plan_of(left: Letters, right: Letters, result: Letters) -> Plan:
-    """Sort the letters of a contraction: in both and kept, left only, summed, right only."""
-    swap = bool(result) and result[-1] in left and result[-1] not in right
-    if swap:
-        left, right = right, left
-    ls, rs, kept = set(left), set(right), set(result)
-    return Plan(
-        swap,
-        left,
-        right,
-        tuple([c for c in result if c in ls and c in rs]),
-        tuple([c for c in result if c in ls and c not in rs]),
-        tuple([c for c in left if c not in kept]),
-        tuple([c for c in result if c in rs and c not in ls]),
-    )
-
-
-def _ordered(x: Any, letters: Letters, wanted: Letters) -> Any:
-    return x if letters == wanted else x.transpose([letters.index(c) for c in wanted])
-
-
-def _as_stack(x: Any, letters: Letters, batch: Letters, rows: Letters, columns: Letters) -> Any:
-    """Order the axes as batch, rows, columns and join each group but the batch (an absent group is absent)."""
-    if letters == batch + columns + rows and rows and columns:  # a transposed matrix is no copy
-        y = _joined(x, len(batch), len(columns), len(rows))
-        return y.transpose((*range(len(batch)), -1, -2)) if batch else y.T
-    return _joined(_ordered(x, letters, batch + rows + columns), len(batch), len(rows), len(columns))
-
-
-def _joined(x: Any, batch: int, first: int, second: int) -> Any:
-    if first <= 1 and second <= 1:
-        return x
-    s = x.shape
-    a, b = s[batch : batch + first], s[batch + first :]
-    return x.reshape(s[:batch] + ((math.prod(a),) if first else ()) + ((math.prod(b),) if second else ()))
-
-
-WIDE = 16
-"""A batch of products with at least so many columns each is left a batch: joining it would cost more in copies."""
-
-
-def _contract(a: Any, b: Any, *, left: Letters, right: Letters, result: Letters) -> Any:
-    if not left or not right:
-        c = a * b
-        letters = left or right
-        return _ordered(c, letters, result) if letters != result else c
-    p = plan_of(left, right, result)
-    if p.swap:
-        a, b = b, a
-    if not p.inner:  # nothing is summed: a broadcast product
-        return _aligned(a, p.left, result) * _aligned(b, p.right, result)
-    batch, rows, inner, columns = p.batch, p.rows, p.inner, p.columns
-    front: Letters = ()
-    if columns and rows and not batch and result[0] == columns[0] and len(columns) > 1:
-        others = math.prod([s for s, c in zip(b.shape, p.right) if c in columns[1:]])
-        if others >= WIDE:
-            front, columns = columns[:1], columns[1:]
-    x = _as_stack(a, p.left, batch, rows, inner)
-    y = _as_stack(b, p.right, front + batch, inner, columns)
-    if batch and not rows and not columns:
-        c = np.einsum("...k,...k->...", x, y)
-    elif not batch:
-        c = x @ y
-    elif not rows:
-        c = (x[..., None, :] @ y)[..., 0, :]
-    elif not columns:
-        c = (x @ y[..., None])[..., 0]
-    else:
-        c = x @ y
-    order = front + batch + rows + columns
-    if len(rows) > 1 or len(columns) > 1:
-        sizes = dict(zip(p.left, a.shape)) | dict(zip(p.right, b.shape))
-        c = c.reshape([sizes[i] for i in order])
-    return _ordered(c, order, result) if order != result else c
-
-
-def _aligned(x: Any, letters: Letters, result: Letters) -> Any:
-    """Order the axes as in ``result``, with unit axes for the letters that ``x`` lacks."""
-    x = _ordered(x, letters, tuple([c for c in result if c in letters]))
-    if len(letters) == len(result):
-        return x
-    sizes = iter(x.shape)
-    return x.reshape([next(sizes) if c in letters else 1 for c in result])
-
-
-class Contraction(Multilinear):
-    """The contraction of two arrays: letters in both but not in the result are summed over.
-
-    Every letter occurs once per operand, and in two of the three of left, right and result.
-    """
-
-    linked = True
-
-    def __init__(self, name: str, fn: Any) -> None:
-        """Name the contraction; its transposes are contractions themselves."""
-        super().__init__(name, fn, None, None)  # type: ignore[arg-type]
-
-    def letters(self, args: Sequence[Any], params: dict[str, Any]) -> tuple[Letters, Letters, Letters, Shape, Shape]:
-        """Return the letters of both operands and the result, and the shapes those letters stand for."""
-        return params["left"], params["right"], params["result"], shape_of(args[0]), shape_of(args[1])
-
-    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
-        """Count the products of all letters."""
-        left, right, _, a_shape, b_shape = self.letters(args, params)
-        size = size_of(shape_of(out))
-        products = math.prod((dict(zip(left, a_shape)) | dict(zip(right, b_shape))).values())
-        return Step(self.kind, active, size, size, products)
-
-    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        """Contract each tangent with the other operand; the batch is one more letter."""
-        left, right, result, a_shape, b_shape = self.letters(args, params)
-        k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = with_patterns(args, tangents) if sweep.careful else args
-        ta, tb = tangents
-        total = None
-        if ta is not None:
-            total = contract(
-                _shaped(ta, lead + a_shape), _shaped(b, b_shape), left=k + left, right=right, result=k + result
-            )
-        if tb is not None:
-            c = contract(
-                _shaped(a, a_shape), _shaped(tb, lead + b_shape), left=left, right=k + right, result=k + result
-            )
-            total = c if total is None else total + c
-        return full(total, sweep, out)
-
-    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        """Contract the cotangent with the conjugate of the other operand."""
-        left, right, result, a_shape, b_shape = self.letters(args, params)
-        k, lead = _new_letter(left, right, result) if sweep.lead else (), sweep.lead
-        a, b = with_patterns(args, ins, g) if sweep.careful else args
-        i, j = ins
-        ca = cb = None
-        if i is not None and i >= 0:
-            ca = contract(g, conj(_shaped(b, b_shape)), left=k + result, right=right, result=k + left)
-            ca = _shaped(ca, lead + shape_of(a))
-        if j is not None and j >= 0:
-            cb = contract(g, conj(_shaped(a, a_shape)), left=k + result, right=left, result=k + right)
-            cb = _shaped(cb, lead + shape_of(b))
-        return ca, cb
-
-    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
-        """Join the entries of an operand and of the result that share their common letters."""
-        left, right, result, a_shape, b_shape = self.letters(args, params)
-        sizes = dict(zip(left, a_shape)) | dict(zip(right, b_shape))
-        letters, shape = (left, a_shape) if k == 0 else (right, b_shape)
-        return common_letters(letters, shape, result, tuple([sizes[c] for c in result]))
-
-    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
-        """Join an entry of the operand and one of the result only where the constant between them is not zero."""
-        if not is_plain_constant(args[1 - k]):
-            return None
-        left, right, result, a_shape, b_shape = self.letters(args, params)
-        if k == 0:
-            return contraction_links(left, a_shape, right, args[1].reshape(b_shape), result, most)
-        return contraction_links(right, b_shape, left, args[0].reshape(a_shape), result, most)
-
-
-def _new_letter(*groups: Letters) -> Letters:
-    return (min([0, *[min(g) for g in groups if g]]) - 1,)
-
-
-def _shaped(x: Any, shape: Shape) -> Any:
-    return x if shape_of(x) == shape or type(x) is Aval else np.reshape(x, shape)
-
-
-contract = Contraction("contraction", _contract)
-
-
-def stacked(
-    a: Any, b: Any, a_core: Letters, b_core: Letters, core: Letters
-) -> tuple[Letters, Letters, Letters, Shape, Shape]:
-    """Give letters to two stacks that broadcast against each other; an axis of size 1 that is repeated gets none.
-
-    ``a_core``, ``b_core`` and ``core`` are the letters (below 8) of the last axes of the operands and the result.
-    """
-    return _stacked(shape_of(a), shape_of(b), a_core, b_core, core)
-
-
-@lru_cache(maxsize=8192)
-def _stacked(
-    sa: Shape, sb: Shape, a_core: Letters, b_core: Letters, core: Letters
-) -> tuple[Letters, Letters, Letters, Shape, Shape]:
-    ha, hb = sa[: len(sa) - len(a_core)], sb[: len(sb) - len(b_core)]
-    n = max(len(ha), len(hb))
-    left, right, result = [], [], []
-    a_shape, b_shape = [], []
-    for i in range(n):
-        s = ha[i - n + len(ha)] if i - n + len(ha) >= 0 else None
-        t = hb[i - n + len(hb)] if i - n + len(hb) >= 0 else None
-        c = 8 + i
-        result.append(c)
-        if s is not None and (s == t or s != 1 or t is None):
-            left.append(c)
-            a_shape.append(s)
-        if t is not None and (s == t or t != 1 or s is None):
-            right.append(c)
-            b_shape.append(t)
-    return (
-        (*left, *a_core),
-        (*right, *b_core),
-        (*result, *core),
-        (*a_shape, *sa[len(ha) :]),
-        (*b_shape, *sb[len(hb) :]),
-    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -306,7 +74,7 @@ class MatMul(Contraction):
         sa, sb = shape_of(args[0]), shape_of(args[1])
         rows = (1,) if len(sa) > 1 else ()
         columns = (3,) if len(sb) > 1 else ()
-        return _stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
+        return stacked(sa, sb, (*rows, 2), (2, *columns), rows + columns)
 
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Scale and place the columns of a matrix; what is sparse in the matrix itself is multiplied entry by entry."""
@@ -405,9 +173,9 @@ def _stack_product(
             raise ValueError(f"{name}: Input operand 1 has a mismatch in its core dimension")
         if conjugate:
             a = conj(a)
-        left, right, result, a_shape, b_shape = stacked(a, b, a_core, b_core, core)
+        left, right, result, a_shape, b_shape = stacked(shape_of(a), shape_of(b), a_core, b_core, core)
         np.broadcast_shapes(shape_of(a)[: -len(a_core)], shape_of(b)[: -len(b_core)])
-        y = bind(contract, (_shaped(a, a_shape), _shaped(b, b_shape)), {"left": left, "right": right, "result": result})
+        y = bind(contract, (shaped(a, a_shape), shaped(b, b_shape)), {"left": left, "right": right, "result": result})
         return deliver(y, out, name)
 
     register((function, *aliases), "multilinear", handler, domain=("real", "real"), primitive=contract)
@@ -813,150 +581,3 @@ def matrix_power(a: Any, n: Any) -> Any:
         if n:
             a = matmul(a, a)
     return y  # to the power 1 the matrix itself, as NumPy's
-
-
-# --------------------------------------------------------------------------------------------------
-# polynomials
-
-
-@composite(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    """``np.polyval``, by Horner's rule."""
-    p, x = operand(np.asarray(p) if isinstance(p, np.poly1d) else p), operand(x)
-    if isinstance(x, np.poly1d):
-        raise unsupported("np.polyval", ["x"], "an array x")
-    y = np.zeros_like(x)
-    for n in range(len(p)):
-        y = y * x + p[n]
-    return y
-
-
-def _at_least_1d(x: Any) -> Any:
-    x = operand(np.asarray(x) if isinstance(x, np.poly1d) else x)
-    return x if shape_of(x) else flat(x)
-
-
-def _poly_sum(function: Any, sign: int) -> None:
-    def handler(a1: Any, a2: Any) -> Any:
-        a, b = _at_least_1d(a1), _at_least_1d(a2)
-        m, n = len(a), len(b)
-        if m < n:
-            a = np.concatenate([np.zeros_like(a, shape=(n - m,)), a])
-        elif n < m:
-            b = np.concatenate([np.zeros_like(b, shape=(m - n,)), b])
-        return a + b if sign > 0 else a - b
-
-    register(function, "composite", handler)
-
-
-_poly_sum(np.polyadd, 1)
-_poly_sum(np.polysub, -1)
-
-
-@composite(np.polymul)
-def polymul(a1: Any, a2: Any) -> Any:
-    """``np.polymul``."""
-    return np.convolve(_at_least_1d(a1), _at_least_1d(a2))
-
-
-@composite(np.poly)
-def poly(seq_of_zeros: Any) -> Any:
-    """``np.poly`` of roots."""
-    roots = _at_least_1d(seq_of_zeros)
-    if len(shape_of(roots)) != 1:
-        raise unsupported("np.poly", ["seq_of_zeros"], "the eigenvalues of the matrix: np.poly(np.linalg.eigvals(A))")
-    y = np.ones_like(roots, shape=(1,))
-    for n in range(len(roots)):
-        y = np.concatenate([y, np.zeros_like(y, shape=(1,))]) - np.concatenate(
-            [np.zeros_like(y, shape=(1,)), y * roots[n]]
-        )
-    return y
-
-
-@composite(np.polyder)
-def polyder(p: Any, m: int = 1) -> Any:
-    """``np.polyder``."""
-    if m < 0:
-        raise ValueError("Order of derivative must be positive (see polyint)")
-    p = _at_least_1d(p)
-    for _ in range(m):
-        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
-    return p
-
-
-@composite(np.polyint)
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """``np.polyint``."""
-    if m < 0:
-        raise ValueError("Order of integral must be positive (see polyder)")
-    constants = _at_least_1d(0.0 if k is None else k)
-    if len(constants) == 1 and m > 1:
-        constants = np.concatenate([constants] * m)
-    if len(constants) < m:
-        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
-    p = _at_least_1d(p)
-    for n in range(m):
-        p = np.concatenate([p / np.arange(len(p), 0, -1), np.reshape(constants[n], (1,))])
-    return p
-
-
-@composite(np.polydiv)
-def polydiv(u: Any, v: Any) -> Any:
-    """``np.polydiv``, by long division."""
-    u, v = _at_least_1d(u) + 0.0, _at_least_1d(v) + 0.0
-    m, n = len(u), len(v)
-    scale = 1.0 / v[0]
-    digits = []
-    for _ in range(m - n + 1):
-        d = scale * u[0]
-        digits.append(d)
-        u = np.concatenate([u[1:n] - d * v[1:], u[n:]])
-    drop = 0  # NumPy drops the leading zeros of the rest
-    while drop < len(u) - 1 and bool(np.isclose(u[drop], 0, rtol=1e-14)):
-        drop += 1
-    return np.stack(digits) if digits else np.zeros_like(v, shape=(1,)), u[drop:] if len(u) else np.zeros_like(
-        v, shape=(1,)
-    )
-
-
-@composite(np.roots)
-def roots(p: Any) -> Any:
-    """``np.roots``: the eigenvalues of the companion matrix."""
-    p = _at_least_1d(p)
-    if len(shape_of(p)) != 1:
-        raise ValueError("Input must be a rank-1 array.")
-    (places,) = np.nonzero(fixed(np.not_equal(p, 0)))
-    if not len(places):
-        return np.array([])
-    zeros = len(p) - 1 - places[-1]
-    p = p[places[0] : places[-1] + 1]
-    n = len(p) - 1
-    if not n:
-        return np.zeros(zeros)
-    first = np.reshape(-p[1:] / p[0], (1, n))
-    w = np.linalg.eigvals(np.concatenate([first, np.eye(n, dtype=dtype_of(p))[:-1]], axis=0))
-    return np.concatenate([w, np.zeros_like(w, shape=(zeros,))]) if zeros else w
-
-
-@composite(np.polyfit)
-def polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
-    """``np.polyfit``: the coefficients of a least-squares fit."""
-    odd = [name for name, given in (("full", full), ("cov", cov)) if given is not False]
-    if odd:
-        raise unsupported("np.polyfit", odd, "np.linalg.lstsq of np.vander(x, deg + 1)")
-    if deg < 0:
-        raise ValueError("expected deg >= 0")
-    x, y = operand(x) + 0.0, operand(y) + 0.0
-    if len(shape_of(x)) != 1:
-        raise TypeError("expected 1D vector for x")
-    if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
-        raise TypeError("expected x and y to have same length")
-    a = np.stack([x**n if n else np.ones_like(x) for n in range(deg, -1, -1)], axis=1)
-    if w is not None:
-        w = operand(w) + 0.0
-        a, y = a * w[:, None], y * (w if len(shape_of(y)) == 1 else w[:, None])
-    scale = np.sqrt(np.sum(a * a, axis=0))
-    if rcond is None:
-        rcond = shape_of(x)[0] * float(np.finfo(dtype_of(x)).eps)
-    c = np.linalg.lstsq(a / scale, y, rcond)[0]
-    return c / (scale if len(shape_of(c)) == 1 else scale[:, None])

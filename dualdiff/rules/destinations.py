@@ -13,9 +13,7 @@ from dualdiff.rules.elementwise import cast
 from dualdiff.rules.indexing import canonical_index, places
 from dualdiff.rules.movement import as_shape, axis_of, broadcasted
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import TRACED, Traced, fixed, operand
-
-ndarray = np.ndarray
+from dualdiff.values import TRACED, Traced, fixed, ndarray, operand
 
 
 def _stores(function: Any) -> Any:

@@ -24,11 +24,10 @@ from dualdiff.kinds.elementwise import scaled_forecast
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD
-from dualdiff.values import TRACED, bind, is_number, number, operand, under
+from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
 UNIT, ABOVE_ONE, ABOVE_MINUS_ONE = "unit", "above one", "above minus one"
-_NUMBERS = frozenset((int, float, np.float64))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -66,7 +65,7 @@ fmod = elementwise(np.fmod, 1, lambda z, x, y: -np.rint((x - z) / y), domain=(PO
 
 def _power_base(_z: Any, x: Any, y: Any) -> Any:
     """Return y x^(y-1), by the cheapest way for a constant exponent, and 0 for y = 0 even at x = 0."""
-    if type(y) in _NUMBERS:
+    if type(y) in NUMBERS:
         if y == 2:
             return 2 * x
         if y == 1:
@@ -100,7 +99,7 @@ power = elementwise(np.power, _power_base, _power_exponent, op=operator.pow, sin
 @composite(np.float_power, domain=(POSITIVE, REAL))
 def _float_power(x: Any, y: Any) -> Any:
     wide = np.result_type(dtype_of(x), dtype_of(y), np.float64)
-    return np.power(*[v if type(v) in _NUMBERS else cast(v, wide, copy=False) for v in (x, y)])
+    return np.power(*[v if type(v) in NUMBERS else cast(v, wide, copy=False) for v in (x, y)])
 
 
 # --------------------------------------------------------------------------------------------------
@@ -517,7 +516,7 @@ def _clip(
     y = a
     lower, upper = low is not given and low is not None, high is not given and high is not None
     if lower and upper:
-        closed = low >= high if type(low) in _NUMBERS and type(high) in _NUMBERS else np.greater_equal(low, high)
+        closed = low >= high if type(low) in NUMBERS and type(high) in NUMBERS else np.greater_equal(low, high)
         if closed is not False and bool(np.any(closed)):
             y = np.where(closed, low, y)  # bounds that leave nothing between them: the result does not depend on a
     if lower:

@@ -24,9 +24,7 @@ from dualdiff.rules.folding import (
 )
 from dualdiff.rules.sums import sum_of
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, operand
-
-ndarray = np.ndarray
+from dualdiff.values import bind, ndarray, operand
 
 
 def _winners(x: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> tuple[Any, Any]:

@@ -19,7 +19,6 @@ from dualdiff.rules.elementwise import into
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 from dualdiff.values import TRACED, operand
 
-ndarray = np.ndarray
 NONE: Any = np._NoValue
 add_reduce: Any = np.add.reduce
 

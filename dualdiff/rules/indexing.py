@@ -16,11 +16,7 @@ from dualdiff.labels import OWN, Labels
 from dualdiff.ownership import SOLE, holders
 from dualdiff.shapes import dtype_of, fit, shape_of, size_of, sum_to_shape
 from dualdiff.tangents import DENSE, INSTEAD, store
-from dualdiff.values import Traced, bind, container, is_number, packed
-
-ndarray = np.ndarray
-PLAIN = frozenset((ndarray, float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128))
-
+from dualdiff.values import PLAIN_TYPES, Traced, bind, container, is_number, ndarray, packed
 
 # --------------------------------------------------------------------------------------------------
 # what an index says
@@ -291,7 +287,7 @@ class GetItem(Movement):
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         shape = sweep.lead + args[0].shape
-        buffer = np.zeros(shape, dtype_of(g)) if type(g) in PLAIN else np.zeros_like(g, shape=shape)
+        buffer = np.zeros(shape, dtype_of(g)) if type(g) in PLAIN_TYPES else np.zeros_like(g, shape=shape)
         return (self.deposit(sweep, buffer, g, args[0].shape, params["index"]),)
 
     def deposit(self, sweep: Sweep, buffer: Any, g: Any, shape: Shape, index: Any) -> Any:
@@ -392,7 +388,9 @@ def stored_tangent(tangents: Any, index: Any, lead: Shape, out: Any, v: Any) -> 
     if ty is None:
         shape = lead + shape_of(out)
         ty = (
-            np.zeros(shape, dtype_of(out)) if type(tv) in PLAIN else np.zeros_like(tv, shape=shape, dtype=dtype_of(out))
+            np.zeros(shape, dtype_of(out))
+            if type(tv) in PLAIN_TYPES
+            else np.zeros_like(tv, shape=shape, dtype=dtype_of(out))
         )
         sole = True
     if tv is None:
@@ -426,7 +424,7 @@ class SetItem(Primitive):
         return stored_tangent(tangents, params["index"], sweep.lead, out, args[1])
 
     def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
-        if type(g) in PLAIN:
+        if type(g) in PLAIN_TYPES:
             g = np.array(g)
         elif is_number(g):  # which nobody can write into: it moves into an array without axes
             cell = np.zeros_like(g, shape=())
@@ -447,7 +445,7 @@ class SetItem(Primitive):
         gv = None
         if j is not None and j >= 0:
             gv = take_at(g, index, lead)
-            if type(gv) not in PLAIN or type(gv) is ndarray:
+            if type(gv) not in PLAIN_TYPES or type(gv) is ndarray:
                 gv = gv.copy()  # it may be a view of what is cleared below
             gv = sum_to_shape(gv, lead, shape_of(args[1]))
             if forms is not None and (shape_of(gv) or dtype_of(gv) != forms[1][1]):

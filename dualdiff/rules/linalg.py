@@ -18,17 +18,17 @@ from dualdiff.errors import DegenerateDirectionError, DegenerateError, Unsupport
 from dualdiff.kinds import Discrete, General, Sweep
 from dualdiff.labels import Labels, lanes, only
 from dualdiff.register import composite, register
-from dualdiff.rules.contraction import conj, matmul, of_matrices, over_matrix
+from dualdiff.rules.contraction import matmul, of_matrices, over_matrix
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import over, unsupported
 from dualdiff.rules.extrema import max_of, min_of
 from dualdiff.rules.folding import along_axes, axes_of, expand, flat, settled_form
+from dualdiff.rules.letters import conj
 from dualdiff.rules.products import products_of_others
 from dualdiff.rules.sums import sum_of
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
-from dualdiff.values import TRACED, bind, number, operand
+from dualdiff.values import TRACED, bind, ndarray, number, operand
 
-ndarray = np.ndarray
 Shape = tuple[int, ...]
 
 

@@ -18,10 +18,7 @@ from dualdiff.rules.elementwise import cast, into
 from dualdiff.rules.indexing import positions
 from dualdiff.shapes import align, dtype_of, negative_axes, shape_of, size_of, sum_to_shape
 from dualdiff.tangents import INSTEAD, Columns, Map, Terms, map_of, spread
-from dualdiff.values import TRACED, Traced, bind, fixed, is_number, operand
-
-ndarray = np.ndarray
-NOTHING: dict[str, Any] = {}
+from dualdiff.values import NOTHING, TRACED, Traced, bind, fixed, is_number, ndarray, operand
 
 
 def reshaped(x: Any, shape: Shape) -> Any:

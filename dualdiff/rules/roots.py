@@ -22,9 +22,7 @@ from dualdiff.rules.linalg import norm2_
 from dualdiff.rules.moments import std_, var_
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import dtype_of
-from dualdiff.values import TRACED, bind, under
-
-ndarray = np.ndarray
+from dualdiff.values import TRACED, bind, ndarray, under
 
 
 def _magnitude(z: Any) -> Any:

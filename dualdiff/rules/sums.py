@@ -24,9 +24,8 @@ from dualdiff.rules.folding import (
 )
 from dualdiff.rules.summing import Summing
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, operand
+from dualdiff.values import bind, ndarray, operand
 
-ndarray = np.ndarray
 _SCALARS = frozenset((float, np.float64, np.float32))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from dualdiff.shapes import dtype_of
 from dualdiff.testing.tolerances import tolerance
+from dualdiff.ways.differenced import STEP
 
 Flat = Callable[[list[Any]], list[Any]]
 Verdict = Literal["agree", "disagree", "inconclusive"]
@@ -24,8 +25,6 @@ RATIO = 2**0.5 - 1
 """Each step is this fraction of the one before: far from simple fractions, so that jumps do not pass for slopes."""
 FIRST_STEP = 2.0**-4
 """The largest step, as a fraction of the direction."""
-COMPLEX_STEP = 1e-30
-"""Size of the imaginary step: nothing is subtracted, so it may be as small as numbers allow."""
 SAFETY = 8.0
 """Error estimates are multiplied by this before anything is called wrong."""
 USEFUL = 1e-2
@@ -165,7 +164,7 @@ def complex_step(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate | None
     with np.errstate(all="ignore"):
         here = _along(f, x, v, 0.0)
         try:
-            there = _along(f, x, v, 1j * COMPLEX_STEP)
+            there = _along(f, x, v, 1j * STEP)
         except Exception:  # whatever it is that complex numbers met
             return None
         if not any(z.dtype.kind == "c" for z in there):
@@ -177,7 +176,7 @@ def complex_step(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate | None
                 or not np.allclose(z.real, y, rtol=1e-8, atol=1e-12 * _size(y), equal_nan=True)
             ):
                 return None
-        values = [np.imag(z) / COMPLEX_STEP for z in there]
+        values = [np.imag(z) / STEP for z in there]
     sizes = [_size(y) for y in here]
     errors = [np.full(d.shape, 1e-14 * max(_size(d), s)) for d, s in zip(values, sizes, strict=True)]
     return Estimate(values, errors, sizes, "complex step")

@@ -10,14 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import dualdiff as dd
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
+from tests.rules.worked import MODES, both
 
-MODES = [dd.jacfwd, dd.jacrev]
 A = np.array([[1.0, 2.0], [3.0, 4.0]])
-
-
-def both(f: Any, x: Any, expected: Any) -> None:
-    for mode in MODES:
-        assert_allclose(mode(f)(np.asarray(x, float)), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_matrix_times_vector() -> None:
@@ -199,15 +194,6 @@ def test_traces() -> None:
     both(np.trace, A, np.eye(2))
     both(lambda x: np.trace(x, offset=-1), A, [[0, 0], [1, 0]])
     both(lambda x: x.trace(1), A, [[0, 1], [0, 0]])
-
-
-def test_polynomials() -> None:
-    both(lambda x: np.polyval([1, 2, 3], x), 2.0, 6.0)
-    both(lambda p: np.polyval(p, 2.0), [1, 2, 3], [4, 2, 1])
-    both(lambda x: np.polyval(np.poly1d([1, 2, 3]), x), 2.0, 6.0)
-    both(np.roots, [1, -3, 2], [[-4, -2, -1], [1, 1, 1]])
-    with pytest.raises(UnsupportedFunctionError, match=r"np.polyfit with full="):
-        dd.jacfwd(lambda y: np.polyfit(np.arange(3.0), y, 1, full=True))(np.ones(3))
 
 
 def test_float32_stays() -> None:

@@ -1,0 +1,156 @@
+"""Polynomials given by their coefficients, the highest power first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dualdiff.register import composite, register
+from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.folding import flat
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import fixed, operand
+
+
+@composite(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """``np.polyval``, by Horner's rule."""
+    p, x = operand(np.asarray(p) if isinstance(p, np.poly1d) else p), operand(x)
+    if isinstance(x, np.poly1d):
+        raise unsupported("np.polyval", ["x"], "an array x")
+    y = np.zeros_like(x)
+    for n in range(len(p)):
+        y = y * x + p[n]
+    return y
+
+
+def _at_least_1d(x: Any) -> Any:
+    x = operand(np.asarray(x) if isinstance(x, np.poly1d) else x)
+    return x if shape_of(x) else flat(x)
+
+
+def _poly_sum(function: Any, sign: int) -> None:
+    def handler(a1: Any, a2: Any) -> Any:
+        a, b = _at_least_1d(a1), _at_least_1d(a2)
+        m, n = len(a), len(b)
+        if m < n:
+            a = np.concatenate([np.zeros_like(a, shape=(n - m,)), a])
+        elif n < m:
+            b = np.concatenate([np.zeros_like(b, shape=(m - n,)), b])
+        return a + b if sign > 0 else a - b
+
+    register(function, "composite", handler)
+
+
+_poly_sum(np.polyadd, 1)
+_poly_sum(np.polysub, -1)
+
+
+@composite(np.polymul)
+def polymul(a1: Any, a2: Any) -> Any:
+    """``np.polymul``."""
+    return np.convolve(_at_least_1d(a1), _at_least_1d(a2))
+
+
+@composite(np.poly)
+def poly(seq_of_zeros: Any) -> Any:
+    """``np.poly`` of roots."""
+    roots = _at_least_1d(seq_of_zeros)
+    if len(shape_of(roots)) != 1:
+        raise unsupported("np.poly", ["seq_of_zeros"], "the eigenvalues of the matrix: np.poly(np.linalg.eigvals(A))")
+    y = np.ones_like(roots, shape=(1,))
+    for n in range(len(roots)):
+        y = np.concatenate([y, np.zeros_like(y, shape=(1,))]) - np.concatenate(
+            [np.zeros_like(y, shape=(1,)), y * roots[n]]
+        )
+    return y
+
+
+@composite(np.polyder)
+def polyder(p: Any, m: int = 1) -> Any:
+    """``np.polyder``."""
+    if m < 0:
+        raise ValueError("Order of derivative must be positive (see polyint)")
+    p = _at_least_1d(p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+    return p
+
+
+@composite(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """``np.polyint``."""
+    if m < 0:
+        raise ValueError("Order of integral must be positive (see polyder)")
+    constants = _at_least_1d(0.0 if k is None else k)
+    if len(constants) == 1 and m > 1:
+        constants = np.concatenate([constants] * m)
+    if len(constants) < m:
+        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    p = _at_least_1d(p)
+    for n in range(m):
+        p = np.concatenate([p / np.arange(len(p), 0, -1), np.reshape(constants[n], (1,))])
+    return p
+
+
+@composite(np.polydiv)
+def polydiv(u: Any, v: Any) -> Any:
+    """``np.polydiv``, by long division."""
+    u, v = _at_least_1d(u) + 0.0, _at_least_1d(v) + 0.0
+    m, n = len(u), len(v)
+    scale = 1.0 / v[0]
+    digits = []
+    for _ in range(m - n + 1):
+        d = scale * u[0]
+        digits.append(d)
+        u = np.concatenate([u[1:n] - d * v[1:], u[n:]])
+    drop = 0  # NumPy drops the leading zeros of the rest
+    while drop < len(u) - 1 and bool(np.isclose(u[drop], 0, rtol=1e-14)):
+        drop += 1
+    return np.stack(digits) if digits else np.zeros_like(v, shape=(1,)), u[drop:] if len(u) else np.zeros_like(
+        v, shape=(1,)
+    )
+
+
+@composite(np.roots)
+def roots(p: Any) -> Any:
+    """``np.roots``: the eigenvalues of the companion matrix."""
+    p = _at_least_1d(p)
+    if len(shape_of(p)) != 1:
+        raise ValueError("Input must be a rank-1 array.")
+    (places,) = np.nonzero(fixed(np.not_equal(p, 0)))
+    if not len(places):
+        return np.array([])
+    zeros = len(p) - 1 - places[-1]
+    p = p[places[0] : places[-1] + 1]
+    n = len(p) - 1
+    if not n:
+        return np.zeros(zeros)
+    first = np.reshape(-p[1:] / p[0], (1, n))
+    w = np.linalg.eigvals(np.concatenate([first, np.eye(n, dtype=dtype_of(p))[:-1]], axis=0))
+    return np.concatenate([w, np.zeros_like(w, shape=(zeros,))]) if zeros else w
+
+
+@composite(np.polyfit)
+def polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+    """``np.polyfit``: the coefficients of a least-squares fit."""
+    odd = [name for name, given in (("full", full), ("cov", cov)) if given is not False]
+    if odd:
+        raise unsupported("np.polyfit", odd, "np.linalg.lstsq of np.vander(x, deg + 1)")
+    if deg < 0:
+        raise ValueError("expected deg >= 0")
+    x, y = operand(x) + 0.0, operand(y) + 0.0
+    if len(shape_of(x)) != 1:
+        raise TypeError("expected 1D vector for x")
+    if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
+        raise TypeError("expected x and y to have same length")
+    a = np.stack([x**n if n else np.ones_like(x) for n in range(deg, -1, -1)], axis=1)
+    if w is not None:
+        w = operand(w) + 0.0
+        a, y = a * w[:, None], y * (w if len(shape_of(y)) == 1 else w[:, None])
+    scale = np.sqrt(np.sum(a * a, axis=0))
+    if rcond is None:
+        rcond = shape_of(x)[0] * float(np.finfo(dtype_of(x)).eps)
+    c = np.linalg.lstsq(a / scale, y, rcond)[0]
+    return c / (scale if len(shape_of(c)) == 1 else scale[:, None])

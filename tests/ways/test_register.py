@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,3 +107,13 @@ def test_what_has_left_the_register_is_not_asked_for() -> None:
     assert Toy not in WAYS
     with pytest.raises(InputError, match="mode='toy' is not a way"):
         dd.jacobian(chained, mode="toy")
+
+
+def test_the_documents_know_every_way_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "explanation" / "choice.md").read_text(encoding="utf-8")
+    rows = [
+        line.split("|") for line in text.splitlines() if line.startswith("| ") and "| name in the table |" not in line
+    ]
+    named = [name for row in rows if len(row) == 6 for name in re.findall(r"`([^`]+)`", row[2])]
+    assert sorted(named) == sorted(w.name for w in WAYS)
+    assert all(w.says or w.plain for w in (way(inputs=1, columns=1) for way in WAYS if way.name != "mixed"))

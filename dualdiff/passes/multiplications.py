@@ -60,6 +60,7 @@ def multiplications(
     shapes: Sequence[Shape] | None = None,
     widths: Sequence[int] | None = None,
     most: int = MOST,
+    graph: Graph | None = None,
 ) -> Multiplications:
     r"""Return how many multiplications the Jacobian of a recorded run takes in some order of the chain rule.
 
@@ -82,6 +83,8 @@ def multiplications(
     widths : sequence of int, optional
         For every slot of the tape the most inputs one of its entries depends on (0 where that is not known), as
         :func:`~dualdiff.passes.sparsity.dependence` tells them. They make a bound narrower.
+    graph : Graph, optional
+        The linearised graph, if it is there already.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def multiplications(
     if (order is None) is (columns is None and rows is None):
         raise InputError("give an order of elimination, or the groups of columns and rows")
     try:
-        graph = linearized(tape, shapes, most)
+        graph = linearized(tape, shapes, most) if graph is None else graph
     except InputError:
         if order is not None and order not in BOUNDED:
             raise
@@ -121,6 +124,19 @@ def multiplications(
     if order is not None:
         return Multiplications(counts(graph, order).multiplications, exact=True)
     return Multiplications(_pushed(graph, columns) + _pulled(graph, rows), exact=True)
+
+
+def edges(tape: Tape) -> int:
+    """Return no fewer edges than the linearised graph of a recording has, from labels and shapes alone."""
+    return sum(
+        [
+            _edges(row, k, args, params, out)
+            for row, ins, args, params, out, _ in tape.equations
+            if row.differentiable and row.kind != "movement"
+            for k, i in enumerate(ins)
+            if i is not None and i >= 0
+        ]
+    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -275,4 +291,4 @@ def _tally(labels: Any, size: int, count: int) -> Any:
     return np.bincount(labels[labels >= 0], minlength=count)
 
 
-__all__ = ["Multiplications", "multiplications"]
+__all__ = ["Multiplications", "edges", "multiplications"]

@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import InputError
 from dualdiff.passes.costs import Step, forms, step
-from dualdiff.passes.multiplications import Multiplications, multiplications
+from dualdiff.passes.elimination import Graph, linearized
+from dualdiff.passes.multiplications import Multiplications, edges, multiplications
 from dualdiff.passes.sparsity import dependence
 from dualdiff.passes.structure import Structure, structure
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
+
+MOST_EDGES = 1 << 12
+"""The edges of a linearised graph up to which multiplications are counted on it, and not bounded."""
 
 
 @dataclass(eq=False)
@@ -99,10 +104,26 @@ class Program:
 
     def multiplications(self, order: str | None = None, columns: Any = None, rows: Any = None) -> Multiplications:
         """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
-        widths = self.dependence[1]
+        graph = self.graph
         return multiplications(
-            self.tape, order, columns=columns, rows=rows, shapes=[shape_of(v) for v in self.values], widths=widths
+            self.tape,
+            order,
+            columns=columns,
+            rows=rows,
+            widths=self.dependence[1],
+            most=0,
+            graph=graph,
         )
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """The linearised graph; None where writing it out would take longer than what it is asked for is worth."""
+        if edges(self.tape) > MOST_EDGES:
+            return None
+        try:
+            return linearized(self.tape, [shape_of(v) for v in self.values])
+        except InputError:  # complex numbers, or too many entries
+            return None
 
     def forms(self, k: int, counted: bool = False) -> list[Any]:
         """Return what the tangents of a run with ``k`` directions would be; ``counted`` knows the pattern."""

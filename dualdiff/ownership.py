@@ -51,11 +51,11 @@ def _beside(count: Callable[[Any], int], slots: Any, _held: Any) -> int:
 
 def counts_as_known(count: Callable[[Any], int]) -> bool:
     """Whether a count of holders is ``SOLE`` for what one slot holds, and more for what anybody else holds as well."""
-    if count(np.empty(1)) >= SOLE:  # a temporary: the question alone
+    if count(np.zeros(1)) >= SOLE:  # a temporary: the question alone
         return False
     box, other = _Box(), _Box()
     for _ in range(_ROUNDS):
-        slots: list[Any] = [np.empty(2), None]
+        slots: list[Any] = [np.zeros(2), None]
         alone = [count(slots[0]), _within(count, slots)]
         slots[0], slots[1] = None, slots[0]  # handed on from slot to slot
         alone.append(count(slots[1]))

@@ -240,7 +240,7 @@ hypot = elementwise(np.hypot, lambda z, x, _y: over(x, z), lambda z, _x, y: over
 
 root = Elementwise(
     "root",
-    lambda v, zero: np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, v))),
+    lambda v, zero: number(np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, v)))),
     lambda z, _v, _zero: over(0.5, z),
     0,
 )

@@ -27,7 +27,7 @@ from dualdiff.passes.costs import (
     priced,
 )
 from dualdiff.passes.cuts import Cut, cuts, segment, whole
-from dualdiff.passes.multiplications import Multiplications, multiplications
+from dualdiff.passes.multiplications import Multiplications
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import Reach, Reached, redone_if_not_finite
@@ -64,6 +64,10 @@ class Part:
         """Return how many multiplications of partial derivatives it takes."""
         raise NotImplementedError
 
+    def _alone(self, program: Program) -> Program:
+        part = segment(program.tape, self.before, self.after)
+        return Program(part, [part.form(s) for s in part.outputs])
+
     def jacobian(self, program: Program) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""
         raise NotImplementedError
@@ -80,7 +84,7 @@ class Pushed(Part):
         add_sweep(q, program.steps, self.before.width, "push_", None, self.before.at, self.after.at)
 
     def multiplications(self, program: Program) -> Multiplications:
-        return multiplications(segment(program.tape, self.before, self.after), "forward")
+        return self._alone(program).multiplications("forward")
 
     def jacobian(self, program: Program) -> Any:
         part = segment(program.tape, self.before, self.after)
@@ -100,7 +104,7 @@ class Pulled(Part):
         add_sweep(q, program.steps, self.after.width, "pull_", None, self.before.at, self.after.at)
 
     def multiplications(self, program: Program) -> Multiplications:
-        return multiplications(segment(program.tape, self.before, self.after), "reverse")
+        return self._alone(program).multiplications("reverse")
 
     def jacobian(self, program: Program) -> Any:
         part = segment(program.tape, self.before, self.after)

@@ -122,6 +122,8 @@ WITHOUT_TWIN = {
     "np.ldexp": "its partial is a power of two, of an integer operand",
     "np.where": "its partials are the mask and its opposite",
     "np.clip": "its partials say where a bound is reached",
+    "slope": "the quotient by a radius: a partial of roots, held as that of np.hypot",
+    "root": "the square root, with the slope 0 at 0",
     "np.tanh, derivative": "the partial of np.tanh: its own is a second derivative",
 }
 # fmt: off

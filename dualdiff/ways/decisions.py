@@ -88,7 +88,8 @@ def decide(
         return kinds[0](inputs=problem.n, columns=problem.n), None
     if program is None:
         # Ways that replay are held against later runs, and only a recording that keeps everything can be.
-        program = recorded(problem, options, options.sparse or all(w.replayed is True for w in kinds))
+        whole = options.sparse or options.chunk is not None or all(w.replayed is True for w in kinds)
+        program = recorded(problem, options, whole)
     if options.sparse:
         check_sparse(problem, program.values)
     way, _ = choose(program, options, without)

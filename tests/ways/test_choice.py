@@ -210,6 +210,25 @@ def test_cost_is_asked_with_a_tape_and_a_way() -> None:
         dd.jacobian(tridiagonal, cost=lambda tape, way: 1 / 0)(X)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "forward"}, {"mode": "reverse"}, {"sparse": True, "coloring": "columns"}]
+)
+@pytest.mark.parametrize("chunk", [1, 2, 8, 100])
+def test_chunks_run_the_function_once(options: Any, chunk: int) -> None:
+    runs = []
+
+    def f(x: Any) -> Any:
+        runs.append(None)
+        return np.stack([x[0] * x[1], np.sin(x[2]), x[3] ** 2 * x[0], np.sum(x)])
+
+    J = dd.jacobian(f, chunk=chunk, **options)
+    for point in (X[:8], 2 * X[:8]):
+        runs.clear()
+        found = array(J(point))
+        assert len(runs) == 1
+        np.testing.assert_allclose(found, dd.jacrev(f)(point))
+
+
 # --------------------------------------------------------------------------------------------------
 # the model
 

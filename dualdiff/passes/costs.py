@@ -270,7 +270,7 @@ def add_sweep(
     start: int = 0,
     stop: int | None = None,
 ) -> None:
-    """Add what pushing ("push_") or pulling ("pull_") directions through the equations from ``start`` to ``stop`` takes."""
+    """Add what pushing (``"push_"``) or pulling (``"pull_"``) directions through the equations from ``start`` to ``stop`` takes."""
     chunk = min(chunk or directions, directions) or 1
     times = -(-directions // chunk)
     fixed: dict[str, int] = {}
@@ -413,7 +413,6 @@ def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int
 
 __all__ = [
     "Machine",
-    "Quantities",
     "Step",
     "add_movement",
     "add_product",

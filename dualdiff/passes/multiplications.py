@@ -17,6 +17,7 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.kinds import Primitive, Shape
+from dualdiff.passes.cuts import activity
 from dualdiff.passes.elimination import MOST, Graph, counts, linearized
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
@@ -217,7 +218,7 @@ def _pushed_at_most(tape: Tape, directions: int, widths: Sequence[int] | None) -
     """Count every edge of a block as often as there are directions, or inputs that its source depends on."""
     seeds = [True] * len(tape.inputs)  # what is an input itself, or moved from inputs alone
     total = 0
-    needed = _needed(tape)
+    needed = activity(tape)
     for slot, (row, ins, args, params, out, _) in enumerate(tape.equations, len(seeds)):
         active = [i for i in ins if i is not None and i >= 0]
         seeds.append(row.kind == "movement" and all(seeds[i] for i in active))
@@ -232,7 +233,7 @@ def _pushed_at_most(tape: Tape, directions: int, widths: Sequence[int] | None) -
 
 def _pulled_at_most(tape: Tape, directions: int) -> int:
     """Count every edge of a block as often as there are directions, unless it leads to a mere output."""
-    needed = _needed(tape)
+    needed = activity(tape)
     ends = [True] * len(needed)  # what nothing but movements is computed from
     slot = len(needed)
     total = 0
@@ -248,23 +249,6 @@ def _pulled_at_most(tape: Tape, directions: int) -> int:
                 total += directions * _edges(row, k, args, params, out)
             ends[i] &= moved and ends[slot]
     return total
-
-
-def _needed(tape: Tape) -> list[bool]:
-    """Return for every slot whether a derivative of an output goes through it."""
-    needed = [False] * (len(tape.inputs) + len(tape))
-    for s in tape.outputs:
-        if s >= 0:
-            needed[s] = True
-    slot = len(needed)
-    for _, _, _, _, ins, row in tape.backwards:
-        slot -= 1
-        needed[slot] = needed[slot] and row.differentiable
-        if needed[slot]:
-            for i in ins:
-                if i is not None and i >= 0:
-                    needed[i] = True
-    return needed
 
 
 def _edges(row: Primitive, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> int:

@@ -29,7 +29,6 @@ from dualdiff.tangents import (
     MERGED_FROM,
     MOST_COLUMNS_OF_SCALARS,
     ONE,
-    PLAIN_TYPES,
     Columns,
     Map,
     Scaled,
@@ -45,15 +44,13 @@ from dualdiff.tangents import (
     store,
 )
 from dualdiff.tracer import Tracer, is_same
-from dualdiff.values import LEVELS, TRACED, Traced, bind, container, operand, set_class
+from dualdiff.values import LEVELS, NOTHING, NUMBERS, PLAIN_TYPES, TRACED, Traced, bind, container, operand, set_class
 from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
 float64 = np.float64
 array = np.array
-NOTHING: dict[str, Any] = {}
 _SCALARS = frozenset((float, np.float64))
-_NUMBERS = frozenset((float, np.float64, int))
 _FEW = frozenset((Columns, Terms))
 _FEW_OR_NONE = frozenset((Columns, Terms, type(None)))
 _COLUMNS_OR_NONE = frozenset((Columns, type(None)))
@@ -76,7 +73,7 @@ def _plus(a: Any, b: Any) -> Any:
 
 
 def _negated(t: Any) -> Any:
-    if type(t) in _NUMBERS:
+    if type(t) in NUMBERS:
         return -t
     if type(t) is Scaled:
         return Scaled(-t.factor, t.array)
@@ -404,13 +401,13 @@ class Pushing(Sweep):
         """Push through one elementwise operation of two operands: the short way for operators and ufuncs."""
         if type(x) is Dual and x.run is self and (x.link is None or not x.link.is_stale()):
             a, s = x.value, x.mark
-        elif type(x) in _NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
+        elif type(x) in NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
             a, s = x if type(x) is not ndarray or x.shape else x[()], None
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
         if type(y) is Dual and y.run is self and (y.link is None or not y.link.is_stale()):
             b, t = y.value, y.mark
-        elif type(y) in _NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
+        elif type(y) in NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
             b, t = y if type(y) is not ndarray or y.shape else y[()], None
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)

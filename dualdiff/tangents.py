@@ -67,7 +67,6 @@ def is_worth_an_array(count: int, directions: int, size: int, product: bool) -> 
 
 ONE = 1.0
 """The coefficient of a seed: known by identity, so that multiplying by it costs nothing."""
-PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 INSTEAD: Any = NotImplemented
 """What a push of terms returns where an array of all directions serves better."""
 

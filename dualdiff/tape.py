@@ -23,17 +23,15 @@ from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, packed, set_class
+from dualdiff.values import LEVELS, NOTHING, NUMBERS, TRACED, Traced, bind, operand, packed, set_class
 from dualdiff.views import is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
 array = np.array
 float64 = np.float64
-NOTHING: dict[str, Any] = {}
 ZERO = np.float64(0.0)
 _NO_FORM = Aval((), FLOAT64)
 _SCALARS = frozenset((float, np.float64))
-_NUMBERS = frozenset((float, np.float64, int))
 _IMMUTABLE = frozenset((float, int, complex, bool, np.float64, np.float32, np.bool_, np.int64, np.complex128))
 
 
@@ -332,13 +330,13 @@ class Tape:
         j: int | None = None
         if type(x) is Var and x.run is self and (x.link is None or not x.link.is_stale()):
             a, i = x.value, x.mark
-        elif type(x) in _NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
+        elif type(x) in NUMBERS or (type(x) is ndarray and x.dtype.char != "O"):
             a = x if type(x) is not ndarray or x.shape else x[()]
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
         if type(y) is Var and y.run is self and (y.link is None or not y.link.is_stale()):
             b, j = y.value, y.mark
-        elif type(y) in _NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
+        elif type(y) in NUMBERS or (type(y) is ndarray and y.dtype.char != "O"):
             b = y if type(y) is not ndarray or y.shape else y[()]
         else:
             return bind(row, (operand(x), operand(y)), NOTHING)
@@ -401,7 +399,7 @@ class Tape:
                 self.next = slot = self.next + 1
                 return Var(out, slot - 1, self)
         if type(out) in _SCALARS and (  # the hot path of scalar code
-            (type(a) in _NUMBERS and type(b) in _NUMBERS) or (_is_real(a) and _is_real(b))
+            (type(a) in NUMBERS and type(b) in NUMBERS) or (_is_real(a) and _is_real(b))
         ):
             self.append((row, (i, j), (a, b), NOTHING, out, None))
             self.next = slot = self.next + 1
@@ -499,7 +497,7 @@ def _is_entry(index: Any, ndim: int) -> bool:
 
 def _is_real(x: Any) -> bool:
     """Whether an operand is a Python number or a float64 of any shape."""
-    return type(x) in _NUMBERS or (type(x) is ndarray and x.dtype is FLOAT64)
+    return type(x) in NUMBERS or (type(x) is ndarray and x.dtype is FLOAT64)
 
 
 def _forms(args: Sequence[Any]) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -154,7 +155,9 @@ def test_text_and_missing_values_are_refused_by_name() -> None:
 
 
 MASKED = np.ma.masked_array(COLUMN, mask=[False, True, False])
-MATRIX = np.matrix(np.eye(3))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    MATRIX = np.matrix(np.eye(3))
 FOREIGN_USES: dict[str, Callable[[Any, Any], Any]] = {
     "product": lambda x, m: (x * m).mean(),
     "difference": lambda x, m: ((x - m) ** 2).mean(),

@@ -11,8 +11,8 @@ from dualdiff.kinds import Linear
 from dualdiff.kinds.base import ALL, Asked
 from dualdiff.labels import written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, LOCAL, PLAIN_TYPES, Map, Terms, key_of, kind_of, map_of, spread
-from dualdiff.values import TRACED, ndarray
+from dualdiff.tangents import INSTEAD, LOCAL, Map, Terms, key_of, kind_of, map_of, spread
+from dualdiff.values import PLAIN_TYPES, TRACED, ndarray
 
 
 class Summing(Linear):

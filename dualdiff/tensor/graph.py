@@ -21,11 +21,10 @@ from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import aval, dtype_of, shape_of
 from dualdiff.tape import brief, frozen
-from dualdiff.values import LEVELS, Traced, bind, operand, set_class
+from dualdiff.values import LEVELS, NOTHING, Traced, bind, operand, set_class
 from dualdiff.views import Link, become, is_view, note_root, note_view
 
 ndarray = np.ndarray
-NOTHING: dict[str, Any] = {}
 SERIAL = itertools.count()
 ADDING = threading.RLock()
 """Held while what a node keeps from sweep to sweep (gradient, hooks) is changed: several threads may share a leaf."""

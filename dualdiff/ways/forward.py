@@ -12,9 +12,9 @@ from dualdiff.kinds.base import ALL
 from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import PLAIN_TYPES, Columns, Terms, scattered, seed
+from dualdiff.tangents import Columns, Terms, scattered, seed
 from dualdiff.tape import Tape
-from dualdiff.values import TRACED
+from dualdiff.values import PLAIN_TYPES, TRACED
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (

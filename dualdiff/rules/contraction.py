@@ -16,7 +16,7 @@ import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
-from dualdiff.kinds.base import Asked, Step
+from dualdiff.kinds.base import ALL, Asked, Step
 from dualdiff.labels import Labels, common_letters, contraction_links, grouped, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import multiply, unsupported
@@ -320,6 +320,18 @@ class MatMul(Contraction):
             terms = multiply.scaled(tangents, values, products)
             return sum_.terms(run, (terms,), (products,), {"axis": (-1,), "keepdims": False}, out)
         return super().terms(run, tangents, values, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say what becomes of terms; of a vector's one map it is taken that no direction is missing or there twice."""
+        a, b = [shape_of(v) for v in asked.args]
+        if len(a) == 2 and len(b) == 1:
+            matrix, vector = asked.sets
+            if matrix:
+                products = Aval(a, dtype_of(asked.out))
+                return sum_.forecast(asked._replace(sets=[asked.together], args=[products], params={"axis": (-1,)}))
+            if vector is not None and len(vector) == 1 and not asked.is_columns and dtype_of(asked.out).kind == "f":
+                return ALL
+        return super().forecast(asked)
 
     def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
         """The columns of a plain matrix are scaled and placed."""

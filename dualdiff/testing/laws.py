@@ -370,7 +370,9 @@ def _push_as_terms(step: Step, seeds: Seeds, k: int) -> None:
             t = np.zeros(want, dtype_of(out)) if found is None else run.dense(found, out)
             if dtype_of(t) != dtype_of(out):
                 raise LawError(f"{what} ({way}): the tangent has dtype {dtype_of(t)}, the value {dtype_of(out)}")
-            same(f"{what} ({way})", t, expected, scale=_size(expected) + 1e-5 * _size(out))
+            if not np.array_equal(t, expected):
+                scale = _size(expected) + 1e-5 * _size(out)
+                same(f"{what} ({way})", t, expected, scale=scale, coarse=_coarsest(step.values))
 
 
 def _pull_as_terms(step: Step, rng: np.random.Generator) -> None:
@@ -401,7 +403,12 @@ def _pull_as_terms(step: Step, rng: np.random.Generator) -> None:
             e = np.zeros((k, *forms[n][0]), forms[n][1]) if e is None else fit(e, (k,), *forms[n])
             c = np.zeros_like(e) if c is None else whole(c, k, *forms[n]) if type(c) is Terms else c
             if np.isfinite(e).all():
-                same(f"covectors as terms through {row}, operand {n}", c, e)
+                same(f"covectors as terms through {row}, operand {n}", c, e, coarse=_coarsest(step.values))
+
+
+def _coarsest(values: Sequence[Any]) -> Any:
+    """Return the least precise type of numbers among some values."""
+    return np.float32 if any(dtype_of(v).char in "fF" for v in values) else np.float64
 
 
 def forecast_law(

@@ -38,9 +38,15 @@ class Step(NamedTuple):
 
     @property
     def key(self) -> Any:
-        """What two steps have in common that no seed can tell apart but by the numbers."""
-        forms = [(type(v).__name__, shape_of(v), dtype_of(v)) for v in (*self.values, self.out)]
-        return self.row, self.active, tuple(forms), repr(self.params)
+        """What two steps have in common that no seed can tell apart but by the numbers.
+
+        Elementwise functions go the same way for all shapes that are broadcast alike.
+        """
+        shapes: list[Any] = [shape_of(v) for v in (*self.values, self.out)]
+        if isinstance(self.row, Elementwise):
+            shapes = [(len(s), min(size_of(s), 2), s == shapes[-1]) for s in shapes]
+        kinds = [(type(v).__name__, dtype_of(v)) for v in (*self.values, self.out)]
+        return self.row, self.active, tuple(shapes), tuple(kinds), repr(self.params)
 
 
 def steps_of(problem: Problem, directions: int) -> list[Step]:

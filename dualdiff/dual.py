@@ -35,6 +35,7 @@ from dualdiff.tangents import (
     Terms,
     coefficient,
     is_few,
+    kind_of,
     map_of,
     merged,
     most_columns,
@@ -189,22 +190,32 @@ class Pushing(Sweep):
         if row.linked and self.most is not None:
             found = linked(self, row, tangents, values, params, out)
             if found is not None:
-                return self._few_terms(out, found) if type(found) is Terms else found
+                return self._fewer(out, found)
         operands = [t if t is None else settled(t) for t in tangents]
-        if Terms not in kinds:
-            if row.plain and not self.careful:
-                return self._few(out, row.scaled(operands, values, out, Columns()))  # type: ignore[attr-defined]
-            if not row.takes_columns(values):
-                found = self._active(row, operands, values, params, out)
-                if found is not INSTEAD:
-                    return found
+        if row.plain and not self.careful:
+            return self._push_plain(row, operands, values, out, Columns if Terms not in kinds else Terms)
+        if Terms not in kinds and not row.takes_columns(values):
+            found = self._active(row, operands, values, params, out)
+            if found is not INSTEAD:
+                return found
         found = row.terms(self, operands, values, params, out)
-        return self._few_terms(out, found) if type(found) is Terms else found
+        return found if row.moves and type(found) is Columns else self._fewer(out, found)
+
+    def _push_plain(self, row: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any, kind: Any) -> Any:
+        """Push terms through an elementwise function; of one operand alone they stay as many as they are."""
+        live = [n for n, t in enumerate(tangents) if t is not None]
+        alone = len(live) == 1
+        if alone and row.partials[live[0]] == 0:
+            return None
+        found = row.scaled(tangents, values, out, kind())
+        if alone and (kind is Columns or shape_of(values[live[0]]) == shape_of(out)):
+            return found
+        return self._fewer(out, kind_of(found))
 
     def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push only the directions that reach the operands, through a primitive of any kind."""
         active = sorted({d for t in tangents if t for d in t})
-        if self.careful or not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray:
+        if self.careful or not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray or not out.ndim:
             return INSTEAD
         if any(type(v) not in PLAIN_TYPES for v in values):
             return INSTEAD
@@ -269,6 +280,12 @@ class Pushing(Sweep):
             else:
                 c = q * t
             found[d] = _plus(found[d], c) if d in found else c
+
+    def _fewer(self, out: Any, found: Any) -> Any:
+        """Return what a push made of terms, few enough."""
+        if type(found) is Terms:
+            return self._few_terms(out, found)
+        return self._few(out, found) if type(found) is Columns else found
 
     def _few(self, out: Any, columns: Columns) -> Any:
         """Return columns as they are, or as one array if they are many."""
@@ -497,7 +514,7 @@ class Pushing(Sweep):
         ):
             tangents = [c and settled(c) for c in tangents]
             t = store(tangents, index, out, value)
-            if type(t) is Terms and len(t) > 3:
+            if type(t) is Terms and len(t) > 2:
                 t = self._few_terms(out, t)
         if t is INSTEAD:
             if kinds[0] in _FEW:

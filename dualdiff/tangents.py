@@ -41,6 +41,10 @@ DENSE = 1 << 11
 """An array of all directions with so few elements is quicker than terms, however few they are."""
 SMALL = 1 << 15
 """An array of all directions with so many elements is quicker than a handful of terms."""
+WORTH_AN_ARRAY = 1 << 16
+"""An array of all directions with more elements is never quicker to push than terms, however many they are."""
+WORTH_AN_ARRAY_OF_PRODUCTS = 1 << 20
+"""The same for a matrix product, which is quicker for its elements."""
 MOST_OF_COVECTORS = 8
 """Cotangents of more terms become arrays."""
 
@@ -58,8 +62,8 @@ def is_few(count: int, size: int, directions: int) -> bool:
 def is_worth_an_array(count: int, directions: int, size: int, product: bool) -> bool:
     """Whether an array of all directions is quicker to push than so many terms one by one; a matrix product is sooner."""
     if product:
-        return 32 * count > directions and directions * size <= 1 << 20
-    return 8 * count > directions and directions * size <= 1 << 16
+        return 32 * count > directions and directions * size <= WORTH_AN_ARRAY_OF_PRODUCTS
+    return 8 * count > directions and directions * size <= WORTH_AN_ARRAY
 
 
 # --------------------------------------------------------------------------------------------------

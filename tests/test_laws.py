@@ -14,11 +14,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import dualdiff as dd
-from dualdiff.testing import LAWS
+from dualdiff.testing import LAWS, Subject
+from dualdiff.testing.steps import steps_of
 from dualdiff.trees import flatten, tree_map
 from tests.catalogue.base import Sample
 from tests.catalogue.collection import samples
 from tests.duck import StrictDuck, unwrap, wrap
+from tests.thresholds import thresholds
 
 SAMPLES = samples()
 SEEDS = st.integers(0, 2**16)
@@ -51,6 +53,69 @@ def apply(names: Iterable[str], call: Any, operands: tuple[Any, ...], seed: int)
             law(call, *operands, **({"rng": np.random.default_rng(seed)} if law in DRAWS else {}))
 
 
+# --------------------------------------------------------------------------------------------------
+# tangents that are not one array
+
+FORMS = ("terms", "forecast")
+THRESHOLDS: dict[str, dict[str, Any]] = {
+    "as they are": {},
+    "always terms": {
+        "DENSE": 0,
+        "SMALL": 0,
+        "LOCAL": 10_000,
+        "MERGED_FROM": 1000,
+        "MOST_TERMS": 1000,
+        "MOST_COLUMNS": 1000,
+        "MOST_COLUMNS_OF_SCALARS": 1000,
+        "WORTH_AN_ARRAY": 0,
+        "WORTH_AN_ARRAY_OF_PRODUCTS": 0,
+    },
+    "soon merged": {"DENSE": 0, "SMALL": 0, "LOCAL": 4, "MERGED_FROM": 2, "MOST_TERMS": 8, "MOST_COLUMNS": 1},
+}
+"""Under these, arrays as small as the samples' go every way that terms have."""
+SEEN: dict[Any, set[Any]] = {}
+"""The steps that were looked at: samples share most of theirs."""
+one_point = (
+    settings()
+    if settings().max_examples > 100
+    else settings(max_examples=1, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+)
+
+
+def apply_forms(call: Any, operands: tuple[Any, ...], seed: int, which: Iterable[str], names: Iterable[str]) -> None:
+    # A few directions, of which terms are most; or many, of which they are a handful.
+    with steps_may_leave_the_domain():
+        problem = Subject(call, operands).problem
+        keys = {step.key for step in steps_of(problem, max(problem.n, 2))}
+        for case in which:
+            ks = (100, 300) if case == "as they are" else (0,)
+            with pytest.MonkeyPatch.context() as patch:
+                thresholds(patch, **THRESHOLDS[case])
+                for name in names:
+                    seen = SEEN.setdefault((name, case), set())
+                    if name == "forecast" or not seen.issuperset(keys):
+                        few = ks if name == "forecast" else ks[-1:]
+                        LAWS[name](call, *operands, rng=np.random.default_rng(seed), ks=few, seen=seen)
+                        seen |= keys
+
+
+@each(*SAMPLES)
+def test_laws_of_terms(sample: Sample) -> None:
+    @one_point
+    @given(sample.operands, SEEDS)
+    def hold(operands: tuple[Any, ...], seed: int) -> None:
+        apply_forms(sample.call, operands, seed, ("as they are", "always terms"), FORMS)
+        apply_forms(sample.call, operands, seed, ("soon merged",), ("forecast",))
+        if sample.float32:
+            small = tuple([np.asarray(x, np.float32)[()] for x in operands])
+            apply_forms(sample.call, small, seed, ("always terms",), ("terms",))
+        if sample.complex:
+            turned = tuple([(1 + 0.5j) * x for x in operands])
+            apply_forms(sample.call, turned, seed, ("always terms",), FORMS)
+
+    hold()
+
+
 def test_names_are_unique() -> None:
     assert len(SAMPLES) > 500  # a catalogue that came up empty would make every law true
     names = [s.name for s in SAMPLES]
@@ -65,14 +130,14 @@ def test_laws(sample: Sample) -> None:
     @points
     @given(sample.operands, SEEDS)
     def hold(operands: tuple[Any, ...], seed: int) -> None:
-        apply(LAWS.keys() - out, sample.call, operands, seed)
+        apply(LAWS.keys() - out - set(FORMS), sample.call, operands, seed)
 
     hold()
 
 
 @each(*[s for s in SAMPLES if s.complex])
 def test_laws_at_complex_points(sample: Sample) -> None:
-    out = {"precision", "replay"} | ({"second"} if not sample.second else set())
+    out = {"precision", "replay", *FORMS} | ({"second"} if not sample.second else set())
 
     @points
     @given(sample.operands, sample.operands, SEEDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from dualdiff.labels import DENSE, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, MERGED_FROM, MOST_COLUMNS, is_few
+from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few, most_columns
 from dualdiff.values import bind, is_plain_constant, ndarray
 
 Shape = tuple[int, ...]
@@ -95,6 +95,15 @@ class Step(NamedTuple):
     flops: int
 
 
+AT = "at"
+"""What begins the token of a direction of all entries that is not known by number."""
+
+
+def is_column(term: Any) -> bool:
+    """Whether a term of a forecast is a direction of all entries, and not a map."""
+    return type(term) is int or (type(term) is tuple and term[0] == AT)
+
+
 class Asked(NamedTuple):
     """What a forecast is asked about: the forms of the operands' tangents, and the equation.
 
@@ -141,16 +150,22 @@ class Asked(NamedTuple):
     @property
     def is_columns(self) -> bool:
         """Whether every term is a direction of all entries."""
-        return all(type(t) is int for s in self.live for t in s)
+        return all(is_column(t) for s in self.live for t in s)
 
-    def new(self, count: int) -> Any:
-        """Return so many new terms, or an array if they are too many."""
-        return self.few(frozenset((self.e, j) for j in range(count)))
+    def new(self, count: int, beside: Iterable[Any] = ()) -> Any:
+        """Return so many new terms beside some known ones, or an array if they are too many."""
+        return self.few(frozenset((*beside, *[(self.e, j) for j in range(count)])))
 
     def few(self, terms: frozenset[Any]) -> Any:
-        """Return terms, or an array if they are too many."""
+        """Return terms, or an array if they are too many, as a run of dual numbers does where it cannot merge any."""
         count = len(terms)
-        return terms if is_few(count, self.size, self.k) and count <= max(MERGED_FROM, MOST_COLUMNS) else ALL
+        if all(map(is_column, terms)):
+            return terms if count <= most_columns(self.size, self.k) else ALL
+        return terms if is_few(count, self.size, self.k) and count <= max(MERGED_FROM, 2) else ALL
+
+    def at(self, terms: Iterable[Any]) -> frozenset[Any]:
+        """Return the terms of one entry that is read out: columns, whichever directions they are."""
+        return frozenset(t if is_column(t) else (AT, t, self.e) for t in terms)
 
 
 class Primitive:
@@ -280,10 +295,17 @@ class Primitive:
         """
         return INSTEAD
 
+    def passes(self, sets: Sequence[Any]) -> bool:
+        """Whether a tangent of one of the operands that have any (whose form is not None) reaches the result."""
+        return True
+
     def forecast(self, asked: Asked) -> Any:
         """Say what the tangent of the result would be: None for none, a set of terms, or ``ALL`` for one array.
 
-        A term is a direction (an int) or a token that stands for a map; equal tokens are maps known to be equal.
+        A term is a direction (an int) or a token that stands for a map; equal tokens are maps known to be equal. What
+        it says is what ``terms`` makes of maps that stay different and name every direction at most once. Maps that
+        turn out equal make fewer terms, so it is a bound in any case: no more terms than it says, and no array where
+        it says terms.
         """
         return ALL
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds.base import (
-    ALL,
     Asked,
     Primitive,
     Step,
@@ -23,7 +22,7 @@ from dualdiff.kinds.base import (
 from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels, broadcast
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, ONE, Map, Terms, coefficient, most_columns
+from dualdiff.tangents import INSTEAD, ONE, Map, Terms, coefficient
 from dualdiff.values import bind, ndarray
 
 Partial = Callable[..., Any] | int
@@ -197,22 +196,27 @@ class Elementwise(Primitive):
             for i, p in zip(ins, self.partials, strict=True)
         ]
 
+    def passes(self, sets: Sequence[Any]) -> bool:
+        """Not where the partial is known to be 0."""
+        return any(s is not None and p != 0 for s, p in zip(sets, self.partials))
+
     def forecast(self, asked: Asked) -> Any:
         if not self.plain:
             return grouped_forecast(self, asked)
-        return scaled_forecast(asked)
+        return self.scaled_forecast(asked)
+
+    def scaled_forecast(self, asked: Asked) -> Any:
+        """Say what becomes of terms that are scaled, and joined where there are several operands."""
+        live = [s for p, s in zip(self.partials, asked.sets) if s is not None and p != 0]
+        whole = live[0] if len(live) == 1 else live[0].union(*live[1:])
+        alone = [shape_of(a) for a, s in zip(asked.args, asked.sets) if s is not None]
+        if self.plain and len(alone) == 1 and (asked.is_columns or alone[0] == asked.shape):
+            return whole
+        return asked.few(whole)
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
         size = size_of(shape_of(out))
         return Step(self.kind, active, size, size, 0)
-
-
-def scaled_forecast(asked: Asked) -> Any:
-    """Say what becomes of terms that are scaled, and joined where there are several operands."""
-    whole = asked.together
-    if asked.is_columns:
-        return whole if len(whole) <= most_columns(asked.size, asked.k) else ALL
-    return whole if len(whole) < 3 else asked.few(whole)
 
 
 def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:

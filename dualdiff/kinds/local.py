@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import ALL, Asked, Primitive, Sweep
-from dualdiff.labels import OWN, written
+from dualdiff.kinds.base import ALL, Asked, Primitive, Sweep, is_column
+from dualdiff.labels import OWN, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import (
     INSTEAD,
@@ -19,6 +19,7 @@ from dualdiff.tangents import (
     Map,
     Terms,
     is_worth_an_array,
+    kind_of,
     map_of,
     settled,
     spread,
@@ -32,8 +33,8 @@ def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Seque
     The local Jacobian is pushed with one direction per place in a group; its entries multiply the operands' terms.
     """
     shape = shape_of(out)
-    if not shape or type(out) is not ndarray or run.careful:
-        return INSTEAD
+    if not shape or type(out) is not ndarray or run.careful or not any(type(t) is Terms for t in tangents):
+        return INSTEAD  # columns come here if most directions have one: an array is not much more
     if any(dtype_of(v).kind == "c" for v in (out, *values)):
         return INSTEAD  # it may be linear over the reals only
     found = Terms()
@@ -44,16 +45,10 @@ def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Seque
         if type(x) is not ndarray or not TRACED.isdisjoint(map(type, terms.values())) or x.ndim == 0:
             return INSTEAD
         labels = row.labels(i, values, params, out)
-        if labels[1] is not OWN and type(labels[1]) is int and x.size > LOCAL:
+        width = _group(labels, x.size)
+        if _is_wide(width, len(terms), run.lead[0], size_of(shape), row):
             return INSTEAD
-        grouped = _members(*labels, size_of(shape), x.size)
-        if grouped is None:
-            return INSTEAD
-        members, groups = grouped
-        width = members.shape[1]
-        count = width * len(terms)
-        if count > MOST_TERMS or is_worth_an_array(count, run.lead[0], size_of(shape), row.is_product):
-            return INSTEAD
+        members, groups = _members(*labels, size_of(shape), x.size)
         unit = np.zeros((width, x.size), x.dtype)
         for j in range(width):
             at = groups[:, j]
@@ -68,8 +63,8 @@ def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Seque
         if local is None:
             continue
         for j in range(width):
-            _joined_by(run, found, terms, members[:, j], local[j], x.shape)
-    return found
+            _joined_by(found, terms, members[:, j], local[j], x.shape)
+    return kind_of(found)
 
 
 def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
@@ -88,8 +83,7 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         return None
     counts = np.diff(links.indptr)
     width = int(counts.max(initial=0))
-    count = width * len(terms)
-    if width > LOCAL or count > MOST_TERMS or is_worth_an_array(count, run.lead[0], size_of(shape), row.is_product):
+    if _is_wide(width, len(terms), run.lead[0], size_of(shape), row):
         # Directions of all entries would stand in rows that nothing reaches; an array shows what it holds.
         return INSTEAD if type(terms) is Columns and not counts.all() else None
     members = np.full((len(counts), width), -1)
@@ -100,11 +94,17 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
     weights[place, at] = links.data
     found = Terms()
     for j in range(width):
-        _joined_by(run, found, terms, members[:, j], weights[j].reshape(shape), x.shape)
-    return found
+        _joined_by(found, terms, members[:, j], weights[j].reshape(shape), x.shape)
+    return kind_of(found)
 
 
-def _joined_by(run: Any, found: Terms, terms: Any, at: Any, local: Any, operand: tuple[int, ...]) -> None:
+def _is_wide(width: int, terms: int, directions: int, size: int, row: Primitive) -> bool:
+    """Whether an array serves better than so many terms, each times the so many entries that one of the result has."""
+    count = width * terms
+    return width > LOCAL or count > MOST_TERMS or is_worth_an_array(count, directions, size, row.is_product)
+
+
+def _joined_by(found: Terms, terms: Any, at: Any, local: Any, operand: tuple[int, ...]) -> None:
     """Add terms times a partial of each result entry by one operand entry, that at ``at`` (-1 for none)."""
     shape = shape_of(local)
     here = at >= 0
@@ -122,17 +122,13 @@ def _joined_by(run: Any, found: Terms, terms: Any, at: Any, local: Any, operand:
         found[new] = found[new] + q if new in found else q
 
 
-def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any] | None:
+def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any]:
     """Return for every entry of a result the entries of the operand it depends on, as (members, number of them)."""
     b = written(operand, total)
     present = np.flatnonzero(b >= 0)
     order = present[np.argsort(b[present], kind="stable")]
-    if not order.size:
-        return None
     counts = np.bincount(b[order])
     most = int(counts.max())
-    if most > LOCAL:
-        return None
     starts = np.concatenate([[0], np.cumsum(counts)])
     members = np.full((len(counts), most), -1)
     lane = b[order]
@@ -144,28 +140,55 @@ def _members(result: Any, operand: Any, size: int, total: int) -> tuple[Any, Any
 
 def grouped_forecast(row: Primitive, asked: Asked) -> Any:
     """Say what becomes of terms that go through group by group."""
-    if asked.is_columns:
-        whole = asked.together
-        return whole if 2 * len(whole) <= asked.k else ALL
-    if not asked.shape:
+    if asked.is_columns or not asked.shape:
         return ALL
-    width = 0
-    for i, s in enumerate(asked.sets):
-        if s is not None:
-            group = _group(row, i, asked)
-            width += group * len(s)
-            if group > LOCAL or is_worth_an_array(width, asked.k, asked.size, row.is_product):
-                return ALL
-    return asked.new(width)
+    if any(dtype_of(v).kind == "c" for v in (asked.out, *asked.args)):
+        return ALL
+    made = 0
+    columns: set[Any] = set()
+    for i, terms in enumerate(asked.sets):
+        if not terms:
+            continue
+        shape = shape_of(asked.args[i])
+        labels = row.labels(i, asked.args, asked.params, asked.out)
+        width = _group(labels, size_of(shape))
+        if not shape or _is_wide(width, len(terms), asked.k, asked.size, row):
+            return ALL
+        own = [t for t in terms if is_column(t)]
+        made += width * (len(terms) - len(own))
+        if own:  # it stays one where every entry of the result has the same number of entries to depend on
+            for there in (_members(*labels, asked.size, size_of(shape))[0] >= 0).T:
+                columns.update(own if there.all() else [(t, there.tobytes()) for t in own])
+    return asked.new(made, columns)
 
 
-def _group(row: Primitive, i: int, asked: Asked) -> int:
-    """Return on how many entries of an operand one entry of the result depends."""
-    _result, operand = row.labels(i, asked.args, asked.params, asked.out)
-    size = size_of(shape_of(asked.args[i]))
-    if operand is None:
-        return 1
+def linked_forecast(row: Primitive, ins: Any, asked: Asked) -> Any:
+    """Say what a product makes of terms link by link; None where it goes as any other product."""
+    live = [(i, s) for i, s in enumerate(asked.sets) if s is not None]
+    if not row.constants(ins, asked.args) or len(live) != 1 or not asked.shape or dtype_of(asked.out).kind != "f":
+        return None
+    ((i, terms),) = live
+    if not shape_of(asked.args[i]):
+        return None
+    links = row.links(i, asked.args, asked.params, asked.out, LOCAL * asked.size if not asked.is_columns else None)
+    if links is None:
+        return None
+    counts = np.diff(links.indptr)
+    width = int(counts.max(initial=0))
+    if _is_wide(width, len(terms), asked.k, asked.size, row):
+        return ALL if asked.is_columns and not counts.all() else None
+    # A direction of all entries stays one in the places that every row has.
+    own = [t for t in terms if is_column(t)]
+    parts = len(np.unique(counts)) - 1  # a place that not every row has makes a map of its rows
+    return asked.new(width * (len(terms) - len(own)) + parts * len(own), own if counts.all() else ())
+
+
+def _group(labels: Labels, size: int) -> int:
+    """Return on how many entries of an operand, of so many, one entry of the result depends at most; none are too many."""
+    operand = labels[1]
+    if operand is OWN:
+        return 1 if size else LOCAL + 1
     if type(operand) is int:
-        return size
+        return size if size and operand >= 0 else LOCAL + 1
     inside = operand[operand >= 0]
-    return int(np.bincount(inside).max()) if inside.size else 1
+    return int(np.bincount(inside).max()) if inside.size else LOCAL + 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds.base import Asked, Primitive, Shape, Sweep
+from dualdiff.kinds.base import Asked, Primitive, Shape, Sweep, is_column
 from dualdiff.kinds.linear import Linear
 from dualdiff.labels import OWN, Labels, grouped, written
 from dualdiff.shapes import shape_of, size_of
@@ -65,8 +65,13 @@ class Movement(Primitive):
         return moved_back(self, g, ins, args, params, out)
 
     def forecast(self, asked: Asked) -> Any:
+        (terms,) = asked.live
+        if not asked.shape:
+            return asked.at(terms)
         what = (self.name, _said(asked.params))
-        return frozenset(t if type(t) is int and not self.pads else (what, t) for t in asked.live[0])
+        if asked.is_columns and not self.pads:
+            return terms
+        return asked.few(frozenset(t if is_column(t) and not self.pads else (what, t) for t in terms))
 
 
 def moved(row: Any, terms: Any, x: Any, params: Any) -> Any:

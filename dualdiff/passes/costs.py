@@ -19,12 +19,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from dualdiff.kinds.base import ALL, Asked, Step
+from dualdiff.kinds.local import linked_forecast
 from dualdiff.passes.cuts import activity
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import DENSE, LOCAL, MERGED_FROM, MOST_TERMS, is_worth_an_array
+from dualdiff.tangents import DENSE, MERGED_FROM
 from dualdiff.tape import Tape
 
 
@@ -157,21 +156,28 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         form = None
         if row.differentiable and any(s is not None for s in sets):
             asked = Asked(sets, args, params, out, k, e)
-            form = _form(row, ins, asked, counts is not None)
+            form = form_of_result(row, ins, asked, counts is not None)
             if counts is not None and counts[len(found)] and asked.shape:
                 form = _merged(form, asked, counts[len(found)])
         found.append(form)
     return found
 
 
-def _form(row: Any, ins: Any, asked: Asked, counted: bool) -> Any:
+def form_of_result(row: Any, ins: Any, asked: Asked, counted: bool = False) -> Any:
     """Say what the tangent of one result would be, as a run of dual numbers decides before it asks the row."""
+    if not row.passes(asked.sets):
+        return None
     if ALL in asked.sets:
         return ALL
-    if counted and row.linked and (width := _links(row, ins, asked)):
-        return asked.new(width)
-    if asked.shape and asked.k * asked.size <= DENSE and not row.moves and not asked.is_columns:
+    columns = asked.is_columns
+    if asked.shape and asked.k * asked.size <= DENSE and not row.moves and not columns:
         return ALL
+    if counted and row.linked and (form := linked_forecast(row, ins, asked)) is not None:
+        return form
+    if columns and asked.shape and not row.plain and not row.takes_columns(asked.args):
+        active = asked.together
+        if active and 2 * len(active) <= asked.k:
+            return active
     return row.forecast(asked)
 
 
@@ -182,24 +188,6 @@ def _merged(form: Any, asked: Asked, count: int) -> Any:
             return ALL
         return frozenset((asked.e, j, "merged") for j in range(count))
     return frozenset((asked.e, j) for j in range(count)) if len(form) > count else form
-
-
-def _links(row: Any, ins: Any, asked: Asked) -> int:
-    """Return how many terms a product with a constant makes that has zeros; 0 where it goes as any other product."""
-    live = [(i, s) for i, s in enumerate(asked.sets) if s is not None]
-    if not row.constants(ins, asked.args) or len(live) != 1 or not asked.shape:
-        return 0
-    ((i, terms),) = live
-    if asked.k * asked.size <= DENSE and not asked.is_columns:
-        return 0
-    links = row.links(i, asked.args, asked.params, asked.out)
-    if links is None:
-        return 0
-    group = int(np.diff(links.indptr).max(initial=0))
-    width = group * len(terms)
-    if group > LOCAL or width > MOST_TERMS or is_worth_an_array(width, asked.k, asked.size, row.is_product):
-        return 0
-    return width
 
 
 # --------------------------------------------------------------------------------------------------

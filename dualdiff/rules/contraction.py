@@ -16,14 +16,14 @@ import numpy as np
 
 from dualdiff.errors import where
 from dualdiff.kinds import Linear, Movement, Multilinear, Sweep, full, with_patterns
-from dualdiff.kinds.base import Asked
+from dualdiff.kinds.base import ALL, Asked
 from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import multiply, unsupported
 from dualdiff.rules.folding import NONE, converted, deliver, flat
 from dualdiff.rules.letters import Contraction, Letters, Shape, conj, contract, shaped, stacked
 from dualdiff.rules.sums import sum_
-from dualdiff.shapes import dtype_of, negative_axes, shape_of
+from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
 from dualdiff.tangents import INSTEAD, ONE, Map
 from dualdiff.values import TRACED, bind, ndarray, number, operand
 
@@ -88,6 +88,18 @@ class MatMul(Contraction):
             terms = multiply.scaled(tangents, values, products)
             return sum_.terms(run, (terms,), (products,), {"axis": (-1,), "keepdims": False}, out)
         return super().terms(run, tangents, values, params, out)
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say what becomes of terms; of a vector's one map it is taken that no direction is missing or there twice."""
+        a, b = [shape_of(v) for v in asked.args]
+        if len(a) == 2 and len(b) == 1:
+            matrix, vector = asked.sets
+            if matrix:
+                products = Aval(a, dtype_of(asked.out))
+                return sum_.forecast(asked._replace(sets=[asked.together], args=[products], params={"axis": (-1,)}))
+            if vector is not None and len(vector) == 1 and not asked.is_columns and dtype_of(asked.out).kind == "f":
+                return ALL
+        return super().forecast(asked)
 
     def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
         """The columns of a plain matrix are scaled and placed."""

@@ -20,10 +20,9 @@ import scipy.special
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
-from dualdiff.kinds.elementwise import scaled_forecast
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
-from dualdiff.tangents import INSTEAD
+from dualdiff.tangents import INSTEAD, Columns, Terms
 from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
@@ -392,11 +391,18 @@ class Select(Elementwise):
 
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Select among the coefficients; in a careful pass which entries are reached is more than their maps say."""
-        return INSTEAD if run.careful else self.scaled(tangents, values, out, mul=_pick)
+        if run.careful:
+            return INSTEAD
+        found = Terms() if any(type(t) is Terms for t in tangents) else Columns()
+        return self.scaled(tangents, values, out, found, _pick)
+
+    def takes_columns(self, values: Sequence[Any]) -> bool:
+        """A direction of all entries is one of those that were chosen."""
+        return True
 
     def forecast(self, asked: Asked) -> Any:
         """As terms that are scaled."""
-        return scaled_forecast(asked)
+        return self.scaled_forecast(asked)
 
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Select among the tangents; a missing one is zero."""

@@ -328,7 +328,7 @@ class GetItem(Movement):
             (term,) = terms
             if type(term) is tuple and term[0] == "x":
                 return frozenset((term[1] + index % shape_of(asked.args[0])[0],))
-        return frozenset(t if type(t) is int else ("at", t, asked.e) for t in terms)
+        return asked.at(terms)
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
         """What is read is a view."""
@@ -458,6 +458,8 @@ class SetItem(Primitive):
 
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Write into maps and coefficients."""
+        if run.lead[0] * size_of(shape_of(out)) <= DENSE:
+            return INSTEAD
         return store(tangents, params["index"], out, values[1])
 
     def takes_columns(self, values: Sequence[Any]) -> bool:

@@ -419,6 +419,8 @@ def _part(shape: Shape, result: Shape, index: Any) -> Labels:
 
 def _joined_terms(row: Any, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
     """Stack or concatenate: the first terms of all operands are one term, and so the second ones, and so on."""
+    if not any(type(t) is Terms for t in tangents):
+        return INSTEAD  # columns of most directions: an array is not much more
     listed = [list(t.items()) if t else [] for t in tangents]
     found = Terms()
     for j in range(max([len(terms) for terms in listed], default=0)):
@@ -435,8 +437,6 @@ def _joined_terms(row: Any, tangents: Sequence[Any], values: Sequence[Any], para
         scalars = [p[1] for p in present if p]
         if all(not shape_of(c) and type(c) not in TRACED and c == scalars[0] for c in scalars):
             c = scalars[0]
-            if type(key) is int and len(scalars) < len(present):
-                return INSTEAD
         else:
             c = bind(
                 row,
@@ -498,12 +498,7 @@ class Stack(Primitive):
 
     def forecast(self, asked: Asked) -> Any:
         """Say how many terms there are: as many as the operand with most of them has."""
-        if not shape_of(asked.args[0]):
-            return ALL
-        live = asked.live
-        if len(live) == 1 and len(live[0]) == 1:
-            return frozenset(((asked.e, 0),))
-        return asked.new(max(map(len, live)))
+        return ALL if asked.is_columns else asked.new(max(map(len, asked.live)))
 
     def takes_columns(self, values: Sequence[Any]) -> bool:
         """Numbers with few directions each become one array of directions."""
@@ -592,10 +587,7 @@ class Concatenate(Primitive):
 
     def forecast(self, asked: Asked) -> Any:
         """Say how many terms there are: as many as the operand with most of them has."""
-        live = asked.live
-        if len(live) == 1 and len(live[0]) == 1:
-            return frozenset(((asked.e, 0),))
-        return asked.new(max(map(len, live)))
+        return ALL if asked.is_columns else asked.new(max(map(len, asked.live)))
 
 
 def _concatenate(*xs: Any, axis: int) -> Any:

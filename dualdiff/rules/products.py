@@ -40,9 +40,9 @@ def _prod_partial(x: Any, axis: tuple[int, ...]) -> Any:
 
 
 def _prod_push(sweep: Sweep, ts: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if not size_of(shape_of(x)):
-        return None
-    return np.sum(ts[0] * _prod_partial(x, axis), axis=axis, keepdims=keepdims) if axis else ts[0]
+    if not axis:
+        return ts[0]
+    return np.sum(ts[0] * _prod_partial(x, axis) if size_of(shape_of(x)) else ts[0], axis=axis, keepdims=keepdims)
 
 
 def _prod_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import Linear
-from dualdiff.kinds.base import ALL, Asked
+from dualdiff.kinds.base import ALL, Asked, is_column
 from dualdiff.labels import written
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, LOCAL, Map, Terms, key_of, kind_of, map_of, spread
@@ -28,9 +28,7 @@ class Summing(Linear):
         x = values[0]
         shape, result = shape_of(x), shape_of(out)
         axis = params["axis"]
-        count = 1
-        for a in axis:
-            count *= shape[a]
+        count = _summed(shape, axis)
         if count * len(terms) <= LOCAL and result and type(x) is ndarray:
             return _folded(self, terms, shape, axis, count, result, dtype_of(out))
         if type(out) not in PLAIN_TYPES or dtype_of(out).char != "d" or not run.lead:
@@ -70,9 +68,7 @@ class Summing(Linear):
         x, axis = args[0], params["axis"]
         shape = shape_of(x)
         folded = tuple([1 if i - len(shape) in axis else s for i, s in enumerate(shape)])
-        count = 1
-        for a in axis:
-            count *= shape[a]
+        count = _summed(shape, axis)
         found = Terms()
         for key, c in g.items():
             new = key if type(key) is int else Map(np.broadcast_to(key.positions.reshape(folded), shape))
@@ -83,17 +79,24 @@ class Summing(Linear):
     def forecast(self, asked: Asked) -> Any:
         """Say how many terms a sum makes: as many as entries go into one, each with its own."""
         (terms,) = asked.live
-        group = size_of(shape_of(asked.args[0])) // max(asked.size, 1)
-        if asked.is_columns and 2 * len(terms) <= asked.k:
-            return terms
-        if not asked.shape or group * len(terms) > LOCAL:
+        count = _summed(shape_of(asked.args[0]), asked.params["axis"])
+        if not asked.shape or count * len(terms) > LOCAL:
             return ALL
-        return terms if asked.is_columns else asked.new(group * len(terms))
+        columns = [t for t in terms if is_column(t)]
+        return asked.new(count * (len(terms) - len(columns)), columns if count else ())
 
     def made_at_once(self, asked: Asked) -> tuple[float, float, float] | None:
         """Every coefficient is added up where its direction says."""
         entries = sum([size_of(shape_of(a)) * len(s) for a, s in zip(asked.args, asked.sets) if s is not None])
         return 2.0, float(entries), 0.0
+
+
+def _summed(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
+    """Return how many entries go into one."""
+    count = 1
+    for a in axis:
+        count *= shape[a]
+    return count
 
 
 def _folded(

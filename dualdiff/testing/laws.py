@@ -12,13 +12,28 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.dual import Pushing
 from dualdiff.errors import DerivativeError
-from dualdiff.kinds import Primitive
+from dualdiff.kinds import Primitive, Sweep
+from dualdiff.kinds.base import Asked
 from dualdiff.labels import written
 from dualdiff.operators import jvp, vjp
+from dualdiff.passes.costs import form_of_result
 from dualdiff.reach import numbers, pushed
-from dualdiff.shapes import aval, dtype_of, shape_of, size_of
+from dualdiff.shapes import aval, dtype_of, fit, shape_of, size_of
+from dualdiff.tangents import INSTEAD, ONE, Map, Terms, whole
 from dualdiff.testing.differences import Estimate, judge_entries
+from dualdiff.testing.steps import (
+    Seeds,
+    Step,
+    form_of,
+    is_at_most,
+    pushes,
+    seeds_of,
+    steps_of,
+    told,
+    written_out,
+)
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
 from dualdiff.trees import flatten
@@ -320,6 +335,117 @@ def pattern_law(f: Function, *args: Any) -> None:
                 )
 
 
+def terms_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[int] = (0, 300), seen: Any = ()) -> None:
+    """Tangents and cotangents given as terms become what arrays of all directions become, in value, shape and dtype.
+
+    Step by step: the identity, sparse as it is where a Jacobian starts, and other terms of every form, with so many
+    directions as they have, and with at least as many as ``ks`` says. Steps whose key is in ``seen`` are left out.
+    """
+    for step in _distinct_steps(Subject(f, args), seen):
+        _pull_as_terms(step, rng)
+        for seeds in seeds_of(step, rng):
+            for k in {max(k, seeds.directions, 1) for k in ks}:
+                _push_as_terms(step, seeds, k)
+
+
+def _distinct_steps(s: Subject, seen: Any) -> list[Step]:
+    """Return the steps of a function that differ in more than numbers."""
+    with np.errstate(all="ignore"):
+        found = {step.key: step for step in steps_of(s.problem, max(s.problem.n, 2))}
+    return [step for key, step in found.items() if key not in seen]
+
+
+def _push_as_terms(step: Step, seeds: Seeds, k: int) -> None:
+    what = f"{seeds.name} through {step.row}, {k} directions"
+    out, want = step.out, (k, *shape_of(step.out))
+    dense = [written_out(t, v, k) for t, v in zip(seeds.tangents, step.values, strict=True)]
+    with np.errstate(all="ignore"):
+        expected = step.row.push(Sweep((k,)), dense, step.values, step.params, out)
+        if expected is None:
+            expected = np.zeros(want, dtype_of(out))
+        if not np.isfinite(expected).all():
+            return  # a run of dual numbers is redone then
+        run = Pushing((k,))
+        for way, found in pushes(step, seeds.tangents, run):
+            t = np.zeros(want, dtype_of(out)) if found is None else run.dense(found, out)
+            if dtype_of(t) != dtype_of(out):
+                raise LawError(f"{what} ({way}): the tangent has dtype {dtype_of(t)}, the value {dtype_of(out)}")
+            if not np.array_equal(t, expected):
+                scale = _size(expected) + 1e-5 * _size(out)
+                same(f"{what} ({way})", t, expected, scale=scale, coarse=_coarsest(step.values))
+
+
+def _pull_as_terms(step: Step, rng: np.random.Generator) -> None:
+    row, out = step.row, step.out
+    shape, size = shape_of(out), size_of(shape_of(out))
+    if not shape or dtype_of(out).kind != "f":
+        return
+    ins = [0 if on and dtype_of(v).kind in "fc" else None for on, v in zip(step.active, step.values, strict=True)]
+    forms = [(shape_of(v), dtype_of(v)) for v in step.values]
+    aligned = all(form == (shape, dtype_of(out)) for form, i in zip(forms, ins, strict=True) if i is not None)
+    numbers = rng.uniform(0.5, 1.5, shape).astype(dtype_of(out))
+    rows = np.arange(1, size + 1, dtype=np.int32).reshape(shape)
+    holes = np.where(rows % 3 == 1, 0, rows).astype(np.int32)
+    for g in (
+        Terms({Map(rows): ONE}),
+        Terms({Map(rows): numbers, Map(rows[..., ::-1].copy()): dtype_of(out).type(0.75)}),
+        Terms({Map(holes): numbers, 0: numbers[::-1].copy()}),
+    ):
+        k = max(size, 1)
+        with np.errstate(all="ignore"):
+            found = row.pull_terms(g, ins, step.values, step.params, out, aligned)
+            if found is INSTEAD:
+                continue
+            expected = row.pull(Sweep((k,)), written_out(g, out, k), ins, step.values, step.params, out)
+        for n, (i, c, e) in enumerate(zip(ins, found, expected, strict=True)):
+            if i is None or c is INSTEAD:
+                continue
+            e = np.zeros((k, *forms[n][0]), forms[n][1]) if e is None else fit(e, (k,), *forms[n])
+            c = np.zeros_like(e) if c is None else whole(c, k, *forms[n]) if type(c) is Terms else c
+            if np.isfinite(e).all():
+                same(f"covectors as terms through {row}, operand {n}", c, e, coarse=_coarsest(step.values))
+
+
+def _coarsest(values: Sequence[Any]) -> Any:
+    """Return the least precise type of numbers among some values."""
+    return np.float32 if any(dtype_of(v).char in "fF" for v in values) else np.float64
+
+
+def forecast_law(
+    f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[int] = (0, 100, 300), seen: Any = ()
+) -> None:
+    """What a row says that a tangent will be is what a run of dual numbers makes: nothing, so many terms, or an array.
+
+    Exactly so for terms whose maps stay different and name every direction once. Maps that turn out equal are one term,
+    which no shape tells: for them, as on the function's own way, the forecast is a bound from above.
+    """
+    s = Subject(f, args)
+    n = max(s.problem.n, 2)
+    with np.errstate(all="ignore"):
+        for k in {max(k, n) for k in ks}:
+            for step in steps_of(s.problem, k):
+                if not is_at_most(step.made, step.said):
+                    raise LawError(
+                        f"{step.row} with {k} directions makes {told(step.made)}; its forecast is {told(step.said)}"
+                    )
+        for step in _distinct_steps(s, seen):
+            for seeds in seeds_of(step, rng):
+                for k in {max(k, seeds.directions, 1) for k in ks}:
+                    _made_as_said(step, seeds, k)
+
+
+def _made_as_said(step: Step, seeds: Seeds, k: int) -> None:
+    sets = [form_of(t) for t in seeds.tangents]
+    asked = Asked(sets, step.values, step.params, step.out, k, 0)
+    said = form_of_result(step.row, [None if s is None else 0 for s in sets], asked)
+    for way, found in pushes(step, seeds.tangents, Pushing((k,))):
+        made = form_of(found)
+        if not is_at_most(made, said) or (seeds.generic and size_of(shape_of(step.out)) and told(made) != told(said)):
+            raise LawError(
+                f"{seeds.name} through {step.row} with {k} directions ({way}) makes {told(made)}; its forecast is {told(said)}"
+            )
+
+
 def alias_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """A result shares memory exactly where NumPy's does, and is a number, an array without axes or an array as NumPy's.
 
@@ -443,6 +569,8 @@ LAWS: dict[str, Callable[..., Any]] = {
     "precision": precision_law,
     "replay": replay_law,
     "pattern": pattern_law,
+    "terms": terms_law,
+    "forecast": forecast_law,
     "alias": alias_law,
 }
 """Every law by name. Those that draw directions take ``rng``."""

@@ -351,35 +351,35 @@ class Pushing(Sweep):
     def dense(self, t: Any, value: Any) -> Any:
         """Return a tangent of any form as one array with the directions in front."""
         kind = type(t)
-        if (kind is Columns or kind is Terms) and self.careful:
+        if kind is not Columns and kind is not Terms:
+            return t
+        if self.careful:
             mask = places_reached(t, shape_of(value), self.lead[0])
             return self.reached(self._dense(t, value), mask)
         return self._dense(t, value)
 
     def _dense(self, t: Any, value: Any) -> Any:
-        kind = type(t)
-        if kind is Columns or kind is Terms:
-            t = settled(t)
-            k, shape = self.lead[0], shape_of(value)
-            if self.most is not None and k * size_of(shape) > self.most:
-                raise CrowdedError
-            traced = not TRACED.isdisjoint(map(type, t.values()))
-            if kind is Terms:
-                if not traced:
-                    flat = scattered(t, shape, k, dtype_of(value))
-                    return np.ascontiguousarray(flat.T).reshape((k, *shape))
-                # Coefficients of an outer level: each direction picks its entries.
-                t = Columns(
-                    (d, sum([np.where(map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()])) for d in range(k)
-                )
-            if traced or type(value) not in PLAIN_TYPES:
-                zero = np.zeros_like(value)
-                return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(k)])
-            whole = (np.empty if len(t) == k else np.zeros)(self.lead + shape, dtype_of(value))
-            for d, c in t.items():
-                whole[d] = c
-            return whole
-        return t
+        is_columns = type(t) is Columns
+        t = settled(t)
+        k, shape = self.lead[0], shape_of(value)
+        if self.most is not None and k * size_of(shape) > self.most:
+            raise CrowdedError
+        traced = not TRACED.isdisjoint(map(type, t.values()))
+        if not is_columns:
+            if not traced:
+                flat = scattered(t, shape, k, dtype_of(value))
+                return np.ascontiguousarray(flat.T).reshape((k, *shape))
+            # Coefficients of an outer level: each direction picks its entries.
+            t = Columns(
+                (d, sum([np.where(map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()])) for d in range(k)
+            )
+        if traced or type(value) not in PLAIN_TYPES:
+            zero = np.zeros_like(value)
+            return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(k)])
+        whole = (np.empty if len(t) == k else np.zeros)(self.lead + shape, dtype_of(value))
+        for d, c in t.items():
+            whole[d] = c
+        return whole
 
     def _times(self, t: Any, p: Any) -> Any:
         # NumPy multiplies an array by a 0-d array three times as fast as by a scalar.
@@ -436,7 +436,7 @@ class Pushing(Sweep):
             s = x.mark = self.dense(s, a)
             few = ndarray
         if many is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
-            t = y.mark = self.dense(t, b)
+            t = y.mark = s if y is x else self.dense(t, b)
             many = ndarray
         if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms) and not self.careful:
             if t is None and (few is Columns or shape_of(a) == shape_of(out)):

@@ -28,6 +28,7 @@ from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
+from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import FAMILIAR, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
@@ -318,13 +319,13 @@ class Tracer(Traced):
             out = row(*[operand(i) for i in inputs])
         if row.under is None:
             return follow_root(row, out, *inputs)
-        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+        if vanishes(out):
             note_root(row, out, inputs, {})
         return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if not FAMILIAR.issuperset(map(type, args)):
-            args = [native(a) for a in args]
+            args = [a if type(a) in FAMILIAR else native(a) for a in args]
         if kwargs and not FAMILIAR.issuperset(map(type, kwargs.values())):
             kwargs = {k: native(v) for k, v in kwargs.items()}
         entry = REGISTER.get(function)
@@ -383,7 +384,7 @@ class Tracer(Traced):
 
     def __abs__(self) -> Any:
         out = self.run.unary(ew.absolute, self)
-        if type(out) is not type(self) or type(out.value) is not np.float64 or not out.value:
+        if vanishes(out):
             note_root(ew.absolute, out, (self,), {})
         return out
 

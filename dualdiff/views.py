@@ -155,7 +155,7 @@ def note_root(row: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -
         return
     value = out.value
     # An entry that is not zero has all its derivatives; a spread of equal numbers may be rounded, and is noted always.
-    if row.kind == "elementwise" and (value if type(value) is np.float64 else not roots.vanishes(value)):
+    if row.kind == "elementwise" and not roots.vanishes(value):
         return
     if dtype_of(out).kind == "f":
         link_of(out).under = roots.Mark(roots.Root(row, args, params), out)

@@ -13,6 +13,7 @@ from dualdiff.containers import check_input, plain
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.tangents import PLAIN_TYPES
 from dualdiff.trees import flatten, paths, tree_map
 from dualdiff.values import TRACED, Traced, alive, native, packed, raw
 from dualdiff.views import Twin
@@ -199,18 +200,19 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
         raise InputError(f"{name} has {len(found)} arrays where {len(leaves)} are needed")
     out = []
     for t, x in zip(found, leaves):
-        t = alive(plain(native(t)))
-        if shape_of(t) != shape_of(x) and not isinstance(t, (list,)):
-            raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape_of(x)}")
-        kind = dtype_of(t).kind
-        if kind not in "biufc":
-            raise InputError(f"{name} has dtype {dtype_of(t)}; it must be numeric")
-        if kind == "c" and dtype_of(x).kind != "c":
-            raise InputError(f"{name} is complex where the value is real")
-        want = dtype_of(x)
-        if dtype_of(t) != want:
+        if type(t) not in PLAIN_TYPES:
+            t = alive(plain(native(t)))
+        shape = shape_of(x)
+        if shape_of(t) != shape and not isinstance(t, (list,)):
+            raise InputError(f"{name} has shape {shape_of(t)} where the value has shape {shape}")
+        have, want = dtype_of(t), dtype_of(x)
+        if have != want:
+            if have.kind not in "biufc":
+                raise InputError(f"{name} has dtype {have}; it must be numeric")
+            if have.kind == "c" and want.kind != "c":
+                raise InputError(f"{name} is complex where the value is real")
             t = t.astype(want) if hasattr(t, "astype") else want.type(t)
-        out.append(t if shape_of(x) else _as_number(t, x))
+        out.append(t if shape else _as_number(t, x))
     return out
 
 

@@ -22,7 +22,7 @@ from dualdiff.rules.linalg import norm2_
 from dualdiff.rules.moments import std_, var_
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import dtype_of
-from dualdiff.values import TRACED, bind, ndarray, under
+from dualdiff.values import TRACED, bind, ndarray
 
 
 def _magnitude(z: Any) -> Any:
@@ -175,16 +175,17 @@ def followed(row: Any, out: Any, x: Any, y: Any) -> Any:
     return out, None
 
 
-SMALL = 128
+SMALL = 1 << 12
 """Arrays with more entries get a note unasked: to look for a zero would cost more."""
 _NUMBERS = frozenset((int, float, np.float64, np.int64))
 
 
 def vanishes(x: Any) -> bool:
-    """Whether a root may need its note: a number that is not zero has all its derivatives."""
-    x = under(x)
-    if type(x) is ndarray:
-        return x.size > SMALL or int(np.count_nonzero(x)) < x.size
+    """Whether a root, which is never negative, may need its note: a number that is not zero has all its derivatives."""
+    while type(x) in TRACED:
+        x = x.value
+    if type(x) is ndarray and 0 < x.size <= SMALL and x.dtype.kind == "f":
+        return not x.item(x.argmin()) > 0  # NaN, which hides zeros, is the least
     return not x if issubclass(type(x), (float, np.generic)) else True
 
 

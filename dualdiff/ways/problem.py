@@ -32,7 +32,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import FAMILIAR, TRACED, Traced, alive, native, packed
+from dualdiff.values import TRACED, Traced, alive, native, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
     """Check and tidy what a function returned: arrays of numbers, traced or constant."""
     out = []
     for v in values:
-        v = alive(plain(packed(v if type(v) in FAMILIAR else native(v))))
+        v = alive(plain(v) if type(v) in TRACED else packed(native(v)))
         if type(v) in TRACED:
             if v.link is not None:
                 v.link.refresh(v)

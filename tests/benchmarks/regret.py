@@ -282,7 +282,7 @@ def measured(function: Function) -> Figures:
         first,
         predicted,
         plan.chosen,
-        taken.way.name,
+        taken.name,
         (*hopeless, *skipped),
         max(apart, default=0.0),
     )

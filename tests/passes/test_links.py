@@ -21,6 +21,7 @@ from dualdiff.passes.sparsity import dependence
 from dualdiff.passes.structure import structure
 from dualdiff.testing import Subject
 from dualdiff.testing.laws import pattern_law
+from dualdiff.ways import RowSparse
 from dualdiff.ways.problem import record
 
 WAYS: list[dict[str, Any]] = [
@@ -32,6 +33,7 @@ WAYS: list[dict[str, Any]] = [
     {"coloring": "columns"},
     {"coloring": "rows"},
     {"coloring": "both"},
+    RowSparse.options("sparse"),
 ]
 A = np.array([[1.0, 0.0, -2.0], [0.0, 0.0, 3.0], [0.0, 4.0, 0.0], [0.0, 0.0, 0.0]])
 
@@ -87,7 +89,7 @@ def test_every_way_has_the_pattern_of_the_constant(name: str) -> None:
     dense = dd.jacrev(f)(x).reshape(-1, n)
     wanted = np.count_nonzero(dense)
     for options in WAYS:
-        J = dd.jacobian(f, sparse=True, **options)(x)
+        J = dd.jacobian(f, **{"sparse": True} | options)(x)
         np.testing.assert_allclose(J.toarray(), dense, rtol=1e-12, atol=1e-12)
         assert J.nnz == wanted, options
     pattern_law(f, x)
@@ -160,7 +162,7 @@ def test_what_is_no_constant_has_no_zeros_to_rely_on() -> None:
     for f in (by_its_sign, by_itself):
         assert dependence(tape_of(f, x)).nnz == 9
         for options in WAYS:
-            J = dd.jacobian(f, sparse=True, **options)(x)
+            J = dd.jacobian(f, **{"sparse": True} | options)(x)
             np.testing.assert_allclose(J.toarray(), dd.jacfwd(f)(x), atol=1e-14)
 
 
@@ -168,11 +170,11 @@ def test_what_is_no_constant_has_no_zeros_to_rely_on() -> None:
 # on later runs
 
 
-@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("options", WAYS, ids=range(len(WAYS)))
 def test_another_constant_has_its_own_pattern(options: Any) -> None:
     rng = np.random.default_rng(1)
     T = np.eye(8)
-    jacobian = dd.jacobian(lambda x: T @ (x * x), sparse=True, **options)
+    jacobian = dd.jacobian(lambda x: T @ (x * x), **{"sparse": True} | options)
     x = np.linspace(1, 2, 8)
     for k in range(12):
         T = rng.normal(size=(8, 8)) * (rng.random((8, 8)) < (0.3, 0.9, 1.0)[k % 3])

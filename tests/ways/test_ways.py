@@ -47,6 +47,8 @@ DENSE = {"auto": {}, **_asked("dense")}
 SPARSE = {"sparse": {}, **_asked("sparse")}
 X = np.array([0.5, 1.25, -0.75, 0.3, 1.5, -1.1, 0.8, 0.2])
 """A generic point."""
+ALWAYS_TERMS = {"DENSE": 0, "is_worth_an_array": lambda *_: False, "is_few": lambda *_: True}
+"""Thresholds under which tangents of small arrays are terms as well, as otherwise those of large ones alone are."""
 
 
 def ways_of(f: Any, argnums: Any = 0) -> Ways:
@@ -131,8 +133,10 @@ def test_every_way_is_the_same_on_random_programs(program: Program) -> None:
 
 
 @many
-@given(programs(), st.sampled_from([1, 4, 1000]), st.sampled_from([0, 3, 1000]), st.booleans())
-def test_every_form_of_tangents_gives_the_same(program: Program, most: int, local: int, merge: bool) -> None:
+@given(programs(), st.sampled_from([1, 4, 1000]), st.sampled_from([0, 3, 1000]), st.booleans(), st.booleans())
+def test_every_form_of_tangents_gives_the_same(
+    program: Program, most: int, local: int, merge: bool, always: bool
+) -> None:
     """Row-sparse duals change their form at thresholds; whatever these are, the derivative is the same."""
     argnums = tuple(range(len(program.point)))
     expected = dd.jacrev(program, argnums, flat=True)(*program.point)
@@ -144,6 +148,7 @@ def test_every_form_of_tangents_gives_the_same(program: Program, most: int, loca
             MERGED_FROM=2 if merge else 1000,
             SMALL=0,
             LOCAL=local,
+            **(ALWAYS_TERMS if always else {}),
         )
         chosen = {
             k: w
@@ -593,8 +598,8 @@ def test_every_way_is_the_same_on_code_people_write(f: Any) -> None:
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
 def test_every_form_of_tangents_is_the_same_on_code_people_write(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for most, group in ((1, 0), (1000, 1000)):
-        thresholds(monkeypatch, SMALL=0, MOST_COLUMNS=most, MERGED_FROM=2 + most, LOCAL=group)
+    for most, group, more in ((1, 0, {}), (1000, 1000, {}), (1000, 1000, ALWAYS_TERMS), (1, 1000, ALWAYS_TERMS)):
+        thresholds(monkeypatch, SMALL=0, MOST_COLUMNS=most, MERGED_FROM=2 + most, LOCAL=group, **more)
         chosen = {k: w for k, w in ways_of(f).items() if k in ("dense, forward", "sparse", "sparse, row-sparse")}
         for point in (X, X, -X):
             agree(chosen, (point,), dd.jacrev(f, flat=True)(point))

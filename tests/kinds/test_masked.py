@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualdiff.kinds import CAREFUL, Sweep
 from dualdiff.rules.contraction import matmul_ as matmul
 
 NUMBERS = st.sampled_from([0.0, -0.0, 0.25, -0.25, 1.0, -3.0, np.inf, -np.inf, np.nan])
@@ -44,3 +45,14 @@ def test_a_product_is_the_sum_of_those_that_are_there(left: Any, right: Any, con
         flip = operands[0] is not a
         np.testing.assert_array_equal(found, expected.T if flip else expected)
         np.testing.assert_array_equal(reached, mask.T if flip else mask)
+
+
+def test_a_zero_wins_in_a_careful_product_alone() -> None:
+    t, p = np.array([0.0, -1.0, 2.0]), np.array([np.inf, 3.0, np.nan])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(Sweep(()).mul(t, p), [np.nan, -3.0, np.nan])
+    token = CAREFUL.set(True)
+    try:
+        np.testing.assert_array_equal(Sweep(()).mul(t, p), [0.0, -3.0, np.nan])
+    finally:
+        CAREFUL.reset(token)

@@ -20,13 +20,13 @@ from dualdiff.lab.problems import zoo
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject, judge
 from dualdiff.testing.laws import same
-from dualdiff.ways import WAYS, Both, Columns, Elimination, Rows
+from dualdiff.ways import WAYS, Both, Columns, Elimination, Rows, RowSparse
 from dualdiff.ways.problem import record
 from dualdiff.ways.program import pattern_of
 from dualdiff.ways.row_sparse import layout
 from tests.strategies import Program, programs
 from tests.test_laws import steps_may_leave_the_domain
-from tests.thresholds import thresholds
+from tests.thresholds import ALWAYS_TERMS, thresholds
 
 Ways = dict[str, Callable[..., Any]]
 
@@ -47,8 +47,6 @@ DENSE = {"auto": {}, **_asked("dense")}
 SPARSE = {"sparse": {}, **_asked("sparse")}
 X = np.array([0.5, 1.25, -0.75, 0.3, 1.5, -1.1, 0.8, 0.2])
 """A generic point."""
-ALWAYS_TERMS = {"DENSE": 0, "is_worth_an_array": lambda *_: False, "is_few": lambda *_: True}
-"""Thresholds under which tangents of small arrays are terms as well, as otherwise those of large ones alone are."""
 
 
 def ways_of(f: Any, argnums: Any = 0) -> Ways:
@@ -711,6 +709,55 @@ def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None
         assert (holder == np.arange(1, 51)).all()
     else:
         assert (holder == 1).all()
+
+
+CONSTANT = np.arange(1.0, 13.0).reshape(4, 3)
+WRITTEN_LATER: list[Callable[[Any, Any], Any]] = [
+    lambda x, c: x * c[:, 0],
+    lambda x, c: c[:, 0] * x,
+    lambda x, c: x[:, None] * c,
+    lambda x, c: c * x[:, None],
+    lambda x, c: np.multiply(x.reshape(4, 1), c),
+    lambda x, c: (x * 2)[[0, 0, 2, 3]][:, None] * c,
+    lambda x, c: x[0] * c,
+    lambda x, c: c * x[0],
+    lambda x, c: c / x[:, None],
+    lambda x, c: c.T @ x,
+    lambda x, c: np.where(c > 4, x[:, None], c),
+]
+
+
+@pytest.mark.parametrize("f", WRITTEN_LATER)
+def test_what_a_product_was_taken_with_may_be_written_later(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def g(x):
+        c = CONSTANT.copy()
+        y = f(x, c)
+        c[...] = np.nan
+        return y
+
+    expected = dd.jacrev(lambda x: f(x, CONSTANT), flat=True)(X[:4])
+    assert np.isfinite(expected).all()
+    agree(ways_of(g), (X[:4],), expected)
+    thresholds(monkeypatch, **ALWAYS_TERMS)
+    agree(ways_of(g), (X[:4],), expected)
+
+
+def test_an_infinite_partial_of_terms_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The derivative itself shows what NumPy would warn of; the numbers beside it are right."""
+    thresholds(monkeypatch, **ALWAYS_TERMS)
+    x = np.array([0.5, 0.0, 2.0, 1.5])
+    for f in (
+        lambda x: np.cbrt(x * x),
+        lambda x: np.cbrt((x * x)[::-1]),
+        lambda x: np.power((x * x)[:, None], np.array([0.5, 0.25])),
+        lambda x: np.cbrt((x * x)[:, None] * x),
+    ):
+        expected = dd.jacrev(f, flat=True)(x)
+        for options in ({"mode": "forward"}, RowSparse.options("sparse")):
+            found = dd.jacobian(f, flat=True, **options)(x)
+            found = found.toarray() if "sparse" in options else found
+            np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+            np.testing.assert_allclose(found[np.isfinite(found)], expected[np.isfinite(found)], rtol=1e-14)
 
 
 def some_terms(rng: Any, shape: tuple[int, ...], directions: int) -> Any:

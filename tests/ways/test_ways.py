@@ -585,8 +585,20 @@ def twice(x):
     return y, y, x, y[1:], x
 
 
+def alike_in_part(x):
+    z = x * 3.0
+    z[0] = x[3]
+    y = x * x + z  # its terms differ in one entry
+    return y[1:], y[:0:-1], np.stack([y[1:4], y[2:5]]), y[1:].reshape(7, 1) * y[:1], y
+
+
+def unread(x):
+    a = np.sin(x).reshape(2, 2, 2)
+    return np.trace(a, axis1=1, axis2=2), np.diagonal(a), np.triu(a), a[:, :, :0].sum(axis=2), np.diff(x * x)
+
+
 CODE = (fill, rows, boxes, repeated, views, swaps, handed_on, accumulated, gathered_and_scattered, broadcast, reduced,
-        linear_algebra, joined, twice)  # fmt: skip
+        linear_algebra, joined, twice, alike_in_part, unread)  # fmt: skip
 
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)

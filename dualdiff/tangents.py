@@ -208,7 +208,6 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
         return INSTEAD
     found = Terms()
     incoming = list(tv.items()) if tv else []
-    single = not shape_of(v)
     pairs = list(ty.items()) if ty else []
     if sole:
         ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
@@ -235,24 +234,24 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
         if not own:
             positions = np.array(map_of(key, shape))
             c = np.array(spread(c, shape), dtype)
-        _write(positions, c, index, incoming[n] if n < len(incoming) else None, v, single)
+        _write(positions, c, index, incoming[n] if n < len(incoming) else None, v)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
     for pair in incoming[len(pairs) :]:
         positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
-        _write(positions, c, index, pair, v, single)
+        _write(positions, c, index, pair, v)
         new = Map(positions)
         found[new] = found[new] + c if new in found else c
     return found
 
 
-def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any, single: bool) -> None:
+def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any) -> None:
     if pair is None:
         positions[index] = 0
         c[index] = 0
         return
     key, value = pair
-    if single and type(key) is int:
+    if type(key) is int:
         positions[index] = key + 1
         c[index] = value
         return

@@ -9,9 +9,12 @@ import pytest
 
 from dualdiff import tangents
 
+ALWAYS_TERMS: dict[str, Any] = {"DENSE": 0, "is_worth_an_array": lambda *_: False, "is_few": lambda *_: True}
+"""Under these the tangents of small arrays are terms as well, as otherwise those of large ones alone are."""
+
 
 def thresholds(patch: pytest.MonkeyPatch, **values: Any) -> None:
-    """Set constants of ``dualdiff.tangents``, in every module that imported them by name."""
+    """Set constants and decisions of ``dualdiff.tangents``, in every module that imported them by name."""
     for name, value in values.items():
         if not hasattr(tangents, name):
             raise AttributeError(f"dualdiff.tangents has no threshold {name!r}")

@@ -21,7 +21,9 @@ from dualdiff.passes.sparsity import dependence
 from dualdiff.passes.structure import structure
 from dualdiff.testing import Subject
 from dualdiff.testing.laws import pattern_law
+from dualdiff.ways import RowSparse
 from dualdiff.ways.problem import record
+from tests.thresholds import ALWAYS_TERMS, thresholds
 
 WAYS: list[dict[str, Any]] = [
     {},
@@ -32,6 +34,7 @@ WAYS: list[dict[str, Any]] = [
     {"coloring": "columns"},
     {"coloring": "rows"},
     {"coloring": "both"},
+    RowSparse.options("sparse"),
 ]
 A = np.array([[1.0, 0.0, -2.0], [0.0, 0.0, 3.0], [0.0, 4.0, 0.0], [0.0, 0.0, 0.0]])
 
@@ -70,6 +73,7 @@ PRODUCTS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "correlation": (lambda x: np.correlate(x, [0.0, 1.0, -2.0], "same"), 30),
     "correlation with something longer": (lambda x: np.correlate([1.0, 0.0, 0.0, 2.0], x, "full"), 3),
     "a wide band": (lambda x: banded(400, 0, 1, 3) @ np.sin(x), 400),
+    "a wide band from the right": (lambda x: np.sin(x) @ banded(400, 0, 1, 3), 400),
     "two bands": (lambda x: banded(90, 0, -1) @ (x * (banded(90, 0, 2) @ x)), 90),
     "integers": (lambda x: np.array([[0, 2], [1, 0]]) @ x, 2),
     "truths": (lambda x: np.eye(3, dtype=bool) @ x, 3),
@@ -87,10 +91,24 @@ def test_every_way_has_the_pattern_of_the_constant(name: str) -> None:
     dense = dd.jacrev(f)(x).reshape(-1, n)
     wanted = np.count_nonzero(dense)
     for options in WAYS:
-        J = dd.jacobian(f, sparse=True, **options)(x)
+        J = dd.jacobian(f, **{"sparse": True} | options)(x)
         np.testing.assert_allclose(J.toarray(), dense, rtol=1e-12, atol=1e-12)
         assert J.nnz == wanted, options
     pattern_law(f, x)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_terms_have_the_pattern_of_the_constant(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    f, n = PRODUCTS[name]
+    x = np.linspace(0.5, 1.5, n)
+    dense = dd.jacrev(f)(x).reshape(-1, n)
+    thresholds(monkeypatch, **ALWAYS_TERMS)
+    for g in (f, lambda x: f(x + np.sin(x[::-1])), lambda x: f(np.concatenate([np.ones(1), x[1:]]))):
+        J = dd.jacobian(g, **RowSparse.options("sparse"))(x)
+        expected = dense if g is f else dd.jacrev(g)(x).reshape(-1, n)
+        np.testing.assert_allclose(J.toarray(), expected, rtol=1e-12, atol=1e-12)
+        if g is f:
+            assert J.nnz == np.count_nonzero(dense)
 
 
 def test_hessians_too() -> None:
@@ -160,7 +178,7 @@ def test_what_is_no_constant_has_no_zeros_to_rely_on() -> None:
     for f in (by_its_sign, by_itself):
         assert dependence(tape_of(f, x)).nnz == 9
         for options in WAYS:
-            J = dd.jacobian(f, sparse=True, **options)(x)
+            J = dd.jacobian(f, **{"sparse": True} | options)(x)
             np.testing.assert_allclose(J.toarray(), dd.jacfwd(f)(x), atol=1e-14)
 
 
@@ -168,11 +186,11 @@ def test_what_is_no_constant_has_no_zeros_to_rely_on() -> None:
 # on later runs
 
 
-@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("options", WAYS, ids=range(len(WAYS)))
 def test_another_constant_has_its_own_pattern(options: Any) -> None:
     rng = np.random.default_rng(1)
     T = np.eye(8)
-    jacobian = dd.jacobian(lambda x: T @ (x * x), sparse=True, **options)
+    jacobian = dd.jacobian(lambda x: T @ (x * x), **{"sparse": True} | options)
     x = np.linspace(1, 2, 8)
     for k in range(12):
         T = rng.normal(size=(8, 8)) * (rng.random((8, 8)) < (0.3, 0.9, 1.0)[k % 3])

@@ -20,13 +20,13 @@ from dualdiff.lab.problems import zoo
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject, judge
 from dualdiff.testing.laws import same
-from dualdiff.ways import WAYS, Both, Columns, Elimination, Rows
+from dualdiff.ways import WAYS, Both, Columns, Elimination, Rows, RowSparse
 from dualdiff.ways.problem import record
 from dualdiff.ways.program import pattern_of
 from dualdiff.ways.row_sparse import layout
 from tests.strategies import Program, programs
 from tests.test_laws import steps_may_leave_the_domain
-from tests.thresholds import thresholds
+from tests.thresholds import ALWAYS_TERMS, thresholds
 
 Ways = dict[str, Callable[..., Any]]
 
@@ -131,8 +131,10 @@ def test_every_way_is_the_same_on_random_programs(program: Program) -> None:
 
 
 @many
-@given(programs(), st.sampled_from([1, 4, 1000]), st.sampled_from([0, 3, 1000]), st.booleans())
-def test_every_form_of_tangents_gives_the_same(program: Program, most: int, local: int, merge: bool) -> None:
+@given(programs(), st.sampled_from([1, 4, 1000]), st.sampled_from([0, 3, 1000]), st.booleans(), st.booleans())
+def test_every_form_of_tangents_gives_the_same(
+    program: Program, most: int, local: int, merge: bool, always: bool
+) -> None:
     """Row-sparse duals change their form at thresholds; whatever these are, the derivative is the same."""
     argnums = tuple(range(len(program.point)))
     expected = dd.jacrev(program, argnums, flat=True)(*program.point)
@@ -144,6 +146,7 @@ def test_every_form_of_tangents_gives_the_same(program: Program, most: int, loca
             MERGED_FROM=2 if merge else 1000,
             SMALL=0,
             LOCAL=local,
+            **(ALWAYS_TERMS if always else {}),
         )
         chosen = {
             k: w
@@ -582,8 +585,20 @@ def twice(x):
     return y, y, x, y[1:], x
 
 
+def alike_in_part(x):
+    z = x * 3.0
+    z[0] = x[3]
+    y = x * x + z  # its terms differ in one entry
+    return y[1:], y[:0:-1], np.stack([y[1:4], y[2:5]]), y[1:].reshape(7, 1) * y[:1], y
+
+
+def unread(x):
+    a = np.sin(x).reshape(2, 2, 2)
+    return np.trace(a, axis1=1, axis2=2), np.diagonal(a), np.triu(a), a[:, :, :0].sum(axis=2), np.diff(x * x)
+
+
 CODE = (fill, rows, boxes, repeated, views, swaps, handed_on, accumulated, gathered_and_scattered, broadcast, reduced,
-        linear_algebra, joined, twice)  # fmt: skip
+        linear_algebra, joined, twice, alike_in_part, unread)  # fmt: skip
 
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
@@ -593,8 +608,8 @@ def test_every_way_is_the_same_on_code_people_write(f: Any) -> None:
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
 def test_every_form_of_tangents_is_the_same_on_code_people_write(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for most, group in ((1, 0), (1000, 1000)):
-        thresholds(monkeypatch, SMALL=0, MOST_COLUMNS=most, MERGED_FROM=2 + most, LOCAL=group)
+    for most, group, more in ((1, 0, {}), (1000, 1000, {}), (1000, 1000, ALWAYS_TERMS), (1, 1000, ALWAYS_TERMS)):
+        thresholds(monkeypatch, SMALL=0, MOST_COLUMNS=most, MERGED_FROM=2 + most, LOCAL=group, **more)
         chosen = {k: w for k, w in ways_of(f).items() if k in ("dense, forward", "sparse", "sparse, row-sparse")}
         for point in (X, X, -X):
             agree(chosen, (point,), dd.jacrev(f, flat=True)(point))
@@ -706,6 +721,55 @@ def test_a_write_into_terms_somebody_holds_leaves_those_alone(held: str) -> None
         assert (holder == np.arange(1, 51)).all()
     else:
         assert (holder == 1).all()
+
+
+CONSTANT = np.arange(1.0, 13.0).reshape(4, 3)
+WRITTEN_LATER: list[Callable[[Any, Any], Any]] = [
+    lambda x, c: x * c[:, 0],
+    lambda x, c: c[:, 0] * x,
+    lambda x, c: x[:, None] * c,
+    lambda x, c: c * x[:, None],
+    lambda x, c: np.multiply(x.reshape(4, 1), c),
+    lambda x, c: (x * 2)[[0, 0, 2, 3]][:, None] * c,
+    lambda x, c: x[0] * c,
+    lambda x, c: c * x[0],
+    lambda x, c: c / x[:, None],
+    lambda x, c: c.T @ x,
+    lambda x, c: np.where(c > 4, x[:, None], c),
+]
+
+
+@pytest.mark.parametrize("f", WRITTEN_LATER)
+def test_what_a_product_was_taken_with_may_be_written_later(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def g(x):
+        c = CONSTANT.copy()
+        y = f(x, c)
+        c[...] = np.nan
+        return y
+
+    expected = dd.jacrev(lambda x: f(x, CONSTANT), flat=True)(X[:4])
+    assert np.isfinite(expected).all()
+    agree(ways_of(g), (X[:4],), expected)
+    thresholds(monkeypatch, **ALWAYS_TERMS)
+    agree(ways_of(g), (X[:4],), expected)
+
+
+def test_an_infinite_partial_of_terms_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The derivative itself shows what NumPy would warn of; the numbers beside it are right."""
+    thresholds(monkeypatch, **ALWAYS_TERMS)
+    x = np.array([0.5, 0.0, 2.0, 1.5])
+    for f in (
+        lambda x: np.cbrt(x * x),
+        lambda x: np.cbrt((x * x)[::-1]),
+        lambda x: np.power((x * x)[:, None], np.array([0.5, 0.25])),
+        lambda x: np.cbrt((x * x)[:, None] * x),
+    ):
+        expected = dd.jacrev(f, flat=True)(x)
+        for options in ({"mode": "forward"}, RowSparse.options("sparse")):
+            found = dd.jacobian(f, flat=True, **options)(x)
+            found = found.toarray() if "sparse" in options else found
+            np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+            np.testing.assert_allclose(found[np.isfinite(found)], expected[np.isfinite(found)], rtol=1e-14)
 
 
 def some_terms(rng: Any, shape: tuple[int, ...], directions: int) -> Any:

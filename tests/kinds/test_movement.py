@@ -1,0 +1,68 @@
+"""Position maps: entries are picked, and added up where they came from; the rows that do it obey every law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualdiff.kinds import add_runs, gather, scatter, scatter_add, sum_into
+from dualdiff.testing import LAWS
+from tests.test_laws import apply
+
+many = settings(max_examples=max(60, settings().max_examples))
+SHAPES = st.sampled_from([(), (1,), (4,), (2, 3), (3, 1, 2), (0,), (2, 0)])
+LEADS = st.sampled_from([(), (1,), (3,)])
+
+
+@many
+@given(SHAPES, SHAPES, LEADS, st.booleans(), st.integers(0, 2**16))
+def test_a_position_map_picks_and_its_transpose_adds(
+    shape: tuple[int, ...], moved: tuple[int, ...], lead: tuple[int, ...], pads: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(shape))
+    if not size:
+        pads = True  # nothing but zeros can stand in the result
+    position = np.asarray(rng.integers(0 if pads else 1, size + 1, moved))
+    x, g = rng.standard_normal((*lead, *shape)), rng.standard_normal((*lead, *moved))
+    # As a matrix: row j has a one in the column of the entry that stands at j.
+    P = (position.reshape(-1, 1) == np.arange(1, size + 1)).astype(float)
+    picked = (x.reshape((*lead, size)) @ P.T).reshape((*lead, *moved))
+    added = (g.reshape((*lead, position.size)) @ P).reshape((*lead, *shape))
+    np.testing.assert_array_equal(gather(x, len(shape), position), picked)
+    found = scatter(g, len(moved), position, shape)
+    assert found.shape == added.shape
+    np.testing.assert_allclose(found, added, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("size", [7, 1 << 13])
+@pytest.mark.parametrize("lead", [(), (2,)])
+@pytest.mark.parametrize("position", [[5], [2, 0, 6], [3, 1, 3, 3, 0, 1], []], ids=str)
+def test_a_place_named_twice_takes_both(size: int, lead: tuple[int, ...], position: list[int]) -> None:
+    at = np.array(position, int)
+    g = np.arange(1.0, 1 + int(np.prod(lead)) * len(at)).reshape((*lead, len(at)))
+    start = np.arange(float(size)) * np.ones((*lead, 1))
+    expected = start.copy()
+    for j, p in enumerate(position):
+        expected[..., p] += g[..., j]
+    out = start.copy()
+    assert sum_into(out, at, g) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: add_runs(x, starts=np.array([0, 2, 3])),
+        lambda x: add_runs(x, starts=np.array([0])),
+        lambda x: scatter_add(x, position=np.array([2, 0, 2, 5, 1]), size=6),
+        lambda x: scatter_add(x, position=np.array([4, 3, 2, 1, 0]), size=5),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5,), (2, 5)])
+def test_the_rows_of_adjoints_obey_the_laws_too(f: Any, shape: tuple[int, ...]) -> None:
+    apply(set(LAWS), f, (np.linspace(0.3, 1.7, int(np.prod(shape))).reshape(shape),), 1)

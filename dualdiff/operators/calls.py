@@ -13,9 +13,8 @@ from dualdiff.containers import check_input, plain
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tangents import PLAIN_TYPES
 from dualdiff.trees import flatten, paths, tree_map
-from dualdiff.values import TRACED, Traced, alive, native, packed, raw
+from dualdiff.values import PLAIN_TYPES, TRACED, Traced, alive, native, packed, raw
 from dualdiff.views import Twin
 from dualdiff.ways import Problem
 

@@ -64,6 +64,10 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "linear, fewer axes": (Linear("sum", _sum, pull=_spread), (X,)),
     "linear, with terms of its own": (lambda x: Termed()(x), (X,)),
     "movement": (Movement("reverse", lambda x: x[..., ::-1].copy()), (X,)),
+    "movement that puts zeros between": (
+        Movement("apart", lambda x: np.concatenate([np.zeros_like(x[..., :1]), x], axis=-1)),
+        (X,),
+    ),
     "multilinear": (
         Multilinear("matmul", lambda x, y: x @ y, lambda g, x, y: g @ mT(y), lambda g, x, y: mT(x) @ g),
         (A, B),

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from dualdiff.kinds import Discrete, Elementwise, General, Linear, Movement, Multilinear
+from dualdiff.kinds.base import ALL
 from dualdiff.labels import ALIGNED, OWN, common_letters, lanes
+from dualdiff.tangents import INSTEAD, Columns, Map, Terms
 from dualdiff.testing import LAWS, CheckError, LawError, check
 from dualdiff.values import Traced, bind, raw
+from tests.thresholds import thresholds
 
 X = np.array([[0.5, 1.25, -2.0], [1.5, -0.75, 0.25]])
 Y = np.array([[1.0], [-0.5]])
@@ -26,6 +29,11 @@ def mT(x: Any) -> Any:
 
 def run(law: str, f: Callable[..., Any], point: tuple[Any, ...]) -> None:
     found = LAWS[law]
+    if law in ("terms", "forecast"):
+        with pytest.MonkeyPatch.context() as patch:  # so that the little arrays here have terms
+            thresholds(patch, DENSE=0, SMALL=0)
+            found(f, *point, rng=np.random.default_rng(5))
+        return
     draws = {"rng": np.random.default_rng(5)} if "rng" in inspect.signature(found).parameters else {}
     found(f, *point, **draws)
 
@@ -54,7 +62,12 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "linear": (Linear("scale", lambda x: 3 * x, pull=lambda g, x: 3 * g), (X,)),
     "linear, fewer axes": (Linear("sum", _sum, pull=_spread), (X,)),
+    "linear, with terms of its own": (lambda x: Termed()(x), (X,)),
     "movement": (Movement("reverse", lambda x: x[..., ::-1].copy()), (X,)),
+    "movement that puts zeros between": (
+        Movement("apart", lambda x: np.concatenate([np.zeros_like(x[..., :1]), x], axis=-1)),
+        (X,),
+    ),
     "multilinear": (
         Multilinear("matmul", lambda x, y: x @ y, lambda g, x, y: g @ mT(y), lambda g, x, y: mT(x) @ g),
         (A, B),
@@ -160,6 +173,47 @@ def _locked_reverse(x: Any) -> Any:
     y = x[..., ::-1]
     y.flags.writeable = False
     return y
+
+
+class Termed(Linear):
+    """Each entry plus its neighbour to the left; of terms it takes other neighbours, or forgets, or claims too much."""
+
+    def __init__(self, wrong: str = "") -> None:
+        super().__init__(
+            "neighbours",
+            lambda x: x + np.roll(x, 1, -1),
+            pull=lambda g, x: g + np.roll(g, -1, -1),
+            joins=lambda k, args, params, out: lanes(args[0].shape, out.shape, (-1,)),
+        )
+        self.wrong = wrong
+
+    def terms(self, run: Any, tangents: Any, values: Any, params: Any, out: Any) -> Any:
+        if type(tangents[0]) is Columns:
+            return INSTEAD
+        found = Terms()
+        for key, c in tangents[0].items():
+            q = np.broadcast_to(c, out.shape)
+            if type(key) is int:
+                found[key] = q + np.roll(q, 1, -1)
+                continue
+            found[key] = q
+            found[Map(np.roll(key.positions, -1 if self.wrong == "place" else 1, -1))] = np.roll(q, 1, -1)
+        return Terms() if self.wrong == "nothing" else found
+
+    def pull_terms(self, g: Any, ins: Any, args: Any, params: Any, out: Any, aligned: bool) -> Any:
+        if self.wrong != "covectors":
+            return INSTEAD
+        return [g]
+
+    def forecast(self, asked: Any) -> Any:
+        if self.wrong == "an array forecast":
+            return ALL
+        if self.wrong == "too few forecast":
+            return asked.new(len(asked.live[0]))
+        if asked.is_columns:
+            return ALL
+        columns = [t for t in asked.live[0] if type(t) is int]
+        return asked.new(2 * (len(asked.live[0]) - len(columns)), columns)
 
 
 def aligned(k: int, args: Any, params: Any, out: Any) -> Any:
@@ -467,6 +521,13 @@ MUTANTS = [
         ),
         (X,),
     ),
+    # terms
+    Mutant("linear: terms of the other neighbour", "terms", Termed("place"), (X,)),
+    Mutant("linear: terms that are lost", "terms", Termed("nothing"), (X,)),
+    Mutant("linear: covectors as terms that stay where they are", "terms", Termed("covectors"), (X,)),
+    # forecast
+    Mutant("linear: an array forecast where terms are made", "forecast", Termed("an array forecast"), (X,)),
+    Mutant("linear: too few terms forecast", "forecast", Termed("too few forecast"), (X,)),
     # alias
     Mutant("movement: a view that does not say so", "alias", Movement("f", lambda x: x[..., ::-1]), (X,)),
     Mutant("movement: a read-only view that takes writes", "alias", Shared("f", _locked_reverse), (X,)),

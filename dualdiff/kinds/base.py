@@ -6,6 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +96,9 @@ class Step(NamedTuple):
     flops: int
 
 
+_DIRECTION = frozenset((int,))
+
+
 class Asked(NamedTuple):
     """What a forecast is asked about: the forms of the operands' tangents, and the equation.
 
@@ -141,7 +145,7 @@ class Asked(NamedTuple):
     @property
     def is_columns(self) -> bool:
         """Whether every term is a direction of all entries."""
-        return all(type(t) is int for s in self.live for t in s)
+        return _DIRECTION.issuperset(map(type, chain.from_iterable(self.live)))
 
     def new(self, count: int) -> Any:
         """Return so many new terms, or an array if they are too many."""

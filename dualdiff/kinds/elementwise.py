@@ -210,7 +210,7 @@ class Elementwise(Primitive):
 def scaled_forecast(asked: Asked) -> Any:
     """Say what becomes of terms that are scaled, and joined where there are several operands."""
     whole = asked.together
-    if asked.is_columns:
+    if {*map(type, whole)} <= {int}:
         return whole if len(whole) <= most_columns(asked.size, asked.k) else ALL
     return whole if len(whole) < 3 else asked.few(whole)
 

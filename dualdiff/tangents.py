@@ -269,13 +269,14 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
     size = size_of(shape)
     if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
         lines = (np.empty if len(terms) == directions else np.zeros)((directions, size), dtype)
+        is_flat = len(shape) == 1
         for d, c in terms.items():
             if type(c) is Scaled:
                 if c.array.shape == shape:
                     np.multiply(c.array.reshape(-1), c.factor, out=lines[d])
                     continue
                 c = c.array * c.factor
-            lines[d] = np.reshape(spread(c, shape), -1) if shape_of(c) else c
+            lines[d] = c if is_flat or not shape_of(c) else np.reshape(spread(c, shape), -1)
         return lines.T
     terms = settled(terms)
     whole = np.zeros((size, directions), dtype)

@@ -6,6 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +96,7 @@ class Step(NamedTuple):
     flops: int
 
 
+_DIRECTION = frozenset((int,))
 AT = "at"
 """What begins the token of a direction of all entries that is not known by number."""
 
@@ -150,7 +152,8 @@ class Asked(NamedTuple):
     @property
     def is_columns(self) -> bool:
         """Whether every term is a direction of all entries."""
-        return all(is_column(t) for s in self.live for t in s)
+        live = self.live
+        return _DIRECTION.issuperset(map(type, chain.from_iterable(live))) or all(is_column(t) for s in live for t in s)
 
     def new(self, count: int, beside: Iterable[Any] = ()) -> Any:
         """Return so many new terms beside some known ones, or an array if they are too many."""

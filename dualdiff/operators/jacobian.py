@@ -156,7 +156,8 @@ def jacobian(
     The first call for each input structure records the function and works out, equation by equation, what each way
     would cost: pushing ``n`` columns, pulling ``m`` rows, or a product of both through a place where the program
     narrows. Later calls reuse the decision (never a value), held against the new run where it depends on the program.
-    With very few inputs dual numbers run at once.
+    With very few inputs dual numbers run at once, and a small function goes by the shape of its Jacobian until it is
+    called again.
 
     Parameters
     ----------

@@ -173,6 +173,8 @@ def plan_jacobian(
     key = key_of(problem)
     decisions = Decisions()
     evaluate(problem, operator.options, decisions)
+    if not decisions.known[key]:  # the ways were not compared yet
+        evaluate(problem, operator.options, decisions)
     (kept,) = decisions.known[key]
     return JacobianPlan(
         f,

@@ -154,7 +154,9 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
         sets = [found[i] if i is not None and i >= 0 else None for i in ins]
         form = None
-        if row.differentiable and any(s is not None for s in sets):
+        if counts is None and ALL in sets and row.differentiable:
+            form = ALL
+        elif row.differentiable and sets.count(None) < len(sets):
             asked = Asked(sets, args, params, out, k, e)
             form = form_of_result(row, ins, asked, counts is not None)
             if counts is not None and counts[len(found)] and asked.shape:
@@ -199,7 +201,7 @@ Quantities = dict[str, float]
 
 def step(row: Any, ins: Any, args: Any, params: Any, out: Any) -> Step | None:
     """Return the step of an equation; None where no derivative passes."""
-    active = sum([i is not None and i >= 0 for i in ins])
+    active = len([i for i in ins if i is not None and i >= 0])
     return row.step(active, args, params, out) if active and row.differentiable else None
 
 
@@ -302,7 +304,7 @@ def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], fo
             _made_whole(q, step, row, Asked(sets, args, params, out, k, e))
         else:
             terms += len(form)
-            maps += sum([type(t) is not int for t in form])
+            maps += len(form) - list(map(type, form)).count(int)
             if rows[e].groups_terms:
                 groups += 1
                 # The operands' terms are gathered for every entry; where that makes too many, like ones are merged.
@@ -322,8 +324,8 @@ def add_run_of_duals(q: Quantities, tape: Tape, steps: Sequence[Step | None], fo
 
 def _made_whole(q: Quantities, step: Step, row: Any, asked: Asked) -> None:
     """Add what a step takes whose result has all directions in one array, from operands of whatever form."""
-    k = asked.k
-    if ALL not in asked.sets and (made := row.made_at_once(asked)) is not None:
+    k, has_arrays = asked.k, ALL in asked.sets
+    if not has_arrays and (made := row.made_at_once(asked)) is not None:
         _add(q, "whole", made[0])
         _add(q, "scatter", made[1])
         _add(q, "term", made[2])
@@ -331,7 +333,8 @@ def _made_whole(q: Quantities, step: Step, row: Any, asked: Asked) -> None:
         return
     active = [(a, s) for a, s in zip(asked.args, asked.sets) if s is not None]
     _add(q, "push_" + step.kind, float(len(active)))
-    _add(q, "flop", float(step.flops * k * len(active)))
+    if step.flops:
+        _add(q, "flop", float(step.flops * k * len(active)))
     add_movement(q, step.moved * k * len(active))
     for a, s in active:
         if s != ALL:  # an array is made of the terms

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dualdiff.ways.options import Options
     from dualdiff.ways.problem import Problem
 
+SMALL = 1 << 13
+"""Elements over all directions of the widest tangent up to which any way is as quick as a comparison of the ways."""
 WAYS: list[type[Way]] = []
 """Every way, in the order in which they are listed."""
 
@@ -96,11 +98,13 @@ class Way:
 
     @classmethod
     def is_settled(cls, problem: Problem, options: Options, outputs: int | None = None) -> bool:
-        """Whether so little is asked that it is taken at once: to look at the others would take as long.
-
-        Once that showed how many outputs there are, whether it stays with that.
-        """
+        """Whether so little is asked that it is taken at once, before the function runs, or as soon as the outputs are counted."""
         return False
+
+    @classmethod
+    def at_first(cls, program: Program) -> Self | None:
+        """Return this way on a program met for the first time, so small that a comparison of the ways would cost as much as it."""
+        return None
 
     @classmethod
     def options(cls, kind: str = "") -> dict[str, Any]:

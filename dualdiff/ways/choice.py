@@ -18,7 +18,7 @@ WORKING_SET = 1 << 22
 """Elements over all directions of the widest tangent beyond which directions travel in chunks."""
 MARGIN = 1.5
 """What Python's own objects, BLAS, and temporaries that no kind tells of may make of the bytes predicted beside the result."""
-SMALL = 1 << 24
+SMALL = 1 << 26
 """Bytes that are not worth a closer look."""
 
 

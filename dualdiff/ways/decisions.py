@@ -123,30 +123,45 @@ def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer
             return _nested(problem, options)
     key = key_of(problem)
     known = decisions.known.get(key)
-    if known is not None:
+    if known:
         return follow(problem, options, decisions, key, known)
     settled = settled_way(problem, options)
     if settled is not None:
         return _early(problem, options, decisions, key, settled)
+    if known is None and options.is_plain and len(options.ways) > 1:
+        return _first(problem, options, decisions, key)
     return _anew(problem, options, decisions, key, ())
 
 
-def settled_way(problem: Problem, options: Options) -> type[Way] | None:
-    """Return the way that is taken at once, if there is one: to write the run down would take as long."""
-    return next((w for w in options.ways if w.is_settled(problem, options)), None)
+def settled_way(problem: Problem, options: Options, outputs: int | None = None) -> type[Way] | None:
+    """Return the way that is taken without a comparison, if there is one."""
+    return next((w for w in options.ways if w.is_settled(problem, options, outputs)), None)
 
 
 def _early(problem: Problem, options: Options, decisions: Decisions, key: Any, kind: type[Way]) -> Answer:
-    """Go a way at once, and look for a better one only where the result says that there may be one."""
+    """Go a way at once: to write the run down would take as long."""
     n = problem.n
-    way: Way = kind(inputs=n, columns=n)
-    answer = way.run(problem, options, None)
+    answer = kind(inputs=n, columns=n).run(problem, options, None)
     m = sum([size_of(shape_of(v)) for v in answer.values])
-    if kind.is_settled(problem, options, m):
-        decisions.put(key, kind(inputs=n, columns=n, outputs=m, entries=m * n))
-    else:
-        decisions.put(key, decide(problem, options)[0])
+    decisions.put(key, kind(inputs=n, columns=n, outputs=m, entries=m * n))
     return answer
+
+
+def _first(problem: Problem, options: Options, decisions: Decisions, key: Any) -> Answer:
+    """Go by the shape of the Jacobian alone where comparing the ways would take as long as any of them.
+
+    Unless the shape settles it, nothing is known by that: who calls again has them compared.
+    """
+    program = recorded(problem, options, False)
+    settled = settled_way(problem, options, program.outputs)
+    if settled is not None and (way := settled.at(program, options)) is not None:
+        decisions.put(key, way)
+        return carry_out(problem, options, way, program)
+    quick = next((found for w in options.ways if (found := w.at_first(program)) is not None), None)
+    if quick is None:
+        return _anew(problem, options, decisions, key, (), program)
+    decisions.put(key)
+    return carry_out(problem, options, quick, program)
 
 
 def follow(
@@ -206,7 +221,7 @@ def _nested(problem: Problem, options: Options) -> Answer:
             "'reverse' inside other operators"
         )
     if len(kinds) > 1 and options.chunk is None:
-        settled = settled_way(problem, options)
+        settled = settled_way(problem, options, problem.n)  # nobody knows yet how many outputs there are
         kinds = kinds if settled is None else [settled]
     if len(kinds) == 1 and not kinds[0].recorded and options.chunk is None and problem.n <= MOST_AT_ONCE:
         return kinds[0](inputs=problem.n, columns=problem.n).run(problem, options, None)

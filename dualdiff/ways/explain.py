@@ -125,8 +125,8 @@ def explain(
         if way is not None:
             found[kind] = estimate(program, fitted(program, way, open_to_all) or way, open_to_all)
     listed = [found[kind] for kind in WAYS if kind in found]
-    settled = settled_way(problem, options)
-    if settled is not None and settled in found and settled.is_settled(problem, options, program.outputs):
+    settled = settled_way(problem, options, program.outputs)
+    if settled is not None and settled in found:
         if best is not found[settled]:
             best = found[settled]
             why = f"{best.name}: with {problem.n} inputs dual numbers run at once, without a tape."

@@ -15,7 +15,7 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import Columns, Terms, scattered, seed
 from dualdiff.tape import Tape
 from dualdiff.values import PLAIN_TYPES, TRACED
-from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.base import SMALL, Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (
     Problem,
@@ -34,7 +34,7 @@ from dualdiff.ways.program import Program
 FEW = 3
 """With at most this many inputs ``mode="auto"`` runs dual numbers, without a tape."""
 SOME = 12
-"""With at most this many inputs it does so the first time, and looks closer only if there are fewer outputs yet."""
+"""With at most this many inputs it does so where there are as many outputs, and no other way is looked at."""
 
 
 class Forward(Way):
@@ -60,7 +60,13 @@ class Forward(Way):
         if not options.is_plain:
             return False
         n = problem.n
-        return n <= SOME if outputs is None else n <= FEW or outputs >= n
+        return n <= FEW or (outputs is not None and n <= SOME and outputs >= n)
+
+    @classmethod
+    def at_first(cls, program: Program) -> Self | None:
+        n, m = program.inputs, program.outputs
+        small = n <= m and n * program.widest <= SMALL
+        return cls(outputs=m, inputs=n, entries=m * n, columns=n) if small else None
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 1.0}

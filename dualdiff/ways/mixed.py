@@ -248,8 +248,9 @@ class Mixed(Way):
 
     @classmethod
     def least(cls, program: Program) -> float:
-        c = machine()  # it records, compares and cuts in any case
-        return c.frame + (c.record + c.replayable) * len(program) + 2 * c.stage
+        c = machine()  # it records, compares, cuts, and carries a direction through every step in any case
+        passed = min(c.push_one, c.pull_one) * sum([s.active for s in program.steps if s is not None])
+        return c.frame + (c.record + c.replayable) * len(program) + 2 * c.stage + passed
 
     @classmethod
     def missing(cls, options: Options) -> str:

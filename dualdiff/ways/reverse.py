@@ -11,7 +11,7 @@ from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import seed
 from dualdiff.tape import Tape
-from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.base import SMALL, Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (
     Problem,
@@ -41,6 +41,12 @@ class Reverse(Way):
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self:
         n, m = program.inputs, program.outputs
         return cls(outputs=m, inputs=n, entries=m * n, rows=m, chunk=options.chunk)
+
+    @classmethod
+    def at_first(cls, program: Program) -> Self | None:
+        n, m = program.inputs, program.outputs
+        small = m < n and m * program.widest <= SMALL
+        return cls(outputs=m, inputs=n, entries=m * n, rows=m) if small else None
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 1.0, "record": len(program)}

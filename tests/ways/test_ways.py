@@ -453,6 +453,16 @@ def test_scalars_and_empty_arrays() -> None:
     check(lambda x: np.zeros(0), X)
 
 
+def test_hessians_of_nothing_and_without_entries() -> None:
+    for n in (0, 1, 4):
+        for f, entry in ((np.sum, 0.0), (lambda x: np.sum(x**2), 2.0), (lambda x: 3.0 + 0 * np.sum(x), 0.0)):
+            assert not np.any(dd.hessian(f)(np.ones(n)) != entry * np.eye(n))
+            for options in _asked("symmetric").values():
+                H = dd.hessian(f, **{k: v for k, v in options.items() if k != "symmetric"})(np.ones(n))
+                assert H.shape == (n, n), options
+                assert not np.any(H.toarray() != entry * np.eye(n)), options
+
+
 def test_precisions() -> None:
     x32 = X.astype(np.float32)
     for f in (

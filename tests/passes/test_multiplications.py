@@ -138,4 +138,7 @@ def test_a_bound_is_never_less_than_the_count(f: Any) -> None:
         assert bound.count >= exact.count
     m = int(np.size(f(np.ones(6)))) + 2
     for groups in ({"columns": [0, 1, 0, 1, 0, 1]}, {"rows": [k % 2 for k in range(m)]}):
-        assert multiplications(tape, shapes=shapes, most=0, **groups).count >= multiplications(tape, shapes=shapes, **groups).count  # type: ignore[arg-type]
+        assert (
+            multiplications(tape, shapes=shapes, most=0, **groups).count
+            >= multiplications(tape, shapes=shapes, **groups).count
+        )  # type: ignore[arg-type]

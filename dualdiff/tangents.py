@@ -149,7 +149,10 @@ def coefficient(q: Any, values: Sequence[Any], out: Any) -> Any:
         dtype = dtype_of(out)
         if q.dtype is not dtype and q.dtype != dtype:
             return q.astype(dtype)
-        return q.copy() if q is values[0] or q is values[-1] else q
+        for v in values:
+            if q is v:
+                return q.copy()
+        return q
     return dtype_of(out).type(q)
 
 

@@ -23,7 +23,7 @@ from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels, broadcast
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, ONE, Map, Terms, coefficient
-from dualdiff.values import bind, ndarray
+from dualdiff.values import bind
 
 Partial = Callable[..., Any] | int
 """One derivative: a function of (out, *operands), or the constant 1, -1 or 0."""
@@ -223,6 +223,4 @@ def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:
     if type(p) is int:
         return Terms((key, c if p == 1 else -c) for key, c in g.items())
     q = coefficient(p(out, *args), args, out)
-    if type(q) is ndarray and any(q is a for a in args):
-        q = q.copy()
     return Terms((key, q if c is ONE else c * q) for key, c in g.items())

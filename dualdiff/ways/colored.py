@@ -201,7 +201,7 @@ class Colored(Way):
                 covectors = zip(tape.outputs, seeds(values, lo, hi, c.row_colors), strict=True)
                 pairs = [(s, w) for s, w in covectors if s >= 0 and w is not None]
                 by_rows[lo:hi] = side_by_side(numbers(pull(tape, pairs, (hi - lo,))), problem.inputs, hi - lo)
-        if c.substitution is not None:
+        if c.substitution is not None and by_columns is not None:
             return np.asarray(c.substitution(by_columns), dtype)
         if c.from_rows is None:
             source = by_columns if by_columns is not None else by_rows

@@ -115,3 +115,30 @@ def test_either_an_order_or_groups() -> None:
     for options in ({"columns": [0]}, {"rows": [0] * 4}):
         with pytest.raises(InputError, match="a group for each of the 3"):
             multiplications(tape, **options)
+
+
+BOUNDED: list[Any] = [
+    lambda x: np.sin(x) * np.sum(x),
+    lambda x: x.reshape(2, 3) @ x.reshape(3, 2),
+    lambda x: np.cumsum(x * x)[::-1].reshape(2, 3).sum(axis=0),
+    lambda x: np.exp(x[1:] * x[:-1]).prod() * np.ones(3),
+    lambda x: np.linalg.det(np.outer(x[:2], x[2:4]) + np.eye(2)) * x,
+    lambda x: np.sort(np.sin(x))[:3] + x[0],
+]
+
+
+@pytest.mark.parametrize("f", BOUNDED)
+def test_a_bound_is_never_less_than_the_count(f: Any) -> None:
+    tape, shapes = recorded(lambda x: (f(x), np.ones(2)), np.linspace(0.3, 1.2, 6))
+    for order in ("forward", "reverse"):
+        exact = multiplications(tape, order, shapes=shapes)
+        bound = multiplications(tape, order, shapes=shapes, most=0)
+        assert exact.exact
+        assert not bound.exact
+        assert bound.count >= exact.count
+    m = int(np.size(f(np.ones(6)))) + 2
+    for groups in ({"columns": [0, 1, 0, 1, 0, 1]}, {"rows": [k % 2 for k in range(m)]}):
+        assert (
+            multiplications(tape, shapes=shapes, most=0, **groups).count
+            >= multiplications(tape, shapes=shapes, **groups).count
+        )  # type: ignore[arg-type]

@@ -322,16 +322,18 @@ def test_what_a_function_closes_over_may_change(name: str) -> None:
         INDEX[:] = before
 
 
-def test_a_program_that_is_no_longer_sparse() -> None:
+def test_a_program_that_is_no_longer_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
     dense = [False]
 
     def f(x):
         return np.sum(np.sin(x)) * np.sum(x) * np.ones(900) if dense[0] else x[1:] * x[:-1]
 
     x = np.linspace(0.5, 1.5, 40)
-    for options in ({}, {"mode": "forward"}, {"max_bytes": 1 << 22}):
+    alone = RowSparse.options("sparse")  # until it meets a tangent that is too large
+    monkeypatch.setattr("dualdiff.ways.options.CROWDED", 1000)
+    for options in ({}, {"mode": "forward"}, {"max_bytes": 1 << 22}, alone):
         dense[0] = False
-        way = dd.jacobian(f, sparse=True, **options)  # type: ignore[arg-type]
+        way = dd.jacobian(f, **{"sparse": True} | options)  # type: ignore[arg-type]
         way(x)
         dense[0] = True
         np.testing.assert_allclose(way(x).toarray(), dd.jacrev(f)(x))
@@ -449,6 +451,16 @@ def test_scalars_and_empty_arrays() -> None:
     check(lambda x: x[:0] * 2, X)
     check(lambda x: (x[:0], x[1:] * x[0], x.reshape(2, 0, 4) if not x.size else x), X)
     check(lambda x: np.zeros(0), X)
+
+
+def test_hessians_of_nothing_and_without_entries() -> None:
+    for n in (0, 1, 4):
+        for f, entry in ((np.sum, 0.0), (lambda x: np.sum(x**2), 2.0), (lambda x: 3.0 + 0 * np.sum(x), 0.0)):
+            assert not np.any(dd.hessian(f)(np.ones(n)) != entry * np.eye(n))
+            for options in _asked("symmetric").values():
+                H = dd.hessian(f, **{k: v for k, v in options.items() if k != "symmetric"})(np.ones(n))
+                assert H.shape == (n, n), options
+                assert not np.any(H.toarray() != entry * np.eye(n)), options
 
 
 def test_precisions() -> None:
@@ -594,11 +606,32 @@ def alike_in_part(x):
 
 def unread(x):
     a = np.sin(x).reshape(2, 2, 2)
-    return np.trace(a, axis1=1, axis2=2), np.diagonal(a), np.triu(a), a[:, :, :0].sum(axis=2), np.diff(x * x)
+    z = np.zeros_like(x)
+    z[:2] = x[:2] * x[2:4]
+    rest = z[4:] * 2.0  # nothing reaches it
+    return rest, z, np.trace(a, axis1=1, axis2=2), np.diagonal(a), np.triu(a), a[:, :, :0].sum(axis=2), np.diff(x * x)
+
+
+def curve(x):
+    t = np.linspace(0.5, 2.0, 5)[:, None]
+    y = 3.0 * (x[0] * t) + np.ones((5, 3)) - 2.0 * (t * x[1]) * 0.5
+    return y, np.exp(-x[2] * t) * y, (y * np.arange(3) + x[3])[::-1]
+
+
+def whole_numbers(x):
+    at = np.arange(12).reshape(4, 3)
+    a = x[:4, None] * x[1]
+    return x[:4, None] * at, at.astype(np.int8) * a, a * (at > 4), (x > 0) * x, 2 * a - at
+
+
+def complex_between(x):
+    z = np.exp(1j * x) * x[::-1]
+    return np.real(z).reshape(2, 4).sum(axis=0), np.abs(z * x), np.imag(z @ z) * x[:2], np.abs(x) * np.real(x)
 
 
 CODE = (fill, rows, boxes, repeated, views, swaps, handed_on, accumulated, gathered_and_scattered, broadcast, reduced,
-        linear_algebra, joined, twice, alike_in_part, unread)  # fmt: skip
+        linear_algebra, joined, twice, alike_in_part, unread, curve,
+        whole_numbers, complex_between)  # fmt: skip
 
 
 @pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
@@ -630,7 +663,10 @@ def test_every_form_of_tangents_is_the_same_on_code_people_write(f: Any, monkeyp
         lambda x: np.linalg.norm(0 * x.reshape(2, 2), axis=1),
     ],
 )
-def test_strong_zeros_and_ties(f: Any) -> None:
+@pytest.mark.parametrize("always", [False, True])
+def test_strong_zeros_and_ties(f: Any, always: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if always:
+        thresholds(monkeypatch, **ALWAYS_TERMS)
     x = np.array([0.0, 0.5, 0.0, 2.0])
     with np.errstate(all="ignore"):
         expected = dd.jacrev(f, flat=True)(x)
@@ -826,6 +862,17 @@ def test_terms_mean_the_same_however_they_are_read(seed: int, shape: tuple[int, 
 
 # --------------------------------------------------------------------------------------------------
 # inside other operators
+
+
+@pytest.mark.parametrize("always", [False, True])
+@pytest.mark.parametrize("f", CODE, ids=lambda f: f.__name__)
+def test_jacobians_of_code_people_write_nest(f: Any, always: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = dd.jacfwd(dd.jacrev(f, flat=True), flat=True)(X)
+    if always:
+        thresholds(monkeypatch, **ALWAYS_TERMS)
+    for outer in ("forward", "reverse"):
+        found = dd.jacobian(dd.jacobian(f, mode="forward", flat=True), mode=outer, flat=True)(X)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=outer)
 
 
 def test_jacobians_nest() -> None:

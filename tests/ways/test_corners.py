@@ -1,0 +1,124 @@
+"""Ways in the corners: nested, complex, in chunks, without memory to ask for, and what each says of itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+import dualdiff as dd
+from dualdiff.coloring import color_columns
+from dualdiff.errors import InputError
+from dualdiff.passes import costs
+from dualdiff.passes.structure import same
+from dualdiff.ways import options
+from tests.ways.test_ways import X, check
+
+WIDE = np.linspace(0.5, 1.5, 20)
+
+
+@pytest.mark.parametrize("limit", [None, 1 << 16])
+def test_a_jacobian_of_many_inputs_inside_another_operator(limit: int | None) -> None:
+    def f(x):
+        return np.stack([np.sum(np.sin(x) * x), np.prod(x), x[3] * x[4]])
+
+    jac = dd.jacobian(f, max_bytes=limit)
+    expected = dd.jacfwd(dd.jacrev(f))(WIDE)
+    for outer in (dd.jacfwd, dd.jacrev, dd.jacobian):
+        np.testing.assert_allclose(outer(jac)(WIDE), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_outputs_that_are_numbers_of_python() -> None:
+    check(lambda x: (3, x * 2.0, True), X)
+    check(lambda x: 3, X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_the_zeros_of_a_constant_have_the_dtype_of_its_neighbours(dtype: Any) -> None:
+    def f(x):
+        return (x[:2] * 2.0).astype(dtype), np.ones(2, dtype)
+
+    for mode in ("auto", "forward", "reverse"):
+        for chunk in (None, 2):
+            for jac in (
+                dd.jacobian(f, mode=mode, chunk=chunk),
+                dd.jacobian(lambda x: f(x)[::-1], mode=mode, chunk=chunk),
+            ):
+                assert [block.dtype for block in jac(X)] == [dtype, dtype]
+
+
+def test_holomorphic_in_chunks() -> None:
+    z = np.array([0.5 + 1j, -1.0 + 0.5j, 2.0 - 1j])
+
+    def f(z):
+        return np.exp(z) * z[::-1]
+
+    expected = np.diag(np.exp(z) * z[::-1]) + np.exp(z)[:, None] * np.eye(3)[::-1]
+    for mode in ("forward", "reverse"):
+        for chunk in (None, 1, 2):
+            jac = dd.jacobian(f, mode=mode, chunk=chunk, holomorphic=True)  # type: ignore[arg-type]
+            np.testing.assert_allclose(jac(z), expected, rtol=1e-14)
+            with pytest.raises(InputError, match="not holomorphic"):
+                dd.jacobian(lambda z: z * np.conj(z), mode=mode, chunk=chunk, holomorphic=True)(z)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_chunk_that_does_not_fit_is_said(mode: Any) -> None:
+    with pytest.raises(InputError, match="max_bytes"):
+        dd.jacobian(lambda x: np.outer(x, x), mode=mode, chunk=16, max_bytes=20_000)(WIDE)
+
+
+def test_elimination_is_for_real_programs() -> None:
+    with pytest.raises(InputError, match="elimination"):
+        dd.jacobian(lambda x: np.real(np.exp(1j * x)), mode="elimination")(X)
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(InputError, match="not a way to a sparse Hessian"):
+        dd.hessian(np.sum, sparse=True, mode="complex-step")
+    with pytest.raises(InputError, match="uses no colours"):
+        dd.jacobian(np.sin, sparse=True, mode="elimination", coloring=color_columns(csr_array(np.eye(3))))
+
+
+def test_where_the_system_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str) -> int:
+        raise OSError(name)
+
+    monkeypatch.setattr(os, "sysconf", fails)
+    assert options.memory() == 1 << 33
+
+
+def test_where_nothing_tells_the_place_of_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert costs.file_of_constants() is None
+
+
+def test_a_plan_says_its_colours() -> None:
+    x = np.linspace(0.5, 1.5, 30)
+    said = {
+        coloring: str(dd.plan_jacobian(lambda x: x[1:] * x[:-1], x, sparse=True, coloring=coloring))
+        for coloring in ("columns", "rows")
+    }
+    assert "58 structural nonzeros, 2 column colours" in said["columns"]
+    assert "58 structural nonzeros, 2 row colours" in said["rows"]
+
+
+class Incomparable:
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("these cannot be compared")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_parameters_that_cannot_be_compared_are_not_the_same() -> None:
+    one = Incomparable()
+    assert same(one, one)
+    assert not same(one, Incomparable())
+    assert not same([one], [Incomparable()])
+    assert same({"a": (1, np.arange(3))}, {"a": (1, np.arange(3))})
+    assert not same({"a": (1, np.arange(3))}, {"a": (1, np.arange(3.0))})
+    assert not same((1,), (1, 2))

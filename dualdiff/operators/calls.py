@@ -211,7 +211,7 @@ def match(name: str, tree: Any, leaves: Sequence[Any], dtypes_of: Sequence[Any])
             if have.kind == "c" and want.kind != "c":
                 raise InputError(f"{name} is complex where the value is real")
             t = t.astype(want) if hasattr(t, "astype") else want.type(t)
-        out.append(t if shape else _as_number(t, x))
+        out.append(t if shape or (type(t) is type(x) and type(t) in PLAIN_TYPES) else _as_number(t, x))
     return out
 
 

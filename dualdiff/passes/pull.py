@@ -81,16 +81,16 @@ def pull(
                 for i in ins:
                     if i is not None and i >= 0 and type(cot[i]) is Terms:
                         cot[i] = _whole(cot[i], i, tape, lead)
-                if row.in_place and row.deposit is not None:
-                    i = ins[0]
-                    if cot[i] is None:
-                        cot[i] = row.pull(sweep, g, ins, args, params, out)[0]
-                        continue
-                    if not (holders(cot[i]) == SOLE and _is_own(cot[i])):
-                        cot[i] = cot[i].copy() if hasattr(cot[i], "__array_function__") else np.array(cot[i])
-                    cot[i] = row.deposit(sweep, cot[i], g, args[0].shape, params["index"])
-                    continue
                 if row.in_place:
+                    if row.deposit is not None:
+                        i = ins[0]
+                        if cot[i] is None:
+                            cot[i] = row.pull(sweep, g, ins, args, params, out)[0]
+                            continue
+                        if not (holders(cot[i]) == SOLE and _is_own(cot[i])):
+                            cot[i] = cot[i].copy() if hasattr(cot[i], "__array_function__") else np.array(cot[i])
+                        cot[i] = row.deposit(sweep, cot[i], g, args[0].shape, params["index"])
+                        continue
                     cot[slot] = g
                     g = None  # in its slot alone, where its holders are counted
                     if holders(cot[slot]) == SOLE and _is_own(cot[slot]):

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.mutation.__main__ import equivalents
+from tests.mutation.__main__ import EQUIVALENT, equivalents
 from tests.mutation.mutants import mutants_of
 
 
@@ -69,3 +69,9 @@ def test_a_mutant_known_to_be_equivalent_needs_a_reason() -> None:
         equivalents("file.py: a < b => a <= b\n")
     with pytest.raises(ValueError, match="without a mutant"):
         equivalents("    a reason\n")
+
+
+def test_the_list_of_mutants_that_change_nothing_can_be_read() -> None:
+    found = equivalents(EQUIVALENT.read_text(encoding="utf-8"))
+    assert all(" => " in key or key.endswith(" =>") for key in found)
+    assert all(mutant.key == mutant.key.strip() for mutant in mutants_of("file.py", "x = f(\n    a=1,\n)\n"))

@@ -74,7 +74,7 @@ class Mutant:
     @property
     def key(self) -> str:
         """What stays the same when lines move: the file, the line's text, and what becomes of it."""
-        return f"{self.path}: {self.source.strip()} => {self.changed.strip()}"
+        return f"{self.path}: {self.source.strip()} => {self.changed.strip()}".strip()
 
     @property
     def changed(self) -> str:

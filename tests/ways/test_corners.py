@@ -122,3 +122,27 @@ def test_parameters_that_cannot_be_compared_are_not_the_same() -> None:
     assert same({"a": (1, np.arange(3))}, {"a": (1, np.arange(3))})
     assert not same({"a": (1, np.arange(3))}, {"a": (1, np.arange(3.0))})
     assert not same((1,), (1, 2))
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, AttributeError, KeyError, ZeroDivisionError])
+def test_errors_of_the_function_are_its_own(error: Any) -> None:
+    mine = error("an error of the function's own")
+
+    def f(x):
+        raise mine
+
+    for mode in ("auto", "forward", "reverse", "finite-differences"):
+        with pytest.raises(error) as found:
+            dd.jacobian(f, mode=mode)(X)  # type: ignore[arg-type]
+        assert found.value is mine
+
+
+@pytest.mark.parametrize("quick", ["forward", "reverse"])
+def test_what_was_measured_is_said_as_it_was(quick: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = sys.modules["dualdiff.ways.explain"]
+    monkeypatch.setattr(room, "_timed", lambda p, o, way: 1e-9 if way.name == quick else 2e-9)
+    found = dd.jacobian(lambda x: np.sum(np.sin(x)) * x[:3]).explain(WIDE, measure=True)
+    if found.chosen == quick:
+        assert "Measured, it is the fastest." in found.reason
+    else:
+        assert f"Measured, {quick} takes 0.50 of its time." in found.reason

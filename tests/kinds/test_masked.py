@@ -56,3 +56,12 @@ def test_a_zero_wins_in_a_careful_product_alone() -> None:
         np.testing.assert_array_equal(Sweep(()).mul(t, p), [0.0, -3.0, np.nan])
     finally:
         CAREFUL.reset(token)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_complex_products_that_are_not_finite_are_not_known() -> None:
+    a, b = np.array([[1j, np.inf], [2.0, 1.0]]), np.array([[1.0, 2.0], [0.5j, 0.0]])
+    here, there = np.array([[True, True], [True, True]]), np.array([[True, True], [True, False]])
+    found, mask = matmul.masked((a, b), (here, there), {})
+    np.testing.assert_array_equal(found, [[np.nan, 2j], [2 + 0.5j, 4.0]])
+    assert mask.all()

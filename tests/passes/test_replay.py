@@ -58,3 +58,10 @@ def test_constants_that_were_written_into_are_those_before_the_write() -> None:
     tape, y = record(filled, X, replayable=True)
     for point in (X, 2 * X, -X):
         np.testing.assert_array_equal(replay(tape, [point], [y.mark])[0], filled(point))
+
+
+def test_every_input_is_needed() -> None:
+    tape, y = record(np.multiply, X, 2 * X, replayable=True)
+    for inputs in ([X], [X, X, X]):
+        with pytest.raises(ValueError):
+            replay(tape, inputs, [y.mark])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualdiff.kinds import CAREFUL, Sweep
+from dualdiff.kinds import CAREFUL, Elementwise, Sweep
 from dualdiff.rules.contraction import matmul_ as matmul
 
 NUMBERS = st.sampled_from([0.0, -0.0, 0.25, -0.25, 1.0, -3.0, np.inf, -np.inf, np.nan])
@@ -65,3 +65,13 @@ def test_complex_products_that_are_not_finite_are_not_known() -> None:
     found, mask = matmul.masked((a, b), (here, there), {})
     np.testing.assert_array_equal(found, [[np.nan, 2j], [2 + 0.5j, 4.0]])
     assert mask.all()
+
+
+def test_a_sum_is_there_where_one_of_its_terms_is() -> None:
+    add = Elementwise("f", np.add, 1, 1)
+    a, here = np.array([2.0, 0.0, 0.0, 0.0]), np.array([True, True, False, False])
+    constant = np.array([0.0, 0.0, 3.0, 0.0])  # one without a mask is there where it is not zero
+    for operands, masks in (((a, constant), (here, None)), ((constant, a), (None, here))):
+        found, reached = add.masked(operands, masks, {})
+        np.testing.assert_array_equal(found, a + constant)
+        np.testing.assert_array_equal(reached, [True, True, True, False])

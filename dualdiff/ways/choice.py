@@ -151,8 +151,8 @@ def _too_small(program: Program, options: Options, misfits: Sequence[Way]) -> st
 def said_bytes(n: int) -> str:
     """Return a number of bytes with its unit."""
     size = float(n)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
             return f"{size:.4g} {unit}"
         size /= 1024
-    return ""
+    return f"{size:.4g} GiB"

@@ -94,10 +94,10 @@ class Explanation:
 
 
 def _time(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
-    return ""
+    return f"{seconds * 1e6:.3g} µs"
 
 
 def estimate(program: Program, way: Way, options: Options) -> Estimate:

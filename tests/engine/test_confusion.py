@@ -226,3 +226,33 @@ def test_assignment_of_an_outer_value_in_an_inner_array(outer: Operator, inner: 
         return inner(g)(2.0)
 
     assert outer(f)(3.0) == pytest.approx(1 + 12 + 24 * 3, rel=1e-15)
+
+
+@pairs
+def test_an_inner_array_overwritten_whole_by_outer_values(outer: Operator, inner: Operator) -> None:
+    def f(x: Any) -> Any:
+        def g(y: Any) -> Any:
+            a = y * np.arange(1.0, 4.0)
+            b = y * np.ones(3)
+            c = x * np.ones(3)
+            a[:] = c
+            c[0] = 7.0  # another array by now
+            b[...] = a
+            return np.sum(a * b * y) + np.sum(c)
+
+        # a = b = x: g = 3x²y + …, and nothing of what stood in a
+        return inner(g)(2.0)
+
+    assert outer(f)(3.0) == 18.0
+
+
+@one
+def test_an_array_of_constants_filled_and_overwritten(d: Operator) -> None:
+    def f(x: Any) -> Any:
+        y = np.array([1.0, 2.0, 3.0]) * np.ones(3)
+        z = np.zeros_like(x, shape=3) + 5.0
+        z[1] = x * x
+        z[2] = z[1] * z[0]
+        return np.sum(z * y)
+
+    assert d(f)(2.0) == 2 * 4.0 + 3 * 20.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualdiff.kinds import CAREFUL, Sweep
+from dualdiff.kinds import CAREFUL, Elementwise, Sweep
 from dualdiff.rules.contraction import matmul_ as matmul
 
 NUMBERS = st.sampled_from([0.0, -0.0, 0.25, -0.25, 1.0, -3.0, np.inf, -np.inf, np.nan])
@@ -56,3 +56,22 @@ def test_a_zero_wins_in_a_careful_product_alone() -> None:
         np.testing.assert_array_equal(Sweep(()).mul(t, p), [0.0, -3.0, np.nan])
     finally:
         CAREFUL.reset(token)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_complex_products_that_are_not_finite_are_not_known() -> None:
+    a, b = np.array([[1j, np.inf], [2.0, 1.0]]), np.array([[1.0, 2.0], [0.5j, 0.0]])
+    here, there = np.array([[True, True], [True, True]]), np.array([[True, True], [True, False]])
+    found, mask = matmul.masked((a, b), (here, there), {})
+    np.testing.assert_array_equal(found, [[np.nan, 2j], [2 + 0.5j, 4.0]])
+    assert mask.all()
+
+
+def test_a_sum_is_there_where_one_of_its_terms_is() -> None:
+    add = Elementwise("f", np.add, 1, 1)
+    a, here = np.array([2.0, 0.0, 0.0, 0.0]), np.array([True, True, False, False])
+    constant = np.array([0.0, 0.0, 3.0, 0.0])  # one without a mask is there where it is not zero
+    for operands, masks in (((a, constant), (here, None)), ((constant, a), (None, here))):
+        found, reached = add.masked(operands, masks, {})
+        np.testing.assert_array_equal(found, a + constant)
+        np.testing.assert_array_equal(reached, [True, True, True, False])

@@ -42,3 +42,26 @@ def test_what_a_recording_is_not_made_for() -> None:
     tape, y = record(np.sin, X)
     with pytest.raises(InputError, match="replayable=True"):
         replay(tape, [X], [y.mark])
+
+
+def filled(x: Any) -> Any:
+    z = np.zeros_like(x, shape=4) + 5.0
+    z[1:3] = x[:2] * x[1]
+    z[3] = z[0] * x[0]
+    w = np.ones_like(x)
+    w[0] = x[2]
+    w[:] += z[1:]
+    return z * w[0] + w[1]
+
+
+def test_constants_that_were_written_into_are_those_before_the_write() -> None:
+    tape, y = record(filled, X, replayable=True)
+    for point in (X, 2 * X, -X):
+        np.testing.assert_array_equal(replay(tape, [point], [y.mark])[0], filled(point))
+
+
+def test_every_input_is_needed() -> None:
+    tape, y = record(np.multiply, X, 2 * X, replayable=True)
+    for inputs in ([X], [X, X, X]):
+        with pytest.raises(ValueError):
+            replay(tape, inputs, [y.mark])

@@ -71,6 +71,17 @@ def overwritten(x: Any) -> Any:
     return y
 
 
+def copied(x: Any) -> Any:
+    y = np.zeros_like(x)
+    y[0] = x[0]
+    before = y.copy()
+    y[0] = x[5]
+    y[1] = x[2]
+    after = y.copy()
+    y[1] = 1.0
+    return before, after, y, before[0] * after[1] * np.ones(2)
+
+
 def kept(x: Any) -> Any:
     y = np.zeros_like(x)
     y[0] = x[0]
@@ -249,3 +260,11 @@ def test_memory_grows_with_the_nonzeros() -> None:
         tracemalloc.stop()
     assert found.shape == (n - 2, n)
     assert found.nnz == 2 * (n - 2)
+
+
+def test_copies_keep_what_was_written_before() -> None:
+    expected = np.zeros((3 * N + 2, N), bool)
+    expected[[0, N, 2 * N], [0, 5, 5]] = expected[N + 1, 2] = True
+    expected[3 * N :, [0, 2]] = True
+    assert (pattern(copied, X) == expected).all()
+    assert ((dd.jacrev(copied, flat=True)(X) != 0) <= expected).all()

@@ -16,6 +16,7 @@ from dualdiff.errors import InputError
 from dualdiff.passes import costs
 from dualdiff.passes.structure import same
 from dualdiff.ways import options
+from dualdiff.ways.choice import said_bytes
 from tests.ways.test_ways import X, check
 
 WIDE = np.linspace(0.5, 1.5, 20)
@@ -146,3 +147,32 @@ def test_what_was_measured_is_said_as_it_was(quick: str, monkeypatch: pytest.Mon
         assert "Measured, it is the fastest." in found.reason
     else:
         assert f"Measured, {quick} takes 0.50 of its time." in found.reason
+
+
+def test_units() -> None:
+    sizes = [said_bytes(n) for n in (0, 1023, 1024, 3 << 19, 5 << 30, 2 << 40)]
+    assert sizes == ["0 B", "1023 B", "1 KiB", "1.5 MiB", "5 GiB", "2048 GiB"]
+    time = sys.modules["dualdiff.ways.explain"]._time
+    assert [time(s) for s in (2.5, 1.0, 0.25, 1e-3, 2e-5, 3e-9)] == [
+        "2.5 s",
+        "1 s",
+        "250 ms",
+        "1 ms",
+        "20 µs",
+        "0.003 µs",
+    ]
+
+
+def test_a_choice_among_the_ways_of_a_mode_names_the_one_taken() -> None:
+    found = dd.jacobian(lambda x: x[1:] * x[:-1], sparse=True, mode="forward").explain(WIDE)
+    assert found.reason.startswith(
+        f"{found.chosen}: pushing" if found.chosen != "row-sparse" else "row-sparse: one run"
+    )
+    assert repr(found) == str(found)
+    assert found.reason in repr(found)
+
+
+def test_colours_that_fit_no_hessian_are_refused() -> None:
+    one = color_columns(csr_array(np.eye(20)))  # all columns at once
+    with pytest.raises(InputError, match="neither a star nor an acyclic"):
+        dd.hessian(lambda x: np.prod(np.sin(x)), sparse=True, coloring=one)(WIDE)

@@ -328,7 +328,7 @@ def test_a_program_that_is_no_longer_sparse(monkeypatch: pytest.MonkeyPatch) -> 
     def f(x):
         return np.sum(np.sin(x)) * np.sum(x) * np.ones(900) if dense[0] else x[1:] * x[:-1]
 
-    x = np.linspace(0.5, 1.5, 40)
+    x = np.linspace(0.5, 1.5, 60)
     alone = RowSparse.options("sparse")  # until it meets a tangent that is too large
     monkeypatch.setattr("dualdiff.ways.options.CROWDED", 1000)
     for options in ({}, {"mode": "forward"}, {"max_bytes": 1 << 22}, alone):
@@ -661,6 +661,8 @@ def test_every_form_of_tangents_is_the_same_on_code_people_write(f: Any, monkeyp
         lambda x: np.max(x.reshape(2, 2), axis=0),
         lambda x: np.maximum(x, x[::-1]),
         lambda x: np.linalg.norm(0 * x.reshape(2, 2), axis=1),
+        lambda x: np.maximum(np.sqrt(x), x[::-1] + 1),
+        lambda x: np.minimum(x - 1, np.sqrt(x)[[1, 0, 3, 2]]),
     ],
 )
 @pytest.mark.parametrize("always", [False, True])

@@ -78,7 +78,7 @@ def _negated(t: Any) -> Any:
         return -t
     if type(t) is Scaled:
         return Scaled(-t.factor, t.array)
-    return Scaled(-1.0, t) if type(t) is ndarray and t.dtype is FLOAT64 else -t
+    return Scaled(-1.0, t) if type(t) is ndarray and t.ndim and t.dtype is FLOAT64 else -t
 
 
 class CrowdedError(Exception):
@@ -276,7 +276,7 @@ class Pushing(Sweep):
             elif kind is Scaled:
                 c = Scaled(q * t.factor, t.array) if number else Scaled(t.factor, t.array * q)
             elif kind is ndarray:  # the array first: NumPy is slower where a number leads
-                c = Scaled(q, t) if number and t.dtype is FLOAT64 else t * q
+                c = Scaled(q, t) if number and t.ndim and t.dtype is FLOAT64 else t * q
             else:
                 c = q * t
             found[d] = _plus(found[d], c) if d in found else c

@@ -129,6 +129,8 @@ def roots(p: Any) -> Any:
         return np.zeros(zeros)
     first = np.reshape(-p[1:] / p[0], (1, n))
     w = np.linalg.eigvals(np.concatenate([first, np.eye(n, dtype=dtype_of(p))[:-1]], axis=0))
+    if dtype_of(w).kind == "c" and dtype_of(p).kind != "c" and fixed(np.equal(np.imag(w), 0).all()):
+        w = np.real(w)  # as NumPy does, whatever its eigenvalues are
     return np.concatenate([w, np.zeros_like(w, shape=(zeros,))]) if zeros else w
 
 

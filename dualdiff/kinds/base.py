@@ -191,7 +191,7 @@ class Primitive:
     #: whether it is a product, for which an array of all directions is sooner worth its making
     is_product = False
     #: whether terms go through it group by group, as its labels say
-    groups_terms = True
+    groups_terms = False
     #: whether a pull writes into cotangents in place: by ``deposit`` into its operand's, or by ``pull_in_place`` into its own
     in_place = False
     deposit: Any = None

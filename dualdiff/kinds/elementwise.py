@@ -151,7 +151,6 @@ class Elementwise(Primitive):
         return bind(self, values, params), mask
 
     # -- terms -----------------------------------------------------------------------------------
-    groups_terms = False
 
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         if run.careful and self.choice:

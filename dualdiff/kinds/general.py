@@ -18,6 +18,7 @@ class General(Primitive):
     """
 
     kind = "general"
+    groups_terms = True
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ class Linear(Primitive):
     """
 
     kind = "linear"
+    groups_terms = True
     shapes_only = True
 
     def __init__(

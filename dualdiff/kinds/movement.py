@@ -54,7 +54,6 @@ class Movement(Primitive):
 
     # -- terms -----------------------------------------------------------------------------------
     moves = True
-    groups_terms = False
 
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         return moved(self, tangents[0], values[0], params)

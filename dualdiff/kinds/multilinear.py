@@ -22,6 +22,7 @@ class Multilinear(Primitive):
     """
 
     kind = "multilinear"
+    groups_terms = True
     is_product = True
     #: whether all its products are added, and none taken off
     additive = True

@@ -23,7 +23,7 @@ from dualdiff.kinds.base import ALL, Asked, Step
 from dualdiff.kinds.local import linked_forecast
 from dualdiff.passes.cuts import activity
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import DENSE, MERGED_FROM
+from dualdiff.tangents import DENSE
 from dualdiff.tape import Tape
 
 
@@ -186,9 +186,7 @@ def form_of_result(row: Any, ins: Any, asked: Asked, counted: bool = False) -> A
 def _merged(form: Any, asked: Asked, count: int) -> Any:
     """Return a form with its terms merged to as many as the pattern has."""
     if form == ALL:
-        if ALL in asked.sets or count > MERGED_FROM or asked.few(frozenset(range(count))) == ALL:
-            return ALL
-        return frozenset((asked.e, j, "merged") for j in range(count))
+        return ALL if ALL in asked.sets else asked.few(frozenset((asked.e, j, "merged") for j in range(count)))
     return frozenset((asked.e, j) for j in range(count)) if len(form) > count else form
 
 

@@ -18,13 +18,15 @@ from scipy.sparse import csr_array
 import dualdiff as dd
 from dualdiff.coloring import BidirectionalColoring, Coloring, color_both, color_columns
 from dualdiff.errors import InputError
+from dualdiff.kinds.base import ALL
 from dualdiff.lab.problems.chains import hourglass, layers
 from dualdiff.passes import costs
 from dualdiff.passes.costs import Machine, constants, machine, seconds
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.testing import Subject
-from dualdiff.ways import WAYS, Columns, Program, Rows, Way, colored, decisions
+from dualdiff.ways import WAYS, Columns, Program, Rows, RowSparse, Way, colored, decisions
 from dualdiff.ways.mixed import Product, Pulled, Pushed
+from dualdiff.ways.options import Options
 from dualdiff.ways.problem import record
 
 X = np.linspace(0.5, 1.5, 12)
@@ -276,6 +278,23 @@ def test_multiplications_are_in_the_unit_of_elimination() -> None:
     assert count(lambda x: np.sin(x) * np.cos(x), "elimination") == (10, True)
     long = dd.jacobian(lambda x: np.sum(np.cos(np.sin(x)))).explain(np.ones(30_000)).ways
     assert [str(w.multiplications) for w in long] == ["at most 60,000", "at most 60,000"]
+
+
+def test_terms_that_are_joined_are_not_gathered() -> None:
+    def ring(x: Any) -> Any:
+        return (np.concatenate([x[1:], x[:1]]) - 2 * x + np.concatenate([x[-1:], x[:-1]])) * x
+
+    program = Program(tape_of(ring, np.linspace(1, 2, 400)), [np.zeros(400)])
+    way = RowSparse.at(program, Options(sparse=True))
+    assert way is not None
+    assert way.quantities(program)["group"] == 0
+    assert way.quantities(program)["scatter"] == 2 * way.entries
+
+
+def test_no_more_terms_are_forecast_than_an_array_has_directions() -> None:
+    W = np.random.default_rng(0).normal(size=(500, 10))
+    program = Program(tape_of(lambda x: np.tanh(W @ np.sin(x)), np.ones(10)), [np.zeros(500)])
+    assert program.results(10, True)[1:] == [ALL, ALL]
 
 
 @pytest.mark.parametrize(

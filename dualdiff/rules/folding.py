@@ -17,7 +17,7 @@ from dualdiff.errors import where
 from dualdiff.labels import Labels, lanes
 from dualdiff.rules.elementwise import into
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
-from dualdiff.values import TRACED, operand
+from dualdiff.values import TRACED, fixed, operand
 
 NONE: Any = np._NoValue
 add_reduce: Any = np.add.reduce
@@ -51,6 +51,20 @@ def folded(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
 def keeps_axes(keepdims: Any) -> bool:
     """Say whether ``keepdims=`` asks for the reduced axes as unit axes."""
     return keepdims is not NONE and bool(keepdims)
+
+
+def freedom(ddof: Any, correction: Any) -> Any:
+    """Return what a variance takes off its count: NumPy knows it by two names, of which a call may give one."""
+    if correction is not NONE:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    return fixed(ddof, "ddof")
+
+
+def square_of(d: Any) -> Any:
+    """Return the squared modulus of deviations."""
+    return np.real(d * np.conjugate(d)) if dtype_of(d).kind == "c" else d * d
 
 
 def count_of(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:

@@ -11,12 +11,12 @@ import numpy as np
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import root
 from dualdiff.rules.extrema import max_of, min_of
-from dualdiff.rules.folding import NONE, converted, deliver, is_nan, keeps_axes, masked, taking_part
+from dualdiff.rules.folding import NONE, converted, deliver, freedom, is_nan, keeps_axes, masked, square_of, taking_part
 from dualdiff.rules.products import prod
 from dualdiff.rules.running import cumprod, cumsum
 from dualdiff.rules.sums import mean_of, sum_of
-from dualdiff.shapes import dtype_of, negative_axes, shape_of
-from dualdiff.values import fixed, number, operand
+from dualdiff.shapes import negative_axes, shape_of
+from dualdiff.values import number, operand
 
 
 def _present(x: Any, mask: Any) -> Any:
@@ -71,7 +71,7 @@ def nanmean(
     return mean_of(np.where(is_nan(x), 0.0, x), axis, None, out, keepdims, where=_present(x, where))
 
 
-def _nan_moment(function: Any, plain_function: Any) -> None:
+def _nan_moment(function: Any) -> None:
     def skipping(
         a: Any,
         axis: Any = None,
@@ -84,9 +84,7 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         mean: Any = NONE,
         correction: Any = NONE,
     ) -> Any:
-        if correction is not NONE:
-            ddof = correction
-        ddof = fixed(ddof, "ddof")
+        ddof = freedom(ddof, correction)
         x = converted(operand(a), dtype)
         keep = keeps_axes(keepdims)
         there = _present(x, where)
@@ -94,8 +92,7 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
         count = taking_part(x, there, axis=negative_axes(axis, len(shape_of(x))), keepdims=keep)
         if mean is NONE:
             mean = mean_of(x, axis, None, None, True, where=there)
-        d = np.where(there, x - mean, 0.0)
-        squares = np.real(d * np.conjugate(d)) if dtype_of(d).kind == "c" else d * d
+        squares = square_of(np.where(there, x - mean, 0.0))
         free = count - ddof
         enough = np.greater(free, 0)
         y = number(np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan))
@@ -107,5 +104,5 @@ def _nan_moment(function: Any, plain_function: Any) -> None:
     register(function, "composite", skipping)
 
 
-_nan_moment(np.nanvar, np.var)
-_nan_moment(np.nanstd, np.std)
+_nan_moment(np.nanvar)
+_nan_moment(np.nanstd)

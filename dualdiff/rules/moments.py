@@ -22,13 +22,15 @@ from dualdiff.rules.folding import (
     deliver,
     expand,
     folded,
+    freedom,
     keeps_axes,
     masked,
+    square_of,
     taking_part,
 )
 from dualdiff.rules.sums import mean_of, sum_
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, fixed, operand
+from dualdiff.values import bind, operand
 
 
 def _freedom(shape: tuple[int, ...], axis: tuple[int, ...], ddof: float) -> float:
@@ -83,11 +85,7 @@ def _spread_of(row: General, function: Any) -> None:
         mean: Any = NONE,
         correction: Any = NONE,
     ) -> Any:
-        if correction is not NONE:
-            if ddof != 0:
-                raise ValueError("ddof and correction can't be provided simultaneously.")
-            ddof = correction
-        ddof = fixed(ddof, "ddof")
+        ddof = freedom(ddof, correction)
         x = converted(operand(a), dtype)
         params = axes_of(axis, len(shape_of(x)), keeps_axes(keepdims))
         if (where is NONE or where is True) and mean is NONE:
@@ -96,8 +94,7 @@ def _spread_of(row: General, function: Any) -> None:
         n = count_of(shape_of(x), params["axis"]) if where is NONE else taking_part(x, where, **params)
         if mean is NONE:
             mean = mean_of(x, axis, None, None, True, where=where)
-        d = x - mean
-        squares = np.real(d * np.conjugate(d)) if dtype_of(d).kind == "c" else d * d
+        squares = square_of(x - mean)
         free = np.maximum(n - ddof, 0) if hasattr(n, "dtype") else max(n - ddof, 0) or math.nan
         y = bind(sum_, (masked(squares, where, 0),), params) / free
         if row is std_:

@@ -31,6 +31,8 @@ def test_var_and_std_by_hand() -> None:
 def test_ddof_twice() -> None:
     with pytest.raises(ValueError, match="correction"):
         dd.grad(lambda x: np.var(x, ddof=1, correction=1))(np.ones(3))
+    with pytest.raises(ValueError, match="correction"):
+        dd.grad(lambda x: np.nanvar(x, ddof=1, correction=1))(np.ones(3))
 
 
 def test_settings_that_are_differentiated_are_refused() -> None:

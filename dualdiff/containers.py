@@ -14,7 +14,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.kinds import Primitive
 from dualdiff.rules.indexing import getitem
-from dualdiff.rules.movement import stack_scalars
+from dualdiff.rules.movement.stacking import stack_scalars
 from dualdiff.tracer import Tracer
 from dualdiff.values import Traced, alive, bind, container, containers, native, operand, packed, packers
 from dualdiff.views import Link, is_view, memory_of, shown, tie_view

@@ -478,11 +478,11 @@ class Tracer(Traced):
     # -- methods and attributes of ndarray ---------------------------------------------------------
     @property
     def T(self) -> Any:
-        return rules.movement.transposed(self)
+        return rules.movement.transposing.transposed(self)
 
     @property
     def mT(self) -> Any:
-        return rules.movement.matrix_transpose(self)
+        return rules.movement.transposing.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
@@ -556,10 +556,10 @@ class Tracer(Traced):
         return self if is_number(self) else self[...]
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        return rules.movement.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
+        return rules.movement.layout.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
 
     def transpose(self, *axes: Any) -> Any:
-        return rules.movement.transposed(self, (axes[0] if len(axes) == 1 else axes) or None)
+        return rules.movement.transposing.transposed(self, (axes[0] if len(axes) == 1 else axes) or None)
 
     def flatten(self, order: Any = "C") -> Any:
         return np.ravel(self, order=order).copy()

@@ -15,7 +15,7 @@ import numpy as np
 from dualdiff.errors import TracedAssignmentError, where
 from dualdiff.register import UMATH, composite
 from dualdiff.rules.elementwise import cast
-from dualdiff.rules.movement import as_shape
+from dualdiff.rules.movement.reshaping import as_shape
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import Traced, container, fixed, operand, under
 

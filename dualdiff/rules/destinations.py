@@ -11,7 +11,9 @@ from dualdiff.register import composite, name_of
 from dualdiff.rules.discrete import owner
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.indexing import canonical_index, places
-from dualdiff.rules.movement import as_shape, axis_of, broadcasted
+from dualdiff.rules.movement.axes import axis_of
+from dualdiff.rules.movement.broadcasting import broadcasted
+from dualdiff.rules.movement.reshaping import as_shape
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, Traced, fixed, ndarray, operand
 

@@ -9,7 +9,11 @@ import numpy as np
 from dualdiff.register import composite
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.indexing import positions
-from dualdiff.rules.movement import along, as_column, as_shape, broadcasted, joined, moveaxis
+from dualdiff.rules.movement.axes import along
+from dualdiff.rules.movement.broadcasting import broadcasted
+from dualdiff.rules.movement.joining import joined
+from dualdiff.rules.movement.reshaping import as_column, as_shape
+from dualdiff.rules.movement.transposing import moveaxis
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import Traced, container, fixed, operand
 

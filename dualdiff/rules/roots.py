@@ -18,7 +18,7 @@ import numpy as np
 
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.elementwise import absolute, divide, hypot, multiply, negative, power, root, sqrt, square
-from dualdiff.rules.linalg import norm2_
+from dualdiff.rules.linalg.norms import norm2_
 from dualdiff.rules.moments import std_, var_
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import dtype_of

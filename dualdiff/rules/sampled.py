@@ -11,7 +11,11 @@ from dualdiff.kinds import Multilinear
 from dualdiff.labels import MOST_LINKS, links_of
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast
-from dualdiff.rules.movement import along, as_column, as_shape, axis_of, broadcasted, ints, joined, ravel
+from dualdiff.rules.movement.axes import along, axis_of, ints
+from dualdiff.rules.movement.broadcasting import broadcasted
+from dualdiff.rules.movement.joining import joined
+from dualdiff.rules.movement.layout import ravel
+from dualdiff.rules.movement.reshaping import as_column, as_shape
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 from dualdiff.values import bind, fixed, is_plain_constant, number, operand
 

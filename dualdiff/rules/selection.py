@@ -14,19 +14,13 @@ from dualdiff.labels import OWN, Labels, numbered
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import positions
-from dualdiff.rules.movement import (
-    along,
-    as_shape,
-    axis_of,
-    broadcasted,
-    expand_dims,
-    ints,
-    joined,
-    moveaxis,
-    ravel,
-    stacked,
-    swapaxes,
-)
+from dualdiff.rules.movement.axes import along, axis_of, ints
+from dualdiff.rules.movement.broadcasting import broadcasted
+from dualdiff.rules.movement.joining import joined
+from dualdiff.rules.movement.layout import ravel
+from dualdiff.rules.movement.reshaping import as_shape, expand_dims
+from dualdiff.rules.movement.stacking import stacked
+from dualdiff.rules.movement.transposing import moveaxis, swapaxes
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 from dualdiff.values import Traced, bind, fixed, number, operand
 

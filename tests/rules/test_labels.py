@@ -23,7 +23,7 @@ from dualdiff.labels import (
     only,
     written,
 )
-from dualdiff.rules.linalg import cofactors
+from dualdiff.rules.linalg.determinants import cofactors
 from dualdiff.rules.order import arranged
 from dualdiff.rules.sums import spread
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of

@@ -11,7 +11,8 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
-from dualdiff.rules.movement import Concatenate, Stack, stack_scalars
+from dualdiff.rules.movement.joining import Concatenate
+from dualdiff.rules.movement.stacking import Stack, stack_scalars
 from dualdiff.tape import record
 from dualdiff.values import bind
 

@@ -1,0 +1,156 @@
+"""Eigenvalues of all square matrices, eigenvectors of symmetric ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dualdiff.kinds import General, Sweep
+from dualdiff.labels import Labels, only
+from dualdiff.register import composite, register
+from dualdiff.rules.contraction import of_matrices
+from dualdiff.rules.letters import conj
+from dualdiff.rules.linalg.equal_values import Covector, are_close, gaps_of, over_gaps, quotient, skew_part, turned
+from dualdiff.rules.linalg.matrices import (
+    adjoint,
+    as_diagonal,
+    check_square,
+    diagonal_of,
+    product,
+    quiet,
+    refuse_phases,
+)
+from dualdiff.rules.linalg.triangles import hermitian, hermitian_transpose
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import bind, operand
+
+
+def _inverse_gaps(w: Any) -> Any:
+    """Return 1/(w[j] - w[i]) at [i, j], 0 on the diagonal; infinite between equal values."""
+    gap = w[..., None, :] - w[..., :, None]
+    eye = np.eye(shape_of(w)[-1], dtype=bool)
+    return np.where(eye, 0.0, 1.0 / np.where(eye, 1.0, gap))
+
+
+def _side_by_side(vectors: Any, values: Any) -> Any:
+    return np.concatenate([vectors, values[..., None, :].astype(dtype_of(vectors))], axis=-2)
+
+
+def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
+    w, v = np.linalg.eigh(a, "L" if lower else "U")
+    return _side_by_side(v, w)
+
+
+def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
+    v, w = out[..., :-1, :], np.real(out[..., -1, :])
+    p = product(adjoint(v) @ hermitian(ts[0], lower), v)
+    gap = gaps_of(w)
+    close = are_close(gap, np.max(np.abs(w), axis=-1, initial=0.0))
+    (turn,) = turned("np.linalg.eigh", close, vectors, sweep, over_gaps(p, gap, close))
+    return _side_by_side(v @ turn, np.real(diagonal_of(p)))
+
+
+def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
+    v, w = out[..., :-1, :], np.real(out[..., -1, :])
+    gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
+    vh, gap, largest = adjoint(v), gaps_of(w), np.max(np.abs(w), axis=-1, initial=0.0)
+    covector = Covector(((vh, gv),), gw, w, vectors)
+    turn = quotient("np.linalg.eigh", skew_part(vh @ gv), gap, are_close(gap, largest), covector)
+    return (hermitian_transpose(product(v @ (as_diagonal(gw) + turn), vh), lower),)
+
+
+def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    shape = shape_of(args[0])
+    result, read = of_matrices(k, args, params, out)
+    lower = np.tri(shape[-1], dtype=bool)
+    return result, only(read, lower if params["lower"] else lower.T, shape)
+
+
+eigh_ = General(
+    "np.linalg.eigh",
+    _eigh,
+    _eigh_push,
+    _eigh_pull,
+    keeps=(True, (False,)),
+    joins=_eigh_joins,
+)
+"""Eigenvectors, and below them one row of eigenvalues."""
+_EighResult: Any = type(np.linalg.eigh(np.eye(1)))
+
+
+def _triangle(uplo: str) -> dict[str, bool]:
+    if uplo.upper() not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return {"lower": uplo.upper() == "L"}
+
+
+@composite(np.linalg.eigh, status="general", domain="distinct eigenvalues")
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """``np.linalg.eigh`` of real symmetric matrices: a function of the triangle it reads."""
+    a = operand(a)
+    check_square(shape_of(a))
+    refuse_phases("np.linalg.eigh", a, "np.linalg.eigvalsh is supported")
+    packed = bind(eigh_, (a,), _triangle(UPLO))
+    return _EighResult(packed[..., -1, :], packed[..., :-1, :])
+
+
+@composite(np.linalg.eigvalsh, status="general", domain="distinct eigenvalues")
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """``np.linalg.eigvalsh``: a function of the triangle it reads."""
+    a = operand(a)
+    check_square(shape_of(a))
+    return np.real(bind(eigh_, (a,), {**_triangle(UPLO), "vectors": False})[..., -1, :])
+
+
+def _eig(a: Any) -> Any:
+    w, v = np.linalg.eig(a)
+    return np.concatenate([v, w[..., None, :]], axis=-2).astype(np.result_type(dtype_of(a), np.complex64))
+
+
+@quiet
+def _eig_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    v, w = out[..., :-1, :], out[..., -1, :]
+    p = product(np.linalg.inv(v) @ ts[0], v)
+    return _side_by_side(v @ sweep.mul(p, _inverse_gaps(w)), diagonal_of(p))
+
+
+@quiet
+def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    v, w = out[..., :-1, :], out[..., -1, :]
+    gv, gw = g[..., :-1, :], g[..., -1, :]
+    core = as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, conj(_inverse_gaps(w)))
+    return (product(adjoint(np.linalg.inv(v)) @ core, adjoint(v)),)
+
+
+eig_ = General(
+    "np.linalg.eigvals",
+    _eig,
+    _eig_push,
+    _eig_pull,
+    keeps=(True, (False,)),
+    joins=of_matrices,
+)
+
+
+_ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # from NumPy 2.5 on
+
+
+@composite(np.linalg.eigvals, status="general", domain="distinct eigenvalues")
+def eigvals(a: Any) -> Any:
+    """``np.linalg.eigvals``; real where all of them are, if NumPy's is."""
+    a = operand(a)
+    check_square(shape_of(a))
+    w = bind(eig_, (a,), {})[..., -1, :]
+    if dtype_of(a).kind != "c" and not _ALWAYS_COMPLEX and not bool(np.any(np.not_equal(np.imag(w), 0))):
+        return np.real(w)
+    return w
+
+
+register(
+    np.linalg.eig,
+    "refused",
+    None,
+    reason="the lengths and phases of its eigenvectors are a convention; use np.linalg.eigvals, "
+    "or np.linalg.eigh for symmetric matrices",
+)

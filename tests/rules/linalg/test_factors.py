@@ -1,0 +1,116 @@
+"""What all factorisations keep: triangles that are read, empty matrices, scales, precisions, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import dualdiff as dd
+from dualdiff.errors import UnsupportedFunctionError
+from tests.rules.linalg.derivatives import MODES, SECOND, L, both, second
+from tests.rules.linalg.test_equal_values import rebuilt
+
+
+def test_only_the_triangle_that_is_read_counts() -> None:
+    a = np.array([[4.0, 99], [2, 5]])
+    j = dd.jacrev(L.cholesky)(a)
+    assert_allclose(j[..., 0, 1], 0)
+    assert_allclose(j[:, :, 1, 0], [[0, 0], [0.5, -0.5 / 2]])
+    assert_allclose(dd.jacfwd(L.cholesky)(a), j)
+    j = dd.jacrev(lambda a: L.cholesky(a, upper=True))(a.T)
+    assert_allclose(j[..., 1, 0], 0)
+    assert_allclose(dd.jacrev(L.eigvalsh)(a)[..., 0, 1], 0)
+    assert_allclose(dd.jacrev(lambda a: L.eigvalsh(a, "U"))(a)[..., 1, 0], 0)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_factors_of_empty_matrices(shape: Any) -> None:
+    assert dd.jacrev(rebuilt)(np.zeros(shape)).shape == shape + shape
+    if shape == (0, 0):
+        assert dd.jacrev(lambda a: L.eigh(a)[1])(np.zeros(shape)).shape == shape + shape
+
+
+@pytest.mark.parametrize(("dtype", "scales"), [(float, (1e160, 1e-160, 1e-300)), (np.float32, (1e19, 1e-19))])
+def test_scales_whose_squares_no_number_holds(dtype: Any, scales: Any) -> None:
+    a = np.array([[4.0, 1, 0], [1, 3, 1], [0, 1, 2]], dtype)
+    tall = np.array([[4.0, 1], [1, 3], [0, 2]], dtype)
+    tol = 1e-10 if dtype is float else 1e-4
+    functions = [
+        (lambda a: np.sum(L.svd(a, compute_uv=False)), a),
+        (lambda a: L.norm(a, 2), tall),
+        (lambda a: L.norm(a, "nuc"), tall.T),
+        (lambda a: L.eigvalsh(a)[0], a),
+    ]
+    for f, x in functions:
+        for modes in SECOND[:2]:
+            one = modes(f)(x)
+            for scale in map(dtype, scales):
+                with np.errstate(over="raise", invalid="raise"):
+                    found = modes(f)(x * scale)
+                assert found.dtype == dtype
+                if np.isfinite(1 / scale * np.abs(one).max()):
+                    assert_allclose(found * scale, one, rtol=0, atol=tol)
+    vectors = [
+        (lambda a: L.eigh(a)[1], a),
+        (lambda a: L.svd(a, full_matrices=False)[0], tall),
+        (lambda a: L.svd(a, full_matrices=False)[2], tall.T),
+        (lambda a: np.log(L.cond(a)), tall),
+    ]
+    for f, x in vectors:
+        for mode in MODES:
+            one = mode(f)(x)
+            for scale in map(dtype, scales):
+                assert_allclose(mode(f)(x * scale) * scale, one, rtol=0, atol=tol)
+
+
+def test_factors_multiply_to_the_matrix() -> None:
+    a = np.array([[3.0, 1], [-1, 1.5], [1, 0.75]])
+    eye = np.eye(6).reshape(3, 2, 3, 2)
+
+    def from_svd(x: Any) -> Any:
+        u, s, vh = L.svd(x, full_matrices=False)
+        return (u * s) @ vh
+
+    def from_qr(x: Any) -> Any:
+        q, r = L.qr(x)
+        return q @ r
+
+    both(from_svd, a, eye, 1e-10)
+    both(from_qr, a, eye, 1e-10)
+    both(lambda x: from_svd(x.T).T, a, eye, 1e-10)
+    both(lambda x: from_qr(x.T).T, a, eye, 1e-10)
+    second(lambda x: np.sum(from_svd(x) ** 2), a, 2 * eye, 1e-8)
+    second(lambda x: np.sum(from_qr(x) ** 2), a, 2 * eye, 1e-8)
+
+
+def test_refusals_say_what_to_write() -> None:
+    z = np.eye(2) + 0j
+    for f, x, message in (
+        (lambda a: L.svd(a)[0], np.ones((3, 2)), "full_matrices=False"),
+        (lambda a: L.eigh(a)[1], z, "eigvalsh is supported"),
+        (lambda a: L.svd(a)[0], z, "svdvals is supported"),
+        (lambda a: L.qr(a)[0], z, "real matrices"),
+        (lambda a: L.qr(a, "complete")[0], np.ones((3, 2)), "mode='reduced'"),
+        (lambda a: L.eig(a)[1], np.eye(2), "np.linalg.eigvals"),
+    ):
+        with pytest.raises(UnsupportedFunctionError, match=message):
+            dd.vjp(f, x)
+
+
+def test_float32_stays() -> None:
+    a = (np.array([[3, 1], [1, 2]])).astype(np.float32)
+    for f in (
+        L.inv,
+        L.det,
+        L.cholesky,
+        L.norm,
+        L.eigvalsh,
+        L.pinv,
+        lambda a: L.solve(a, a[0]),
+        lambda a: L.norm(a, "nuc"),
+    ):
+        for mode in MODES:
+            assert mode(f)(a).dtype == np.float32

@@ -13,10 +13,9 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.kinds import Primitive
-from dualdiff.rules.indexing import getitem
 from dualdiff.rules.movement.stacking import stack_scalars
-from dualdiff.tracer import Tracer
-from dualdiff.values import Traced, alive, bind, container, containers, native, operand, packed, packers
+from dualdiff.tracer import Run, Tracer
+from dualdiff.values import Traced, alive, container, containers, native, packed, packers
 from dualdiff.views import Link, is_view, memory_of, shown, tie_view
 
 ndarray = np.ndarray
@@ -72,12 +71,10 @@ def _is_own(x: ndarray[Any, Any]) -> bool:
     return x.base is None and x.flags.writeable
 
 
-class _PlainRun:
+class _PlainRun(Run):
     """The run of level zero: it computes, and keeps arrays able to receive traced values."""
 
     level = 0
-    open = True
-    keys = None
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         out = primitive.fn(*[a.value if isinstance(a, Traced) else a for a in args], **params)
@@ -89,20 +86,6 @@ class _PlainRun:
             tie_view(new, base, primitive, params)
             return new
         return Plain(out)
-
-    def unary(self, row: Primitive, x: Any) -> Any:
-        return bind(row, (x,), {})
-
-    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
-        return bind(row, (operand(x), operand(y)), {})
-
-    def item(self, x: Any, i: int) -> Any:
-        return bind(getitem, (x,), {"index": i})
-
-    def leave(self, x: Any) -> Any:
-        if x.link is not None:
-            x.link.refresh(x)
-        return x.value
 
     def duplicate(self, x: Any) -> Any:
         return Plain(x.value.copy("K") if type(x.value) is ndarray else x.value.copy())

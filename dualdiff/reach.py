@@ -20,10 +20,10 @@ import numpy as np
 
 from dualdiff.containers import plain
 from dualdiff.kinds import CAREFUL, Primitive, Sweep, nonzero, patterns
-from dualdiff.rules.indexing import getitem, stored
+from dualdiff.rules.indexing import stored
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.tracer import Tracer
-from dualdiff.values import LEVELS, TRACED, Traced, bind, operand, raw, set_class
+from dualdiff.tracer import Run, Tracer
+from dualdiff.values import LEVELS, TRACED, Traced, bind, raw, set_class
 from dualdiff.views import become, is_view, tie_view
 
 ndarray = np.ndarray
@@ -38,13 +38,10 @@ class Reached(Tracer):
 Reached.__name__ = "TracedArray"  # the name Python's own errors show
 
 
-class Reach:
-    """The run of one careful pass: the level of its tangents."""
+class Reach(Run):
+    """The run of one careful pass: the level of its tangents. No user's code sees them, so none outlives it, none is a key."""
 
     __slots__ = ("level",)
-    #: no user's code sees its values, so none outlives it and none is a key
-    open = True
-    keys = None
 
     def __init__(self) -> None:
         self.level = LEVELS.new()
@@ -83,25 +80,6 @@ class Reach:
         if row.view and is_view(out, values[0]):
             tie_view(new, args[0], row, params)
         return new
-
-    def unary(self, row: Primitive, x: Any) -> Any:
-        """Take the general way."""
-        return bind(row, (operand(x),), {})
-
-    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
-        """Take the general way."""
-        return bind(row, (operand(x), operand(y)), {})
-
-    def item(self, x: Any, i: int) -> Any:
-        """Read one entry of a vector."""
-        return bind(getitem, (x,), {"index": i})
-
-    def leave(self, x: Any) -> Any:
-        """Let the plain value out to Python."""
-        if x.link is not None:
-            x.link.refresh(x)
-        value = x.value
-        return value.run.leave(value) if isinstance(value, Traced) else value
 
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same numbers and mask; whoever is written first takes a copy then."""

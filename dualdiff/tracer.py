@@ -30,7 +30,7 @@ from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import FAMILIAR, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.values import FAMILIAR, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
@@ -115,6 +115,38 @@ def _comparison(function: Any) -> Callable[..., Any]:
         return bind(row, (self, operand(other)), {})
 
     return method
+
+
+class Run:
+    """The general way of a run: Python's operators are bound as any function is, and one entry is read as any index.
+
+    Runs that record or push in scalar code (:class:`~dualdiff.tape.Tape`, the run of duals) have shorter ways.
+    """
+
+    __slots__ = ()
+    #: whether it still goes on: a value of a run that has ended has escaped
+    open = True
+    #: the values that have been hashed, where user's code sees them
+    keys: dict[int, Any] | None = None
+
+    def unary(self, row: Primitive, x: Any) -> Any:
+        """Carry out an elementwise function of one operand."""
+        return bind(row, (operand(x),), NOTHING)
+
+    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
+        """Carry out an elementwise function of two operands."""
+        return bind(row, (operand(x), operand(y)), NOTHING)
+
+    def item(self, x: Any, i: int) -> Any:
+        """Read one entry of a vector."""
+        return bind(getitem, (x,), {"index": i})
+
+    def leave(self, x: Any) -> Any:
+        """Let the plain value out to Python."""
+        if x.link is not None:
+            x.link.refresh(x)
+        value = x.value
+        return value.run.leave(value) if isinstance(value, Traced) else value
 
 
 class Tracer(Traced):

@@ -18,10 +18,11 @@ import numpy as np
 from dualdiff.containers import plain
 from dualdiff.errors import InPlaceError, InputError, line_of, user_frame, where
 from dualdiff.kinds import Elementwise, Primitive
-from dualdiff.rules.indexing import getitem, setitem
+from dualdiff.rules.indexing import setitem
 from dualdiff.shapes import aval, dtype_of, shape_of
 from dualdiff.tape import brief, frozen
-from dualdiff.values import LEVELS, NOTHING, Traced, bind, operand, set_class
+from dualdiff.tracer import Run
+from dualdiff.values import LEVELS, NOTHING, Traced, bind, set_class
 from dualdiff.views import Link, become, is_view, note_root, note_view
 
 ndarray = np.ndarray
@@ -206,12 +207,10 @@ def check_float(value: Any) -> None:
 # recording
 
 
-class _EagerRun:
+class _EagerRun(Run):
     """The run of the eager face: it computes at once, and links equations where a gradient is required."""
 
     level = 1
-    open = True
-    keys = None
     #: the class of its values, which stands above the graph: the face says it
     tensor: Any = None
 
@@ -273,15 +272,6 @@ class _EagerRun:
         if frame is not None:
             node.place = (frame.f_code, frame.f_lasti)
         return node
-
-    def unary(self, row: Primitive, x: Any) -> Any:
-        return bind(row, (operand(x),), NOTHING)
-
-    def binary(self, row: Primitive, x: Any, y: Any) -> Any:
-        return bind(row, (operand(x), operand(y)), NOTHING)
-
-    def item(self, x: Any, i: int) -> Any:
-        return bind(getitem, (x,), {"index": i})
 
     def leave(self, x: Any) -> Any:
         return x.value

@@ -82,10 +82,6 @@ class Compression:
         return len(self.columns)
 
 
-def _compression(pattern: Any, **found: Any) -> Compression:
-    return Compression(pattern.shape, pattern.indices.astype(np.int32), pattern.indptr, **found)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Colored(Way):
     """Carry a seed for every colour through a recording and read the nonzeros from the products."""
@@ -97,6 +93,10 @@ class Colored(Way):
     bound = True
     bytes_of_search: ClassVar[int] = 24
     """Bytes an entry, while colours are looked for."""
+    color: ClassVar[Any]
+    """What colours a pattern."""
+    read: ClassVar[Any]
+    """Where the nonzeros of a pattern stand in the products of its colours, or what solves for them."""
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self | None:
@@ -144,10 +144,18 @@ class Colored(Way):
         """Return no more colours, of columns and of rows, than the pattern needs; None where it does not pay."""
         raise NotImplementedError
 
-    @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
+    @classmethod
+    def compression(cls, pattern: Any, coloring: Any = None) -> Compression:
         """Colour a pattern, or use the colours given."""
-        raise NotImplementedError
+        c = coloring or cls.color(pattern)
+        return Compression(
+            pattern.shape, pattern.indices.astype(np.int32), pattern.indptr, **cls.found(c, cls.read(pattern, c))
+        )
+
+    @staticmethod
+    def found(c: Any, read: Any) -> dict[str, Any]:
+        """Say the colours, here those of columns, and where the nonzeros are read, as fields of a compression."""
+        return {"column_colors": c.colors, "column_count": c.count, "order": c.order, "entries": read}
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 1.0, "record": len(program), "replayable": len(program), "scatter": self.entries}
@@ -224,21 +232,12 @@ class Columns(Colored):
     name = "columns"
     asked = {"sparse": ("auto", "forward")}
     coloring = {"sparse": "columns", "symmetric": "columns"}
+    color = staticmethod(color_columns)
+    read = staticmethod(column_entries)
 
     @staticmethod
     def fewest(pattern: Any) -> tuple[int, int] | None:
         return int(np.diff(pattern.indptr).max(initial=0)), 0
-
-    @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
-        c = coloring or color_columns(pattern)
-        return _compression(
-            pattern,
-            column_colors=c.colors,
-            column_count=c.count,
-            order=c.order,
-            entries=column_entries(pattern, c),
-        )
 
     @property
     def says(self) -> str:
@@ -251,17 +250,16 @@ class Rows(Colored):
     name = "rows"
     asked = {"sparse": ("auto", "reverse"), "symmetric": ("reverse",)}
     coloring = {"sparse": "rows"}
+    color = staticmethod(color_rows)
+    read = staticmethod(row_entries)
 
     @staticmethod
     def fewest(pattern: Any) -> tuple[int, int] | None:
         return 0, int(np.bincount(pattern.indices, minlength=1).max(initial=0))
 
     @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
-        c = coloring or color_rows(pattern)
-        return _compression(
-            pattern, row_colors=c.colors, row_count=c.count, order=c.order, entries=row_entries(pattern, c)
-        )
+    def found(c: Any, read: Any) -> dict[str, Any]:
+        return {"row_colors": c.colors, "row_count": c.count, "order": c.order, "entries": read}
 
     @property
     def says(self) -> str:
@@ -274,6 +272,8 @@ class Both(Colored):
     name = "rows and columns"
     asked = {"sparse": ("auto", "mixed"), "symmetric": ("mixed",)}
     coloring = {"sparse": "both"}
+    color = staticmethod(color_both)
+    read = staticmethod(lambda pattern, both: both.entries(pattern))
     bytes_of_search = 120
 
     @classmethod
@@ -290,18 +290,16 @@ class Both(Colored):
         return (least - 1, 1) if least < min(by_row.max(initial=0), by_column.max(initial=0)) else None
 
     @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
-        both = coloring or color_both(pattern)
-        from_rows, entries = both.entries(pattern)
-        return _compression(
-            pattern,
-            column_colors=both.column_colors,
-            row_colors=both.row_colors,
-            column_count=both.column_count,
-            row_count=both.row_count,
-            from_rows=from_rows,
-            entries=entries,
-        )
+    def found(c: Any, read: Any) -> dict[str, Any]:
+        from_rows, entries = read
+        return {
+            "column_colors": c.column_colors,
+            "row_colors": c.row_colors,
+            "column_count": c.column_count,
+            "row_count": c.row_count,
+            "from_rows": from_rows,
+            "entries": entries,
+        }
 
     @property
     def says(self) -> str:
@@ -332,17 +330,8 @@ class Star(Symmetric):
 
     name = "star"
     coloring = {"symmetric": "star"}
-
-    @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
-        c = coloring or color_star(pattern)
-        return _compression(
-            pattern,
-            column_colors=c.colors,
-            column_count=c.count,
-            order=c.order,
-            entries=symmetric_entries(pattern, c),
-        )
+    color = staticmethod(color_star)
+    read = staticmethod(symmetric_entries)
 
     @property
     def says(self) -> str:
@@ -354,17 +343,12 @@ class Acyclic(Symmetric):
 
     name = "acyclic"
     coloring = {"symmetric": "acyclic"}
+    color = staticmethod(color_acyclic)
+    read = staticmethod(substitution)
 
     @staticmethod
-    def compression(pattern: Any, coloring: Any = None) -> Compression:
-        c = coloring or color_acyclic(pattern)
-        return _compression(
-            pattern,
-            column_colors=c.colors,
-            column_count=c.count,
-            order=c.order,
-            substitution=substitution(pattern, c),
-        )
+    def found(c: Any, read: Any) -> dict[str, Any]:
+        return {"column_colors": c.colors, "column_count": c.count, "order": c.order, "substitution": read}
 
     def quantities(self, program: Program) -> Quantities:
         q = super().quantities(program)

@@ -71,19 +71,19 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count how often a choice is made and a pattern coloured."""
     count: Counter[str] = Counter()
 
-    def counting(module: Any, name: str) -> None:
-        original = getattr(module, name)
+    def counting(owner: Any, attribute: str) -> None:
+        original = getattr(owner, attribute)
 
         def counting_call(*args: Any, **kwargs: Any) -> Any:
-            count[name] += 1
+            count[original.__name__] += 1
             return original(*args, **kwargs)
 
-        monkeypatch.setattr(module, name, counting_call)
+        monkeypatch.setattr(owner, attribute, staticmethod(counting_call) if isinstance(owner, type) else counting_call)
 
     counting(decisions, "decide")
     counting(decisions, "choose")
-    for name in ("color_columns", "color_rows", "color_both", "color_star", "color_acyclic"):
-        counting(colored, name)
+    for way in (colored.Columns, colored.Rows, colored.Both, colored.Star, colored.Acyclic):
+        counting(way, "color")
     return count
 
 

@@ -869,7 +869,7 @@ def test_products_with_scipys_sparse_matrices_say_what_to_write() -> None:
 def test_both_kinds_of_colors_are_looked_for_only_where_they_may_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     both = colored.color_both
-    monkeypatch.setattr(colored, "color_both", lambda p: asked.append(p.shape) or both(p))
+    monkeypatch.setattr(colored.Both, "color", staticmethod(lambda p: asked.append(p.shape) or both(p)))
     rng = np.random.default_rng(0)
     E = rng.integers(0, 300, (900, 2))
     dd.jacobian(lambda x: np.sin(x[E[:, 1]] - x[E[:, 0]]), sparse=True)(rng.normal(size=300))

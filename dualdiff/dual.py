@@ -38,13 +38,12 @@ from dualdiff.tangents import (
     kind_of,
     map_of,
     merged,
-    most_columns,
     places_reached,
-    scattered,
     settled,
     store,
+    whole,
 )
-from dualdiff.tracer import Tracer, is_same
+from dualdiff.tracer import Run, Tracer, is_same
 from dualdiff.values import LEVELS, NOTHING, NUMBERS, PLAIN_TYPES, TRACED, Traced, bind, container, operand, set_class
 from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
@@ -52,9 +51,7 @@ ndarray = np.ndarray
 float64 = np.float64
 array = np.array
 _SCALARS = frozenset((float, np.float64))
-_FEW = frozenset((Columns, Terms))
-_FEW_OR_NONE = frozenset((Columns, Terms, type(None)))
-_COLUMNS_OR_NONE = frozenset((Columns, type(None)))
+_TERMS_OR_NONE = frozenset((Terms, Columns, type(None)))
 
 
 def _alike(a: Any, out: Any) -> bool:
@@ -94,7 +91,7 @@ class Dual(Tracer):
 Dual.__name__ = "TracedArray"  # the name Python's own errors show
 
 
-class Pushing(Sweep):
+class Pushing(Run, Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
     __slots__ = ("keys", "level", "most", "open", "reach", "single")
@@ -126,14 +123,14 @@ class Pushing(Sweep):
         if t is None:
             shape = self.lead + shape_of(x)
             t = np.zeros_like(x, shape=shape) if shape else 0.0
-        if self.reach is not None and type(t) not in _FEW:
+        if self.reach is not None and not isinstance(t, Terms):
             t = self.reach.seed(t)
         return Dual(x, t, self)
 
     def finished(self, x: Any) -> Any:
         """Return the tangent of a result, the numbers only."""
         t = x.mark
-        return t if self.reach is None or type(t) in _FEW else numbers(t)
+        return t if self.reach is None or isinstance(t, Terms) else numbers(t)
 
     def reached(self, t: Any, mask: Any) -> Any:
         """Return the tangent of a careful run whose directions reach the entries of a mask."""
@@ -165,23 +162,19 @@ class Pushing(Sweep):
         """Push tangents of any form through a primitive."""
         if not row.differentiable:
             return None
-        special = False
         for t in tangents:
-            kind = type(t)
-            if kind is Columns or kind is Terms:
-                special = True
+            if isinstance(t, Terms):
+                found = self._push_terms(row, tangents, values, params, out)
+                if found is not INSTEAD:
+                    return found
+                tangents = [self.dense(t, v) for t, v in zip(tangents, values)]
                 break
-        if special:
-            found = self._push_terms(row, tangents, values, params, out)
-            if found is not INSTEAD:
-                return found
-            tangents = [self.dense(t, v) for t, v in zip(tangents, values)]
         return row.push(self, tangents, values, params, out)
 
     def _push_terms(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push tangents of which some are terms, as far as terms serve."""
-        kinds = {type(t) for t in tangents}
-        if not kinds <= {Columns, Terms, type(None)} or dtype_of(out).kind not in "fc":
+        kinds = set(map(type, tangents))
+        if not kinds <= _TERMS_OR_NONE or dtype_of(out).kind not in "fc":
             return INSTEAD
         # What is only moved stays as it is: a small part may go back into something large.
         small = self.lead[0] * size_of(shape_of(out)) <= DENSE and shape_of(out)
@@ -190,7 +183,7 @@ class Pushing(Sweep):
         if row.linked and self.most is not None:
             found = linked(self, row, tangents, values, params, out)
             if found is not None:
-                return self._fewer(out, found)
+                return self._few(out, found)
         operands = [t if t is None else settled(t) for t in tangents]
         if row.plain and not self.careful:
             return self._push_plain(row, operands, values, out, Columns if Terms not in kinds else Terms)
@@ -199,7 +192,7 @@ class Pushing(Sweep):
             if found is not INSTEAD:
                 return found
         found = row.terms(self, operands, values, params, out)
-        return found if row.moves and type(found) is Columns else self._fewer(out, found)
+        return found if row.moves and type(found) is Columns else self._few(out, found)
 
     def _push_plain(self, row: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any, kind: Any) -> Any:
         """Push terms through an elementwise function; of one operand alone they stay as many as they are."""
@@ -210,7 +203,7 @@ class Pushing(Sweep):
         found = row.scaled(tangents, values, out, kind())
         if alone and (kind is Columns or shape_of(values[live[0]]) == shape_of(out)):
             return found
-        return self._fewer(out, kind_of(found))
+        return self._few(out, kind_of(found))
 
     def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push only the directions that reach the operands, through a primitive of any kind."""
@@ -243,6 +236,18 @@ class Pushing(Sweep):
         if columns:
             self._scaled(row, p, columns, out, values, found)
         return Dual(out, found, self)
+
+    def _both(self, row: Elementwise, s: Columns, t: Columns, out: Any, values: Sequence[Any]) -> Any:
+        """Push the active directions of two operands."""
+        p, q = row.partials
+        found = Columns(s) if type(p) is int and p == 1 else Columns()
+        if not found and p != 0:
+            self._scaled(row, p, s, out, values, found)
+        if type(q) is int and q == 1 and found.keys().isdisjoint(t):
+            found.update(t)
+        elif q != 0:
+            self._scaled(row, q, t, out, values, found)
+        return Dual(out, found if len(found) <= MOST_COLUMNS_OF_SCALARS else self._few(out, found), self)
 
     def _scaled(self, row: Elementwise, p: Any, columns: Any, out: Any, values: Sequence[Any], found: Any) -> None:
         """Add to ``found`` the terms of one operand times its partial."""
@@ -281,33 +286,22 @@ class Pushing(Sweep):
                 c = q * t
             found[d] = _plus(found[d], c) if d in found else c
 
-    def _fewer(self, out: Any, found: Any) -> Any:
-        """Return what a push made of terms, few enough."""
-        if type(found) is Terms:
-            return self._few_terms(out, found)
-        return self._few(out, found) if type(found) is Columns else found
-
-    def _few(self, out: Any, columns: Columns) -> Any:
-        """Return columns as they are, or as one array if they are many."""
-        if len(columns) > MOST_COLUMNS_OF_SCALARS:
-            size = out.size if type(out) is ndarray else 1
-            if len(columns) > most_columns(size, self.lead[0]):
-                return self.dense(columns, out)
-        return columns
-
-    def _few_terms(self, out: Any, terms: Terms) -> Any:
-        """Return terms as they are; merged, or as one array, if they are many."""
-        count = len(terms)
-        if count < 3:
-            return terms
+    def _few(self, out: Any, found: Any) -> Any:
+        """Return terms as they are; merged, or as one array, if they are many. Any other form stays as it is."""
+        if not isinstance(found, Terms):
+            return found
+        mapped = type(found) is Terms
+        count = len(found)
+        if count < 3 or (not mapped and count <= MOST_COLUMNS_OF_SCALARS):
+            return found
         k, size = self.lead[0], size_of(shape_of(out))
-        if not is_few(count, size, k):
-            return self.dense(terms, out)
-        if count > MERGED_FROM and TRACED.isdisjoint(map(type, terms.values())):
-            terms = merged(terms, shape_of(out), dtype_of(out))
-            if 2 * len(terms) > count and len(terms) > MERGED_FROM:
-                return self.dense(terms, out)
-        return terms
+        if not is_few(count, size, k, mapped):
+            return self.dense(found, out)
+        if mapped and count > MERGED_FROM and TRACED.isdisjoint(map(type, found.values())):
+            found = merged(found, shape_of(out), dtype_of(out))
+            if 2 * len(found) > count and len(found) > MERGED_FROM:
+                return self.dense(found, out)
+        return found
 
     def item(self, x: Any, i: int) -> Any:
         """Return entry ``i`` of a vector: the short way to a parameter."""
@@ -350,36 +344,26 @@ class Pushing(Sweep):
 
     def dense(self, t: Any, value: Any) -> Any:
         """Return a tangent of any form as one array with the directions in front."""
-        kind = type(t)
-        if kind is not Columns and kind is not Terms:
+        if not isinstance(t, Terms):
             return t
         if self.careful:
             mask = places_reached(t, shape_of(value), self.lead[0])
             return self.reached(self._dense(t, value), mask)
         return self._dense(t, value)
 
-    def _dense(self, t: Any, value: Any) -> Any:
-        is_columns = type(t) is Columns
+    def _dense(self, t: Terms, value: Any) -> Any:
+        mapped = type(t) is Terms
         t = settled(t)
         k, shape = self.lead[0], shape_of(value)
         if self.most is not None and k * size_of(shape) > self.most:
             raise CrowdedError
-        traced = not TRACED.isdisjoint(map(type, t.values()))
-        if not is_columns:
-            if not traced:
-                flat = scattered(t, shape, k, dtype_of(value))
-                return np.ascontiguousarray(flat.T).reshape((k, *shape))
-            # Coefficients of an outer level: each direction picks its entries.
-            t = Columns(
-                (d, sum([np.where(map_of(key, shape) == d + 1, c, 0.0) for key, c in t.items()])) for d in range(k)
-            )
-        if traced or type(value) not in PLAIN_TYPES:
-            zero = np.zeros_like(value)
-            return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(k)])
-        whole = (np.empty if len(t) == k else np.zeros)(self.lead + shape, dtype_of(value))
-        for d, c in t.items():
-            whole[d] = c
-        return whole
+        if TRACED.isdisjoint(map(type, t.values())) and (mapped or type(value) in PLAIN_TYPES):
+            return whole(t, k, shape, dtype_of(value))
+        columns: dict[int, Any] = t
+        if mapped:  # coefficients of an outer level: each direction picks its entries
+            columns = {d: sum([np.where(map_of(p, shape) == d + 1, c, 0.0) for p, c in t.items()]) for d in range(k)}
+        zero = np.zeros_like(value)
+        return np.stack([full(columns[d], self.single, value) if d in columns else zero for d in range(k)])
 
     def _times(self, t: Any, p: Any) -> Any:
         # NumPy multiplies an array by a 0-d array three times as fast as by a scalar.
@@ -395,9 +379,9 @@ class Pushing(Sweep):
         out = row.op(a)
         if type(s) is Terms and self.lead[0] * a.size <= DENSE:
             s = x.mark = self.dense(s, a)
-        if (type(s) is Columns or type(s) is Terms) and row.plain and not self.careful:
-            return self._one(row, row.partials[0], s, out, (a,))
-        if type(s) is Columns or type(s) is Terms:
+        if isinstance(s, Terms):
+            if row.plain and not self.careful:
+                return self._one(row, row.partials[0], s, out, (a,))
             t = self.push(row, (s,), (a,), NOTHING, out)
             return out if t is None else Dual(out, t, self)
         if (
@@ -431,29 +415,19 @@ class Pushing(Sweep):
         if not self.open:
             self._check_open()
         out = row.op(a, b)
-        few, many = type(s), type(t)
-        if few is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
-            s = x.mark = self.dense(s, a)
-            few = ndarray
-        if many is Terms and self.lead[0] * size_of(shape_of(out)) <= DENSE:
-            t = y.mark = s if y is x else self.dense(t, b)
-            many = ndarray
-        if row.plain and (few is Columns or many is Columns or few is Terms or many is Terms) and not self.careful:
-            if t is None and (few is Columns or shape_of(a) == shape_of(out)):
-                return self._one(row, row.partials[0], s, out, (a, b))
-            if s is None and (many is Columns or shape_of(b) == shape_of(out)):
-                return self._one(row, row.partials[1], t, out, (a, b))
-            if few is many is Columns:
-                p, q = row.partials
-                found = Columns(s) if type(p) is int and p == 1 else Columns()
-                if not found and p != 0:
-                    self._scaled(row, p, s, out, (a, b), found)
-                if type(q) is int and q == 1 and found.keys().isdisjoint(t):
-                    found.update(t)
-                elif q != 0:
-                    self._scaled(row, q, t, out, (a, b), found)
-                return Dual(out, self._few(out, found), self)
-        if few is Columns or many is Columns or few is Terms or many is Terms:
+        if (type(s) is Terms or type(t) is Terms) and self.lead[0] * size_of(shape_of(out)) <= DENSE:
+            if type(s) is Terms:
+                s = x.mark = self.dense(s, a)
+            if type(t) is Terms:
+                t = y.mark = s if y is x else self.dense(t, b)
+        if isinstance(s, Terms) or isinstance(t, Terms):
+            if row.plain and not self.careful:
+                if t is None and (type(s) is Columns or shape_of(a) == shape_of(out)):
+                    return self._one(row, row.partials[0], s, out, (a, b))
+                if s is None and (type(t) is Columns or shape_of(b) == shape_of(out)):
+                    return self._one(row, row.partials[1], t, out, (a, b))
+                if type(s) is Columns and type(t) is Columns:
+                    return self._both(row, s, t, out, (a, b))
             u = self.push(row, (s, t), (a, b), NOTHING, out)
             return out if u is None else Dual(out, u, self)
         if (
@@ -476,10 +450,7 @@ class Pushing(Sweep):
     def leave(self, x: Any) -> Any:
         """Let the plain value out to Python: forward mode needs no record of it."""
         self._check_open()
-        if x.link is not None:
-            x.link.refresh(x)
-        value = x.value
-        return value.run.leave(value) if isinstance(value, Traced) else value
+        return super().leave(x)
 
     def duplicate(self, x: Any) -> Any:
         """Return another array with the same value and tangent; whoever is written first takes a copy then."""
@@ -504,22 +475,22 @@ class Pushing(Sweep):
             return
         tangents = [x.mark if x.run is self else None, tv]
         x.value = x.mark = None  # what an interrupted write leaves behind must not pass for a value
-        kinds = (type(tangents[0]), type(tv))
+        kinds = {type(tangents[0]), type(tv)}
         t = INSTEAD
         if (
-            not _FEW.isdisjoint(kinds)
-            and _FEW_OR_NONE.issuperset(kinds)
+            kinds != {type(None)}
+            and kinds <= _TERMS_OR_NONE
             and type(out) is ndarray
             and self.lead[0] * out.size > DENSE
         ):
             tangents = [c and settled(c) for c in tangents]
             t = store(tangents, index, out, value)
-            if type(t) is Terms and len(t) > 2:
-                t = self._few_terms(out, t)
+            if t is not INSTEAD:
+                t = self._few(out, t)
         if t is INSTEAD:
-            if kinds[0] in _FEW:
+            if isinstance(tangents[0], Terms):
                 tangents[0] = self.dense(tangents[0], out)
-            if kinds[1] in _FEW:
+            if isinstance(tangents[1], Terms):
                 tangents[1] = self.dense(tangents[1], value)
             t = stored_tangent(tangents, index, self.lead, out, value)
         set_class(x, Dual)

@@ -22,7 +22,7 @@ from dualdiff.kinds import Discrete, Elementwise, Primitive
 from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
-from dualdiff.tracer import Tracer
+from dualdiff.tracer import Run, Tracer
 from dualdiff.values import LEVELS, NOTHING, NUMBERS, TRACED, Traced, bind, operand, packed, set_class
 from dualdiff.views import is_view, is_whole, note_root, tie_view
 
@@ -105,7 +105,7 @@ def _escaped(equation: Any) -> None:
     raise EscapedValueError(f"{where()}: {OUTLIVED}")
 
 
-class Tape:
+class Tape(Run):
     """A recording: a program (equations, shapes, dtypes, guards) and the values its rules need.
 
     Parameters
@@ -427,13 +427,9 @@ class Tape:
 
     def leave(self, x: Any) -> Any:
         """Let a traced value's plain value out to Python, and record the value it had."""
-        if x.link is not None:
-            x.link.refresh(x)
         if not self.open:
             _escaped(None)
-        value = x.value
-        if isinstance(value, Traced):
-            value = value.run.leave(value)
+        value = super().leave(x)
         self.guards.append(Guard(x.mark, value))
         return value
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dualdiff.labels import DENSE, Labels, written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few, most_columns
+from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few
 from dualdiff.values import bind, is_plain_constant, ndarray
 
 Shape = tuple[int, ...]
@@ -162,9 +162,9 @@ class Asked(NamedTuple):
     def few(self, terms: frozenset[Any]) -> Any:
         """Return terms, or an array if they are too many, as a run of dual numbers does where it cannot merge any."""
         count = len(terms)
-        if all(map(is_column, terms)):
-            return terms if count <= most_columns(self.size, self.k) else ALL
-        return terms if is_few(count, self.size, self.k) and count <= max(MERGED_FROM, 2) else ALL
+        mapped = not all(map(is_column, terms))
+        few = is_few(count, self.size, self.k, mapped) and not (mapped and count > max(MERGED_FROM, 2))
+        return terms if few else ALL
 
     def at(self, terms: Iterable[Any]) -> frozenset[Any]:
         """Return the terms of one entry that is read out: columns, whichever directions they are."""

@@ -135,7 +135,7 @@ class Watching(Pushing):
 
 def form_of(t: Any) -> Any:
     """Return the form of a tangent, as a forecast says it."""
-    return None if t is None else frozenset(t) if type(t) is Terms or type(t) is Columns else ALL
+    return None if t is None else frozenset(t) if isinstance(t, Terms) else ALL
 
 
 def told(form: Any) -> str:

@@ -12,7 +12,7 @@ from dualdiff.kinds.base import ALL
 from dualdiff.passes.costs import Quantities, add_movement, add_run_of_duals, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import Columns, Terms, scattered, seed
+from dualdiff.tangents import Terms, scattered, seed
 from dualdiff.tape import Tape
 from dualdiff.values import PLAIN_TYPES, TRACED
 from dualdiff.ways.base import SMALL, Answer, Way
@@ -123,7 +123,7 @@ def elements_of_forms(program: Program, directions: int, counted: bool) -> list[
 
 def columns_of(t: Any, v: Any, run: Pushing) -> Any:
     """Return a tangent of any form as an array with the batch axis last."""
-    if (type(t) is Terms or type(t) is Columns) and TRACED.isdisjoint(map(type, t.values())) and type(v) in PLAIN_TYPES:
+    if isinstance(t, Terms) and TRACED.isdisjoint(map(type, t.values())) and type(v) in PLAIN_TYPES:
         k, shape = run.lead[0], shape_of(v)
         return scattered(t, shape, k, dtype_of(v)).reshape((*shape, k))
     return columns_last(run.dense(t, v), shape_of(v))

@@ -16,7 +16,7 @@ from dualdiff.kinds.base import ALL
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import Columns, Terms, map_of, settled
+from dualdiff.tangents import Terms, map_of, settled
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.forward import elements_of_forms
 from dualdiff.ways.options import Options
@@ -94,7 +94,7 @@ class RowSparse(Way):
                 reader[:] = run, []
             parts = reader[1]
             shape, dtype = shape_of(v), dtype_of(v)
-            if type(t) is Terms or type(t) is Columns:
+            if isinstance(t, Terms):
                 t = settled(t)
             else:
                 t = np.reshape(t, (n, size_of(shape)))

@@ -2,6 +2,7 @@
 
 from dualdiff import coloring, errors, numpy
 from dualdiff.allocator import keep_freed_memory
+from dualdiff.capture import capture
 from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
@@ -42,6 +43,7 @@ __all__ = [
     "Tensor",
     "arange",
     "batch_jacobian",
+    "capture",
     "coloring",
     "empty",
     "errors",

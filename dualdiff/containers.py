@@ -142,11 +142,8 @@ def check_input(x: Any, what: str) -> Any:
         return x
     if kind is int or kind is bool:
         return float(x)
-    if kind is not ndarray and native(x) is not x:
-        raise InputError(
-            f"{what} is of type {kind.__name__!r}, whose labels a differentiated array does not have; pass x.to_numpy(), and read "
-            "entries by their positions"
-        )
+    if kind is not ndarray:
+        x = native(x)  # a Series becomes the array of its values: its labels a traced array does not have
     if isinstance(x, (list, str, bytes)) or x is None:
         raise InputError(
             f"{what} is of type {kind.__name__!r}, which cannot be differentiated; pass a number or a floating-point array"

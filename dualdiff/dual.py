@@ -94,7 +94,7 @@ Dual.__name__ = "TracedArray"  # the name Python's own errors show
 class Pushing(Run, Sweep):
     """One forward run: the level its duals belong to, and the batch of directions they carry."""
 
-    __slots__ = ("keys", "level", "most", "open", "reach", "single")
+    __slots__ = ("keys", "level", "most", "notes", "open", "reach", "single")
 
     def __init__(self, lead: tuple[int, ...], most: int | None = None) -> None:
         super().__init__(lead)
@@ -104,6 +104,7 @@ class Pushing(Run, Sweep):
         self.level = LEVELS.new()
         self.open = True
         self.keys: dict[int, Any] | None = None
+        self.notes: list[Any] = []
 
     def _check_open(self) -> None:
         if not self.open:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
-from dis import opname
+import sysconfig
+from contextvars import ContextVar
 from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_NOT_THE_USERS = (
-    _HERE,
-    os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
-    "<__array_function__",
-)
-_PANDAS = f"{os.sep}site-packages{os.sep}pandas{os.sep}"
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STAND_INS = os.path.join(HERE, "capture", "")
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STANDARD = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
 
 __all__ = [
+    "CaptureError",
+    "CaptureWarning",
     "DegenerateDirectionError",
     "DegenerateError",
     "DerivativeError",
     "EscapedValueError",
+    "ForeignError",
     "GraphFreedError",
     "InPlaceError",
     "InputError",
+    "NoDerivativeError",
+    "NoDerivativeWarning",
     "NonScalarError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -36,8 +41,36 @@ __all__ = [
 ]
 
 
+NOTES: ContextVar[list[Any] | None] = ContextVar("dualdiff_notes", default=None)
+"""The errors raised on purpose while the innermost operator runs the user's function, which may swallow them."""
+
+
+class Stumble(NamedTuple):
+    """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``."""
+
+    names: dict[str, Any]
+    code: CodeType
+    at: int
+    kind: str
+
+
 class DerivativeError(Exception):
     """Base of every error dualdiff raises on purpose."""
+
+    stumble: Stumble | None = None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        notes = NOTES.get()
+        if notes is not None:
+            notes.append(self)
+
+
+def forgive(error: DerivativeError) -> None:
+    """Forget an error that the library itself raised and answered."""
+    notes = NOTES.get()
+    if notes is not None and error in notes:
+        notes.remove(error)
 
 
 class UnsupportedFunctionError(DerivativeError, TypeError):
@@ -50,6 +83,26 @@ class TracedConversionError(DerivativeError, TypeError):
 
 class TracedAssignmentError(DerivativeError, TypeError):
     """A traced value was to be stored in a plain array, which would drop its derivative."""
+
+
+class ForeignError(UnsupportedFunctionError, ValueError):
+    """A function of another library, given a traced value, failed in its own words."""
+
+
+class NoDerivativeError(DerivativeError, ValueError):
+    """A result, or an argument, through which no derivative passes, where ``strict=True`` asked for one."""
+
+
+class NoDerivativeWarning(UserWarning):
+    """A result carries no derivative although the function read its argument."""
+
+
+class CaptureError(UnsupportedFunctionError):
+    """A function that gives another value while its modules are captured, or that capture cannot follow."""
+
+
+class CaptureWarning(UserWarning):
+    """A function runs once more, because a line of it takes differentiated values for plain ones."""
 
 
 class DegenerateError(DerivativeError, np.linalg.LinAlgError):
@@ -94,54 +147,122 @@ OUTLIVED = (
 )
 
 
-def _instruction() -> str:
-    """Return the name of the instruction at which the code that called the library (the user's, or NumPy's own) is."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    return "" if frame is None else opname[frame.f_code.co_code[frame.f_lasti]]
+def is_installed(name: str) -> bool:
+    """Whether a file belongs to an installed package or to Python itself, and so is nobody's to edit."""
+    return (
+        name.startswith(("<frozen", "<__array_function__", "<stringsource"))
+        or name.endswith((".pyx", ".pxd", ".pxi"))
+        or any(part in name for part in _INSTALLED)
+        or name.startswith(_STANDARD)
+    )
 
 
-def stores_item(direct: bool = False) -> bool:
-    """Whether the caller is at an assignment, ``a[i] = v``; with ``direct`` one of the library itself counts as well."""
-    if direct and (method := sys._getframe(2).f_back) is not None and method.f_code.co_filename.startswith(_HERE):
-        return True
-    return _instruction() in ("STORE_SUBSCR", "STORE_SLICE")
+def is_numpy(name: str) -> bool:
+    """Whether a file is NumPy's."""
+    return name.startswith((_NUMPY, "<__array_function__"))
 
 
-def compares() -> bool:
-    """Whether the caller is at a comparison that is written out, ``a == b``, not at a look-up or a call."""
-    return _instruction() == "COMPARE_OP"
+def _is_ours(name: str) -> bool:
+    return name.startswith((HERE, _NUMPY, "<__array_function__"))
 
 
-def user_frame() -> FrameType | None:
-    """Return the innermost frame that is neither dualdiff's, nor NumPy's or pandas'."""
-    frame: FrameType | None = sys._getframe(1)
+def user_frame(frame: FrameType | None = None) -> FrameType | None:
+    """Return the innermost frame of the user's own code; of a package that speaks NumPy if the user's has none."""
+    frame = frame or sys._getframe(1)
+    first = None
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and _PANDAS not in name:
-            return frame
+        if not _is_ours(name):
+            if not is_installed(name):
+                return frame
+            first = first or frame
         frame = frame.f_back
-    return None
+    return first
+
+
+def outside() -> int:
+    """Return how many frames up the code is that called the library, for a warning."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def where() -> str:
-    """Say where the user's code is at this moment, for the head of a message."""
-    frame = user_frame()
-    if frame is None:
+    """Say where the user's code is at this moment, and which function of a library it called there, for the head of a message."""
+    frame: FrameType | None = sys._getframe(1)
+    entered: FrameType | None = None
+    user = user_frame(frame)
+    if user is None:
         return "here"
-    return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}"
+    while frame is not user:
+        if not frame.f_code.co_filename.startswith(HERE):  # type: ignore[union-attr]
+            entered = frame
+        frame = frame.f_back  # type: ignore[union-attr]
+    inside = "" if entered is None or _is_ours(entered.f_code.co_filename) else f", in {_public_name(entered)}"
+    return f"{os.path.basename(user.f_code.co_filename)}, line {user.f_lineno}{inside}"
+
+
+def _public_name(frame: FrameType) -> str:
+    """Return the name under which people know a function of a library: ``scipy.linalg.solve``, not where it is written."""
+    module = str(frame.f_globals.get("__name__", ""))
+    name = frame.f_code.co_qualname
+    parts = module.split(".")
+    for n, part in enumerate(parts):
+        if part.startswith("_"):
+            parts = parts[:n]
+            break
+    return ".".join([*parts, name.replace(".__call__", "").replace(".<locals>", "")])
+
+
+def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
+    """Return the user's line and the frame of the library function it called there, in which an error arose.
+
+    None if the user's own code raised it, or if this library stood in between: then it is about plain values.
+    """
+    frames: list[tuple[FrameType, int]] = []
+    tb = error.__traceback__
+    while tb is not None:
+        frames.append((tb.tb_frame, tb.tb_lineno))
+        tb = tb.tb_next
+    frames = [(f, n) for f, n in frames if not f.f_code.co_filename.startswith(_STAND_INS)]
+    for n in range(len(frames) - 1, -1, -1):
+        frame, line = frames[n]
+        name = frame.f_code.co_filename
+        if name.startswith(HERE):
+            return None
+        if not is_installed(name) and not is_numpy(name):
+            if n + 1 == len(frames):
+                return None
+            entered = frames[n + 1][0]
+            return f"{os.path.basename(name)}, line {line}, in {_public_name(entered)}", entered
+    return None
 
 
 def line_of_traceback(error: BaseException) -> str:
     """Return the file and line of the user's innermost frame that an error passed."""
-    found, tb = "here", error.__traceback__
+    found, last, tb = None, "here", error.__traceback__
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and f"{os.sep}scipy{os.sep}" not in name and _PANDAS not in name:
-            found = f"{os.path.basename(tb.tb_frame.f_code.co_filename)}, line {tb.tb_lineno}"
+        if not _is_ours(name):
+            last = f"{os.path.basename(name)}, line {tb.tb_lineno}"
+            if not is_installed(name):
+                found = last
         tb = tb.tb_next
-    return found
+    return found or last
+
+
+def code_frame() -> FrameType | None:
+    """Return the innermost frame outside this library, NumPy and Python's own: the code that capture would have to reach."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not _is_ours(name) and not (
+            name.startswith(("<frozen", *_STANDARD)) and not any(p in name for p in _INSTALLED)
+        ):
+            return frame
+        frame = frame.f_back
+    return None
 
 
 def line_of(code: CodeType, instruction: int) -> str:

@@ -126,6 +126,7 @@ class Tape(Run):
         "lines",
         "nested",
         "next",
+        "notes",
         "open",
         "outputs",
         "replayable",
@@ -144,6 +145,7 @@ class Tape(Run):
         self.outputs: list[Any] = []
         self.open = True
         self.keys: dict[int, Any] | None = None
+        self.notes: list[Any] = []  # what went wrong in the function that is recorded, and it may have caught
         self.nested = False  # whether other passes ran inside the recording, and so are on the tape
         self.replayable = replayable
         self.lines: list[Any] | None = [] if lines else None

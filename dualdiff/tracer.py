@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules
+from dualdiff.callers import calls, compares, formats, stores_item
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
+    Stumble,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
-    compares,
-    stores_item,
+    code_frame,
     where,
 )
 from dualdiff.kinds import Elementwise, Primitive
@@ -30,7 +31,7 @@ from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import FAMILIAR, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.values import FAMILIAR, NAMESPACES, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
@@ -102,9 +103,12 @@ def _are_keys(x: Any, y: Any) -> bool:
 def _check_swap(x: Any, v: Any) -> None:
     """Raise where compiled code stores a row of an array in the array itself, as if it were a list whose rows are objects."""
     if rules.discrete.owner(v) is rules.discrete.owner(x) and not stores_item(direct=True):
-        raise UnsupportedFunctionError(
-            f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if it "
-            "were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+        raise x._stumbled(
+            UnsupportedFunctionError(
+                f"{where()}: compiled code (shuffle of np.random?) exchanges rows of an array that is being differentiated as if "
+                "it were a list; since rows are views, one would be lost. Write x = x[rng.permutation(len(x))] instead."
+            ),
+            "array",
         )
 
 
@@ -128,6 +132,12 @@ class Run:
     open = True
     #: the values that have been hashed, where user's code sees them
     keys: dict[int, Any] | None = None
+    #: what went wrong in the user's code that is run, which it may have caught; None where no operator looks
+    notes: list[Any] | None = None
+
+    def objects(self) -> bool:
+        """Whether whoever calls may have a value as an array of Python objects."""
+        return False
 
     def unary(self, row: Primitive, x: Any) -> Any:
         """Carry out an elementwise function of one operand."""
@@ -147,6 +157,19 @@ class Run:
             x.link.refresh(x)
         value = x.value
         return value.run.leave(value) if isinstance(value, Traced) else value
+
+
+def _order(function: Any) -> Callable[..., Any]:
+    """As ``_comparison``; a value of an ended run counts as the number it was, as in ``best = min(best, cost)``."""
+    row: Any = REGISTER[function].primitive
+
+    def method(self: Any, other: Any) -> Any:
+        other = operand(other)
+        if type(other) in TRACED and not other.run.open:
+            other = raw(other)
+        return bind(row, (self if self.run.open else raw(self), other), {})
+
+    return method
 
 
 class Tracer(Traced):
@@ -203,12 +226,11 @@ class Tracer(Traced):
     def __repr__(self) -> str:
         return f"Traced({raw(self)!r})"
 
+    def __str__(self) -> str:
+        return str(raw(self))
+
     def __format__(self, spec: str) -> str:
-        if spec and self._may_leave():
-            return format(self.run.leave(self), spec)
-        if spec:
-            self._refuse(f"formatting with {spec!r}", "print it without a format, or use dd.stop_gradient first")
-        return repr(self)
+        return format(raw(self), spec)
 
     def __hash__(self) -> int:
         """Hash a number by its value, as NumPy does, so that dictionaries and sets find it; the value leaves as by ``bool``."""
@@ -221,6 +243,17 @@ class Tracer(Traced):
             self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
         return hash(value)
 
+    @property
+    def device(self) -> str:
+        """Where the value lies, as the array API says it."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """Return the array, which lies there already; raise for any other place."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(f"{where()}: a differentiated array lies on the cpu, not on {device!r}")
+        return self
+
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
         """Whether the value is piecewise constant at every level: becoming plain then loses no derivative."""
@@ -232,25 +265,49 @@ class Tracer(Traced):
         """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
         return False
 
-    def _refuse(self, what: str, fix: str) -> Any:
-        raise TracedConversionError(
-            f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
-            f"Instead, {fix}."
+    def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
+        raise self._stumbled(
+            TracedConversionError(
+                f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
+                f"Instead, {fix}."
+            ),
+            kind,
         )
+
+    def _stumbled(self, error: Any, kind: str) -> Any:
+        """Note in whose code the value was taken for a plain one, for the operator that runs it."""
+        frame = code_frame()
+        if frame is not None:
+            error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind)
+        notes = self.run.notes
+        if notes is not None and error not in notes:
+            notes.append(error)
+        return error
 
     def __float__(self) -> float:
         if self._may_leave():
             return float(self.run.leave(self))
+        if formats():  # printing loses nothing
+            return float(raw(self))
+        if stores_item():
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
         return self._refuse(
             "float()",
-            "use NumPy's functions (math.sin → np.sin), make arrays that are filled entry by entry with "
-            "np.zeros_like(x) or dualdiff.numpy.zeros, or freeze the value on purpose with dd.stop_gradient(x)",
+            "use NumPy's functions (math.sin → np.sin, math.erf → scipy.special.erf), make arrays that are filled entry by entry "
+            "with np.zeros_like(x) or dualdiff.numpy.zeros, or freeze the value on purpose with dd.stop_gradient(x)",
+            "float" if calls("float") else "array",
         )
 
     def __complex__(self) -> complex:
         if self._may_leave():
             return complex(self.run.leave(self))
-        return self._refuse("complex()", "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)")
+        if stores_item():
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
+        return self._refuse(
+            "complex()",
+            "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)",
+            "complex" if calls("complex") else "array",
+        )
 
     def __int__(self) -> int:
         return int(self.run.leave(self))
@@ -279,10 +336,8 @@ class Tracer(Traced):
             link_of(root).entry = True
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
-        if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
-            cell = np.empty((), dtype=object)
-            cell[()] = self
-            return cell
+        if PACKING.get():
+            return self._as_objects(copy)
         if self._may_leave():
             if not (copy or self.shape):
                 self._given()
@@ -290,13 +345,22 @@ class Tracer(Traced):
             if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
                 return np.array(out, dtype=dtype)
             return shown(self, out, writeable=True)
-        if dtype is not None and np.dtype(dtype) != np.dtype(object):
-            if stores_item():
-                raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")
-            self._refuse(
-                f"conversion to a plain array of {np.dtype(dtype)}",
-                "drop the dtype= or the conversion (the value is already an array), or freeze it with dd.stop_gradient(x)",
-            )
+        if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
+            return self._as_objects(copy)
+        if stores_item():
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
+        return self._refuse(
+            "conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"),
+            "leave the conversion out (the value is an array already), put numbers together with np.stack, "
+            "or freeze it with dd.stop_gradient(x)",
+        )
+
+    def _as_objects(self, copy: bool | None) -> ndarray[Any, Any]:
+        """Return an array of Python objects, the entries: what a list is made of on the way to one traced array."""
+        if type(self.value) in (float, np.float64):  # a list of scalars comes here often
+            cell = np.empty((), dtype=object)
+            cell[()] = self
+            return cell
         out = np.empty(self.shape, dtype=object)
         if self.ndim == 0:
             out[()] = self._number()
@@ -306,6 +370,12 @@ class Tracer(Traced):
             for i in np.ndindex(self.shape):
                 out[i] = self[i]._number()
         return snapshot(self, unless_copied(out, copy), copy)
+
+    def __array_wrap__(self, x: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return x[()] if return_scalar else x
+
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
+        return NAMESPACES[0] if NAMESPACES else np
 
     def __reduce__(self) -> Any:
         raise EscapedValueError(
@@ -432,10 +502,10 @@ class Tracer(Traced):
     def __ceil__(self) -> Any:
         return np.ceil(self)
 
-    __lt__ = _comparison(np.less)
-    __le__ = _comparison(np.less_equal)
-    __gt__ = _comparison(np.greater)
-    __ge__ = _comparison(np.greater_equal)
+    __lt__ = _order(np.less)
+    __le__ = _order(np.less_equal)
+    __gt__ = _order(np.greater)
+    __ge__ = _order(np.greater_equal)
     _equal = _comparison(np.equal)
 
     def __eq__(self, other: Any) -> Any:

@@ -148,6 +148,10 @@ containers: list[Callable[[Any], Any]] = []
 """A hook: how a plain array becomes one that can come to hold traced values."""
 
 
+NAMESPACES: list[Any] = []
+"""A hook: the namespace of NumPy's functions that traced values name as theirs."""
+
+
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
 """True while an object array is made only to be packed at once, so that nobody keeps its entries."""
 

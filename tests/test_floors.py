@@ -13,6 +13,7 @@ from dualdiff.ways import WAYS
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": -1,  # the ground that every floor stands on
+    "callers": 0,
     "ownership": 0,
     "shapes": 0,
     "labels": 0,
@@ -31,10 +32,10 @@ FLOORS = {
     "dual": 10,
     "tape": 10,
     "passes": 11,
+    "capture": 11,
     "tensor": 12,
     "ways": 12,
     "numpy": 12,
-    "capture": 12,
     "operators": 13,
     "scipy": 14,
     "testing": 15,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import captures_of
 from dualdiff.containers import check_input, plain
 from dualdiff.errors import InputError, TracedAssignmentError
 from dualdiff.operators.aliases import guarded, shared
@@ -135,7 +136,7 @@ class Call:
 
     def problem(self) -> Problem:
         """Return the function of flat leaves, at this call's point."""
-        return Problem(self, self.leaves)
+        return Problem(self, self.leaves, self.f, captures_of(self.f))
 
     def _keep_aux(self, leaves: list[Any]) -> None:
         """Bring the auxiliary data up to date while the run that made it lasts, and remember that run."""

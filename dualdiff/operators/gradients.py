@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import asked
 from dualdiff.errors import NonScalarError
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.modes import jvp
@@ -57,7 +59,9 @@ class Grad(ValueAndGrad):
         return (gradient, value[1]) if self.has_aux else gradient
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, capture: Any = "auto"
+) -> Callable[..., Any]:
     r"""Return the gradient :math:`\nabla f` of a scalar function, by one reverse sweep.
 
     Parameters
@@ -68,6 +72,8 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
         Which positional arguments to differentiate with respect to.
     has_aux : bool
         Whether ``f`` returns a pair (value, auxiliary data); the gradient then comes with the data.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -94,11 +100,11 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
     >>> dd.grad(dd.grad(np.sin))(0.5) == -np.sin(0.5)
     np.True_
     """
-    return Grad(f, argnums, has_aux)  # type: ignore[arg-type]
+    return Grad(asked(f, capture), argnums, has_aux)  # type: ignore[arg-type]
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, capture: Any = "auto"
 ) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one recording.
 
@@ -115,7 +121,7 @@ def value_and_grad(
     >>> dd.value_and_grad(lambda x: x**2)(3.0)
     (9.0, 6.0)
     """
-    return ValueAndGrad(f, argnums, has_aux)  # type: ignore[arg-type]
+    return ValueAndGrad(asked(f, capture), argnums, has_aux)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,10 +131,15 @@ class HessianVector(Operator):
     def __call__(self, x: Any, v: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the product of the Hessian at ``x`` with ``v``."""
         gradient = Grad(self.f, 0)
-        return jvp(lambda p: gradient(p, *args, **kwargs), (x,), (v,))[1]
+
+        @functools.wraps(self.f)
+        def at(p: Any) -> Any:
+            return gradient(p, *args, **kwargs)
+
+        return jvp(at, (x,), (v,))[1]
 
 
-def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
+def hvp(f: Callable[..., Any], *, capture: Any = "auto") -> Callable[..., Any]:
     r"""Return Hessian-vector products :math:`(x, v) \mapsto H(x)\,v` of a scalar function, forward over reverse.
 
     The signature ``(x, v, *args)`` is the one ``scipy.optimize.minimize`` wants for ``hessp``.
@@ -137,6 +148,8 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
     ----------
     f : callable
         A scalar function; its first argument is differentiated.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -154,4 +167,4 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> dd.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])
     """
-    return HessianVector(f)
+    return HessianVector(asked(f, capture))

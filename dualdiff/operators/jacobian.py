@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
@@ -150,6 +151,7 @@ def jacobian(
     flat: bool = False,
     has_aux: bool = False,
     holomorphic: bool = False,
+    capture: Any = "auto",
 ) -> Jacobian:
     r"""Return the Jacobian :math:`J_{ij} = \partial f_i / \partial x_j`, computed by the cheapest way.
 
@@ -188,6 +190,8 @@ def jacobian(
         Whether ``f`` returns a pair (value, auxiliary data).
     holomorphic : bool
         Return the complex derivative ∂f/∂z of a holomorphic function; Cauchy–Riemann is checked.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -227,6 +231,7 @@ def jacobian(
     >>> J.shape, J.nnz
     ((99999, 100000), 199998)
     """
+    f = asked(f, capture)
     return Jacobian(f, argnums, mode, sparse, chunk, max_bytes, cost, coloring, flat, has_aux, holomorphic)  # type: ignore[arg-type]
 
 
@@ -297,7 +302,7 @@ def hessian(
     coloring : {"star", "acyclic", "columns"} or colours, optional
         Only this coloured sparse way, or with these colours.
     **options
-        ``chunk`` and ``has_aux`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and ``cost``.
+        ``chunk``, ``has_aux`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and ``cost``.
 
     Returns
     -------
@@ -320,11 +325,12 @@ def hessian(
     >>> H.shape, H.nnz
     ((10000, 10000), 29998)
     """
-    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic"}
+    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "capture"}
     if unknown := sorted(options.keys() - known):
         raise TypeError(
             f"dd.hessian has no option {unknown[0]!r}; there are {', '.join(sorted(known))}, sparse and coloring"
         )
+    f = asked(f, options.pop("capture", "auto"))
     if sparse:
         has_aux = options.pop("has_aux", False)
         if options.pop("flat", False) or options.pop("holomorphic", False):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import asked
 from dualdiff.kinds import Discrete
 from dualdiff.operators.calls import Call, as_given, match, own
 from dualdiff.passes import push
@@ -15,7 +16,9 @@ from dualdiff.values import Traced
 from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_duals
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
+def jvp(
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False, capture: Any = "auto"
+) -> Any:
     r"""Compute a function and its derivative along one direction, :math:`(f(x), J(x)\,v)`, in one forward run.
 
     Parameters
@@ -28,6 +31,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         The direction :math:`v`: the structure and shapes of ``primals``.
     has_aux : bool
         Whether ``f`` returns a pair (value, auxiliary data); a third item is then returned.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     (9.0, 6.0)
     """
     primals = tuple(primals)
-    call = Call(f, tuple(range(len(primals))), primals, {}, has_aux)
+    call = Call(asked(f, capture), tuple(range(len(primals))), primals, {}, has_aux)
     directions = match("a tangent", tuple(tangents), call.leaves, call.leaves)
     values, found = run_duals(call.problem(), directions, ())
     found = apart(found, directions)
@@ -59,7 +64,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     return (*out, call.plain_aux()) if has_aux else out
 
 
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(f: Callable[..., Any], *primals: Any, capture: Any = "auto") -> tuple[Any, Callable[..., Any]]:
     r"""Compute a function and keep its linearisation: :math:`(f(x),\; v \mapsto J(x)\,v)`.
 
     The run is recorded once; each call of the second item pushes one direction through the tape.
@@ -70,6 +75,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         A function of ``len(primals)`` positional arguments.
     *primals
         The point.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     >>> y, push(1.0), push(10.0)
     (8.0, 12.0, 120.0)
     """
-    call = Call(f, tuple(range(len(primals))), primals, {}, False)
+    call = Call(asked(f, capture), tuple(range(len(primals))), primals, {}, False)
     tape, values = record(call.problem(), replayable=True)
 
     def push_direction(*tangents: Any) -> Any:
@@ -101,7 +108,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     return call.build_outputs([own(v) for v in values]), push_direction
 
 
-def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False, capture: Any = "auto") -> Any:
     r"""Compute a function and its pullback, :math:`(f(x),\; w \mapsto J(x)^T w)`.
 
     The run is recorded once; each call of the second item reads the tape backwards once. The pullback is
@@ -115,6 +122,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         The point.
     has_aux : bool
         Whether ``f`` returns a pair (value, auxiliary data); a third item is then returned.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -135,7 +144,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> y, pullback(1.0)
     (12.0, (4.0, 3.0))
     """
-    call = Call(f, tuple(range(len(primals))), primals, {}, has_aux)
+    call = Call(asked(f, capture), tuple(range(len(primals))), primals, {}, has_aux)
     problem = call.problem()
     tape, values = record(problem)
 

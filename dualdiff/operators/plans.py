@@ -134,7 +134,7 @@ def plan_jacobian(
     measure : bool
         Time the ways for the explanation (the choice stays that of the costs).
     **options
-        ``mode``, ``sparse``, ``chunk``, ``max_bytes``, ``cost``, ``coloring``, ``flat`` and ``holomorphic`` as for
+        ``mode``, ``sparse``, ``chunk``, ``max_bytes``, ``cost``, ``coloring``, ``flat``, ``holomorphic`` and ``capture`` as for
         :func:`jacobian`.
 
     Returns
@@ -166,7 +166,7 @@ def plan_jacobian(
     operator = jacobian(f, argnums, **options)
     if operator.has_aux:
         raise InputError("a plan has no has_aux; use dd.jacobian(f, has_aux=True)")
-    call = Call(f, operator.argnums, example, {}, False)
+    call = Call(operator.f, operator.argnums, example, {}, False)
     problem = call.problem()
     if any(type(x) in TRACED for x in problem.inputs):
         raise InputError("dd.plan_jacobian takes plain numbers as its example; use dd.jacobian inside other operators")
@@ -177,7 +177,7 @@ def plan_jacobian(
         evaluate(problem, operator.options, decisions)
     (kept,) = decisions.known[key]
     return JacobianPlan(
-        f,
+        operator.f,
         operator.argnums,
         operator.options,
         explain(problem, operator.options, measure, decisions.unfit.get(key, ())),

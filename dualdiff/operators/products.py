@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call, Operator
 from dualdiff.passes.costs import seconds
@@ -25,7 +26,7 @@ PER_SAMPLE: tuple[type[Way], ...] = (Columns, Rows)
 """The ways to a block for every sample: the columns of all of them together, or the rows."""
 
 
-def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
+def linear_operator(f: Callable[..., Any], *args: Any, capture: Any = "auto") -> LinearOperator:
     r"""Return the Jacobian at a point as a linear operator; the matrix is never formed.
 
     The function is recorded once. A product :math:`J v` is one push through the tape, :math:`J^T w` one pull.
@@ -36,6 +37,8 @@ def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
         A real function; all its positional arguments are differentiated, in the order they are given.
     *args
         The point: arrays, or nested structures of arrays.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def linear_operator(f: Callable[..., Any], *args: Any) -> LinearOperator:
         raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
     if not args:
         raise InputError("dd.linear_operator(f, x) needs the point x")
-    call = Call(f, tuple(range(len(args))), args, {}, False)
+    call = Call(asked(f, capture), tuple(range(len(args))), args, {}, False)
     if any(type(x) in TRACED for x in call.leaves):
         raise InputError(
             "a linear operator is made of plain numbers: dd.linear_operator cannot be differentiated itself"
@@ -165,7 +168,9 @@ def _check_samples(program: Program, batch: int, n: int, m: int) -> None:
         )
 
 
-def batch_jacobian(f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto") -> Callable[..., Any]:
+def batch_jacobian(
+    f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto", capture: Any = "auto"
+) -> Callable[..., Any]:
     r"""Return per-sample Jacobians, :math:`J_{b} = \partial f(x)_b / \partial x_b`, for the price of one sample's.
 
     Where no sample of the result depends on another sample of the argument, one seed serves all samples: the Jacobian
@@ -180,6 +185,8 @@ def batch_jacobian(f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto
         Which positional argument to differentiate with respect to.
     mode : {"auto", "forward", "reverse"}
         Push a sample's columns, pull a sample's rows, or whichever costs less.
+    capture : {"auto", "always", "never"} or sequence of modules
+        Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
     Returns
     -------
@@ -201,4 +208,4 @@ def batch_jacobian(f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto
            [4., 3.],
            [6., 5.]])
     """
-    return BatchJacobian(f, argnums, mode)
+    return BatchJacobian(asked(f, capture), argnums, mode)

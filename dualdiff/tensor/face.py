@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.containers import plain
-from dualdiff.errors import InputError, TracedConversionError, stores_item, where
+from dualdiff.callers import stores_item, takes_objects
+from dualdiff.errors import InputError, TracedConversionError, where
 from dualdiff.tensor.backward import Handle, accumulate, seed_of, sweep
 from dualdiff.tensor.graph import ADDING, EAGER, ENABLED, SERIAL, SWEEPING, Memory, Node, check_float, leaf_of
 from dualdiff.tracer import Tracer
@@ -200,20 +201,18 @@ class Tensor(Tracer):
             self._refuse(f"formatting with {spec!r}", "format x.item() or x.detach()")
         return format(self.item() if self.size == 1 else self.value, spec)
 
-    def _refuse(self, what: str, fix: str) -> Any:
+    def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
         return super()._refuse(
-            what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}"
+            what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}", kind
         )
-
-    def __float__(self) -> float:
-        return super().__float__() if self.requires_grad else float(self.value)
-
-    def __complex__(self) -> complex:
-        return super().__complex__() if self.requires_grad else complex(self.value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
-            if not self.shape and (dtype is None or np.dtype(dtype) == np.dtype(object)):
+            if (
+                not self.shape
+                and (dtype is None or np.dtype(dtype) == np.dtype(object))
+                and (PACKING.get() or takes_objects())
+            ):
                 cell = np.empty((), dtype=object)
                 cell[()] = self._number()
                 if not copy:

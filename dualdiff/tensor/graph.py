@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.containers import plain
+from dualdiff.callers import takes_objects
 from dualdiff.errors import InPlaceError, InputError, line_of, user_frame, where
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.indexing import setitem
@@ -213,6 +214,10 @@ class _EagerRun(Run):
     level = 1
     #: the class of its values, which stands above the graph: the face says it
     tensor: Any = None
+
+    def objects(self) -> bool:
+        """Whether the caller is code that may have tensors as Python objects."""
+        return takes_objects()
 
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         tensor = self.tensor

@@ -6,6 +6,7 @@ unit seeds, directions side by side, the zeros of outputs that depend on nothing
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,16 +15,23 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.capture.active import is_active
+from dualdiff.capture import Captures, RunAgain, captured_runs
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
-    STORED_IN_PLAIN_ARRAY,
+    NOTES,
     DegenerateDirectionError,
     DerivativeError,
+    ForeignError,
     InputError,
+    NoDerivativeWarning,
     TracedAssignmentError,
     UnsupportedFunctionError,
+    foreign_call,
+    forgive,
     line_of_traceback,
+    outside,
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.passes.pull import pull
@@ -32,7 +40,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import TRACED, Traced, alive, native, packed
+from dualdiff.values import PLAIN_TYPES, TRACED, Traced, alive, native, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class Problem:
 
     call: Callable[[list[Any]], list[Any]]
     inputs: list[Any]
+    function: Any = None
+    captures: Captures | None = None
 
     @property
     def n(self) -> int:
@@ -51,41 +61,107 @@ class Problem:
         return sum([size_of(shape_of(x)) for x in self.inputs])
 
 
-def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
-    """Run the user's function and tidy its outputs; raise our own error where NumPy wrapped it in one of its own."""
+def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
+    """Run the user's function, with its modules captured as far as is known, and tidy its outputs.
+
+    Whatever the outcome, what went wrong meanwhile decides: the function may have caught our error, and NumPy wraps it in
+    one of its own.
+
+    Raises
+    ------
+    RunAgain
+        If a traced value stumbled into code that can be captured, and is from now on.
+    """
+    captures, notes = problem.captures, run.notes
+    token = NOTES.set(notes)
+    failed = found = None
     try:
-        return outputs_of(problem.call(leaves))
-    except DerivativeError:
-        raise
+        if captures is None or not captures.modules:
+            found = outputs_of(problem.call(leaves))
+        else:
+            found = captures.call(problem.function, lambda given: outputs_of(problem.call(given)), leaves)
+    except DerivativeError as e:
+        failed = e
     except Exception as e:
-        seen: BaseException | None = e
-        while seen is not None:
-            if isinstance(seen, DerivativeError):
-                if "setting an array element" in str(e):
-                    raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
-                raise seen from None
-            seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
-        if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
-            raise TracedAssignmentError(
-                f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
-                "would lose its derivative. Write y = s - x, which is a differentiated array."
-            ) from e
-        if isinstance(e, ValueError) and (
-            "unsupported data types in input" in str(e) or "support dtype object" in str(e)
-        ):
-            raise UnsupportedFunctionError(
-                f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
-                "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
-                "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
-            ) from e
-        if isinstance(e, TypeError) and any(
-            s in str(e) for s in ("dtype('O')", "has no callable", "does not support argument")
-        ):
-            raise UnsupportedFunctionError(
-                f"{line_of_traceback(e)}: {e}. NumPy met an object array, which np.array([…]) of differentiated values makes; "
-                "make the array with np.stack([…]) (or dualdiff.numpy.array) instead."
-            ) from e
-        raise
+        failed = e if notes else translated(e, problem)
+    finally:
+        NOTES.reset(token)
+    if notes:
+        if captures is not None and captures.learn(notes):
+            raise RunAgain(next(e for e in notes if e.stumble is not None))
+        failed = failed if isinstance(failed, DerivativeError) else notes[-1]
+    if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
+        warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
+    if failed is not None:
+        outer = NOTES.get()
+        if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
+            outer.append(failed)
+        raise failed
+    return found  # type: ignore[return-value]
+
+
+def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
+    """Warn where no result carries a derivative although the function read its argument.
+
+    A result that is not finite says by itself that the point lies outside of the domain; and a function inside another operator
+    may well be constant in its own argument.
+    """
+    if NOTES.get() is not None or not problem.inputs or problem.function is None:
+        return
+    if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
+        return
+    if type(run) is not Tape:  # dual numbers leave no trace: a recording, once a function, says whether it was read
+        captures = problem.captures
+        if captures is not None and not captures.seen_constant:
+            captures.seen_constant = True
+            _record(problem, False, False)
+    elif run.cells or run.guards:
+        name = getattr(problem.function, "__name__", "the function")
+        warnings.warn(
+            f"no result of {name} depends on what it is differentiated by, although it read that: all derivatives are zero. Perhaps it "
+            "returns a result kept from an earlier call (a cache, an attribute of the object), or one computed of plain copies, or "
+            "the branch taken is constant. If the zero is meant, return dd.stop_gradient of the result; strict=True raises instead.",
+            NoDerivativeWarning,
+            stacklevel=outside(),
+        )
+
+
+def translated(e: Exception, problem: Problem) -> Exception:
+    """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
+    if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
+        new: Exception = TracedAssignmentError(
+            f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
+            "would lose its derivative. Write y = s - x, which is a differentiated array."
+        )
+    elif isinstance(e, ValueError) and ("unsupported data types in input" in str(e) or "support dtype object" in str(e)):
+        new = UnsupportedFunctionError(
+            f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
+            "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
+            "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
+        )
+    elif type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := _traced_argument(call[1])) is not None:
+        new = ForeignError(
+            f"{call[0]}: {type(e).__name__}: {e}. The function was given a value that is being differentiated (its argument {name!r}), "
+            "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
+            "freeze the argument on purpose with dd.stop_gradient(x)."
+        )
+    else:
+        return e
+    new.__cause__ = e
+    return new
+
+
+_FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
+
+
+def _traced_argument(frame: Any) -> str | None:
+    """Return the name of an argument of a running function that carries a derivative."""
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])  # *args, **kwargs
+    for name in code.co_varnames[:count]:
+        if is_active(frame.f_locals.get(name)):
+            return str(name)
+    return None
 
 
 def outputs_of(values: Sequence[Any]) -> list[Any]:
@@ -126,9 +202,13 @@ def peel(v: Any, run: Any) -> Any:
 
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
+    return captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+
+
+def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:
     tape = Tape(replayable, lines)
     try:
-        results = run_user(problem, [tape.add_input(x) for x in problem.inputs])
+        results = run_user(problem, tape, [tape.add_input(x) for x in problem.inputs])
     finally:
         tape.close()
     # A constant says how many entries it has: the rows of the Jacobian after it depend on that.
@@ -150,7 +230,8 @@ def push_columns(tape: Tape, seeds: Sequence[Any], lead: tuple[int, ...]) -> lis
     """Push through a replayable tape to its outputs, and push again the careful way if the result is not finite."""
     try:
         return redone_if_not_finite(lambda: push(tape, seeds, tape.outputs, lead))
-    except DegenerateDirectionError:
+    except DegenerateDirectionError as e:
+        forgive(e)
         return _pushed_by_rows(tape, seeds, lead)
 
 
@@ -230,7 +311,8 @@ def run_duals(
 
     try:
         return values, redone_if_not_finite(compute)
-    except DegenerateDirectionError:
+    except DegenerateDirectionError as e:
+        forgive(e)
         return _duals_by_rows(problem, tangents, lead, finish, most)
 
 
@@ -250,9 +332,15 @@ def _duals_by_rows(
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
+    return captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+
+
+def _run_duals_once(
+    problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
+) -> tuple[list[Any], list[Any]]:
     run = Pushing(lead, most)
     try:
-        results = run_user(problem, [run.start(frozen(x), t) for x, t in zip(problem.inputs, tangents)])
+        results = run_user(problem, run, [run.start(frozen(x), t) for x, t in zip(problem.inputs, tangents)])
     finally:
         run.close()
     values, found = [], []

@@ -1,0 +1,347 @@
+"""What is captured for a function, how it is learned, and the runs that it takes."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture import look
+from dualdiff.capture.active import ACTIVE, any_active
+from dualdiff.capture.binding import LOCK, Binding, bind, of_cells, of_module, unbind
+from dualdiff.capture.maths import CONVERSIONS
+from dualdiff.capture.names import EVERYTHING, MAKERS
+from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import raw
+
+MOST_RUNS = 8
+MODES = ("auto", "always", "never")
+_ARRAY_API = (
+    "scipy._lib._array_api_override", "scipy._lib._array_api", "scipy._lib._util",
+    "array_api_compat.numpy._aliases", "array_api_compat.common._aliases", "array_api_extra._lib._funcs", "array_api_extra._lib._at",
+)  # fmt: skip
+"""The modules through which SciPy's functions take arrays of any kind: bound with the first of its modules."""
+ROUNDING = 1e4
+
+
+class RunAgain(Exception):
+    """Inside the engine: the function stumbled, and what it stumbled in is captured from now on.
+
+    Its argument is the error that the stumble would have been.
+    """
+
+
+class Captures:
+    """What is captured while a function runs: modules, each with its level, and the variables of enclosing functions."""
+
+    __slots__ = ("checked", "mode", "modules", "seen_constant", "told")
+
+    def __init__(self, f: Any, mode: Any = "auto") -> None:
+        self.mode = mode
+        self.modules: dict[int, list[Any]] = {}  # by identity: the names, the level, what conversions stand in
+        self.checked = False
+        self.told = mode != "auto"
+        self.seen_constant = False  # whether dual numbers met a result without derivative, and a recording was asked
+        if mode == "never":
+            return
+        if isinstance(mode, str):
+            self._look(f)
+        else:
+            for module in mode:
+                self._add(vars(module))
+
+    def _look(self, f: Any) -> None:
+        function = look.function_of(f)
+        for g in (function, look.function_of(getattr(function, "__wrapped__", None))):
+            if g is not None and (self.mode == "always" or look.makes_arrays(g)):
+                self._add(g.__globals__)
+        if function is not None:
+            for names in look.solving(f):
+                self._add(names)
+
+    def _add(self, names: dict[str, Any]) -> None:
+        name = str(names.get("__name__", ""))
+        if name.partition(".")[0] in ("numpy", "dualdiff"):
+            return
+        self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
+        if name.startswith("scipy."):
+            for other in list(sys.modules):
+                if other.endswith(_ARRAY_API):
+                    space = vars(sys.modules[other])
+                    self.modules.setdefault(id(space), [space, MAKERS, frozenset()])
+
+    def learn(self, errors: Sequence[DerivativeError]) -> bool:
+        """Note where a run stumbled; return whether the next run captures more than this one did."""
+        if self.mode not in ("auto", "always"):
+            return False
+        learned = False
+        for error in errors:
+            s = error.stumble
+            if s is None or str(s.names.get("__name__", "")).partition(".")[0] in ("numpy", "dualdiff"):
+                continue
+            known = self.modules.get(id(s.names))
+            if known is None:
+                self._add(s.names)
+            elif s.kind in CONVERSIONS and s.kind not in known[2]:
+                known[2] |= {s.kind}
+            elif s.kind == "array" and known[1] < EVERYTHING:
+                known[1] = EVERYTHING
+            else:
+                continue
+            learned = True
+        if learned:
+            self.checked = False
+        return learned
+
+    def tell(self, error: DerivativeError) -> None:
+        """Warn, once a function, that it is run again."""
+        if self.told or error.stumble is None:
+            return
+        self.told = True
+        module = error.stumble.names.get("__name__", "?")
+        warnings.warn(
+            f"{str(error).partition(': ')[0]}: this line takes a differentiated value for a plain one, so the function runs again with "
+            f"module {module!r} captured (its np and math speak with differentiated values for the length of a call). Side effects "
+            'of the run before are doubled, this once; dd.capture(f), or capture="always", captures from the start.',
+            CaptureWarning,
+            stacklevel=outside(),
+        )
+
+    def bindings(self, f: Any) -> list[Binding]:
+        """Return all names to bind while a function runs."""
+        with LOCK:
+            found: list[Binding] = []
+            level = MAKERS
+            for names, at, conversions in self.modules.values():
+                found += of_module(names, at, conversions)
+                level = max(level, at)
+            inside = look.cells(f)
+            if inside:
+                found += of_cells(inside, level)
+            return found
+
+    def call(self, f: Any, function: Callable[[Any], Any], argument: Any) -> Any:
+        """Return ``function(argument)``, which runs ``f``, with everything captured."""
+        if not self.modules:
+            return function(argument)
+        token = ACTIVE.set(True)
+        try:
+            done = bind(self.bindings(f))
+            try:
+                return function(argument)
+            finally:
+                unbind(done)
+        finally:
+            ACTIVE.reset(token)
+
+
+_KNOWN: dict[int, tuple[Any, Captures]] = {}
+
+
+def captures_of(f: Any) -> Captures | None:
+    """Return what is captured for a function, which is remembered for all functions of the same code."""
+    if type(f) is Captured:
+        return f.captures
+    code = getattr(f, "__code__", None)
+    if code is None or f.__dict__:
+        inner = f
+        while inner is not None:
+            if type(inner) is Captured:
+                return inner.captures
+            inner = getattr(inner, "__wrapped__", None)
+    if code is None:
+        inner = look.function_of(f)
+        if inner is None:
+            return None
+        code = inner.__code__
+    known = _KNOWN.get(id(code))
+    if known is not None and known[0]() is code:
+        return known[1]
+    if len(_KNOWN) > 10_000:
+        for key in [k for k, (ref, _) in list(_KNOWN.items()) if ref() is None]:
+            del _KNOWN[key]
+    captures = Captures(f)
+    _KNOWN[id(code)] = weakref.ref(code), captures
+    return captures
+
+
+def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_values: int) -> tuple[Any, Any]:
+    """Run a function as often as it takes until nothing stumbles; check the first captured value against a plain one.
+
+    ``once`` runs it and returns a pair, whose item ``of_values`` holds the function's values.
+    """
+    captures = problem.captures
+    if captures is None:
+        return once()
+    first = None
+    for _ in range(MOST_RUNS):
+        try:
+            found = once()
+        except RunAgain as e:
+            first = first or e.args[0]
+            continue
+        if NOTES.get() is None and captures.modules and not captures.checked:  # inside another operator, that one checks
+            _check(problem, found[of_values])
+            captures.checked = True
+        if first is not None:
+            captures.tell(first)
+        return found
+    raise CaptureError(
+        f"{where()}: the function was run {MOST_RUNS} times, and each run took a differentiated value for a plain one in another "
+        'module. Name the modules that use NumPy: dd.capture(f, modules=[…]).'
+    )
+
+
+def _plain_values(problem: Any) -> list[Any] | None:
+    """Return the values of a function on plain copies of its inputs, with nothing captured; None if it cannot say."""
+    call = copy.copy(problem.call)  # which remembers of the last run what its results look like
+    with suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [np.asarray(v) for v in call([np.copy(raw(x))[()] for x in problem.inputs])]
+    return None
+
+
+def _agree(a: Any, b: Any) -> bool:
+    if shape_of(a) != shape_of(b):
+        return False
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.kind not in "fciub" or b.dtype.kind not in "fciub":
+        return True
+    kinds = [d.type for d in (dtype_of(a), dtype_of(b)) if d.kind in "fc"]
+    eps = max([float(np.finfo(k).eps) for k in kinds], default=0.0)
+    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
+    return bool(np.allclose(a, b, rtol=ROUNDING * eps, atol=ROUNDING * eps * size, equal_nan=True))
+
+
+def _check(problem: Any, values: Sequence[Any]) -> None:
+    """Raise if a captured function returns another value than the plain one, unless it never returns the same twice."""
+    values = [raw(v) for v in values]
+    plain = _plain_values(problem)
+    if plain is None or (len(plain) == len(values) and all(map(_agree, values, plain))):
+        return
+    again = _plain_values(problem)
+    if again is None or len(again) != len(plain) or not all(map(_agree, again, plain)):
+        return
+    name = getattr(problem.function, "__name__", "the function")
+    raise CaptureError(
+        f"{name} returns {plain} with plain NumPy and {values} while its modules are captured, so its derivative is not to be "
+        "trusted. Write what it does with np.zeros_like(x), np.stack and NumPy's functions of the argument itself, and pass "
+        'capture="never".'
+    )
+
+
+class Captured:
+    """See :func:`capture`."""
+
+    def __init__(self, f: Callable[..., Any], mode: Any) -> None:
+        functools.update_wrapper(self, f)
+        self.f = f
+        self.captures = Captures(f, mode)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function; if an argument carries a derivative, with its modules captured."""
+        if not any_active(args, kwargs):
+            return self.f(*args, **kwargs)
+        if NOTES.get() is not None:  # an operator runs this, and looks at what stumbled
+            return self._call(args, kwargs)
+        for _ in range(MOST_RUNS):
+            notes: list[Any] = []
+            token = NOTES.set(notes)
+            try:
+                found, failed = self._call(args, kwargs), None
+            except Exception as e:
+                found, failed = None, e
+            finally:
+                NOTES.reset(token)
+            if not notes or not self.captures.learn(notes):
+                break
+            self.captures.tell(notes[0])
+        if notes:
+            raise notes[-1]
+        if failed is not None:
+            raise failed
+        return found
+
+    def _call(self, args: Any, kwargs: Any) -> Any:
+        return self.captures.call(self.f, lambda a: self.f(*a, **kwargs), args)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        return Captured, (self.f, self.captures.mode)
+
+
+def capture(f: Callable[..., Any], modules: str | Sequence[ModuleType] = "always") -> Callable[..., Any]:
+    """Return a function whose own modules speak with differentiated values whenever it is given some.
+
+    The operators do this by themselves, once a run has met a line that takes a differentiated value for a plain one
+    (``np.asarray(x)``, ``np.zeros(n)[i] = x[i]``, ``math.sin(x)``). Asked for outright, it spares that first run; and eager
+    tensors, which no operator runs, can only be captured so. While the function runs, the names of its modules that are NumPy,
+    ``math`` or functions of theirs are bound to stand-ins; other threads see the real ones.
+
+    Parameters
+    ----------
+    f : callable
+        A function of plain NumPy code.
+    modules : "always", "auto", "never", or a sequence of modules
+        Capture the function's own module from the start, and others when they are met; all of them only when they are met;
+        none; or just these.
+
+    Returns
+    -------
+    callable
+        It takes the arguments of ``f`` and returns what ``f`` does.
+
+    Raises
+    ------
+    InputError
+        If ``f`` cannot be called, or ``modules`` is none of these.
+
+    Examples
+    --------
+    >>> import math
+    >>> import dualdiff as dd
+    >>> f = dd.capture(lambda t: math.sin(t) ** 2)
+    >>> x = dd.tensor(0.0, requires_grad=True)
+    >>> f(x)
+    tensor(0., grad_fn=<...>)
+    """
+    if not callable(f):
+        raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
+    check_mode(modules, "modules")
+    return Captured(f, modules if isinstance(modules, str) else tuple(modules))
+
+
+def asked(f: Callable[..., Any], mode: Any) -> Callable[..., Any]:
+    """Return a function that is captured as an operator's ``capture=`` says."""
+    if mode == "auto" or not callable(f):
+        return f
+    check_mode(mode)
+    return Captured(f, mode if isinstance(mode, str) else tuple(mode))
+
+
+def check_mode(mode: Any, name: str = "capture") -> None:
+    """Raise unless a setting of capture is one."""
+    if isinstance(mode, str):
+        if mode not in MODES:
+            raise InputError(f'{name}={mode!r} must be "auto", "always", "never" or a list of modules')
+    elif not isinstance(mode, Sequence) or not all(isinstance(m, ModuleType) for m in mode):
+        raise InputError(f'{name} must be "auto", "always", "never" or a list of modules, not {mode!r}')
+    else:
+        for m in mode:
+            root = m.__name__.partition(".")[0]
+            if root in ("numpy", "dualdiff") or (root in sys.stdlib_module_names and root != "__main__"):
+                raise InputError(f"{name} is to list the modules that use NumPy and math, not {m.__name__!r} itself")
+
+
+__all__ = ["MODES", "Captured", "Captures", "RunAgain", "asked", "capture", "captured_runs", "captures_of", "check_mode"]

@@ -1,0 +1,172 @@
+"""A look at a function's code before it runs: what it makes, which solvers it can reach, whose variables it uses."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from dis import opname
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture import solvers
+from dualdiff.capture.names import real_of
+
+MOST = 300
+"""How many functions a look follows."""
+_ALWAYS = frozenset(("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "shuffle"))
+_FILLED = frozenset(("zeros", "empty", "ones", "full", "eye", "identity"))
+_FOREIGN = ("numpy", "scipy", "dualdiff")
+
+
+def function_of(f: Any) -> Any:
+    """Return the Python function that is run when an object is called; None where there is none."""
+    for _ in range(32):
+        kind = type(f)
+        if kind is FunctionType:
+            return f
+        if kind is MethodType:
+            f = f.__func__
+        elif isinstance(f, functools.partial):
+            f = f.func
+        elif hasattr(f, "__wrapped__"):
+            f = f.__wrapped__
+        elif hasattr(f, "pyfunc"):
+            f = f.pyfunc
+        elif not isinstance(f, type) and type(getattr(type(f), "__call__", None)) is FunctionType:
+            return type(f).__call__
+        else:
+            return None
+    return None
+
+
+def code_names(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function's code uses, those of functions written inside it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from code_names(constant)
+
+
+def _stores(code: CodeType) -> bool:
+    return any(opname[o] in ("STORE_SUBSCR", "STORE_SLICE") for o in code.co_code[::2]) or any(
+        isinstance(c, CodeType) and _stores(c) for c in code.co_consts
+    )
+
+
+def makes_arrays(function: FunctionType) -> bool:
+    """Whether the function's own code makes an array of what may be traced, or fills a new one, by names of its module."""
+    names = set(code_names(function.__code__))
+    wanted = _ALWAYS | _FILLED if _stores(function.__code__) else _ALWAYS
+    met = names & wanted
+    if not met:
+        return False
+    known = function.__globals__
+    if any(n in known and real_of(known[n]) is getattr(np, n, None) for n in met):
+        return True
+    return any(real_of(known.get(n)) is np for n in names) or any(real_of(v) is np for v in _contents(function))
+
+
+def _contents(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue
+
+
+def _unwrapped(value: Any) -> list[Any]:
+    """Return the functions behind a value: of a method, a partial, a decorated function, a class."""
+    if isinstance(value, (FunctionType, MethodType, functools.partial)) or hasattr(value, "__wrapped__"):
+        found = function_of(value)
+        inner = getattr(found, "__wrapped__", None)
+        own = [f for f in (found, inner and function_of(inner)) if f is not None]
+        if isinstance(value, MethodType):
+            own += _methods(type(value.__self__))
+        return own
+    if isinstance(value, type):
+        return _methods(value)
+    call = getattr(type(value), "__call__", None)
+    return _methods(type(value)) if type(call) is FunctionType else []
+
+
+def _methods(kind: type) -> list[Any]:
+    if _is_foreign(kind.__module__):
+        return []
+    return [m for c in kind.__mro__ if not _is_foreign(c.__module__) for m in vars(c).values() if type(m) is FunctionType]
+
+
+def _is_foreign(module: Any) -> bool:
+    root = str(module or "").partition(".")[0]
+    return root in _FOREIGN or root in sys.stdlib_module_names and root != "__main__"
+
+
+def reached(f: Any) -> Iterator[FunctionType]:
+    """Yield the Python functions that a function can call, as far as names and variables tell."""
+    seen: set[int] = set()
+    todo = [g for g in (*_unwrapped(f), function_of(f)) if g is not None]
+    while todo and len(seen) < MOST:
+        function = todo.pop()
+        if id(function) in seen:
+            continue
+        seen.add(id(function))
+        yield function
+        known = function.__globals__
+        names = set(code_names(function.__code__))
+        values = [known[n] for n in names if n in known]
+        values += [*_contents(function), *(function.__defaults__ or ())]
+        for value in values:
+            value = real_of(value)
+            if isinstance(value, ModuleType):
+                if not _is_foreign(value.__name__):
+                    todo += [g for n in names for g in _of(getattr(value, n, None))]
+            else:
+                todo += _of(value)
+
+
+def _of(value: Any) -> list[Any]:
+    if value is None or _is_foreign(getattr(value, "__module__", None) or type(value).__module__):
+        return []
+    return _unwrapped(value)
+
+
+def solving(f: Any) -> list[dict[str, Any]]:
+    """Return the names of the modules from which a function can reach an iterative solver of SciPy."""
+    if solvers.MODULES.isdisjoint(sys.modules):
+        return []
+    found: dict[int, dict[str, Any]] = {}
+    for function in reached(f):
+        names = set(code_names(function.__code__))
+        if names & solvers.NAMES:
+            found[id(function.__globals__)] = function.__globals__
+            for module in solvers.MODULES & sys.modules.keys():  # from scipy.optimize import newton, inside the function
+                if module in names:
+                    space = vars(sys.modules[module])
+                    found[id(space)] = space
+    return list(found.values())
+
+
+def cells(f: Any) -> list[CellType]:
+    """Return the variables of enclosing functions that a function, and those it can reach, use."""
+    start = function_of(f)
+    if start is None:
+        return []
+    if start.__closure__ is None and type(f) is FunctionType and getattr(f, "__wrapped__", None) is None:
+        return []
+    found: dict[int, CellType] = {}
+    todo, seen = [start, *_unwrapped(f)], set()
+    while todo and len(seen) < MOST:
+        function = todo.pop()
+        if id(function) in seen:
+            continue
+        seen.add(id(function))
+        for cell in function.__closure__ or ():
+            found[id(cell)] = cell
+        for value in _contents(function):
+            todo += _of(real_of(value))
+    return list(found.values())
+
+
+__all__ = ["cells", "function_of", "makes_arrays", "solving"]

@@ -1,0 +1,176 @@
+"""What stands for what: for each module and function that a captured module may know, the one that speaks with traced values.
+
+A stand-in is found by the identity of the real thing, never by its name, and never for a class. There are two levels: at the
+first the makers of arrays, ``math``, solvers and drop-ins are exchanged, at the second all functions of NumPy, so that
+they take traced values in lists as well. Most modules need only the first, where ``np.sin`` is NumPy's own and costs nothing.
+"""
+
+from __future__ import annotations
+
+import cmath
+import functools
+import math
+import sys
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture import creation, maths, solvers
+from dualdiff.capture.active import any_active, plain_call
+from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
+from dualdiff.capture.randoms import GENERATORS, Random, making
+from dualdiff.register import REGISTER
+
+MAKERS, EVERYTHING = 1, 2
+"""The levels: makers of arrays and what cannot be asked, and all functions of NumPy."""
+
+_TABLE: dict[int, tuple[Any, Any]] = {}
+_LISTS: dict[int, tuple[Any, Any]] = {}
+_NAMESPACES: dict[tuple[int, int], Any] = {}
+_REAL: dict[int, tuple[Any, Any]] = {}
+_SOLVERS_OF: dict[str, ModuleType] = {}
+_NUMPY = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "numpy.polynomial", "numpy.lib.stride_tricks", "numpy.lib.scimath")
+_ARRAY_API = ("array_api_compat.numpy", "array_api_compat.numpy.linalg", "array_api_compat.numpy.fft")
+
+
+def _enter(table: dict[int, tuple[Any, Any]], real: Any, new: Any) -> Any:
+    table[id(real)] = real, new
+    _REAL[id(new)] = new, real
+    return new
+
+
+def drop_in(real: Any, function: Any) -> None:
+    """Let a function stand for another in captured modules, whenever an argument carries a derivative."""
+
+    @functools.wraps(real, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs) if any_active(args, kwargs) else plain_call(real, args, kwargs)
+
+    _enter(_TABLE, real, call)
+
+
+def _fill() -> None:
+    for real, new in {**creation.makers(), **maths.functions()}.items():
+        _enter(_TABLE, real, new)
+    _enter(_TABLE, np.vectorize, vectorize())
+    _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
+    legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
+    for name in ("permutation", "shuffle", "choice"):
+        _enter(_TABLE, getattr(np.random, name), getattr(legacy, name))
+
+
+_fill()
+
+
+def _fill_solvers() -> None:
+    """Enter the solvers of modules of SciPy that were imported since."""
+    new = [m for m in solvers.MODULES if m in sys.modules and _SOLVERS_OF.get(m) is not sys.modules[m]]
+    if new:
+        _SOLVERS_OF.update({m: sys.modules[m] for m in new})
+        for real, refusing in solvers.solvers().items():
+            if id(real) not in _TABLE:
+                _enter(_TABLE, real, refusing)
+
+
+class Namespace(ModuleType):
+    """A module some of whose names are stand-ins. It bears a name of its own, so that nobody takes it for NumPy."""
+
+    def __init__(self, real: ModuleType, level: int) -> None:
+        name = real.__name__ if not real.__name__.startswith("numpy") else f"dualdiff.{real.__name__}"
+        super().__init__(name if "array_api_compat" not in name else "dualdiff.numpy", real.__doc__)
+        self.__dict__["_real"], self.__dict__["_level"] = real, level
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._real, name)
+        if "array_api_compat" in self._real.__name__:
+            value = getattr(np, name, value) if id(getattr(np, name, None)) in _TABLE else value
+        new = stand_in(value, self._level)
+        if new is not None:
+            value = new
+        if self._real.__name__ in _NUMPY:  # NumPy's names stay what they are; others' may be patched in a test
+            self.__dict__[name] = value
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._real)
+
+    def __repr__(self) -> str:
+        return f"<module {self._real.__name__!r}, captured>"
+
+    def __reduce__(self) -> Any:
+        return _module, (self._real.__name__,)
+
+
+def _module(name: str) -> ModuleType:
+    return sys.modules[name]
+
+
+def _namespace(real: ModuleType, level: int) -> Any:
+    key = id(real), level
+    if key not in _NAMESPACES:
+        new = _NAMESPACES[key] = Namespace(real, level)
+        _REAL[id(new)] = new, real
+    return _NAMESPACES[key]
+
+
+def real_of(value: Any) -> Any:
+    """Return what a stand-in stands for; anything else as it is."""
+    found = _REAL.get(id(value))
+    return value if found is None else found[1]
+
+
+def _of_module(real: ModuleType, level: int) -> Any:
+    name = getattr(real, "__name__", "")
+    if name in _NUMPY or real is math or real is cmath or name.endswith(_ARRAY_API):
+        return _namespace(real, level)
+    if name.partition(".")[0] == "scipy":
+        _fill_solvers()
+        return _namespace(real, level)
+    return None
+
+
+def _is_compiled(value: Any) -> bool:
+    """Whether a function is compiled code of an installed package: not Python's own, not NumPy's."""
+    if isinstance(value, BuiltinFunctionType):
+        root = str(value.__module__ or "").partition(".")[0]
+        return bool(root) and root != "numpy" and root not in sys.stdlib_module_names
+    return type(value).__name__ in ("cython_function_or_method", "fused_cython_function", "fortran", "CPUDispatcher")
+
+
+def stand_in(value: Any, level: int) -> Any:
+    """Return what stands for a value in a captured module; None where it stays itself."""
+    found = _TABLE.get(id(value))
+    if found is not None and found[0] is value:
+        return found[1]
+    kind = type(value)
+    if kind is ModuleType or isinstance(value, ModuleType):
+        return _of_module(value, level)
+    if kind is np.vectorize:
+        return Vectorized(value)
+    if kind in GENERATORS:
+        return Random(value)
+    if kind is functools._lru_cache_wrapper:
+        return _enter(_TABLE, value, uncached(value))
+    if kind is FunctionType and value.__module__ and value.__module__.startswith("scipy.") and value.__name__ in solvers.NAMES:
+        _fill_solvers()
+        found = _TABLE.get(id(value))
+        return None if found is None else found[1]
+    if _is_compiled(value):
+        return _enter(_TABLE, value, Compiled(value))
+    if level >= EVERYTHING and id(value) not in _LISTS:
+        try:
+            known = value in REGISTER
+        except TypeError:  # a list or a dict
+            return None
+        new = given_lists(value) if known else None
+        if new is None:
+            return None
+        _enter(_LISTS, value, new)
+    return _LISTS[id(value)][1] if level >= EVERYTHING and id(value) in _LISTS else None
+
+
+__all__ = ["EVERYTHING", "MAKERS", "Namespace", "drop_in", "real_of", "stand_in"]

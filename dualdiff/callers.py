@@ -7,6 +7,7 @@ loses nothing. The instruction at which the calling frame stands tells them apar
 from __future__ import annotations
 
 import dis
+import os
 import sys
 from dis import opname
 from types import CodeType, FrameType
@@ -121,6 +122,15 @@ def _text(i: dis.Instruction, place: int) -> str | tuple[str, str] | None:
     return "" if i.opname in ("BUILD_STRING", "FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC") else None
 
 
+def is_pandas() -> bool:
+    """Whether the caller is pandas, whose own arrays hold Python objects."""
+    frame = _caller()
+    return frame is not None and _PANDAS in frame.f_code.co_filename
+
+
+_PANDAS = f"{os.sep}site-packages{os.sep}pandas{os.sep}"
+
+
 def takes_objects() -> bool:
     """Whether the caller can be given an array of Python objects: the user's own code, or NumPy's that counts references.
 
@@ -130,7 +140,7 @@ def takes_objects() -> bool:
     if frame is None:
         return False
     name = frame.f_code.co_filename
-    return "stride_tricks" not in name if is_numpy(name) else not is_installed(name)
+    return "stride_tricks" not in name if is_numpy(name) else not is_installed(name) or _PANDAS in name
 
 
-__all__ = ["calls", "compares", "formats", "stores_item", "takes_objects"]
+__all__ = ["calls", "compares", "formats", "is_pandas", "stores_item", "takes_objects"]

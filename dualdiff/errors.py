@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 from contextvars import ContextVar
+from dis import opname
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -213,6 +214,16 @@ def _public_name(frame: FrameType) -> str:
             parts = parts[:n]
             break
     return ".".join([*parts, name.replace(".__call__", "").replace(".<locals>", "")])
+
+
+def raised_by_user(error: BaseException) -> bool:
+    """Whether an error comes out of a ``raise`` that the user wrote, not out of something that was called."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if tb is None or is_installed(tb.tb_frame.f_code.co_filename) or _is_ours(tb.tb_frame.f_code.co_filename):
+        return False
+    return opname[tb.tb_frame.f_code.co_code[tb.tb_lasti]] == "RAISE_VARARGS"
 
 
 def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:

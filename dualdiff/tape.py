@@ -163,6 +163,11 @@ class Tape(Run):
         self.nested = LEVELS.current != self.level
         self.append = _escaped
 
+    @property
+    def was_read(self) -> bool:
+        """Whether anything was computed of the inputs, or decided by them."""
+        return bool(self.cells or self.guards)
+
     # -- reading -----------------------------------------------------------------------------------
     @property
     def equations(self) -> Any:

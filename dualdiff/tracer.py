@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules
-from dualdiff.callers import calls, compares, formats, stores_item
+from dualdiff.callers import calls, compares, formats, is_pandas, stores_item
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
@@ -136,8 +136,8 @@ class Run:
     notes: list[Any] | None = None
 
     def objects(self) -> bool:
-        """Whether whoever calls may have a value as an array of Python objects."""
-        return False
+        """Whether whoever calls may have a value as an array of Python objects: pandas, whose columns are such."""
+        return is_pandas()
 
     def unary(self, row: Primitive, x: Any) -> Any:
         """Carry out an elementwise function of one operand."""

@@ -97,19 +97,9 @@ def _array_of_float32(x):
     return np.array(x, dtype=np.float32) * x
 
 
-@case(TracedConversionError, "dtype=")
+@case(TracedConversionError, "np.stack")
 def _array_of_a_list_of_floats(x):
     return np.array([x[0], x[1]], dtype=float) * x[:2]
-
-
-@case(TracedConversionError, "without a format")
-def _format(x):
-    return f"{x[0]:.3f}" and x
-
-
-@case(TracedConversionError, "stop_gradient")
-def _percent(x):
-    return "%f" % x[0] and x  # noqa: UP031
 
 
 # -- destinations that are plain -------------------------------------------------------------------
@@ -283,11 +273,14 @@ def _tobytes(x):
 def test_it_raises_names_the_line_and_says_what_to_do(one: Case, jac: Any) -> None:
     line = one.f.__code__.co_firstlineno + 2  # the decorator, the def, the line
     with pytest.raises(one.error) as caught:
-        jac(one.f)(X)
+        jac(dd.capture(one.f, "never"))(X)
     message = str(caught.value)
     assert f"test_errors.py, line {line}" in message
     for word in one.words:
         assert word in message
+    if one.error is TracedAssignmentError:  # the array was there before: to capture the module does not help
+        with pytest.raises(TracedAssignmentError, match=f"test_errors.py, line {line}"):
+            jac(one.f)(X)
     for default in one.f.__defaults__ or ():
         assert np.array_equal(default, np.eye(3)) or not default.any(), "the plain array was written to"
 
@@ -572,8 +565,13 @@ def test_keys_of_nested_runs() -> None:
 # arrays of objects
 
 
+def slopes(f: Any, x: Any) -> Any:
+    """Return the Jacobian of a function that is quadratic, by central differences."""
+    return np.stack([(f(x + e) - f(x - e)) / 2 for e in np.eye(len(x))], axis=1)
+
+
 @pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])
-def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
+def test_an_array_of_entries_holds_what_its_entries_were(jac: Any) -> None:
     def copied(x: Any) -> Any:
         total, before = x[0, ...].copy(), []
         for t in x[1:]:
@@ -599,8 +597,8 @@ def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
         return v * total
 
     for into in (lambda t: t.__iadd__(1.0), lambda t: t.__setitem__((), 1.0), lambda t: np.add(t, 1.0, out=t)):
-        with pytest.raises(TracedAssignmentError, match="made an entry"):
-            jac(functools.partial(written, into=into))(x)
+        f = functools.partial(written, into=into)
+        np.testing.assert_allclose(jac(f)(x), slopes(f, x), atol=1e-8)
 
     def not_yet_traced(x: Any) -> Any:
         total = np.zeros_like(x, shape=())
@@ -608,15 +606,7 @@ def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
         total += x[1]
         return v * total
 
-    def stopped(x: Any) -> Any:
-        total = dd.stop_gradient(x[0, ...].copy())
-        v = np.array([total, x[0]])
-        total += x[1]
-        return v * total
-
-    for f in (not_yet_traced, stopped):
-        with pytest.raises(TracedAssignmentError, match="made an entry"):
-            jac(f)(x)
+    np.testing.assert_allclose(jac(not_yet_traced)(x), slopes(not_yet_traced, x), atol=1e-8)
 
     def counted(x: Any) -> Any:  # a number that is stored in a plain array is copied there
         n, store = np.zeros_like(x, shape=()), np.zeros(3)
@@ -634,8 +624,7 @@ def test_an_object_array_holds_what_its_entries_were(jac: Any) -> None:
         y[0] = x[2]
         return v * y[0]
 
-    with pytest.raises(TracedAssignmentError, match="made an entry"):
-        jac(viewed)(x)
+    np.testing.assert_allclose(jac(viewed)(x), slopes(viewed, x), atol=1e-8)
 
     def listed(x: Any) -> Any:  # a list is made an array at once, of which nobody keeps an entry
         total = x[0, ...].copy()
@@ -695,9 +684,10 @@ def test_an_assignment_of_an_inner_value_to_an_outer_array_raises() -> None:
 
 @modes
 def test_traced_values_do_not_pickle_and_do_copy(jac: Any) -> None:
+    with pytest.raises(EscapedValueError, match="pickled"):
+        jac(lambda x: pickle.dumps(x) and x)(X)
+
     def f(x: Any) -> Any:
-        with pytest.raises(EscapedValueError, match="pickled"):
-            pickle.dumps(x)
         y = copy.copy(x)
         z = copy.deepcopy(x)
         y[0] = 0.0
@@ -786,9 +776,12 @@ def test_stop_gradient_is_the_way_out_that_messages_name() -> None:
         np.testing.assert_array_equal(jac(f)(X), np.diag(X))
 
 
+WARNINGS = (dd.errors.CaptureWarning, dd.errors.NoDerivativeWarning)
+
+
 def test_every_error_is_a_derivative_error_and_a_builtin_one() -> None:
     for error in vars(dd.errors).values():
-        if isinstance(error, type) and issubclass(error, Exception) and error is not DerivativeError:
+        if isinstance(error, type) and issubclass(error, Exception) and error not in (DerivativeError, *WARNINGS):
             assert issubclass(error, DerivativeError)
             assert issubclass(error, (TypeError, ValueError, RuntimeError))
     assert issubclass(InputError, ValueError)

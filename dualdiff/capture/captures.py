@@ -30,6 +30,8 @@ _ARRAY_API = (
     "array_api_compat.numpy._aliases", "array_api_compat.common._aliases", "array_api_extra._lib._funcs", "array_api_extra._lib._at",
 )  # fmt: skip
 """The modules through which SciPy's functions take arrays of any kind: bound with the first of its modules."""
+_NOT_CAPTURED = ("numpy", "dualdiff", "pandas")
+"""Packages of which nothing is captured: what they do with a traced value is said by rules, or on its entry."""
 ROUNDING = 1e4
 
 
@@ -70,7 +72,7 @@ class Captures:
 
     def _add(self, names: dict[str, Any]) -> None:
         name = str(names.get("__name__", ""))
-        if name.partition(".")[0] in ("numpy", "dualdiff"):
+        if name.partition(".")[0] in _NOT_CAPTURED:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
@@ -86,7 +88,7 @@ class Captures:
         learned = False
         for error in errors:
             s = error.stumble
-            if s is None or str(s.names.get("__name__", "")).partition(".")[0] in ("numpy", "dualdiff"):
+            if s is None or str(s.names.get("__name__", "")).partition(".")[0] in _NOT_CAPTURED:
                 continue
             known = self.modules.get(id(s.names))
             if known is None:
@@ -124,7 +126,7 @@ class Captures:
             for names, at, conversions in self.modules.values():
                 found += of_module(names, at, conversions)
                 level = max(level, at)
-            inside = look.cells(f)
+            inside = look.variables(f)
             if inside:
                 found += of_cells(inside, level)
             return found

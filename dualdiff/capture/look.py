@@ -148,7 +148,7 @@ def solving(f: Any) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def cells(f: Any) -> list[CellType]:
+def variables(f: Any) -> list[CellType]:
     """Return the variables of enclosing functions that a function, and those it can reach, use."""
     start = function_of(f)
     if start is None:
@@ -169,4 +169,4 @@ def cells(f: Any) -> list[CellType]:
     return list(found.values())
 
 
-__all__ = ["cells", "function_of", "makes_arrays", "solving"]
+__all__ = ["function_of", "makes_arrays", "solving", "variables"]

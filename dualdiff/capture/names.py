@@ -54,7 +54,8 @@ def _fill() -> None:
     for real, new in {**creation.makers(), **maths.functions()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
-    _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
+    for make in (np.random.default_rng, np.random.RandomState):
+        _enter(_TABLE, make, making(make))
     legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
     for name in ("permutation", "shuffle", "choice"):
         _enter(_TABLE, getattr(np.random, name), getattr(legacy, name))

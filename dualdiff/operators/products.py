@@ -134,10 +134,10 @@ class BatchJacobian(Operator):
         if way.columns:
             seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
             (t,) = push_columns(tape, [seed], (n,))
-            return np.ascontiguousarray(np.moveaxis(t.reshape((n, batch, m)), 0, 2)).reshape(shape)
+            return np.moveaxis(t.reshape((n, batch, m)), 0, 2).copy().reshape(shape)
         seed = _tiled(m, batch, dtype_of(v)).reshape((m, *shape_of(v)))
         (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))
-        return np.ascontiguousarray(np.moveaxis(c.reshape((m, batch, n)), 0, 1)).reshape(shape).astype(dtype_of(v))
+        return np.moveaxis(c.reshape((m, batch, n)), 0, 1).copy().reshape(shape).astype(dtype_of(v))
 
     def _chosen(self, program: Program, n: int, m: int) -> Way:
         """Return the cheaper way that the mode allows: a sample's columns, or its rows, for all samples together."""

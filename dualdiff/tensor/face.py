@@ -189,6 +189,8 @@ class Tensor(Tracer):
         """Return the values as nested lists of Python numbers."""
         return np.asarray(self.value).tolist()
 
+    __str__ = object.__str__  # which shows the representation
+
     def __repr__(self) -> str:
         body = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(")
         extra = "" if self.mark is None else ", requires_grad=True" if self.is_leaf else f", grad_fn=<{self.mark.name}>"
@@ -197,14 +199,18 @@ class Tensor(Tracer):
     def __format__(self, spec: str) -> str:
         if not spec:
             return repr(self)
-        if self.requires_grad:
-            self._refuse(f"formatting with {spec!r}", "format x.item() or x.detach()")
         return format(self.item() if self.size == 1 else self.value, spec)
 
     def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
         return super()._refuse(
             what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}", kind
         )
+
+    def __float__(self) -> float:
+        return super().__float__() if self.requires_grad and stores_item() else float(self.item())
+
+    def __complex__(self) -> complex:
+        return super().__complex__() if self.requires_grad and stores_item() else complex(self.item())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:

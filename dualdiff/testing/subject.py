@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import captures_of
 from dualdiff.containers import check_input
 from dualdiff.passes import push, replay
 from dualdiff.reach import redone_if_not_finite
@@ -31,7 +32,7 @@ class Subject:
         leaves, self.build = flatten(tuple(args))
         self.f = f
         self.inputs = [check_input(x, "an argument") for x in leaves]
-        self.problem = Problem(self.call, self.inputs)
+        self.problem = Problem(self.call, self.inputs, f, captures_of(f))
 
     def call(self, leaves: list[Any]) -> list[Any]:
         """Run the function on flat leaves; return its flat outputs."""

@@ -32,6 +32,7 @@ from dualdiff.errors import (
     forgive,
     line_of_traceback,
     outside,
+    raised_by_user,
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.passes.pull import pull
@@ -40,7 +41,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.values import LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     if notes:
         if captures is not None and captures.learn(notes):
             raise RunAgain(next(e for e in notes if e.stumble is not None))
-        failed = failed if isinstance(failed, DerivativeError) else notes[-1]
+        if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
+            failed = notes[-1]
     if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
         warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     if failed is not None:
@@ -103,10 +105,10 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
 def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     """Warn where no result carries a derivative although the function read its argument.
 
-    A result that is not finite says by itself that the point lies outside of the domain; and a function inside another operator
-    may well be constant in its own argument.
+    A result that is not finite says by itself that the point lies outside of the domain. A function inside another operator
+    may well be constant in its own argument, and so may a derivative, which another pass computes.
     """
-    if NOTES.get() is not None or not problem.inputs or problem.function is None:
+    if NOTES.get() is not None or not problem.inputs or problem.function is None or LEVELS.current != run.level:
         return
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
@@ -115,7 +117,7 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
         if captures is not None and not captures.seen_constant:
             captures.seen_constant = True
             _record(problem, False, False)
-    elif run.cells or run.guards:
+    elif run.was_read:
         name = getattr(problem.function, "__name__", "the function")
         warnings.warn(
             f"no result of {name} depends on what it is differentiated by, although it read that: all derivatives are zero. Perhaps it "

@@ -80,11 +80,13 @@ def test_tutorial_jacobian_in_one_call(mode):
 # leaving, modes, bookkeeping
 
 
-def test_float_raises_and_item_is_the_way_out():
+def test_float_and_item_are_the_ways_out():
     x = dd.tensor(2.0, requires_grad=True)
-    with pytest.raises(TracedConversionError, match=r"test_face.py, line \d+.*\.item\(\)"):
-        float(x * 2)
-    assert (x * 2).item() == 4.0
+    assert (x * 2).item() == float(x * 2) == complex(x * 2) == 4.0
+    assert f"{x * 2:.1f} {x:.0f}" == "4.0 2"
+    assert "%.2f" % (x * 2) == "4.00"  # noqa: UP031
+    with pytest.raises(ValueError, match="setting an array element"):
+        np.zeros(1)[0] = x
     assert float(dd.tensor(2.0)) == 2.0
     assert dd.tensor([1.0, 2.0]).tolist() == [1.0, 2.0]
 

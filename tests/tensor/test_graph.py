@@ -117,7 +117,7 @@ def test_plain_destinations_raise():
         np.multiply(x, 2.0, out=buffer)
     with pytest.raises(ValueError, match="setting an array element") as info:
         buffer[0] = x[0]  # NumPy wraps our error in its own, and nothing stands between
-    assert isinstance(info.value.__cause__, TracedConversionError)
+    assert isinstance(info.value.__cause__, TracedAssignmentError)
     assert "test_graph.py, line" in str(info.value.__cause__)
     np.testing.assert_array_equal(buffer, [0.0, 0.0])
 

@@ -48,7 +48,11 @@ _CALLS = ("CALL", "PRECALL")  # where it is the latter, 3.11 has specialised the
 def calls(name: str) -> bool:
     """Whether the caller is at a call, in code that names a certain function: ``float(t)`` perhaps, or ``map(float, ts)``."""
     frame = _caller()
-    return frame is not None and opname[frame.f_code.co_code[frame.f_lasti]].startswith(_CALLS) and name in frame.f_code.co_names
+    return (
+        frame is not None
+        and opname[frame.f_code.co_code[frame.f_lasti]].startswith(_CALLS)
+        and name in frame.f_code.co_names
+    )
 
 
 _FORMATS: dict[tuple[CodeType, int], str | tuple[str, str] | None] = {}
@@ -122,6 +126,12 @@ def _text(i: dis.Instruction, place: int) -> str | tuple[str, str] | None:
     return "" if i.opname in ("BUILD_STRING", "FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC") else None
 
 
+def is_masked() -> bool:
+    """Whether the caller is the arithmetic of NumPy's masked arrays."""
+    frame = _caller()
+    return frame is not None and f"{os.sep}numpy{os.sep}ma{os.sep}" in frame.f_code.co_filename
+
+
 def is_pandas() -> bool:
     """Whether the caller is pandas, whose own arrays hold Python objects."""
     frame = _caller()
@@ -143,4 +153,4 @@ def takes_objects() -> bool:
     return "stride_tricks" not in name if is_numpy(name) else not is_installed(name) or _PANDAS in name
 
 
-__all__ = ["calls", "compares", "formats", "is_pandas", "stores_item", "takes_objects"]
+__all__ = ["calls", "compares", "formats", "is_masked", "is_pandas", "stores_item", "takes_objects"]

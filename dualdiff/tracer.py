@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules
-from dualdiff.callers import calls, compares, formats, is_pandas, stores_item
+from dualdiff.callers import calls, compares, formats, is_masked, is_pandas, stores_item
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
@@ -31,7 +31,21 @@ from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import FAMILIAR, NAMESPACES, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.values import (
+    FAMILIAR,
+    NAMESPACES,
+    NOTHING,
+    PACKING,
+    TRACED,
+    Traced,
+    bind,
+    is_number,
+    native,
+    number,
+    operand,
+    raw,
+    refuse_own_rules,
+)
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
@@ -349,6 +363,8 @@ class Tracer(Traced):
             return self._as_objects(copy)
         if stores_item():
             raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
+        if is_masked():
+            refuse_own_rules("MaskedArray")
         return self._refuse(
             "conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"),
             "leave the conversion out (the value is an array already), put numbers together with np.stack, "

@@ -213,8 +213,13 @@ def native(x: Any) -> Any:
         if origin == "pandas":
             return _of_pandas(x)
         if origin == "numpy" and c.__name__ in _OWN_RULES:
-            raise InputError(f"{where()}: {_OWN_RULES[c.__name__]}")
+            refuse_own_rules(c.__name__)
     return x
+
+
+def refuse_own_rules(name: str) -> None:
+    """Raise for a class of array that has rules of its own."""
+    raise InputError(f"{where()}: {_OWN_RULES[name]}")
 
 
 _OWN_RULES = {
@@ -229,7 +234,10 @@ def _of_pandas(x: Any) -> Any:
     """Return the values of a Series, a frame or an index in their order, without labels."""
     if not (hasattr(x, "to_numpy") and hasattr(x, "__array__")):
         return x
-    values = np.asarray(x.to_numpy())
+    values = x.to_numpy()
+    if type(values) in TRACED:
+        return values
+    values = np.asarray(values)
     if values.dtype.char != "O" or any(isinstance(v, Traced) for v in values.flat):
         return values
     try:

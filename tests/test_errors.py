@@ -643,6 +643,7 @@ def test_an_array_of_entries_holds_what_its_entries_were(jac: Any) -> None:
     np.testing.assert_array_equal(jac(rebound)(x), [[3.0, 0, 0], [2.0, 2.0, 0]])
 
 
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.NoDerivativeWarning")
 @pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev, dd.jacobian], ids=["forward", "reverse", "auto"])
 @pytest.mark.parametrize(
     ("f", "want"),

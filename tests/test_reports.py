@@ -179,7 +179,9 @@ def test_memory_that_numpy_would_share_is_not_written_behind_its_back(f, way):
     x = np.array([1.0, 2.0, 4.0])
     slopes = np.stack([(f(x + e) - f(x - e)) / 2 for e in np.eye(3)], axis=1)
     np.testing.assert_allclose(way(f)(x), slopes)  # captured, there is one array
-    with pytest.raises((dd.errors.TracedAssignmentError, dd.errors.TracedConversionError), match=r"np\.asarray|plain array"):
+    with pytest.raises(
+        (dd.errors.TracedAssignmentError, dd.errors.TracedConversionError), match=r"np\.asarray|plain array"
+    ):
         way(f, capture="never")(x)
 
 

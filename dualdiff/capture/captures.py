@@ -35,7 +35,7 @@ _NOT_CAPTURED = ("numpy", "dualdiff", "pandas")
 ROUNDING = 1e4
 
 
-class RunAgain(Exception):
+class RunAgain(Exception):  # noqa: N818  (a request, not an error)
     """Inside the engine: the function stumbled, and what it stumbled in is captured from now on.
 
     Its argument is the error that the stumble would have been.
@@ -191,7 +191,9 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
         except RunAgain as e:
             first = first or e.args[0]
             continue
-        if NOTES.get() is None and captures.modules and not captures.checked:  # inside another operator, that one checks
+        if (
+            NOTES.get() is None and captures.modules and not captures.checked
+        ):  # inside another operator, that one checks
             _check(problem, found[of_values])
             captures.checked = True
         if first is not None:
@@ -199,7 +201,7 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
         return found
     raise CaptureError(
         f"{where()}: the function was run {MOST_RUNS} times, and each run took a differentiated value for a plain one in another "
-        'module. Name the modules that use NumPy: dd.capture(f, modules=[…]).'
+        "module. Name the modules that use NumPy: dd.capture(f, modules=[…])."
     )
 
 
@@ -346,4 +348,14 @@ def check_mode(mode: Any, name: str = "capture") -> None:
                 raise InputError(f"{name} is to list the modules that use NumPy and math, not {m.__name__!r} itself")
 
 
-__all__ = ["MODES", "Captured", "Captures", "RunAgain", "asked", "capture", "captured_runs", "captures_of", "check_mode"]
+__all__ = [
+    "MODES",
+    "Captured",
+    "Captures",
+    "RunAgain",
+    "asked",
+    "capture",
+    "captured_runs",
+    "captures_of",
+    "check_mode",
+]

@@ -16,7 +16,9 @@ from dualdiff.capture.names import real_of
 
 MOST = 300
 """How many functions a look follows."""
-_ALWAYS = frozenset(("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "shuffle"))
+_ALWAYS = frozenset(
+    ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "shuffle")
+)
 _FILLED = frozenset(("zeros", "empty", "ones", "full", "eye", "identity"))
 _FOREIGN = ("numpy", "scipy", "dualdiff")
 
@@ -35,11 +37,16 @@ def function_of(f: Any) -> Any:
             f = f.__wrapped__
         elif hasattr(f, "pyfunc"):
             f = f.pyfunc
-        elif not isinstance(f, type) and type(getattr(type(f), "__call__", None)) is FunctionType:
-            return type(f).__call__
+        elif not isinstance(f, type) and type(_call_of(type(f))) is FunctionType:
+            return _call_of(type(f))
         else:
             return None
     return None
+
+
+def _call_of(kind: type) -> Any:
+    """Return the method that calls an object of a class; None if it has none."""
+    return next((vars(c)["__call__"] for c in kind.__mro__ if "__call__" in vars(c)), None)
 
 
 def code_names(code: CodeType) -> Iterator[str]:
@@ -88,19 +95,21 @@ def _unwrapped(value: Any) -> list[Any]:
         return own
     if isinstance(value, type):
         return _methods(value)
-    call = getattr(type(value), "__call__", None)
+    call = _call_of(type(value))
     return _methods(type(value)) if type(call) is FunctionType else []
 
 
 def _methods(kind: type) -> list[Any]:
     if _is_foreign(kind.__module__):
         return []
-    return [m for c in kind.__mro__ if not _is_foreign(c.__module__) for m in vars(c).values() if type(m) is FunctionType]
+    return [
+        m for c in kind.__mro__ if not _is_foreign(c.__module__) for m in vars(c).values() if type(m) is FunctionType
+    ]
 
 
 def _is_foreign(module: Any) -> bool:
     root = str(module or "").partition(".")[0]
-    return root in _FOREIGN or root in sys.stdlib_module_names and root != "__main__"
+    return root in _FOREIGN or (root in sys.stdlib_module_names and root != "__main__")
 
 
 def reached(f: Any) -> Iterator[FunctionType]:
@@ -141,7 +150,9 @@ def solving(f: Any) -> list[dict[str, Any]]:
         names = set(code_names(function.__code__))
         if names & solvers.NAMES:
             found[id(function.__globals__)] = function.__globals__
-            for module in solvers.MODULES & sys.modules.keys():  # from scipy.optimize import newton, inside the function
+            for module in (
+                solvers.MODULES & sys.modules.keys()
+            ):  # from scipy.optimize import newton, inside the function
                 if module in names:
                     space = vars(sys.modules[module])
                     found[id(space)] = space
@@ -156,7 +167,7 @@ def variables(f: Any) -> list[CellType]:
     if start.__closure__ is None and type(f) is FunctionType and getattr(f, "__wrapped__", None) is None:
         return []
     found: dict[int, CellType] = {}
-    todo, seen = [start, *_unwrapped(f)], set()
+    todo, seen = [start, *_unwrapped(f)], set[int]()
     while todo and len(seen) < MOST:
         function = todo.pop()
         if id(function) in seen:

@@ -94,7 +94,9 @@ def _plain(x: Any) -> Any:
     return type(x)([_plain(i) for i in x]) if type(x) in (list, tuple) else x
 
 
-def _traced(real: Callable[..., Any], function: Callable[..., Any], prepare: Callable[[Any], Any]) -> Callable[..., Any]:
+def _traced(
+    real: Callable[..., Any], function: Callable[..., Any], prepare: Callable[[Any], Any]
+) -> Callable[..., Any]:
     @functools.wraps(real)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not any_active(args, kwargs):

@@ -30,7 +30,15 @@ _LISTS: dict[int, tuple[Any, Any]] = {}
 _NAMESPACES: dict[tuple[int, int], Any] = {}
 _REAL: dict[int, tuple[Any, Any]] = {}
 _SOLVERS_OF: dict[str, ModuleType] = {}
-_NUMPY = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "numpy.polynomial", "numpy.lib.stride_tricks", "numpy.lib.scimath")
+_NUMPY = (
+    "numpy",
+    "numpy.linalg",
+    "numpy.random",
+    "numpy.fft",
+    "numpy.polynomial",
+    "numpy.lib.stride_tricks",
+    "numpy.lib.scimath",
+)
 _ARRAY_API = ("array_api_compat.numpy", "array_api_compat.numpy.linalg", "array_api_compat.numpy.fft")
 
 
@@ -54,8 +62,7 @@ def _fill() -> None:
     for real, new in {**creation.makers(), **maths.functions()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
-    for make in (np.random.default_rng, np.random.RandomState):
-        _enter(_TABLE, make, making(make))
+    _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
     legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
     for name in ("permutation", "shuffle", "choice"):
         _enter(_TABLE, getattr(np.random, name), getattr(legacy, name))
@@ -156,7 +163,12 @@ def stand_in(value: Any, level: int) -> Any:
         return Random(value)
     if kind is functools._lru_cache_wrapper:
         return _enter(_TABLE, value, uncached(value))
-    if kind is FunctionType and value.__module__ and value.__module__.startswith("scipy.") and value.__name__ in solvers.NAMES:
+    if (
+        kind is FunctionType
+        and value.__module__
+        and value.__module__.startswith("scipy.")
+        and value.__name__ in solvers.NAMES
+    ):
         _fill_solvers()
         found = _TABLE.get(id(value))
         return None if found is None else found[1]

@@ -17,7 +17,12 @@ from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_du
 
 
 def jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False, capture: Any = "auto"
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    has_aux: bool = False,
+    capture: Any = "auto",
 ) -> Any:
     r"""Compute a function and its derivative along one direction, :math:`(f(x), J(x)\,v)`, in one forward run.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.containers import plain
 from dualdiff.callers import stores_item, takes_objects
+from dualdiff.containers import plain
 from dualdiff.errors import InputError, TracedConversionError, where
 from dualdiff.tensor.backward import Handle, accumulate, seed_of, sweep
 from dualdiff.tensor.graph import ADDING, EAGER, ENABLED, SERIAL, SWEEPING, Memory, Node, check_float, leaf_of
@@ -203,7 +203,9 @@ class Tensor(Tracer):
 
     def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
         return super()._refuse(
-            what, f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}", kind
+            what,
+            f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}",
+            kind,
         )
 
     def __float__(self) -> float:

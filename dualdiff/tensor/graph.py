@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.containers import plain
 from dualdiff.callers import takes_objects
+from dualdiff.containers import plain
 from dualdiff.errors import InPlaceError, InputError, line_of, user_frame, where
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.indexing import setitem

@@ -54,7 +54,9 @@ def steps_of(problem: Problem, directions: int) -> list[Step]:
     run = Watching((directions,))
     try:
         run_user(
-            problem, run, [run.start(frozen(x), t) for x, t in zip(problem.inputs, identity(problem.inputs), strict=True)]
+            problem,
+            run,
+            [run.start(frozen(x), t) for x, t in zip(problem.inputs, identity(problem.inputs), strict=True)],
         )
     finally:
         run.close()

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import scipy
 
-from dualdiff.capture.active import is_active
 from dualdiff.capture import Captures, RunAgain, captured_runs
+from dualdiff.capture.active import is_active
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
@@ -75,7 +75,8 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     """
     captures, notes = problem.captures, run.notes
     token = NOTES.set(notes)
-    failed = found = None
+    failed: Exception | None = None
+    found = None
     try:
         if captures is None or not captures.modules:
             found = outputs_of(problem.call(leaves))
@@ -135,13 +136,19 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
             "would lose its derivative. Write y = s - x, which is a differentiated array."
         )
-    elif isinstance(e, ValueError) and ("unsupported data types in input" in str(e) or "support dtype object" in str(e)):
+    elif isinstance(e, ValueError) and (
+        "unsupported data types in input" in str(e) or "support dtype object" in str(e)
+    ):
         new = UnsupportedFunctionError(
             f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
             "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
             "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
         )
-    elif type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := _traced_argument(call[1])) is not None:
+    elif (
+        type(e) in _FOREIGN
+        and (call := foreign_call(e)) is not None
+        and (name := _traced_argument(call[1])) is not None
+    ):
         new = ForeignError(
             f"{call[0]}: {type(e).__name__}: {e}. The function was given a value that is being differentiated (its argument {name!r}), "
             "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
@@ -159,7 +166,9 @@ _FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError
 def _traced_argument(frame: Any) -> str | None:
     """Return the name of an argument of a running function that carries a derivative."""
     code = frame.f_code
-    count = code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])  # *args, **kwargs
+    count = (
+        code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])
+    )  # *args, **kwargs
     for name in code.co_varnames[:count]:
         if is_active(frame.f_locals.get(name)):
             return str(name)

@@ -47,8 +47,12 @@ def differences(f: Any, x: Any) -> Any:
 def _nothing_stays_bound() -> Any:
     yield
     assert not binding._BOUND
-    assert np is NP and math is MATH and zeros is NP.zeros and sine is MATH.sin
-    assert "float" not in globals() and "complex" not in globals()
+    assert np is NP
+    assert math is MATH
+    assert zeros is NP.zeros
+    assert sine is MATH.sin
+    assert "float" not in globals()
+    assert "complex" not in globals()
 
 
 # --------------------------------------------------------------------------------------------------
@@ -98,7 +102,13 @@ def converted_at_the_top(x: Any) -> Any:
 
 
 def numbers_of_math(x: Any) -> Any:
-    return [math.sin(x[0]) * math.hypot(x[0], x[1], x[2]), math.log(x[1], 3.0), sine(x[2]) ** 2, math.fsum(x), math.erf(x[0])]
+    return [
+        math.sin(x[0]) * math.hypot(x[0], x[1], x[2]),
+        math.log(x[1], 3.0),
+        sine(x[2]) ** 2,
+        math.fsum(x),
+        math.erf(x[0]),
+    ]
 
 
 def numbers_of_cmath(x: Any) -> Any:
@@ -109,7 +119,9 @@ def numbers_of_cmath(x: Any) -> Any:
 def converted_by_float(x: Any) -> Any:
     a, b = float(x[0]), float(x[1])
     total = float(np.sum(x))
-    assert isinstance(a, float) and isinstance(1.5, float) and float("2") == 2.0
+    assert isinstance(a, float)
+    assert isinstance(1.5, float)
+    assert float("2") == 2.0
     return np.array([a * b, total, np.zeros(1, dtype=float)[0]])
 
 
@@ -208,19 +220,33 @@ def test_variables_of_enclosing_functions(jac: Any) -> None:
         return helper(x) * x[1]
 
     np.testing.assert_allclose(jac(f)(X), differences(f, X), rtol=1e-6, atol=1e-9)
-    assert m is MATH and numeric is NP
+    assert m is MATH
+    assert numeric is NP
+
+
+ARM_ONE = """
+import numpy as np
+from arm_two import scaled
+def f(x):
+    y = np.zeros(2)
+    y[0] = scaled(x)[0]
+    return y
+"""
 
 
 @modes
 def test_a_package_of_helpers(jac: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "arm_one.py").write_text("import numpy as np\nfrom arm_two import scaled\ndef f(x):\n    y = np.zeros(2)\n    y[0] = scaled(x)[0]\n    return y\n")
-    (tmp_path / "arm_two.py").write_text("import math\nfrom numpy import array\ndef scaled(x):\n    return array([math.exp(x[0]), 1.0])\n")
+    (tmp_path / "arm_one.py").write_text(ARM_ONE)
+    (tmp_path / "arm_two.py").write_text(
+        "import math\nfrom numpy import array\ndef scaled(x):\n    return array([math.exp(x[0]), 1.0])\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     one = importlib.import_module("arm_one")
     try:
         for _ in range(2):
             np.testing.assert_allclose(jac(lambda x: one.f(x))(X), [[math.exp(0.3), 0, 0], [0, 0, 0]])
-        assert one.np is NP and sys.modules["arm_two"].math is MATH
+        assert one.np is NP
+        assert sys.modules["arm_two"].math is MATH
     finally:
         del sys.modules["arm_one"], sys.modules["arm_two"]
 
@@ -239,7 +265,8 @@ def test_a_captured_function_is_an_ordinary_one() -> None:
         """Say what it does."""
         return math.sin(x)
 
-    assert f.__doc__ == "Say what it does." and f.__name__ == "f"
+    assert f.__doc__ == "Say what it does."
+    assert f.__name__ == "f"
     assert f(0.5) == math.sin(0.5)
     assert dd.grad(f)(0.5) == math.cos(0.5)
 
@@ -457,7 +484,8 @@ def test_caches_keep_no_traced_value() -> None:
         for jac in (dd.jacfwd, dd.jacrev, dd.jacfwd):
             np.testing.assert_allclose(jac(f)(X), [[2 * math.cos(0.3), 0, 0], [0, 0, 0]])
         assert cached.cache_info().currsize <= 2  # the plain 0.5, and 0.3 of the plain run
-        assert type(weights(2)) is np.ndarray and len(weights_computed) == 1
+        assert type(weights(2)) is np.ndarray
+        assert len(weights_computed) == 1
     finally:
         del globals()["_cached"], globals()["_weights"]
 
@@ -466,11 +494,14 @@ def test_integers_and_what_was_there_before_stay_plain() -> None:
     data = np.arange(3.0)
 
     def f(x: Any) -> Any:
-        assert type(np.zeros(3, dtype=int)) is NP.ndarray and type(np.array([True, False])) is NP.ndarray
-        assert np.asarray(data) is data and np.asanyarray(data) is data
+        assert type(np.zeros(3, dtype=int)) is NP.ndarray
+        assert type(np.array([True, False])) is NP.ndarray
+        assert np.asarray(data) is data
+        assert np.asanyarray(data) is data
         y = np.asarray(x)
         assert y is x
-        assert isinstance(np.zeros(2), np.ndarray) and np.float64 is NP.float64
+        assert isinstance(np.zeros(2), np.ndarray)
+        assert np.float64 is NP.float64
         return np.sum(y * data)
 
     np.testing.assert_array_equal(dd.grad(f)(X), data)
@@ -519,7 +550,10 @@ def test_other_threads_see_the_real_numpy() -> None:
         for t in threads:
             t.start()
         results: list[Any] = []
-        workers = [threading.Thread(target=lambda: results.extend([dd.jacobian(f)(X) for f in (filled, a_frame)] * 10)) for _ in range(2)]
+        workers = [
+            threading.Thread(target=lambda: results.extend([dd.jacobian(f)(X) for f in (filled, a_frame)] * 10))
+            for _ in range(2)
+        ]
         for t in workers:
             t.start()
         for t in workers:
@@ -577,7 +611,12 @@ def test_generators_move_traced_entries_as_they_move_plain_ones(shape: Any, jac:
         x = x.reshape(shape)
         y = x.copy()
         rng.shuffle(y)
-        return rng.permutation(x).ravel() + 10 * rng.permuted(x, axis=-1).ravel() + 100 * y.ravel() + rng.choice(x.ravel(), 6)
+        return (
+            rng.permutation(x).ravel()
+            + 10 * rng.permuted(x, axis=-1).ravel()
+            + 100 * y.ravel()
+            + rng.choice(x.ravel(), 6)
+        )
 
     def by_a_global(x: Any) -> Any:
         return _rng.permutation(x)
@@ -588,4 +627,5 @@ def test_generators_move_traced_entries_as_they_move_plain_ones(shape: Any, jac:
     np.testing.assert_array_equal(J.sum(axis=1), np.full(6, 112.0))
     J = jac(by_a_global)(x)
     np.testing.assert_array_equal((J.sum(axis=0), J.sum(axis=1)), np.ones((2, 6)))
-    assert isinstance(_rng, np.random.Generator) and type(_rng) is np.random.Generator
+    assert isinstance(_rng, np.random.Generator)
+    assert type(_rng) is np.random.Generator

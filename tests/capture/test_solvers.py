@@ -43,7 +43,8 @@ def test_a_solver_is_refused_with_the_line_and_the_remedy(f: Any, jac: Any) -> N
         jac(f)(2.0)
     message = str(caught.value)
     assert f"test_solvers.py, line {f.__code__.co_firstlineno + (f is _helper)}" in message
-    assert "scipy." in message and "stop_gradient" in message
+    assert "scipy." in message
+    assert "stop_gradient" in message
 
 
 def test_imported_inside_the_function() -> None:

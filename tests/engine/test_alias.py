@@ -219,7 +219,7 @@ def test_every_method_of_arrays_that_a_traced_one_answers_is_asked() -> None:
         if not name.startswith("_") and "_missing_method" not in getattr(getattr(Tracer, name), "__qualname__", "")
     }
     # These give no values: facts about memory, places, answers to questions; or Python's numbers.
-    told = {"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
+    told = {"device", "to_device", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
     placed = {
         "all",
         "any",

@@ -84,7 +84,7 @@ def test_float_and_item_are_the_ways_out():
     x = dd.tensor(2.0, requires_grad=True)
     assert (x * 2).item() == float(x * 2) == complex(x * 2) == 4.0
     assert f"{x * 2:.1f} {x:.0f}" == "4.0 2"
-    assert "%.2f" % (x * 2) == "4.00"  # noqa: UP031
+    assert "%.2f" % (x * 2) == "4.00"
     with pytest.raises(ValueError, match="setting an array element"):
         np.zeros(1)[0] = x
     assert float(dd.tensor(2.0)) == 2.0

@@ -187,7 +187,7 @@ def test_a_way_that_replays_asks_for_a_recording(way: Any) -> None:
 
 def test_what_was_not_looked_at_is_not_told() -> None:
     with pytest.raises(RuntimeError, match="tree of parts"):
-        Mixed().says  # noqa: B018
+        Mixed().says
     assert Columns().details == ""
     assert Columns(columns=1).says == "pushing 1 group of columns"
 

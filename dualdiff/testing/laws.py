@@ -120,9 +120,10 @@ def push_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     u, v = s.direction(rng), s.direction(rng)
     (values, ju), (_, jv) = s.push(u), s.push(v)
     _, both = s.push([_mix(a, p, b, q) for p, q in zip(u, v, strict=True)])
+    # What cancels on the way has left its rounding behind, in proportion to the directions and to the value.
+    least = largest(u) + largest(v)
     for got, p, q, y in zip(both, ju, jv, values, strict=True):
-        # Directions are in proportion to the point, so the value's own rounding is the least there is.
-        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + 1e-5 * _size(y))
+        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + 1e-5 * (_size(y) + least))
     w, z = s.covector(rng, values), s.covector(rng, values)
     (_, jw), (_, jz) = s.pull(w), s.pull(z)
     _, both = s.pull([_mix(a, p, b, q) for p, q in zip(w, z, strict=True)])
@@ -196,7 +197,7 @@ def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[in
         v = s.direction(rng, (k,))
         rows = [s.push([d[i] for d in v])[1] for i in range(k)]
         stacked = _stacked(rows, values, k)
-        least = [_finite(y) for y in values]
+        least = [_finite(y) + largest(v) for y in values]
         same_all(f"push of {k} directions at once", s.push(v, (k,))[1], stacked, left_behind=least)
         same_all(f"push of {k} directions at once through the tape", s.push_tape(v, (k,))[1], stacked, left_behind=least)
         w = s.covector(rng, values, (k,))

@@ -199,7 +199,9 @@ def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[in
         stacked = _stacked(rows, values, k)
         least = [_finite(y) + largest(v) for y in values]
         same_all(f"push of {k} directions at once", s.push(v, (k,))[1], stacked, left_behind=least)
-        same_all(f"push of {k} directions at once through the tape", s.push_tape(v, (k,))[1], stacked, left_behind=least)
+        same_all(
+            f"push of {k} directions at once through the tape", s.push_tape(v, (k,))[1], stacked, left_behind=least
+        )
         w = s.covector(rng, values, (k,))
         columns = [s.pull([c[i] for c in w])[1] for i in range(k)]
         least = [sum(_finite(c) for c in w)] * len(s.inputs)

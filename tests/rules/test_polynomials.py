@@ -24,6 +24,6 @@ def test_constants_of_integration_are_one_or_enough() -> None:
     with pytest.raises(ValueError, match="k must be"):
         dd.jvp(lambda x: np.polyint(x, 3, [1.0, 2.0]), (p,), (p,))
     for m, k in ((0, None), (2, 3.0), (2, [1.0, 2.0, 5.0])):
-        value, tangent = dd.jvp(lambda x: np.polyint(x, m, k), (p,), (p,))
+        value, tangent = dd.jvp(lambda x, m=m, k=k: np.polyint(x, m, k), (p,), (p,))
         np.testing.assert_allclose(value, np.polyint(p, m, k))
         np.testing.assert_allclose(tangent, np.polyint(p, m))

@@ -74,6 +74,8 @@ def sum_to_shape(c: Any, lead: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     have = shape_of(c)
     if have == lead + shape:
         return c
+    if not shape and not lead and type(c) is np.ndarray:
+        return np.add.reduce(c, axis=None)
     n, first = len(shape), len(lead)
     extra = len(have) - first - n
     if extra < 0:  # NumPy drops leading unit axes of what it stores: they come back

@@ -171,6 +171,16 @@ def map_of(key: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(np.int32(key + 1), shape)
 
 
+def is_identity(positions: Any, directions: int) -> bool:
+    """Whether entry by entry a flat map names all directions in their order."""
+    return (
+        positions.size == directions > 0
+        and positions[0] == 1
+        and positions[-1] == directions
+        and bool((positions[1:] > positions[:-1]).all())
+    )
+
+
 def key_of(positions: Any) -> Any:
     """Return the key of a moved map: one number where all entries have the same direction; None if none is left."""
     if shape_of(positions) and (any(positions.strides) or not positions.size):

@@ -402,7 +402,8 @@ class Tape(Run):
                     (a if i is not None else frozen(a)) if keep_a or type(a) is not ndarray else forms[0],
                     (b if j is not None else frozen(b)) if keep_b or type(b) is not ndarray else forms[1],
                 )
-                self.append((row, (i, j), args, NOTHING, out if keep_out else Aval(shape, FLOAT64), forms))
+                found = out if keep_out or out.size <= SMALL else Aval(shape, FLOAT64)
+                self.append((row, (i, j), args, NOTHING, found, forms))
                 self.next = slot = self.next + 1
                 return Var(out, slot - 1, self)
         if type(out) in _SCALARS and (  # the hot path of scalar code

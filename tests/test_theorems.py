@@ -58,6 +58,25 @@ def test_every_way_to_a_jacobian_gives_the_same(program: Program) -> None:
             same_all(name, row, wanted)
 
 
+def _cancelling(x: Any, y: Any) -> Any:
+    """Two equal products, one of which is summed in another order: every derivative is zero, up to rounding."""
+    v = np.cos(np.sin(np.sin(np.sum(x, keepdims=True))))
+    return x @ v - np.where(v > x, v * x, x)
+
+
+def _nearly_cancelling(x: Any, y: Any) -> Any:
+    """What is left of x·tanh(s²) beside x where tanh is nearly 1."""
+    v = np.tanh(np.square(np.sum(x, keepdims=True)))
+    return np.sin(x @ v - np.where(np.sin(v) > x, np.sin(v) * x, x))
+
+
+def test_batches_and_sums_of_what_cancels() -> None:
+    point = (np.array([[-1.2191387], [-0.63165874], [-0.26555764]]), np.array(1.66040892))
+    LAWS["batch"](_cancelling, *point, rng=np.random.default_rng(0))
+    point = (np.array([[0.94255004], [1.20400436], [1.46523194]]), np.array(1.04820554))
+    LAWS["push"](_nearly_cancelling, *point, rng=np.random.default_rng(0))
+
+
 @some
 @given(programs(), SEEDS)
 def test_batches_zeros_purity_and_linearity(program: Program, seed: int) -> None:

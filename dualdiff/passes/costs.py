@@ -159,7 +159,7 @@ def forms(tape: Tape, k: int, counts: Sequence[int] | None = None) -> list[Any]:
         elif row.differentiable and sets.count(None) < len(sets):
             asked = Asked(sets, args, params, out, k, e)
             form = form_of_result(row, ins, asked, counts is not None)
-            if counts is not None and counts[len(found)] and asked.shape:
+            if form is not None and counts is not None and counts[len(found)] and asked.shape:
                 form = _merged(form, asked, counts[len(found)])
         found.append(form)
     return found

@@ -24,7 +24,7 @@ from dualdiff.rules.folding import NONE, converted, deliver, flat
 from dualdiff.rules.letters import Contraction, Letters, Shape, conj, contract, shaped, stacked
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
-from dualdiff.tangents import INSTEAD, ONE, Map
+from dualdiff.tangents import INSTEAD, ONE, Map, is_identity
 from dualdiff.values import TRACED, bind, ndarray, number, operand
 
 
@@ -57,7 +57,7 @@ def _columns_times(run: Any, tangents: Sequence[Any], values: Sequence[Any], out
     scaled = a if c is ONE else a * c
     if scaled.dtype != out.dtype:
         scaled = scaled.astype(out.dtype)
-    if at.size == k and at[0] == 1 and at[-1] == k and (at[1:] > at[:-1]).all():
+    if is_identity(at, k):
         return scaled.T.copy() if scaled is a else scaled.T
     if not at.all() or np.bincount(at).max() > 1:
         return INSTEAD

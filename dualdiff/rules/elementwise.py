@@ -259,6 +259,9 @@ def _share(wins: Any, alone: Any, z: Any) -> Any:
 
 
 def _share_by_order(beaten: Any, equalled: Any, z: Any) -> Any:
+    """Return the share of an operand from where it is beaten, and where beaten or equalled: mostly the same places."""
+    if type(beaten) is np.ndarray and beaten.tobytes() == equalled.tobytes():
+        return np.logical_not(beaten).astype(dtype_of(z))
     return _share(np.logical_not(beaten), np.logical_not(equalled), z)
 
 
@@ -499,6 +502,32 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     return np.reshape(y, ()) if scalar else y
 
 
+def _share_between(z: Any, x: Any, low: Any, high: Any) -> Any:
+    """Return 1 between the bounds, 1/2 at one of them, 0 beyond."""
+    beaten = np.logical_or(np.less(x, low), np.greater(x, high))
+    equalled = np.logical_or(np.less_equal(x, low), np.greater_equal(x, high))
+    return _share_by_order(beaten, equalled, z)
+
+
+between = Elementwise(
+    "np.clip",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    _share_between,
+    lambda z, x, low, _high: _share_by_order(np.less(low, x), np.less_equal(low, x), z),
+    lambda z, x, _low, high: _share_by_order(np.greater(high, x), np.greater_equal(high, x), z),
+    choice=True,
+)
+"""An entry held between two bounds, of which the first is less than the second."""
+
+
+def _as_bounds(x: Any, *bounds: Any) -> Any:
+    """Return numbers as 0-d arrays, which NumPy compares with an array in half the time."""
+    dtype = dtype_of(x)
+    if dtype.kind != "f" or not shape_of(x):
+        return [operand(b) for b in bounds]
+    return [np.array(b, dtype) if type(b) in NUMBERS else operand(b) for b in bounds]
+
+
 @composite(np.clip)
 def _clip(
     a: Any,
@@ -523,8 +552,10 @@ def _clip(
     lower, upper = low is not given and low is not None, high is not given and high is not None
     if lower and upper:
         closed = low >= high if type(low) in NUMBERS and type(high) in NUMBERS else np.greater_equal(low, high)
-        if closed is not False and bool(np.any(closed)):
-            y = np.where(closed, low, y)  # bounds that leave nothing between them: the result does not depend on a
+        if closed is False or not bool(np.any(closed)):
+            x = operand(a)
+            return into(bind(between, (x, *_as_bounds(x, low, high)), {}), out, "np.clip")
+        y = np.where(closed, low, y)  # bounds that leave nothing between them: the result does not depend on a
     if lower:
         y = np.maximum(y, low)
     if upper:

@@ -172,9 +172,7 @@ def _convolve_pull_first(g: Any, a: Any, v: Any, *, mode: str) -> Any:
 
 
 def _convolve_pull_second(g: Any, a: Any, v: Any, *, mode: str) -> Any:
-    if mode == "full":
-        return _by_row(lambda row: np.correlate(row, a, "valid"), g)
-    return _by_row(lambda row: np.conjugate(np.correlate(a, row, "valid"))[::-1], g)
+    return _by_row(lambda row: np.correlate(row, a, "valid"), g)  # NumPy turns it round where row is the shorter one
 
 
 def _convolve(a: Any, v: Any, *, mode: Any) -> Any:

@@ -11,7 +11,7 @@ from dualdiff.kinds import Linear
 from dualdiff.kinds.base import ALL, Asked, is_column
 from dualdiff.labels import written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, LOCAL, Map, Terms, key_of, kind_of, map_of, spread
+from dualdiff.tangents import INSTEAD, LOCAL, Map, Terms, is_identity, key_of, kind_of, map_of, spread
 from dualdiff.values import PLAIN_TYPES, TRACED, ndarray
 
 
@@ -36,7 +36,7 @@ class Summing(Linear):
         k, m = run.lead[0], size_of(result)
         if not TRACED.isdisjoint(map(type, terms.values())) or (run.most is not None and k * m > run.most):
             return INSTEAD
-        lane = written(self.labels(0, values, params, out)[1], size_of(shape))
+        lane = None
         total = np.zeros(k * m)
         there = np.zeros(k * m if run.careful else 0, bool)
         for key, c in terms.items():
@@ -49,6 +49,11 @@ class Summing(Linear):
             weights = np.reshape(spread(c, shape), -1)
             if self.divides:
                 weights = weights / count
+            if m == 1 and not run.careful and is_identity(at, k):
+                total += weights
+                continue
+            if lane is None:
+                lane = written(self.labels(0, values, params, out)[1], size_of(shape))
             inside = at > 0
             if not inside.all():
                 at, weights, lanes = at[inside], weights[inside], lane[inside]

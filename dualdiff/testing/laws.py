@@ -70,13 +70,22 @@ def same(what: str, a: Any, b: Any, scale: float | None = None, factor: float = 
 
 
 def same_all(
-    what: str, first: Sequence[Any], second: Sequence[Any], factor: float = 1.0, coarse: Any = np.float64
+    what: str,
+    first: Sequence[Any],
+    second: Sequence[Any],
+    factor: float = 1.0,
+    coarse: Any = np.float64,
+    left_behind: Sequence[float] | None = None,
 ) -> None:
-    """Raise unless two lists of arrays agree one by one."""
+    """Raise unless two lists of arrays agree one by one.
+
+    ``left_behind`` says, array by array, how large what cancelled on the way may be: it left its rounding behind.
+    """
     if len(first) != len(second):
         raise LawError(f"{what}: {len(first)} arrays on one side and {len(second)} on the other")
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        same(what if len(first) == 1 else f"{what}, array {i}", a, b, factor=factor, coarse=coarse)
+        scale = None if left_behind is None else max(_finite(a), _finite(b)) + 1e-5 * left_behind[i]
+        same(what if len(first) == 1 else f"{what}, array {i}", a, b, scale, factor, coarse)
 
 
 def inner(a: Sequence[Any], b: Sequence[Any]) -> tuple[float, float]:
@@ -111,9 +120,10 @@ def push_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     u, v = s.direction(rng), s.direction(rng)
     (values, ju), (_, jv) = s.push(u), s.push(v)
     _, both = s.push([_mix(a, p, b, q) for p, q in zip(u, v, strict=True)])
+    # What cancels on the way has left its rounding behind, in proportion to the directions and to the value.
+    least = largest(u) + largest(v)
     for got, p, q, y in zip(both, ju, jv, values, strict=True):
-        # Directions are in proportion to the point, so the value's own rounding is the least there is.
-        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + 1e-5 * _size(y))
+        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + 1e-5 * (_size(y) + least))
     w, z = s.covector(rng, values), s.covector(rng, values)
     (_, jw), (_, jz) = s.pull(w), s.pull(z)
     _, both = s.pull([_mix(a, p, b, q) for p, q in zip(w, z, strict=True)])
@@ -187,11 +197,16 @@ def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[in
         v = s.direction(rng, (k,))
         rows = [s.push([d[i] for d in v])[1] for i in range(k)]
         stacked = _stacked(rows, values, k)
-        same_all(f"push of {k} directions at once", s.push(v, (k,))[1], stacked)
-        same_all(f"push of {k} directions at once through the tape", s.push_tape(v, (k,))[1], stacked)
+        least = [_finite(y) + largest(v) for y in values]
+        same_all(f"push of {k} directions at once", s.push(v, (k,))[1], stacked, left_behind=least)
+        same_all(
+            f"push of {k} directions at once through the tape", s.push_tape(v, (k,))[1], stacked, left_behind=least
+        )
         w = s.covector(rng, values, (k,))
         columns = [s.pull([c[i] for c in w])[1] for i in range(k)]
-        same_all(f"pull of {k} covectors at once", s.pull(w, (k,))[1], _stacked(columns, s.inputs, k))
+        least = [sum(_finite(c) for c in w)] * len(s.inputs)
+        stacked = _stacked(columns, s.inputs, k)
+        same_all(f"pull of {k} covectors at once", s.pull(w, (k,))[1], stacked, left_behind=least)
 
 
 def zero_law(f: Function, *args: Any) -> None:
@@ -582,6 +597,11 @@ def _mix(a: float, p: Any, b: float, q: Any) -> Any:
 
 def _size(x: Any) -> float:
     return float(np.max(np.abs(x), initial=0.0))
+
+
+def _finite(x: Any) -> float:
+    size = np.abs(x)
+    return float(np.max(size, initial=0.0, where=np.isfinite(size)))
 
 
 def _stacked(rows: Sequence[Sequence[Any]], like: Sequence[Any], k: int) -> list[Any]:

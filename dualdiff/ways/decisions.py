@@ -201,9 +201,6 @@ def _anew(
     except CrowdedError:
         decisions.drop(key, type(way))
         return _anew(problem, options, decisions, key, known, program)
-    except ChangedError as change:
-        # It ran another program the very next time: what was decided is decided on that recording, which is used at once.
-        return _anew(problem, options, decisions, key, known, change.program)
     decisions.put(key, way, *known)
     return answer
 

@@ -10,7 +10,7 @@ from dualdiff.dual import CrowdedError
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.ways.base import WAYS, Way
 from dualdiff.ways.choice import bytes_of, choose, fitted, price, said_bytes
-from dualdiff.ways.decisions import carry_out, recorded, settled_way
+from dualdiff.ways.decisions import ChangedError, carry_out, recorded, settled_way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, check_real, check_sparse
 from dualdiff.ways.program import Program
@@ -183,7 +183,7 @@ def _timed(problem: Problem, options: Options, way: Way) -> float:
         start = perf_counter()
         try:
             carry_out(problem, options, way)
-        except CrowdedError:
+        except (ChangedError, CrowdedError):  # the function is not what was recorded: its next call decides anew
             return float("inf")
         least = min(least, perf_counter() - start)
     return least

@@ -87,11 +87,9 @@ class Forward(Way):
     def held(self, program: Program, directions: int) -> list[int]:
         if self.chunk is not None:
             return super().held(program, directions)
-        return elements_of_forms(program, directions, False)
+        return elements_of_forms(program, directions)
 
     def arrays(self, program: Program, directions: int) -> list[int]:
-        if self.chunk is not None:
-            return super().arrays(program, directions)
         found = program.results(directions)
         return [
             s.size * directions for s, form in zip(program.steps, found, strict=True) if s is not None and form == ALL
@@ -112,9 +110,9 @@ class Forward(Way):
         return Answer(list(program.values), on_tape(problem, program.tape, program.values, self.chunk))
 
 
-def elements_of_forms(program: Program, directions: int, counted: bool) -> list[int]:
+def elements_of_forms(program: Program, directions: int) -> list[int]:
     """Return for every equation the elements that the tangent of its result has in a run of dual numbers."""
-    found = program.results(directions, counted)
+    found = program.results(directions)
     return [
         0 if s is None or not form else s.size * (directions if form == ALL else 2 * len(form))
         for s, form in zip(program.steps, found, strict=True)

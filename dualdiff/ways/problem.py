@@ -295,8 +295,6 @@ def pull_rows(
     try:
         return redone_if_not_finite(compute)
     except Exception:
-        if tape.lines is not None:
-            raise
         again, _ = record(problem, lines=True)
         pull(again, seeds, lead)
         raise

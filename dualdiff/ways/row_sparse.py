@@ -18,7 +18,6 @@ from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import Terms, map_of, settled
 from dualdiff.ways.base import Answer, Way
-from dualdiff.ways.forward import elements_of_forms
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, check_sparse, identity, matrix, run_duals
 from dualdiff.ways.program import Program
@@ -59,9 +58,6 @@ class RowSparse(Way):
         return 2 * self.entries * (program.itemsize + 4) + peak(
             program.tape, self.inputs, program.forms(self.inputs, True)
         )
-
-    def held(self, program: Program, directions: int) -> list[int]:
-        return elements_of_forms(program, directions, True)
 
     def multiplications(self, program: Program) -> Multiplications:
         return program.multiplications("forward")

@@ -124,6 +124,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--count", type=int, default=100, help="how many mutants (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: %(default)s)")
+    parser.add_argument(
+        "--from", type=int, default=0, dest="first", metavar="K", help="leave out the first K of them, judged before"
+    )
     parser.add_argument("--rooms", nargs="+", default=ROOMS, metavar="GLOB", help="files to mutate")
     parser.add_argument(
         "--tests", nargs="+", default=[], metavar="PATH", help="tests to hold them against (default: all)"
@@ -138,7 +141,7 @@ def main() -> int:
     options = parser.parse_args()
 
     every = of_rooms(ROOT, options.rooms)
-    chosen = drawn(every, options.count, options.seed, ROOT)
+    chosen = drawn(every, options.count, options.seed, ROOT)[options.first :]
     if options.list:
         print("\n".join(m.says for m in chosen))
         return 0

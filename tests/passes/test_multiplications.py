@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualdiff.errors import InputError
+from dualdiff.kinds import Primitive
 from dualdiff.lab.problems import scalar
 from dualdiff.passes.elimination import ORDERS, counts, linearized
-from dualdiff.passes.multiplications import multiplications
+from dualdiff.passes.multiplications import edges, multiplications
 from dualdiff.passes.sparsity import dependence
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject
+from dualdiff.values import bind, operand
 from dualdiff.ways.problem import record
 from tests.strategies import Program, programs
 
@@ -142,3 +144,29 @@ def test_a_bound_is_never_less_than_the_count(f: Any) -> None:
             multiplications(tape, shapes=shapes, most=0, **groups).count
             >= multiplications(tape, shapes=shapes, **groups).count
         )  # type: ignore[arg-type]
+
+
+class Reading(Primitive):
+    """Twice the sum of all entries but the third, which says so by labels."""
+
+    kind = "general"
+
+    def push(self, sweep, tangents, args, params, out):
+        (t,) = tangents
+        return 2.0 * (np.sum(t, axis=-1) - t[..., 2])
+
+    def pull(self, sweep, g, ins, args, params, out):
+        return (np.asarray(g)[..., None] * np.array([2.0, 2.0, 0.0, 2.0]),)
+
+    def labels(self, k, args, params, out):
+        return 0, np.array([0, 0, -1, 0])
+
+
+def test_edges_of_labels() -> None:
+    row = Reading("reading", lambda x: 2.0 * (np.sum(x) - x[2]))
+    tape, _ = recorded(lambda x: bind(row, (operand(x),), {}), np.arange(4.0))
+    assert edges(tape) == 3
+    tape, _ = recorded(np.sin, np.arange(4.0))
+    assert edges(tape) == 4
+    tape, _ = recorded(lambda x: np.sum(x) * x[:2], np.arange(4.0))
+    assert edges(tape) == 4 + 2 + 2

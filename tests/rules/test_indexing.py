@@ -639,3 +639,21 @@ def test_filling_entry_by_entry_is_linear_in_their_number(f: Any, run: Any) -> N
 
     # A copy of the array for every entry would take 16 times as long for 4 times as many.
     assert seconds(12000) < 9 * seconds(3000)
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 3])
+def test_a_number_and_a_mask_apart_are_read_twice(chunk: Any) -> None:
+    mask = np.array([True, False, True, True])
+    x = np.linspace(0.5, 1.5, 24).reshape(2, 3, 4)
+
+    def f(x):
+        return x[1, :, mask] * x[0, :, mask] + x[1, :, mask] ** 2
+
+    assert f(x).shape == (3, 3)
+    a, b = (x[k][:, mask].T for k in (1, 0))
+    expected = np.zeros((3, 3, 2, 3, 4))
+    for (i, j), at in np.ndenumerate(np.array([[0, 2, 3]] * 3).T):
+        expected[i, j, 1, j, at] = b[i, j] + 2 * a[i, j]
+        expected[i, j, 0, j, at] = a[i, j]
+    for mode in ("forward", "reverse"):
+        np.testing.assert_allclose(dd.jacobian(f, mode=mode, chunk=chunk)(x), expected, rtol=1e-13)

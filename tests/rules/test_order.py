@@ -48,3 +48,26 @@ def test_refusals_name_the_function() -> None:
         dd.grad(lambda x: np.percentile(x, 50, method="inverted_cdf", weights=[1, 2, 3]))(np.arange(3.0))
     with pytest.raises(ValueError, match="range"):
         dd.grad(lambda x: np.quantile(x, 1.5))(np.arange(3.0))
+
+
+@pytest.mark.parametrize("q", [0.1, [0.05, 0.5, 0.95], [[0.3], [1.0]]], ids=str)
+def test_quantiles_of_rows_that_lack_different_entries(q: Any) -> None:
+    x = np.array([[3.0, np.nan, 1.0, 7.0, 2.5], [np.nan, 4.0, np.nan, 5.5, 4.25]])
+    for mode in ("forward", "reverse"):
+        values = []
+
+        def f(x):
+            y = np.nanquantile(x, q, axis=-1)
+            values.append(y)  # noqa: B023
+            return y * 1.0
+
+        def g(z):
+            return f(np.where(np.isnan(x), np.nan, z))
+
+        found = dd.jacobian(g, mode=mode)(np.where(np.isnan(x), 0.0, x))
+        step = 1e-6
+        for at in zip(*np.nonzero(~np.isnan(x)), strict=True):
+            e = np.zeros_like(x)
+            e[at] = step
+            expected = (np.nanquantile(x + e, q, axis=-1) - np.nanquantile(x - e, q, axis=-1)) / (2 * step)
+            np.testing.assert_allclose(found[(..., *at)], expected, atol=1e-8)

@@ -17,3 +17,13 @@ def test_polynomials() -> None:
     both(np.roots, [1, -3, 2], [[-4, -2, -1], [1, 1, 1]])
     with pytest.raises(UnsupportedFunctionError, match=r"np.polyfit with full="):
         dd.jacfwd(lambda y: np.polyfit(np.arange(3.0), y, 1, full=True))(np.ones(3))
+
+
+def test_constants_of_integration_are_one_or_enough() -> None:
+    p = np.array([1.0, -2.0, 0.5])
+    with pytest.raises(ValueError, match="k must be"):
+        dd.jvp(lambda x: np.polyint(x, 3, [1.0, 2.0]), (p,), (p,))
+    for m, k in ((0, None), (2, 3.0), (2, [1.0, 2.0, 5.0])):
+        value, tangent = dd.jvp(lambda x, m=m, k=k: np.polyint(x, m, k), (p,), (p,))
+        np.testing.assert_allclose(value, np.polyint(p, m, k))
+        np.testing.assert_allclose(tangent, np.polyint(p, m))

@@ -12,11 +12,12 @@ from scipy.sparse import csr_array
 
 import dualdiff as dd
 from dualdiff.coloring import color_columns
-from dualdiff.errors import InputError
+from dualdiff.errors import InputError, TracedConversionError
 from dualdiff.passes import costs
 from dualdiff.passes.structure import same
-from dualdiff.ways import options
+from dualdiff.ways import WAYS, Mixed, RowSparse, options
 from dualdiff.ways.choice import said_bytes
+from dualdiff.ways.colored import Columns
 from tests.ways.test_ways import X, check
 
 WIDE = np.linspace(0.5, 1.5, 20)
@@ -176,3 +177,121 @@ def test_colours_that_fit_no_hessian_are_refused() -> None:
     one = color_columns(csr_array(np.eye(20)))  # all columns at once
     with pytest.raises(InputError, match="neither a star nor an acyclic"):
         dd.hessian(lambda x: np.prod(np.sin(x)), sparse=True, coloring=one)(WIDE)
+
+
+@pytest.mark.parametrize("way", [w for w in WAYS if w.replayed is True], ids=lambda w: w.name)
+def test_a_way_that_replays_asks_for_a_recording(way: Any) -> None:
+    with pytest.raises(RuntimeError, match="recording"):
+        way().run(None, None, None)
+
+
+def test_what_was_not_looked_at_is_not_told() -> None:
+    with pytest.raises(RuntimeError, match="tree of parts"):
+        Mixed().says
+    assert Columns().details == ""
+    assert Columns(columns=1).says == "pushing 1 group of columns"
+
+
+def test_a_program_that_turns_dense_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualdiff.ways.options.CROWDED", 1000)
+    x = np.linspace(0.5, 1.5, 60)
+    runs: list[int] = []
+
+    def f(x):
+        runs.append(0)
+        return x[1:] * x[:-1] if len(runs) == 1 else np.sum(np.sin(x)) * np.sum(x) * np.ones(59)
+
+    # The first run is written down and looked sparse: when the second one is not, what was written down still holds.
+    found = dd.jacobian(f, **RowSparse.options("sparse"))(x)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.toarray(), dd.jacrev(lambda x: x[1:] * x[:-1])(x))
+    runs.clear()
+    said = dd.jacobian(f, **RowSparse.options("sparse")).explain(x, measure=True)  # type: ignore[arg-type]
+    assert next(w.measured for w in said.ways if w.name == "row-sparse") == np.inf
+
+
+def test_a_way_that_takes_ten_times_as_long_is_not_waited_for() -> None:
+    def cost(tape: Any, way: Any) -> float:
+        return 1e-6 if way.name == "forward" else 1e6
+
+    found = {w.name: w.measured for w in dd.jacobian(np.sin, cost=cost).explain(WIDE, measure=True).ways}
+    assert found["forward"] is not None
+    assert found["reverse"] is None
+
+
+def test_colours_of_one_kind_leave_the_way_to_those() -> None:
+    pattern = np.array([[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1]])
+    rows, columns = np.nonzero(pattern)
+
+    def f(x):
+        y = np.zeros_like(x, shape=5)
+        np.add.at(y, rows, np.sin(x)[columns])
+        return y
+
+    def cost(tape: Any, way: Any) -> float:
+        return 1.0 if way.name == "rows and columns" else 2.0
+
+    J = dd.jacobian(f, sparse=True, cost=cost)
+    x = np.array([0.5, 1.5, -0.7, 2.0])
+    assert J.explain(x).chosen != "rows and columns"
+    np.testing.assert_allclose(J(x).toarray(), pattern * np.cos(x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("mode", ["finite-differences", "complex-step"])
+def test_differences_look_again_at_what_they_evaluate(mode: Any) -> None:
+    with pytest.raises(InputError, match="is for real functions"):
+        dd.jacobian(lambda z: z * z, mode=mode, holomorphic=True)(X + 1j)
+    large = [False]
+    J = dd.jacobian(lambda x: np.ones(1000) * x[0] if large[0] else x * 2.0, mode=mode, max_bytes=4000)
+    np.testing.assert_allclose(J(X), 2 * np.eye(X.size), rtol=1e-6)
+    large[0] = True
+    with pytest.raises(InputError, match=f"1000 outputs by {X.size} inputs takes"):
+        J(X)
+
+
+def test_a_program_that_cannot_be_eliminated_has_no_count() -> None:
+    found = dd.jacobian(lambda x: np.real(np.exp(1j * x)), mode="elimination").explain(X)
+    assert next(w.multiplications for w in found.ways if w.name == "elimination") is None
+
+
+def test_a_constant_beside_a_holomorphic_result() -> None:
+    z = X + 1j
+    first, second = dd.jacobian(lambda z: (np.exp(z), np.ones(2)), holomorphic=True)(z)
+    np.testing.assert_allclose(first, np.diag(np.exp(z)), rtol=1e-14)
+    np.testing.assert_array_equal(second, np.zeros((2, z.size)))
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_an_error_of_ours_is_found_under_one_of_the_function(mode: Any) -> None:
+    def f(x):
+        try:
+            return np.ones(3) * float(x[0])
+        except Exception as e:
+            raise ValueError("mine") from e
+
+    with pytest.raises(TracedConversionError, match=r"test_corners\.py, line \d+: float\(\)"):
+        dd.jacobian(f, mode=mode)(X)
+
+
+def test_a_mode_that_colours_takes_the_colours_given() -> None:
+    def f(x):
+        return x[1:] * x[:-1]
+
+    pattern = dd.jacobian(f, sparse=True)(WIDE)
+    J = dd.jacobian(f, sparse=True, mode="forward", coloring=color_columns(pattern))
+    np.testing.assert_array_equal(J(WIDE).toarray(), pattern.toarray())
+    assert J.explain(WIDE).chosen == "columns"
+
+
+def test_a_pull_that_fails_once_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = sys.modules["dualdiff.ways.problem"]
+    pull, failed = room.pull, []
+
+    def once(*args: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise FloatingPointError("once")
+        return pull(*args)
+
+    monkeypatch.setattr(room, "pull", once)
+    with pytest.raises(FloatingPointError, match="once"):
+        dd.grad(lambda x: np.sum(np.exp(x)))(X)

@@ -92,6 +92,13 @@ def test_a_new_way_has_a_mode_a_message_and_a_limit(toy: type[Way]) -> None:
         dd.jacobian(lambda x: dd.jacobian(chained, mode="toy")(x).sum())(X)
 
 
+def test_a_new_way_that_does_not_apply_says_so(monkeypatch: pytest.MonkeyPatch, toy: type[Way]) -> None:
+    monkeypatch.setattr(toy, "at", classmethod(lambda cls, program, options, exact=True: None))
+    with pytest.raises(InputError, match="mode='toy' does not apply to this function; use mode='auto'"):
+        dd.jacobian(chained, mode="toy")(X)
+    np.testing.assert_allclose(dd.jacobian(chained)(X), dd.jacrev(chained)(X))
+
+
 @given(programs())
 def test_a_new_way_is_proved(program: Program) -> None:
     register(Toy)

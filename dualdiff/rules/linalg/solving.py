@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds import General, Shape, Sweep
+from dualdiff.kinds import Discrete, General, Shape, Sweep
 from dualdiff.labels import lanes
 from dualdiff.register import composite, register
 from dualdiff.rules.contraction import of_matrices
@@ -14,7 +16,7 @@ from dualdiff.rules.folding import flat
 from dualdiff.rules.linalg.matrices import adjoint, check_square, product
 from dualdiff.rules.linalg.triangles import suits_blas, triangle_of, triangular
 from dualdiff.shapes import align, shape_of, size_of, sum_to_shape
-from dualdiff.values import bind, operand
+from dualdiff.values import bind, operand, under
 
 
 def _solve(a: Any, b: Any) -> Any:
@@ -24,15 +26,18 @@ def _solve(a: Any, b: Any) -> Any:
     return np.linalg.solve(a, b)
 
 
-def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
-    """Solve a·x = r for a batch of right-hand sides, all as columns of one system."""
+def _columns(solver: Callable[[Any], Any], r: Any, lead: Shape) -> Any:
+    """Solve for a batch of right-hand sides, all as columns of one system."""
     if not lead:
-        return bind(solve_, (a, r), {})
+        return solver(r)
     p = shape_of(r)[-1]
     columns = np.moveaxis(r, 0, -2)
-    columns = np.reshape(columns, (*shape_of(columns)[:-2], lead[0] * p))
-    x = bind(solve_, (a, columns), {})
+    x = solver(np.reshape(columns, (*shape_of(columns)[:-2], lead[0] * p)))
     return np.moveaxis(np.reshape(x, (*shape_of(x)[:-1], *lead, p)), -2, 0)
+
+
+def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
+    return _columns(lambda columns: bind(solve_, (a, columns), {}), r, lead)
 
 
 def _solve_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
@@ -62,13 +67,83 @@ solve_ = General(
 )
 
 
+# A large matrix is factored once. The factors are a value of their own, without derivative: what solves with them names the
+# matrix beside them, and its derivatives, of any order, solve with the same factors and go by the matrix.
+
+_LOWER, _UPPER = -1, -2
+"""What stands in place of factors where the matrix is a triangle, and needs none; pivots are never negative."""
+
+
+@functools.cache
+def _lapack(name: str, dtype: np.dtype[Any]) -> Any:
+    from scipy.linalg import get_lapack_funcs  # when it is first needed: it takes a while to import
+
+    return get_lapack_funcs(name, dtype=dtype)
+
+
+def _factors(a: Any) -> Any:
+    """Return L and U of a matrix, packed in one, and the pivots in one more column."""
+    if (triangle := triangle_of(a)) and a.diagonal().all():
+        return np.array([[_LOWER if triangle == "lower" else _UPPER]], a.dtype)
+    n = len(a)
+    packed = np.empty((n, n + 1), a.dtype, order="F")
+    packed[:, :n] = a
+    _, packed[:, n], info = _lapack("getrf", a.dtype)(packed[:, :n], overwrite_a=True)
+    if info > 0:
+        raise np.linalg.LinAlgError("Singular matrix")
+    return packed
+
+
+def _solve_by_factors(a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
+    if factors[0, -1] < 0:
+        x = triangular("trsm", a, b, factors[0, -1] == _LOWER, transposed)
+    else:
+        n = len(a)
+        x, _ = _lapack("getrs", b.dtype)(factors[:, :n], factors[:, n].astype(np.intc), b, trans=int(transposed))
+    return np.ascontiguousarray(x)
+
+
+def _by_factors_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
+    ta, tb, _ = ts
+    r = tb
+    if ta is not None:
+        c = product(np.swapaxes(ta, -1, -2) if transposed else ta, out)
+        r = -c if r is None else r - c
+    return _columns(lambda x: bind(by_factors_, (a, x, factors), {"transposed": transposed}), r, sweep.lead)
+
+
+def _by_factors_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
+    gb = _columns(lambda x: bind(by_factors_, (a, x, factors), {"transposed": not transposed}), g, sweep.lead)
+    if transposed:
+        return -(out @ np.swapaxes(gb, -1, -2)), gb, None
+    return -product(gb, np.swapaxes(out, -1, -2)), gb, None
+
+
+factors_ = Discrete("np.linalg.solve", _factors)
+by_factors_ = General(
+    "np.linalg.solve",
+    _solve_by_factors,
+    _by_factors_push,
+    _by_factors_pull,
+    keeps=(True, (True, False, True)),
+    joins=solve_.joins,
+)
+
+
+def _solved(a: Any, b: Any) -> Any:
+    plain = under(a), under(b)
+    if suits_blas(*plain) and plain[0].shape == (len(plain[1]),) * 2:
+        return bind(by_factors_, (a, b, bind(factors_, (a,), {})), {"transposed": False})
+    return bind(solve_, (a, b), {})
+
+
 def solve(a: Any, b: Any) -> Any:
     """``np.linalg.solve``: a one-dimensional ``b`` is a vector, every other a stack of matrices."""
     a, b = operand(a), operand(b)
     check_square(shape_of(a))
     if len(shape_of(b)) != 1:
-        return bind(solve_, (a, b), {})
-    return bind(solve_, (a, np.reshape(b, (*shape_of(b), 1))), {})[..., 0]
+        return _solved(a, b)
+    return _solved(a, np.reshape(b, (*shape_of(b), 1)))[..., 0]
 
 
 register(np.linalg.solve, "general", solve, domain=("nonsingular", "real"), primitive=solve_)

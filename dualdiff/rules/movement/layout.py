@@ -15,10 +15,10 @@ from dualdiff.shapes import shape_of, size_of
 from dualdiff.values import Traced, operand
 
 
-def _without_minus_one(shape: Any, size: int) -> Shape:
+def _without_minus_one(shape: Any, x: Any) -> Shape:
     shape = ints(shape)
     if shape.count(-1) == 1:
-        known = -size_of(shape)
+        known, size = -size_of(shape), size_of(shape_of(x))
         if known == 0 or size % known:
             raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
         return tuple([size // known if s == -1 else s for s in shape])
@@ -35,7 +35,7 @@ def reshape_as(
     a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: bool | None = None
 ) -> Any:
     a = operand(a)
-    shape = _without_minus_one(newshape if shape is None else shape, size_of(shape_of(a)))
+    shape = _without_minus_one(newshape if shape is None else shape, a)
     if order != "C" and _is_fortran(a, order):
         out = transposed(as_shape(transposed(a), shape[::-1]))
     else:

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import dualdiff as dd
-from tests.rules.linalg.derivatives import MODES, SECOND, L, both
+from tests.rules.linalg.derivatives import ALL_SECOND, MODES, SECOND, L, both
 
 
 def test_solve_by_hand() -> None:
@@ -72,11 +72,40 @@ def test_solving_with_triangles(name: str, dtype: Any) -> None:
         assert_allclose(dd.jvp(lambda a, b=b: L.solve(a, b), (a,), (t,))[1], -L.inv(a) @ t @ x, rtol=tol, atol=tol)
 
 
+@pytest.mark.parametrize("name", triangles(float))
+def test_solving_twice_differentiated_by_the_same_factors(name: str) -> None:
+    rng = np.random.default_rng(17)
+    a, (t, s) = triangles(float)[name] / N, rng.standard_normal((2, N, N)) / N
+    b = rng.standard_normal((N, 2))
+
+    def by(solution: Any) -> Any:
+        return lambda c: np.sum(solution(a + c[0] * t + c[1] * c[0] * s, b * c[1]) ** 3)
+
+    c = np.array([0.01, 1.0])
+    expected = by(lambda a, b: L.inv(a) @ b)
+    both(by(L.solve), c, dd.grad(expected)(c), 1e-9)
+    for mode in ALL_SECOND:
+        assert_allclose(mode(by(L.solve))(c), mode(expected)(c), rtol=1e-8)
+
+
+@pytest.mark.parametrize("mode", [dd.jacfwd, dd.jacrev, dd.jacobian])
+def test_a_program_that_solves_is_run_again_with_other_factors(mode: Any) -> None:
+    a = triangles(float)["full"]
+    j = mode(lambda c: L.solve(a * c[0] + np.diag(np.exp(c[1] * np.arange(N) / N)), np.ones(N) + c[1]))
+    expected = dd.jacfwd(lambda c: L.inv(a * c[0] + np.diag(np.exp(c[1] * np.arange(N) / N))) @ (np.ones(N) + c[1]))
+    for c in np.array([[1.0, 0.1], [2.0, -0.3], [0.5, 0.7]]):
+        assert_allclose(j(c), expected(c), rtol=1e-10, atol=1e-13)
+
+
 def test_triangles_that_cannot_be_solved_with() -> None:
     a = np.tril(np.ones((N, N)))
     a[5, 5] = 0
     with pytest.raises(L.LinAlgError, match="Singular"):
         dd.jacrev(lambda b: L.solve(a, b))(np.ones(N))
+    a[:] = 1.0
+    with pytest.raises(L.LinAlgError, match="Singular"):
+        dd.jacrev(lambda b: L.solve(a, b))(np.ones(N))
+    a = np.tril(a)
     a[5, 5] = np.nan
     assert np.isnan(dd.vjp(lambda b: L.solve(a, b), np.ones(N))[0]).any()
 

@@ -1,0 +1,69 @@
+"""What a row answers that says no more than its push and its pull."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff as dd
+from dualdiff.kinds import Discrete, Primitive, Sweep
+from dualdiff.values import bind, operand
+
+X = np.linspace(0.5, 1.5, 200)
+
+
+class Folded(Primitive):
+    """x + x[::-1]·x, by hand: a row of no kind."""
+
+    kind = "general"
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: Any, out: Any) -> Any:
+        (t,), (x,) = tangents, args
+        return t + t[..., ::-1] * x + x[::-1] * t
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: Any, out: Any) -> Any:
+        (x,) = args
+        return (g + (g * x)[..., ::-1] + g * x[::-1],)
+
+
+folded = Folded("folded", lambda x: x + x[::-1] * x)
+
+
+def f(x: Any) -> Any:
+    return np.sin(bind(folded, (operand(2.0 * x),), {}))
+
+
+def plain(x: Any) -> Any:
+    return np.sin(2.0 * x + (2.0 * x)[::-1] * (2.0 * x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"mode": "forward"},
+        {"mode": "reverse"},
+        {"sparse": True},
+        {"sparse": True, "mode": "forward"},
+        {"mode": "elimination"},
+    ],
+    ids=str,
+)
+def test_a_row_of_no_kind_goes_every_way(options: Any) -> None:
+    x = X if options.get("mode") != "elimination" else X[:6]
+    found = dd.jacobian(f, **options)(x)
+    np.testing.assert_allclose(
+        found.toarray() if options.get("sparse") else found, dd.jacrev(plain)(x), rtol=1e-12, atol=1e-14
+    )
+
+
+def test_a_row_of_no_kind_knows_no_links() -> None:
+    assert folded.links(0, (X,), {}, X) is None
+
+
+def test_what_is_piecewise_constant_has_neither_tangent_nor_cotangent() -> None:
+    row = Discrete("floor", np.floor)
+    assert row.push(Sweep(()), [np.ones(2)], [np.ones(2)], {}, np.ones(2)) is None
+    assert row.pull(Sweep(()), np.ones(2), [0], [np.ones(2)], {}, np.ones(2)) == [None]

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, POSITIVE, REAL, row, rows
-from dualdiff.rules.special.series import near_zero
+from dualdiff.rules.special.series import beside, near_zero, weak
 
 # --------------------------------------------------------------------------------------------------
 # any order
@@ -59,21 +59,25 @@ def _tail_slope(v: Any, z: Any, sign: int) -> Any:
     return total
 
 
-def _scaled(v: Any, z: Any, near: Any, sign: int, factor: float) -> Any:
-    """Return a slope by neighbouring orders, which cancel far out, and there from Hankel's expansion."""
+def _scaled(v: Any, z: Any, near: Any, sign: int, factor: float, left: float = 1.0) -> Any:
+    """Return a slope by neighbouring orders, which cancel far out, and there from Hankel's expansion.
+
+    ``left`` is what the slope at z has from that at -z where z is negative.
+    """
     size = np.abs(np.real(z))
     far = np.logical_and(np.greater(size, 60.0), np.greater(size, np.square(v)))
     if not np.any(far):
         return near
-    return np.where(far, factor * _tail_slope(v, np.where(far, z, 100.0), sign), near)
+    tail = factor * _tail_slope(v, np.where(far, np.where(np.less(np.real(z), 0), -z, z), 100.0), sign)
+    return np.where(far, np.where(np.less(np.real(z), 0), left * tail, tail), near)
 
 
 def _scaled_i(y: Any, v: Any, z: Any) -> Any:
     """Return the slope of I_v(z) e^-|z|."""
-    side = np.sign(z)
-    near = _mean(special.ive, v, z) - side * y
-    flip = np.where(np.less(z, 0), -np.cos(math.pi * (v - 2 * np.rint(0.5 * v))), 1.0)  # I_v(-z) = (-1)^v I_v(z)
-    return flip * _scaled(v, np.abs(z), flip * near, -1, 1 / math.sqrt(2 * math.pi))
+    near = _mean(special.ive, v, z) - np.sign(z) * y
+    # I_v(-z) = (-1)^v I_v(z), and for other orders SciPy has NaN left of 0
+    left = weak(-np.cos(math.pi * (v - 2 * np.rint(0.5 * v))))
+    return _scaled(v, z, near, -1, 1 / math.sqrt(2 * math.pi), left)
 
 
 def _scaled_k(y: Any, v: Any, z: Any) -> Any:
@@ -241,11 +245,12 @@ rows(
 
 
 def _half_power(v: Any, x: Any) -> Any:
-    return np.power(0.5 * x, v + 0.0) * special.rgamma(v + 1.5) / math.sqrt(math.pi)
+    return np.power(0.5 * x, v + 0.0) * weak(special.rgamma(v + 1.5)) / math.sqrt(math.pi)
 
 
 def _struve_slope(y: Any, v: Any, x: Any) -> Any:
     """Return H_v': near 0 without a quotient, far out without terms that cancel."""
+    v = beside(v, x)
     near = np.less(np.abs(x), 1.0)
     a = np.where(near, x, 0.5)
     b = np.where(near, 1.0, x)
@@ -258,13 +263,13 @@ row(
     "modstruve",
     "v x",
     NO_FORMULA,
-    lambda _y, v, x: _mean(special.modstruve, v, x) + 0.5 * _half_power(v, x),
+    lambda _y, v, x: _mean(special.modstruve, beside(v, x), x) + 0.5 * _half_power(v, x),
     singular=True,
     domain=_AT,
 )
-row("itstruve0", "x", lambda _y, x: special.struve(0, x), domain=POSITIVE)
-row("itmodstruve0", "x", lambda _y, x: special.modstruve(0, x), domain=POSITIVE)
-row("it2struve0", "x", lambda _y, x: -special.struve(0, x) / x, singular=True, domain=POSITIVE)
+row("itstruve0", "x", lambda _y, x: special.struve(beside(0, x), x), domain=POSITIVE)
+row("itmodstruve0", "x", lambda _y, x: special.modstruve(beside(0, x), x), domain=POSITIVE)
+row("it2struve0", "x", lambda _y, x: -special.struve(beside(0, x), x) / x, singular=True, domain=POSITIVE)
 
 # --------------------------------------------------------------------------------------------------
 # spherical ones, which SciPy's functions of these names call: fₙ' = n/z fₙ ∓ fₙ₊₁, and without a quotient by both neighbours

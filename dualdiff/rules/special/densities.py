@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from dualdiff.rules.special.series import beside, weak
+
 
 def gamma_density(a: Any, x: Any) -> Any:
     """Return x^(a-1) e^-x / Γ(a)."""
-    return np.exp(special.xlogy(a - 1, x) - x - special.gammaln(a))
+    return np.exp(special.xlogy(beside(a - 1, x), x) - x - weak(special.gammaln(a)))
 
 
 def beta_density(a: Any, b: Any, x: Any) -> Any:
     """Return x^(a-1) (1-x)^(b-1) / B(a, b)."""
-    return np.exp(special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b))
+    return np.exp(special.xlogy(beside(a - 1, x), x) + special.xlog1py(beside(b - 1, x), -x) - weak(special.betaln(a, b)))
 
 
 def chi_square_density(v: Any, x: Any) -> Any:
@@ -31,13 +33,13 @@ def f_density(d1: Any, d2: Any, x: Any) -> Any:
     """Return the density of the F distribution with d1 and d2 degrees of freedom."""
     ratio = d1 / d2
     return ratio * np.exp(
-        special.xlogy(0.5 * d1 - 1, ratio * x) - 0.5 * (d1 + d2) * np.log1p(ratio * x) - special.betaln(0.5 * d1, 0.5 * d2)
+        special.xlogy(beside(0.5 * d1 - 1, x), ratio * x) - 0.5 * (d1 + d2) * np.log1p(ratio * x) - weak(special.betaln(0.5 * d1, 0.5 * d2))
     )
 
 
 def t_density(v: Any, t: Any) -> Any:
     """Return the density of Student's distribution with v degrees of freedom."""
-    return np.exp(-0.5 * (v + 1) * np.log1p(t * t / v) - special.betaln(0.5, 0.5 * v)) / np.sqrt(v)
+    return np.exp(-0.5 * (v + 1) * np.log1p(t * t / v) - weak(special.betaln(0.5, 0.5 * v))) / weak(np.sqrt(v))
 
 
 def noncentral_chi_square_density(x: Any, v: Any, nc: Any) -> Any:
@@ -50,11 +52,11 @@ def noncentral_chi_square_density(x: Any, v: Any, nc: Any) -> Any:
     small_z = np.where(large, 1.0, z)
     a = np.where(large, nc, 1.0)
     b = np.where(large, x, 101.0)
-    near = np.exp(special.xlogy(0.5 * v - 1, 0.5 * x) - 0.5 * (x + nc) - special.gammaln(0.5 * v)) * special.hyp0f1(
-        0.5 * v, 0.25 * small_z
+    near = np.exp(special.xlogy(beside(0.5 * v - 1, x), 0.5 * x) - 0.5 * (x + nc) - weak(special.gammaln(0.5 * v))) * special.hyp0f1(
+        beside(0.5 * v, x), 0.25 * small_z
     )
     far = np.exp((0.25 * v - 0.5) * np.log(b / a) - 0.5 * np.square(np.sqrt(b) - np.sqrt(a))) * special.ive(
-        0.5 * v - 1, np.sqrt(a * b)
+        beside(0.5 * v - 1, x), np.sqrt(a * b)
     )
     return 0.5 * np.where(large, far, near)
 
@@ -62,19 +64,21 @@ def noncentral_chi_square_density(x: Any, v: Any, nc: Any) -> Any:
 def noncentral_f_density(d1: Any, d2: Any, nc: Any, x: Any) -> Any:
     """Return the density of the F distribution with noncentrality nc: the central one times e^(-nc/2) ₁F₁."""
     share = d1 * x / (d1 * x + d2)
-    return f_density(d1, d2, x) * np.exp(-0.5 * nc) * special.hyp1f1(0.5 * (d1 + d2), 0.5 * d1, 0.5 * nc * share)
+    return f_density(d1, d2, x) * weak(np.exp(-0.5 * nc)) * special.hyp1f1(
+        beside(0.5 * (d1 + d2), x), beside(0.5 * d1, x), 0.5 * nc * share
+    )
 
 
 def noncentral_t_density(v: Any, nc: Any, t: Any) -> Any:
     """Return the density of Student's distribution with noncentrality nc: the central one times e^(-nc²/2) and two ₁F₁."""
     u = nc * t / np.sqrt(2 * (v + t * t))
-    ratio = special.poch(0.5 * (v + 1), 0.5)
+    ratio = weak(special.poch(0.5 * (v + 1), 0.5))
     return (
         t_density(v, t)
-        * np.exp(-0.5 * nc * nc)
+        * weak(np.exp(-0.5 * nc * nc))
         * (
-            special.hyp1f1(0.5 * (v + 1), 0.5, u * u)
-            + 2 * u * ratio * special.hyp1f1(0.5 * v + 1, 1.5, u * u)
+            special.hyp1f1(beside(0.5 * (v + 1), t), beside(0.5, t), u * u)
+            + 2 * u * ratio * special.hyp1f1(beside(0.5 * v + 1, t), beside(1.5, t), u * u)
         )
     )
 

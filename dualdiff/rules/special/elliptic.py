@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from dualdiff.rules.special.rows import INNER, POSITIVE, REAL, UNIT, row, rows
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 
 # --------------------------------------------------------------------------------------------------
 # Carlson's symmetric integrals
@@ -28,7 +28,7 @@ def power_integral(operands: Sequence[Any], halves: Sequence[int]) -> Any:
     """Return ∫₀^∞ Π (t+xᵢ)^(-hᵢ/2) dt, at the scale of the operands' mean."""
     scale = sum(operands) / len(operands)
     rank = max(len(shape_of(x)) for x in operands)
-    t = np.reshape(_NODES, (-1,) + (1,) * rank)
+    t = np.reshape(_NODES.astype(np.result_type(*map(dtype_of, operands))), (-1,) + (1,) * rank)
     product = t * 1.0
     for x, h in zip(operands, halves, strict=True):
         root = np.sqrt(t + x / scale)

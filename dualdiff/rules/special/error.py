@@ -163,7 +163,7 @@ rows(
 
 
 def _modified_slope(sign: int) -> Any:
-    turn = complex(math.sqrt(0.5), sign * math.sqrt(0.5))  # K±(x) is half the Faddeeva function at x exp(±iπ/4)
+    turn = complex(sign * math.sqrt(0.5), math.sqrt(0.5))  # K±(x) is half the Faddeeva function at x exp(iπ/4), x exp(3iπ/4)
 
     def slope(y: Any, x: Any) -> Any:
         return 0.5 * turn * faddeeva_slope(2 * y, turn * x)

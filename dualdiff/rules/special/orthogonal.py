@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, REAL, UNIT, Without, row
+from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, REAL, UNIT, Without, is_differentiated, row
 from dualdiff.values import TRACED, under
 
 # --------------------------------------------------------------------------------------------------
@@ -28,6 +28,10 @@ def _second_by_degree(n: Any, x: Any) -> Any:
 
 
 def _second_by_argument(n: Any, x: Any) -> Any:
+    """Return Uₙ'; by the degree only the form with a quotient, which has no limit at ±1, can be differentiated once more."""
+    if is_differentiated(n):
+        w = (x - 1) * (x + 1)
+        return ((n + 1) * special.eval_chebyt(n + 1, x) - x * special.eval_chebyu(n, x)) / w
     return 2 * special.eval_gegenbauer(n - 1, 2.0, x)
 
 

@@ -128,11 +128,11 @@ def _guarded(
 
     def handler(*args: Any) -> Any:
         for k, gap in gaps:
-            if _is_differentiated(args[k]) and (gap.unless is None or not gap.unless(*args)):
+            if is_differentiated(args[k]) and (gap.unless is None or not gap.unless(*args)):
                 raise UnsupportedFunctionError(
                     f"{where()}: {called} has no derivative by its argument {names[k]!r}: {gap.why.format(name=called)}."
                 )
-        if real_only and any(_is_differentiated(a) and dtype_of(a).kind == "c" for a in args):
+        if real_only and any(is_differentiated(a) and dtype_of(a).kind == "c" for a in args):
             raise UnsupportedFunctionError(
                 f"{where()}: {called} of complex numbers is not holomorphic, and is differentiated at real ones only. "
                 "Use the function without scaling, or real and imaginary parts."
@@ -142,7 +142,8 @@ def _guarded(
     return handler
 
 
-def _is_differentiated(x: Any) -> bool:
+def is_differentiated(x: Any) -> bool:
+    """Whether a value depends on the input in a way that has a derivative."""
     return type(x) in TRACED and not x._may_leave()
 
 
@@ -177,6 +178,7 @@ __all__ = [
     "REAL",
     "UNIT",
     "Without",
+    "is_differentiated",
     "named",
     "piecewise_constant",
     "row",

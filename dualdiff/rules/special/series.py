@@ -8,6 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.shapes import dtype_of
+
+
+def weak(x: Any) -> Any:
+    """Return a number that is a function of parameters alone as a Python float, beside which single precision stays single."""
+    return float(x) if type(x) in (np.float64, np.int64) else x
+
+
+def beside(a: Any, x: Any) -> Any:
+    """Return a Python number in the precision of ``x``: many of SciPy's ufuncs take it for double precision, as NumPy's do not."""
+    dtype = dtype_of(x)
+    return dtype.type(a) if type(a) in (int, float) and dtype.kind == "f" and dtype.itemsize < 8 else a
+
 
 def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
     """Return Σ cₖ xᵏ by Horner's scheme."""
@@ -70,4 +83,4 @@ def exprel_slope(y: Any, x: Any) -> Any:
     return near_zero(x, 1.0, EXPREL_SLOPE, far)
 
 
-__all__ = ["exprel_slope", "log1p_over", "log1p_over_slope", "near_zero", "polynomial", "sin_over", "sinh_over"]
+__all__ = ["beside", "exprel_slope", "log1p_over", "log1p_over_slope", "near_zero", "polynomial", "sin_over", "sinh_over", "weak"]

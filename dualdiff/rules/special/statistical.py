@@ -36,6 +36,7 @@ from dualdiff.rules.special.rows import (
     row,
     without_formula,
 )
+from dualdiff.rules.special.series import weak
 from dualdiff.values import under
 
 # --------------------------------------------------------------------------------------------------
@@ -85,9 +86,9 @@ row(
 row("chdtr", "v x", NO_FORMULA, lambda _y, v, x: chi_square_density(v, x), singular=True, domain=(A, POSITIVE))
 row("chdtrc", "v x", NO_FORMULA, lambda _y, v, x: -chi_square_density(v, x), singular=True, domain=(A, POSITIVE))
 row("chdtri", "v p", NO_FORMULA, lambda x, v, _p: -1 / chi_square_density(v, x), singular=True, domain=(A, PROBABILITY))
-row("pdtr", "k m", ORDER, lambda _y, k, m: -gamma_density(np.floor(k) + 1, m), domain=("order", POSITIVE))
-row("pdtrc", "k m", ORDER, lambda _y, k, m: gamma_density(np.floor(k) + 1, m), domain=("order", POSITIVE))
-row("pdtri", "k y", ORDER, lambda m, k, _y: -1 / gamma_density(np.floor(k) + 1, m), domain=("order", PROBABILITY))
+row("pdtr", "k m", ORDER, lambda _y, k, m: -gamma_density(weak(np.floor(k)) + 1, m), domain=("order", POSITIVE))
+row("pdtrc", "k m", ORDER, lambda _y, k, m: gamma_density(weak(np.floor(k)) + 1, m), domain=("order", POSITIVE))
+row("pdtri", "k y", ORDER, lambda m, k, _y: -1 / gamma_density(weak(np.floor(k)) + 1, m), domain=("order", PROBABILITY))
 
 # --------------------------------------------------------------------------------------------------
 # incomplete beta functions, F, Student, binomial
@@ -110,28 +111,33 @@ row(
     singular=True,
     domain=(A, A, INNER),
 )
-for _name, _sign in (("betaincinv", 1), ("betainccinv", -1), ("_beta_ppf", 1)):
-    _args = "x a b" if _name == "_beta_ppf" else "a b y"
-    if _name == "_beta_ppf":
-        row(
-            _name,
-            _args,
-            lambda x, _p, a, b: 1 / beta_density(a, b, x),
-            NO_FORMULA,
-            NO_FORMULA,
-            singular=True,
-            domain=(INNER, A, A),
-        )
-    else:
-        row(
-            _name,
-            _args,
-            NO_FORMULA,
-            NO_FORMULA,
-            lambda x, a, b, _y, sign=_sign: sign / beta_density(a, b, x),
-            singular=True,
-            domain=(A, A, INNER),
-        )
+row(
+    "betaincinv",
+    "a b y",
+    NO_FORMULA,
+    NO_FORMULA,
+    lambda x, a, b, _y: 1 / beta_density(a, b, x),
+    singular=True,
+    domain=(A, A, INNER),
+)
+row(
+    "betainccinv",
+    "a b y",
+    NO_FORMULA,
+    NO_FORMULA,
+    lambda x, a, b, _y: -1 / beta_density(a, b, x),
+    singular=True,
+    domain=(A, A, INNER),
+)
+row(
+    "_beta_ppf",
+    "x a b",
+    lambda x, _p, a, b: 1 / beta_density(a, b, x),
+    NO_FORMULA,
+    NO_FORMULA,
+    singular=True,
+    domain=(INNER, A, A),
+)
 row("fdtr", "dfn dfd x", NO_FORMULA, NO_FORMULA, lambda _y, m, n, x: f_density(m, n, x), domain=(A, A, POSITIVE))
 row("fdtrc", "dfn dfd x", NO_FORMULA, NO_FORMULA, lambda _y, m, n, x: -f_density(m, n, x), domain=(A, A, POSITIVE))
 row("fdtri", "dfn dfd p", NO_FORMULA, NO_FORMULA, lambda x, m, n, _p: 1 / f_density(m, n, x), domain=(A, A, INNER))
@@ -140,11 +146,11 @@ row("stdtrit", "df p", NO_FORMULA, lambda t, v, _p: 1 / t_density(v, t), domain=
 
 
 def _binomial_density(k: Any, n: Any, p: Any) -> Any:
-    return beta_density(np.floor(k) + 1, n - np.floor(k), p)
+    return beta_density(weak(np.floor(k)) + 1, n - weak(np.floor(k)), p)
 
 
 def _negative_binomial_density(k: Any, n: Any, p: Any) -> Any:
-    return beta_density(n, np.floor(k) + 1, p)
+    return beta_density(n, weak(np.floor(k)) + 1, p)
 
 
 ORDERS = ("order", "number", INNER)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from dualdiff.rules.elementwise import cast
 from dualdiff.rules.special.rows import (
     ABOVE_ONE,
     NO_FORMULA,
@@ -23,6 +24,8 @@ from dualdiff.rules.special.rows import (
     rows,
     without_formula,
 )
+from dualdiff.rules.special.series import weak
+from dualdiff.shapes import dtype_of
 
 Q = "small parameter"
 
@@ -48,15 +51,15 @@ _MATHIEU = (ORDER, NO_FORMULA)
 for _name, _value in (("cem", "mathieu_a"), ("sem", "mathieu_b")):
 
     def _angular(y: Any, _s: Any, m: Any, q: Any, x: Any, value: str = _value) -> Any:
-        return -DEGREE * (getattr(special, value)(m, q) - 2 * q * np.cos(2 * DEGREE * x)) * y
+        return -DEGREE * (weak(getattr(special, value)(m, q)) - 2 * q * np.cos(2 * DEGREE * x)) * y
 
-    _pair(f"mathieu_{_name}", "m q x", _MATHIEU, _angular, ("order", Q, "degrees"), scale=DEGREE)
+    _pair(f"mathieu_{_name}", "m q x", _MATHIEU, _angular, ("order", PARAMETER, "degrees"), scale=DEGREE)
     for _kind in "12":
 
         def _radial(y: Any, _s: Any, m: Any, q: Any, x: Any, value: str = _value) -> Any:
-            return (getattr(special, value)(m, q) - 2 * q * np.cosh(2 * x)) * y
+            return (weak(getattr(special, value)(m, q)) - 2 * q * np.cosh(2 * x)) * y
 
-        _pair(f"mathieu_mod{_name}{_kind}", "m q x", _MATHIEU, _radial, ("order", Q, POSITIVE))
+        _pair(f"mathieu_mod{_name}{_kind}", "m q x", _MATHIEU, _radial, ("order", PARAMETER, POSITIVE))
 
 _NODES = 256
 
@@ -65,8 +68,8 @@ def _mean_square(solution: Any, m: Any, q: Any) -> Any:
     """Return (1/π) ∫ 2 cos(2t) y(t)² dt over a period, by the trapezoidal rule, which is exact for so smooth a period."""
     t = np.arange(_NODES) * (360.0 / _NODES)
     t = np.reshape(t, (-1,) + (1,) * max(np.ndim(m), np.ndim(q)))
-    y = solution(m, q, t)[0]
-    return 2 * np.mean(2 * np.cos(2 * DEGREE * t) * y * y, axis=0)
+    y = solution(m, cast(q, np.float64, copy=False), t)[0]
+    return cast(2 * np.mean(2 * np.cos(2 * DEGREE * t) * y * y, axis=0), dtype_of(q), copy=False)
 
 
 # how a characteristic value changes with q (Hellmann and Feynman): the mean of 2 cos 2t, weighted by the solution
@@ -115,7 +118,7 @@ _SPHEROIDAL = {
 for _name, (_equation, _domain) in _SPHEROIDAL.items():
 
     def _by_itself(y: Any, s: Any, m: Any, n: Any, c: Any, x: Any, e: Any = _equation, kind: str = _name[:3]) -> Any:
-        return e(y, s, m, c, getattr(special, f"{kind}_cv")(m, n, c), x)
+        return e(y, s, m, c, weak(getattr(special, f"{kind}_cv")(m, n, c)), x)
 
     def _given(y: Any, s: Any, m: Any, n: Any, c: Any, cv: Any, x: Any, e: Any = _equation) -> Any:
         return e(y, s, m, c, cv, x)

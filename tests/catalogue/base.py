@@ -60,4 +60,5 @@ class Sample:
     float32: bool = True  # whether float32 input must give float32 output
     second: bool = True  # whether second derivatives are compared (false at rows that are refused there)
     duck: bool = True  # whether it must run on an array type that refuses coercion
+    truth: bool = True  # whether the function's own value is exact enough to be differenced
     complex: bool = False  # whether it is differentiated at complex points as well

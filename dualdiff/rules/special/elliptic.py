@@ -16,24 +16,27 @@ from scipy import special
 
 from dualdiff.rules.special.rows import INNER, POSITIVE, REAL, UNIT, row, rows
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import under
 
 # --------------------------------------------------------------------------------------------------
 # Carlson's symmetric integrals
 
-_STEP = 0.5
-_NODES = np.exp(_STEP * np.arange(-160, 121))
+_STEPS = {"f": 0.5, "c": 0.2}
+"""How far the nodes lie apart, in log t. The nearest singularity of the integrand is iπ away; for complex operands it is nearer."""
+_NODES = {kind: np.exp(step * np.arange(round(-80 / step), round(60 / step) + 1)) for kind, step in _STEPS.items()}
 
 
 def power_integral(operands: Sequence[Any], halves: Sequence[int]) -> Any:
-    """Return ∫₀^∞ Π (t+xᵢ)^(-hᵢ/2) dt, at the scale of the operands' mean."""
-    scale = sum(operands) / len(operands)
+    """Return ∫₀^∞ Π (t+xᵢ)^(-hᵢ/2) dt, with nodes at the scale of the operands' mean, which the result does not depend on."""
+    scale = np.abs(sum(map(under, operands))) / len(operands)
     rank = max(len(shape_of(x)) for x in operands)
-    t = np.reshape(_NODES.astype(np.result_type(*map(dtype_of, operands))), (-1,) + (1,) * rank)
+    dtype = np.result_type(*map(dtype_of, operands))
+    t = np.reshape(_NODES[dtype.kind].astype(np.finfo(dtype).dtype), (-1,) + (1,) * rank)
     product = t * 1.0
     for x, h in zip(operands, halves, strict=True):
         root = np.sqrt(t + x / scale)
         product = product / root**h
-    return _STEP * np.sum(product, axis=0) * scale ** (1 - 0.5 * sum(halves))
+    return _STEPS[dtype.kind] * np.sum(product, axis=0) * scale ** (1 - 0.5 * sum(halves))
 
 
 def _rd_partial(p: Any, q: Any, z: Any) -> Any:
@@ -70,7 +73,6 @@ row(
     lambda _r, x, y, z: _rd_partial(x, y, z),
     lambda _r, x, y, z: _rd_partial(y, x, z),
     lambda _r, x, y, z: -2.25 * power_integral((x, y, z), (1, 1, 5)),
-    real_only=True,
     domain=(POSITIVE, POSITIVE, POSITIVE),
 )
 

@@ -10,7 +10,7 @@ from scipy import special
 
 from dualdiff.rules.special.elliptic import ellipk_slope
 from dualdiff.rules.special.rows import NO_FORMULA, POSITIVE, row, rows
-from dualdiff.rules.special.series import log1p_over, sin_over, sinh_over
+from dualdiff.rules.special.series import LOG1P, near_zero, sin_over, sinh_over
 
 rows("sici", "x", [lambda _y, x: sin_over(x)], [lambda _y, x: np.cos(x) / x], singular=True, domain=POSITIVE)
 rows("shichi", "x", [lambda _y, x: sinh_over(x)], [lambda _y, x: np.cosh(x) / x], singular=True, domain=POSITIVE)
@@ -25,7 +25,16 @@ def _expn_slope(y: Any, n: Any, x: Any) -> Any:
 
 
 row("expn", "n x", NO_FORMULA, lambda y, n, x: _expn_slope(y, n, x), singular=True, domain=("order", POSITIVE))
-row("spence", "z", lambda _y, z: -log1p_over(z - 1), singular=True, domain=POSITIVE)
+
+
+def _dilogarithm_slope(z: Any) -> Any:
+    """Return log(z)/(1-z); near z = 1 from its power series."""
+    u = z - 1
+    near = np.less(np.abs(u), 0.1)  # z itself has more digits near 0 than u
+    return -near_zero(u, 0.1, LOG1P, lambda moved: np.log(np.where(near, 1.1, z)) / moved)
+
+
+row("spence", "z", lambda _y, z: _dilogarithm_slope(z), singular=True, domain=POSITIVE)
 
 
 def _mean_slope(y: Any, a: Any, b: Any) -> Any:

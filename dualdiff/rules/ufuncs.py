@@ -15,8 +15,8 @@ import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
-from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.kinds.base import later
+from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import REGISTER, UMATH, name_of
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported

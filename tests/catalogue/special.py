@@ -33,11 +33,11 @@ OTHERS: dict[str, dict[int, Any]] = {
 #: values that SciPy computes in few digits, which differences do not bear: 1e-5 in the tables of itairy, 1e-4 in an
 #: inverse found by iteration
 ROUGH = {"itairy", "ncfdtrinc", "pro_rad2", "obl_rad2", "pro_rad2_cv", "obl_rad2_cv"}
-#: NaN, or few digits, in SciPy's own single precision
+#: NaN, few digits, or (as the spheroidal functions) an endless loop in SciPy's own single precision
 DOUBLE = {
     "mathieu_a", "mathieu_b", "mathieu_cem", "mathieu_sem", "mathieu_modcem1", "mathieu_modcem2", "mathieu_modsem1",
     "mathieu_modsem2", "modfresnelp", "modfresnelm", "ncfdtrinc", "chndtrinc", "nrdtrisd", "kl_div", "smirnov", "smirnovi",
-    "pbdv", "pbvv", "pbwa", "itairy", "powm1", "cotdg", "tandg", "wright_bessel", "log_wright_bessel",
+    "bdtr", "bdtrc", "bdtri", "pbdv", "pbvv", "pbwa", "itairy", "powm1", "cotdg", "tandg", "wright_bessel", "log_wright_bessel",
 }  # fmt: skip
 #: by q the solution itself has no derivative
 ONCE = {"mathieu_a", "mathieu_b"}
@@ -84,7 +84,7 @@ def of_row(name: str, entry: Entry) -> list[Sample]:
                 entry.function,
                 called(entry.function, name, domains, spread),
                 st.tuples(*[arrays(s, d) for s, d in zip(shapes, drawn, strict=True)]),
-                float32=not spread and name not in DOUBLE,
+                float32=not spread and name not in DOUBLE and not name.startswith(("pro_", "obl_")),
                 second=name not in ONCE,
                 truth=name not in ROUGH,
                 duck=not spread,

@@ -18,7 +18,9 @@ from dualdiff.rules.special.functions import DROP_INS
 
 MODES = [dd.jacfwd, dd.jacrev]
 modes = pytest.mark.parametrize("jac", MODES, ids=["forward", "reverse"])
-nested = pytest.mark.parametrize(("outer", "inner"), [(a, b) for a in MODES for b in MODES], ids=["ff", "fr", "rf", "rr"])
+nested = pytest.mark.parametrize(
+    ("outer", "inner"), [(a, b) for a in MODES for b in MODES], ids=["ff", "fr", "rf", "rr"]
+)
 X = np.array([0.3, 1.2, 2.5])
 KINDS = {"elementwise", "composite", "discrete", "refused"}
 
@@ -88,7 +90,9 @@ def test_a_parameter_without_derivative_is_refused_by_name(jac: Any, f: Any, arg
 
 @modes
 def test_the_message_names_the_way_for_a_black_box(jac: Any) -> None:
-    with pytest.raises(UnsupportedFunctionError, match=r'dd.primitive\(scipy.special.gammainc, derivative="difference"\)'):
+    with pytest.raises(
+        UnsupportedFunctionError, match=r'dd.primitive\(scipy.special.gammainc, derivative="difference"\)'
+    ):
         jac(lambda a: special.gammainc(a, 1.5))(2.0)
 
 
@@ -112,7 +116,9 @@ def test_scaled_functions_of_complex_numbers_are_refused(jac: Any, f: Any) -> No
 
 @modes
 def test_inverses_by_a_parameter_are_refused(jac: Any) -> None:
-    with pytest.raises(UnsupportedFunctionError, match=r"scipy.special.chdtriv cannot be differentiated: it is the inverse"):
+    with pytest.raises(
+        UnsupportedFunctionError, match=r"scipy.special.chdtriv cannot be differentiated: it is the inverse"
+    ):
         jac(lambda x: special.chdtriv(0.3, x))(2.0)
 
 

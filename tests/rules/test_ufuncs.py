@@ -147,7 +147,9 @@ def test_a_ufunc_that_nobody_knows_is_named(jac: Any) -> None:
         UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: .* is not yet in dualdiff's vocabulary"
     ):
         jac(unknown)(1.0)
-    with pytest.raises(UnsupportedFunctionError, match=r"scipy.special.nctdtrinc cannot be differentiated: it is the inverse"):
+    with pytest.raises(
+        UnsupportedFunctionError, match=r"scipy.special.nctdtrinc cannot be differentiated: it is the inverse"
+    ):
         jac(lambda x: scipy.special.nctdtrinc(x, 0.5, 1.0))(1.0)
 
 

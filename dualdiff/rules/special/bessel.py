@@ -119,7 +119,13 @@ row("k0", "x", lambda _y, x: -special.k1(x), singular=True, domain=POSITIVE)
 row("k1", "x", lambda y, x: -special.k0(x) - y / x, singular=True, domain=POSITIVE)
 row("i0e", "x", lambda y, x: _scaled_i(y, 0, x), domain="nonzero")
 row("i1e", "x", lambda y, x: _scaled_i(y, 1, x), domain="nonzero")
-row("k0e", "x", lambda y, x: _scaled(0, x, y - special.k1e(x), 1, math.sqrt(0.5 * math.pi)), singular=True, domain=POSITIVE)
+row(
+    "k0e",
+    "x",
+    lambda y, x: _scaled(0, x, y - special.k1e(x), 1, math.sqrt(0.5 * math.pi)),
+    singular=True,
+    domain=POSITIVE,
+)
 row(
     "k1e",
     "x",
@@ -134,7 +140,7 @@ row(
 row(
     "besselpoly",
     "a lmb nu",
-    lambda _y, a, l, nu: special.besselpoly(a, l + 1, nu - 1) - special.besselpoly(a, l + 1, nu + 1),
+    lambda _y, a, lam, nu: special.besselpoly(a, lam + 1, nu - 1) - special.besselpoly(a, lam + 1, nu + 1),
     NO_FORMULA,
     NO_FORMULA,
     domain=(POSITIVE, PARAMETER, PARAMETER),
@@ -156,12 +162,8 @@ def _j0_over(x: Any) -> Any:
     return x * near_zero(x, 1.0, _J0, lambda x: (1 - special.j0(x)) / (x * x), even=True)
 
 
-rows(
-    "it2i0k0", "x", [lambda _y, x: _i0_over(x)], [lambda _y, x: -special.k0(x) / x], singular=True, domain=POSITIVE
-)
-rows(
-    "it2j0y0", "x", [lambda _y, x: _j0_over(x)], [lambda _y, x: -special.y0(x) / x], singular=True, domain=POSITIVE
-)
+rows("it2i0k0", "x", [lambda _y, x: _i0_over(x)], [lambda _y, x: -special.k0(x) / x], singular=True, domain=POSITIVE)
+rows("it2j0y0", "x", [lambda _y, x: _j0_over(x)], [lambda _y, x: -special.y0(x) / x], singular=True, domain=POSITIVE)
 
 # --------------------------------------------------------------------------------------------------
 # Airy functions
@@ -287,4 +289,11 @@ def _neighbours(name: str, up: int) -> Any:
 
 for _kind, _up in (("jn", -1), ("yn", -1), ("in", 1), ("kn", 2)):
     if hasattr(special._ufuncs, f"_spherical_{_kind}"):
-        row(f"_spherical_{_kind}", "n z", ORDER, _neighbours(f"_spherical_{_kind}", _up), singular=True, domain=("order", POSITIVE))
+        row(
+            f"_spherical_{_kind}",
+            "n z",
+            ORDER,
+            _neighbours(f"_spherical_{_kind}", _up),
+            singular=True,
+            domain=("order", POSITIVE),
+        )

@@ -21,7 +21,9 @@ def gamma_density(a: Any, x: Any) -> Any:
 
 def beta_density(a: Any, b: Any, x: Any) -> Any:
     """Return x^(a-1) (1-x)^(b-1) / B(a, b)."""
-    return np.exp(special.xlogy(beside(a - 1, x), x) + special.xlog1py(beside(b - 1, x), -x) - weak(special.betaln(a, b)))
+    return np.exp(
+        special.xlogy(beside(a - 1, x), x) + special.xlog1py(beside(b - 1, x), -x) - weak(special.betaln(a, b))
+    )
 
 
 def chi_square_density(v: Any, x: Any) -> Any:
@@ -33,7 +35,9 @@ def f_density(d1: Any, d2: Any, x: Any) -> Any:
     """Return the density of the F distribution with d1 and d2 degrees of freedom."""
     ratio = d1 / d2
     return ratio * np.exp(
-        special.xlogy(beside(0.5 * d1 - 1, x), ratio * x) - 0.5 * (d1 + d2) * np.log1p(ratio * x) - weak(special.betaln(0.5 * d1, 0.5 * d2))
+        special.xlogy(beside(0.5 * d1 - 1, x), ratio * x)
+        - 0.5 * (d1 + d2) * np.log1p(ratio * x)
+        - weak(special.betaln(0.5 * d1, 0.5 * d2))
     )
 
 
@@ -52,9 +56,9 @@ def noncentral_chi_square_density(x: Any, v: Any, nc: Any) -> Any:
     small_z = np.where(large, 1.0, z)
     a = np.where(large, nc, 1.0)
     b = np.where(large, x, 101.0)
-    near = np.exp(special.xlogy(beside(0.5 * v - 1, x), 0.5 * x) - 0.5 * (x + nc) - weak(special.gammaln(0.5 * v))) * special.hyp0f1(
-        beside(0.5 * v, x), 0.25 * small_z
-    )
+    near = np.exp(
+        special.xlogy(beside(0.5 * v - 1, x), 0.5 * x) - 0.5 * (x + nc) - weak(special.gammaln(0.5 * v))
+    ) * special.hyp0f1(beside(0.5 * v, x), 0.25 * small_z)
     far = np.exp((0.25 * v - 0.5) * np.log(b / a) - 0.5 * np.square(np.sqrt(b) - np.sqrt(a))) * special.ive(
         beside(0.5 * v - 1, x), np.sqrt(a * b)
     )
@@ -64,8 +68,10 @@ def noncentral_chi_square_density(x: Any, v: Any, nc: Any) -> Any:
 def noncentral_f_density(d1: Any, d2: Any, nc: Any, x: Any) -> Any:
     """Return the density of the F distribution with noncentrality nc: the central one times e^(-nc/2) ₁F₁."""
     share = d1 * x / (d1 * x + d2)
-    return f_density(d1, d2, x) * weak(np.exp(-0.5 * nc)) * special.hyp1f1(
-        beside(0.5 * (d1 + d2), x), beside(0.5 * d1, x), 0.5 * nc * share
+    return (
+        f_density(d1, d2, x)
+        * weak(np.exp(-0.5 * nc))
+        * special.hyp1f1(beside(0.5 * (d1 + d2), x), beside(0.5 * d1, x), 0.5 * nc * share)
     )
 
 
@@ -91,7 +97,8 @@ def kolmogorov_slope(x: Any) -> Any:
     low = np.less(x, 1.0)
     a, b = np.where(low, x, 1.0), np.where(low, 1.0, x)
     q = math.pi**2 / 8 / (a * a)
-    left = right = 0.0
+    left: Any = 0.0
+    right: Any = 0.0
     for k in KOLMOGOROV_TERMS:
         odd = (2 * k - 1) ** 2
         left = left + (1 - 2 * odd * q) * np.exp(-odd * q)
@@ -108,7 +115,9 @@ def smirnov_terms(n: Any, d: Any) -> tuple[Any, Any, Any]:
     before, after = d + share, np.where(there, 1 - d - share, 1.0)
     after = np.where(np.equal(after, 0), np.nan, after)  # a kink, where one term more begins
     left, right = j - 1, np.where(there, n - j, 0)
-    term = np.where(there, np.exp(_log_binomial(n, j, there) + left * np.log(before) + special.xlogy(right, after)), 0.0)
+    term = np.where(
+        there, np.exp(_log_binomial(n, j, there) + left * np.log(before) + special.xlogy(right, after)), 0.0
+    )
     return term, left / before - right / after, -left / np.square(before) - right / np.square(after)
 
 

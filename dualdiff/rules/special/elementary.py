@@ -56,7 +56,9 @@ def _quotient(x: Any, y: Any) -> Any:
 quotient = Elementwise("share", _quotient, lambda _z, _x, y: 1 / y, lambda z, _x, y: -z / y, singular=True)
 """x / y, and 0 for 0/0: what x·log(y) has for a slope by y where it is 0 for every y."""
 
-row("xlogy", "x y", lambda _z, _x, y: np.log(y), lambda _z, x, y: quotient(x, y), singular=True, domain=(REAL, POSITIVE))
+row(
+    "xlogy", "x y", lambda _z, _x, y: np.log(y), lambda _z, x, y: quotient(x, y), singular=True, domain=(REAL, POSITIVE)
+)
 row(
     "xlog1py",
     "x y",
@@ -75,25 +77,25 @@ row(
 )
 
 
-def power_mean(log: Any, l: Any) -> Any:
+def power_mean(log: Any, lam: Any) -> Any:
     """Return the derivative by λ of (x^λ-1)/λ, from log x; also at λ = 0."""
-    u = l * log
+    u = lam * log
     return log * log * exprel_slope(special.exprel(u), u)
 
 
 row(
     "boxcox",
     "x lmbda",
-    lambda _z, x, l: np.exp((l - 1) * np.log(x)),
-    lambda _z, x, l: power_mean(np.log(x), l),
+    lambda _z, x, lam: np.exp((lam - 1) * np.log(x)),
+    lambda _z, x, lam: power_mean(np.log(x), lam),
     singular=True,
     domain=(POSITIVE, REAL),
 )
 row(
     "boxcox1p",
     "x lmbda",
-    lambda _z, x, l: np.exp((l - 1) * np.log1p(x)),
-    lambda _z, x, l: power_mean(np.log1p(x), l),
+    lambda _z, x, lam: np.exp((lam - 1) * np.log1p(x)),
+    lambda _z, x, lam: power_mean(np.log1p(x), lam),
     singular=True,
     domain=(ABOVE_MINUS_ONE, REAL),
 )
@@ -101,15 +103,15 @@ row(
 row(
     "inv_boxcox",
     "y lmbda",
-    lambda _z, y, l: np.exp((1 - l) * y * log1p_over(l * y)),
-    lambda z, y, l: z * y * y * log1p_over_slope(l * y),
+    lambda _z, y, lam: np.exp((1 - lam) * y * log1p_over(lam * y)),
+    lambda z, y, lam: z * y * y * log1p_over_slope(lam * y),
     domain=(INNER, INNER),
 )
 row(
     "inv_boxcox1p",
     "y lmbda",
-    lambda _z, y, l: np.exp((1 - l) * y * log1p_over(l * y)),
-    lambda z, y, l: (1 + z) * y * y * log1p_over_slope(l * y),
+    lambda _z, y, lam: np.exp((1 - lam) * y * log1p_over(lam * y)),
+    lambda z, y, lam: (1 + z) * y * y * log1p_over_slope(lam * y),
     domain=(INNER, INNER),
 )
 

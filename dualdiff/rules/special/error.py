@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from dualdiff.rules.special.rows import INNER, NEGATIVE, POSITIVE, PROBABILITY, REAL, UNIT, row, rows
+from dualdiff.rules.special.rows import NEGATIVE, POSITIVE, PROBABILITY, REAL, UNIT, row, rows
 from dualdiff.rules.special.series import polynomial
 from dualdiff.shapes import dtype_of
 
@@ -157,13 +157,13 @@ def _quarter(x: Any) -> Any:
     return (math.pi / 2) * (x * x)
 
 
-rows(
-    "fresnel", "z", [lambda _y, x: np.sin(_quarter(x))], [lambda _y, x: np.cos(_quarter(x))], domain=REAL
-)
+rows("fresnel", "z", [lambda _y, x: np.sin(_quarter(x))], [lambda _y, x: np.cos(_quarter(x))], domain=REAL)
 
 
 def _modified_slope(sign: int) -> Any:
-    turn = complex(sign * math.sqrt(0.5), math.sqrt(0.5))  # K±(x) is half the Faddeeva function at x exp(iπ/4), x exp(3iπ/4)
+    turn = complex(
+        sign * math.sqrt(0.5), math.sqrt(0.5)
+    )  # K±(x) is half the Faddeeva function at x exp(iπ/4), x exp(3iπ/4)
 
     def slope(y: Any, x: Any) -> Any:
         return 0.5 * turn * faddeeva_slope(2 * y, turn * x)
@@ -171,11 +171,7 @@ def _modified_slope(sign: int) -> Any:
     return slope
 
 
-rows(
-    "modfresnelp", "x", [lambda _y, x: -np.exp(1j * (x * x))], [_modified_slope(1)], domain=POSITIVE
-)
-rows(
-    "modfresnelm", "x", [lambda _y, x: -np.exp(-1j * (x * x))], [_modified_slope(-1)], domain=POSITIVE
-)
+rows("modfresnelp", "x", [lambda _y, x: -np.exp(1j * (x * x))], [_modified_slope(1)], domain=POSITIVE)
+rows("modfresnelm", "x", [lambda _y, x: -np.exp(-1j * (x * x))], [_modified_slope(-1)], domain=POSITIVE)
 
 __all__ = ["dawson_slope", "erfcx_slope", "faddeeva_slope", "normal_density"]

@@ -67,7 +67,9 @@ def _log_sum_value(a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         rest = np.sum(np.where(largest, 0, np.exp(a - _finite(top))), axis=axis, keepdims=True)
         y = np.log1p(rest / count) + np.log(count) + top
-    return y if keepdims else np.reshape(y, [s for i, s in enumerate(shape_of(y)) if i - len(shape_of(y)) not in axis])[()]
+    return (
+        y if keepdims else np.reshape(y, [s for i, s in enumerate(shape_of(y)) if i - len(shape_of(y)) not in axis])[()]
+    )
 
 
 def _log_sum_weights(a: Any, y: Any) -> Any:
@@ -159,7 +161,12 @@ def _log_soft_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any) -> Any:
 
 
 _log_softmax = General(
-    "scipy.special.log_softmax", _log_soft_value, _log_soft_push, _log_soft_pull, keeps=(True, (False,)), joins=along_axes
+    "scipy.special.log_softmax",
+    _log_soft_value,
+    _log_soft_push,
+    _log_soft_pull,
+    keeps=(True, (False,)),
+    joins=along_axes,
 )
 
 
@@ -201,13 +208,13 @@ def softplus(x: Any, **kwargs: Any) -> Any:
 @drop_in("multigammaln", "above three")
 def multigammaln(a: Any, d: Any) -> Any:
     """Return the logarithm of the multivariate gamma function, as :func:`scipy.special.multigammaln`."""
-    d = _whole(d, "the dimension d of multigammaln")[()]
-    if not np.isscalar(d) or np.floor(d) != d:
+    n: Any = _whole(d, "the dimension d of multigammaln")[()]  # a number
+    if not np.isscalar(n) or np.floor(n) != n:
         raise ValueError("d should be a positive integer (dimension)")
-    if np.any(np.less_equal(a, 0.5 * (d - 1))):
-        raise ValueError(f"condition a ({a}) > 0.5 * (d-1) ({0.5 * (d - 1):f}) not met")
-    terms = [special.gammaln(a - (j - 1.0) / 2) for j in range(1, int(d) + 1)]
-    return np.float64(d * (d - 1) * 0.25) * np.log(np.pi) + np.sum(np.stack(terms), axis=0)
+    if np.any(np.less_equal(a, 0.5 * (n - 1))):
+        raise ValueError(f"condition a ({a}) > 0.5 * (d-1) ({0.5 * (n - 1)}) not met")
+    terms = [special.gammaln(a - (j - 1.0) / 2) for j in range(1, int(n) + 1)]
+    return np.float64(n * (n - 1) * 0.25) * np.log(np.pi) + np.sum(np.stack(terms), axis=0)
 
 
 @drop_in("polygamma", POSITIVE)

@@ -52,4 +52,3 @@ row(
     lambda y, a, b: _mean_slope(y, b, a),
     domain=(POSITIVE, POSITIVE),
 )
-

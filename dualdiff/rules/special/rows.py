@@ -36,9 +36,7 @@ class Without(NamedTuple):
     partial: Any = 0
 
 
-_BLACK_BOX = (
-    'a difference quotient of the whole function, dd.primitive({name}, derivative="difference"), takes what differences can give'
-)
+_BLACK_BOX = 'a difference quotient of the whole function, dd.primitive({name}, derivative="difference"), takes what differences can give'
 ORDER = Without(
     "it is an order, defined for whole numbers only. Pass an integer that does not come from the input, "
     "or freeze it on purpose with dd.stop_gradient"
@@ -91,7 +89,8 @@ def rows(name: str, args: str, *partials: Sequence[Any], domain: Any, real_only:
     if ufunc is None:
         return
     each = [
-        _made(f"scipy.special.{name}", _taken(ufunc, i), of_result, domain, options) for i, of_result in enumerate(partials)
+        _made(f"scipy.special.{name}", _taken(ufunc, i), of_result, domain, options)
+        for i, of_result in enumerate(partials)
     ]
     gaps = [next((p[k] for p in partials if type(p[k]) is Without), 0) for k in range(len(partials[0]))]
 

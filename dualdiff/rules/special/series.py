@@ -83,4 +83,15 @@ def exprel_slope(y: Any, x: Any) -> Any:
     return near_zero(x, 1.0, EXPREL_SLOPE, far)
 
 
-__all__ = ["LOG1P", "beside", "exprel_slope", "log1p_over", "log1p_over_slope", "near_zero", "polynomial", "sin_over", "sinh_over", "weak"]
+__all__ = [
+    "LOG1P",
+    "beside",
+    "exprel_slope",
+    "log1p_over",
+    "log1p_over_slope",
+    "near_zero",
+    "polynomial",
+    "sin_over",
+    "sinh_over",
+    "weak",
+]

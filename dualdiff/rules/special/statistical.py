@@ -46,7 +46,9 @@ A = PARAMETER
 row("gammainc", "a x", NO_FORMULA, lambda _y, a, x: gamma_density(a, x), singular=True, domain=(A, POSITIVE))
 row("gammaincc", "a x", NO_FORMULA, lambda _y, a, x: -gamma_density(a, x), singular=True, domain=(A, POSITIVE))
 row("gammaincinv", "a y", NO_FORMULA, lambda x, a, _y: 1 / gamma_density(a, x), singular=True, domain=(A, PROBABILITY))
-row("gammainccinv", "a y", NO_FORMULA, lambda x, a, _y: -1 / gamma_density(a, x), singular=True, domain=(A, PROBABILITY))
+row(
+    "gammainccinv", "a y", NO_FORMULA, lambda x, a, _y: -1 / gamma_density(a, x), singular=True, domain=(A, PROBABILITY)
+)
 row(
     "gdtr",
     "a b x",
@@ -245,16 +247,18 @@ row(
 # Tukey's lambda distribution: x = (p^λ - (1-p)^λ)/λ, two power means
 
 
-def _tukey_slope(p: Any, x: Any, l: Any) -> Any:
-    q = special.tklmbda(-x, l)
-    return 1 / (p ** (l - 1) + q ** (l - 1))
+def _tukey_slope(p: Any, x: Any, lam: Any) -> Any:
+    q = special.tklmbda(-x, lam)
+    return 1 / (p ** (lam - 1) + q ** (lam - 1))
 
 
 row(
     "tklmbda",
     "x lmbda",
-    lambda p, x, l: _tukey_slope(p, x, l),
-    lambda p, x, l: -(power_mean(np.log(p), l) - power_mean(np.log(special.tklmbda(-x, l)), l)) * _tukey_slope(p, x, l),
+    lambda p, x, lam: _tukey_slope(p, x, lam),
+    lambda p, x, lam: (
+        -(power_mean(np.log(p), lam) - power_mean(np.log(special.tklmbda(-x, lam)), lam)) * _tukey_slope(p, x, lam)
+    ),
     singular=True,
     domain=(UNIT, UNIT),
 )

@@ -39,7 +39,16 @@ piecewise_constant("round")
 # --------------------------------------------------------------------------------------------------
 # logistic functions
 
-row("expit", "x", lambda y, x: y * special.expit(-x), domain=REAL)
+
+
+def _logistic_slope(y: Any, x: Any) -> Any:
+    """Return y(1-y): from y alone where that keeps the digits."""
+    if type(y) is np.ndarray and y.size and np.max(y) < 0.99:
+        return y * (1 - y)
+    return y * special.expit(-x)
+
+
+row("expit", "x", _logistic_slope, domain=REAL)
 row("log_expit", "x", lambda _y, x: special.expit(-x), domain=REAL)
 row("logit", "x", lambda _y, x: 1 / (x * (1 - x)), singular=True, domain=INNER)
 

@@ -209,7 +209,7 @@ def softplus(x: Any, **kwargs: Any) -> Any:
 def multigammaln(a: Any, d: Any) -> Any:
     """Return the logarithm of the multivariate gamma function, as :func:`scipy.special.multigammaln`."""
     n: Any = _whole(d, "the dimension d of multigammaln")[()]  # a number
-    if not np.isscalar(n) or np.floor(n) != n:
+    if np.ndim(n) or np.floor(n) != n:
         raise ValueError("d should be a positive integer (dimension)")
     if np.any(np.less_equal(a, 0.5 * (n - 1))):
         raise ValueError(f"condition a ({a}) > 0.5 * (d-1) ({0.5 * (n - 1)}) not met")

@@ -159,7 +159,7 @@ def without_formula(names: str, why: str) -> None:
             refused(
                 ufunc,
                 f"{why}. Keep its arguments constant or freeze them with dd.stop_gradient; "
-                + _BLACK_BOX.format(name=f"scipy.special.{name}"),
+                + _BLACK_BOX.format(name="f"),
             )
 
 

@@ -29,10 +29,13 @@ OTHERS: dict[str, dict[int, Any]] = {
     "obl_ang1": {0: 1},
     "obl_rad1": {0: 1},
     "obl_rad2": {0: 1},
+    # these solve their equation for its own characteristic value only
+    **{f"pro_{kind}_cv": {3: float(special.pro_cv(2, 2, 1.5))} for kind in ("ang1", "rad1", "rad2")},
+    **{f"obl_{kind}_cv": {3: float(special.obl_cv(2, 2, 1.5))} for kind in ("ang1", "rad1", "rad2")},
 }
 #: values that SciPy computes in few digits, which differences do not bear: 1e-5 in the tables of itairy, 1e-4 in an
-#: inverse found by iteration
-ROUGH = {"itairy", "ncfdtrinc", "pro_rad2", "obl_rad2", "pro_rad2_cv", "obl_rad2_cv"}
+#: inverse found by iteration, 1e-14 (of numbers much smaller) in one found by halving
+ROUGH = {"itairy", "tklmbda", "ncfdtrinc", "pro_rad2", "obl_rad2", "pro_rad2_cv", "obl_rad2_cv"}
 #: NaN, few digits, or (as the spheroidal functions) an endless loop in SciPy's own single precision
 DOUBLE = {
     "mathieu_a", "mathieu_b", "mathieu_cem", "mathieu_sem", "mathieu_modcem1", "mathieu_modcem2", "mathieu_modsem1",

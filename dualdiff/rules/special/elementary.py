@@ -40,7 +40,6 @@ piecewise_constant("round")
 # logistic functions
 
 
-
 def _logistic_slope(y: Any, x: Any) -> Any:
     """Return y(1-y): from y alone where that keeps the digits."""
     if type(y) is np.ndarray and y.size and np.max(y) < 0.99:

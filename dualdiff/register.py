@@ -32,14 +32,18 @@ UMATH: Any = np._core.umath  # type: ignore[attr-defined]
 
 
 REGISTER: dict[Any, Entry] = {}
-"""Every function the engine knows, by the function object. It is written while the rules are imported, and not after."""
+"""Every function the engine knows, by the function object. It is written while the rules are imported, and not after:
+those of NumPy with dualdiff, those of a library that some programs never import when one of its functions is first met.
+"""
 
 
 def name_of(function: Any) -> str:
     """Return the name users know a function by, such as ``np.linalg.norm``."""
     module = getattr(function, "__module__", None) or ("numpy" if isinstance(function, np.ufunc) else "")
-    if isinstance(function, np.ufunc):
-        module = "numpy" if hasattr(UMATH, function.__name__) else "scipy.special"
+    if isinstance(function, np.ufunc):  # SciPy has some of the same names as NumPy
+        module = "numpy" if getattr(UMATH, function.__name__, None) is function else "scipy.special"
+    elif module.startswith("scipy.special."):
+        module = "scipy.special"
     short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
     return f"{short}.{getattr(function, '__name__', function)}"
 

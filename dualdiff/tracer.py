@@ -422,10 +422,11 @@ class Tracer(Traced):
                             if type(self.value) is not float or row.op is row.fn
                             else bind(row, (self,), {})
                         )
-                    x, y = inputs
-                    # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
-                    if type(x) is not float and type(y) is not float and type(self.value) is not float:
-                        return self.run.binary(row, x, y)
+                    if len(inputs) == 2:
+                        x, y = inputs
+                        # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
+                        if type(x) is not float and type(y) is not float and type(self.value) is not float:
+                            return self.run.binary(row, x, y)
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 

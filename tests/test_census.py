@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from numpy.lib import recfunctions, scimath, stride_tricks
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
@@ -107,6 +108,7 @@ def test_a_function_nobody_knows_raises_with_its_name() -> None:
 
 def test_the_support_table_is_up_to_date() -> None:
     written = (Path(__file__).parent.parent / "docs" / "reference" / "support.md").read_text()
-    if f"NumPy {'.'.join(np.__version__.split('.')[:2])}." not in written:
-        pytest.skip("the table is printed for another NumPy")
+    versions = [".".join(v.__version__.split(".")[:2]) for v in (np, scipy)]
+    if "NumPy {}, SciPy {}.".format(*versions) not in written:
+        pytest.skip("the table is printed for another NumPy or SciPy")
     assert written == table(), "run: python -m dualdiff.rules.support > docs/reference/support.md"

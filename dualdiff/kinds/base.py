@@ -78,7 +78,14 @@ PRIMITIVES: dict[str, list[Any]] = {}
 """Every primitive, under its name and in the order of making: a pickle holds these two, never a rule."""
 
 
+later: list[Callable[[], None]] = []
+"""A hook: imports the tables of rows that are not there from the start."""
+
+
 def _primitive(name: str, number: int) -> Any:
+    if name not in PRIMITIVES:
+        for load in later:
+            load()
     return PRIMITIVES[name][number]
 
 

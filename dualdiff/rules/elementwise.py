@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
@@ -62,7 +62,7 @@ remainder = elementwise(
 fmod = elementwise(np.fmod, 1, lambda z, x, y: -np.rint((x - z) / y), domain=(POSITIVE, NONZERO))
 
 
-def _power_base(_z: Any, x: Any, y: Any) -> Any:
+def power_base(_z: Any, x: Any, y: Any) -> Any:
     """Return y x^(y-1), by the cheapest way for a constant exponent, and 0 for y = 0 even at x = 0."""
     if type(y) in NUMBERS:
         if y == 2:
@@ -85,14 +85,14 @@ def _power_base(_z: Any, x: Any, y: Any) -> Any:
     return y * x ** np.where(void, 1, y - 1)
 
 
-def _power_exponent(z: Any, x: Any, _y: Any) -> Any:
+def power_exponent(z: Any, x: Any, _y: Any) -> Any:
     """Return z log x, and 0 for x = 0 where y > 0."""
     if type(x) in (int, float) and x > 0:
         return z * math.log(x)
     return z * np.log(np.where(np.equal(z, 0), 1.0, x))
 
 
-power = elementwise(np.power, _power_base, _power_exponent, op=operator.pow, singular=True, domain=(POSITIVE, REAL))
+power = elementwise(np.power, power_base, power_exponent, op=operator.pow, singular=True, domain=(POSITIVE, REAL))
 
 
 @composite(np.float_power, domain=(POSITIVE, REAL))
@@ -628,7 +628,8 @@ def _bessel_i(n: int) -> Elementwise:
     """Return the row of the modified Bessel function I_n: the derivative of I_n is the mean of its neighbours."""
     if n == 0:
         return Elementwise("np.i0", np.i0, lambda _y, x: _bessel_i(1)(x))
-    fn = scipy.special.i1 if n == 1 else functools.partial(scipy.special.iv, n)  # iv(1, x) is 0 for the smallest x
+    special = scipy.special  # imported when it is first asked for
+    fn = special.i1 if n == 1 else functools.partial(special.iv, n)  # iv(1, x) is 0 for the smallest x
     return Elementwise(f"I{n}", fn, lambda _y, x: 0.5 * (_bessel_i(n - 1)(x) + _bessel_i(n + 1)(x)))
 
 

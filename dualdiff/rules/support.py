@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import scipy
 
 from dualdiff.register import REGISTER, Entry
+from dualdiff.rules.ufuncs import special_functions
 
 HEAD = """# What is supported
 
-Printed from the register by `python -m dualdiff.rules.support`; NumPy {version}.
+Printed from the register by `python -m dualdiff.rules.support`; NumPy {version}, SciPy {scipy}.
 
-Every function NumPy lets a library override is here, and every ufunc. The ones of the first table are
-differentiated in both modes, to any order. What no rule covers raises when it meets a differentiated value, and names
-the function and your line: nothing falls through. `ndarray` methods, operators and `ufunc` methods (`np.add.reduce`,
-`np.multiply.outer`, `np.add.at` …) stand on the same rules.
+Every function NumPy lets a library override is here, every ufunc of NumPy and of `scipy.special`, and the functions that
+`scipy.special` writes in Python (`logsumexp`, `lambertw`, `polygamma` …). The ones of the first table are
+differentiated in both modes, to any order. By a parameter of which no closed form is known (the order of a Bessel function,
+the shape of an incomplete gamma function) a special function is refused, by the argument's name. What no rule covers raises
+when it meets a differentiated value, and names the function and your line: nothing falls through. `ndarray` methods, operators
+and `ufunc` methods (`np.add.reduce`, `np.multiply.outer`, `np.add.at` …) stand on the same rules.
 """
 
 MEANING = {
@@ -35,14 +40,19 @@ def _names(entries: Iterable[Entry]) -> str:
     return ", ".join(f"`{n}`" for n in sorted({e.name for e in entries if "._" not in e.name}))
 
 
+def _short(library: Any) -> str:
+    return ".".join(library.__version__.split(".")[:2])
+
+
 def table() -> str:
     """Return the table as Markdown."""
+    special_functions()
     by_status: dict[str, list[Entry]] = defaultdict(list)
     by_reason: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in REGISTER.values():
         by_status[entry.status].append(entry)
         by_reason[entry.status, entry.reason].append(entry)
-    parts = [HEAD.format(version=".".join(np.__version__.split(".")[:2])), "## Differentiated\n"]
+    parts = [HEAD.format(version=_short(np), scipy=_short(scipy)), "## Differentiated\n"]
     parts += ["| kind | functions |", "|---|---|"]
     parts += [f"| **{k}**: {m} | {_names(by_status[k])} |" for k, m in MEANING.items() if k != "discrete"]
     parts += [

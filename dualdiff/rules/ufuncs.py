@@ -6,6 +6,8 @@ Everything here ends in plain calls of the ufunc and in NumPy's reductions, whic
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +15,9 @@ import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
+from dualdiff.kinds.base import later
 from dualdiff.labels import Labels, grouped, lanes
-from dualdiff.register import REGISTER, name_of
+from dualdiff.register import REGISTER, UMATH, name_of
 from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
@@ -25,9 +28,27 @@ HARMLESS = ("order", "subok")
 """Options that say how a result lies in memory, which a derivative need not know."""
 
 
+def brings_rows(ufunc: Any) -> bool:
+    """Import SciPy's tables if an unknown ufunc is one of theirs, and say whether it was."""
+    if getattr(UMATH, ufunc.__name__, None) is ufunc or "scipy.special" not in sys.modules:
+        return False
+    special_functions()
+    return ufunc in REGISTER
+
+
+def special_functions() -> None:
+    """Import the tables of ``scipy.special``."""
+    importlib.import_module("dualdiff.rules.special")
+
+
+later.append(special_functions)
+
+
 def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Serve one ufunc call that is not of the simplest form."""
     entry = REGISTER.get(ufunc)
+    if entry is None and brings_rows(ufunc):
+        return getattr(ufunc, method)(*inputs, **kwargs)
     name = name_of(ufunc)
     if entry is not None and entry.handler is None:
         raise UnsupportedFunctionError(f"{where()}: {name} cannot be differentiated: {entry.reason}.")
@@ -363,4 +384,4 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
         x[places_now] = ufunc(x[places_now], *[v[these] for v in values])
 
 
-__all__ = ["call"]
+__all__ = ["call", "special_functions"]

@@ -19,6 +19,16 @@ DOMAINS: dict[str, st.SearchStrategy[float]] = {
     "unit": st.floats(-0.875, 0.875, width=32),  # |x| < 1
     "above one": st.floats(1.25, 4, width=32),
     "above minus one": st.floats(-0.75, 4, width=32),
+    "above half": st.floats(0.625, 1.75, width=32),
+    "above two": st.floats(2.25, 6, width=32),
+    "above three": st.floats(3.25, 6, width=32),
+    "negative": st.floats(-4, -0.25, width=32),
+    "inner": st.floats(0.125, 0.875, width=32),
+    "probability": st.floats(0.125, 0.875, width=32),
+    "small probability": st.floats(0.0625, 0.375, width=32),
+    "small parameter": st.floats(0.5, 3, width=32),
+    "degree": st.floats(0.5, 4, width=32),
+    "degrees": st.floats(5, 85, width=32),
 }
 
 
@@ -50,4 +60,5 @@ class Sample:
     float32: bool = True  # whether float32 input must give float32 output
     second: bool = True  # whether second derivatives are compared (false at rows that are refused there)
     duck: bool = True  # whether it must run on an array type that refuses coercion
+    truth: bool = True  # whether the function's own value is exact enough to be differenced
     complex: bool = False  # whether it is differentiated at complex points as well

@@ -1,0 +1,273 @@
+"""SciPy's special functions: what is refused by name, results at special points, functions of several results, lazy tables."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+import dualdiff as dd
+from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.register import REGISTER, name_of
+from dualdiff.rules.special.functions import DROP_INS
+
+MODES = [dd.jacfwd, dd.jacrev]
+modes = pytest.mark.parametrize("jac", MODES, ids=["forward", "reverse"])
+nested = pytest.mark.parametrize(
+    ("outer", "inner"), [(a, b) for a in MODES for b in MODES], ids=["ff", "fr", "rf", "rr"]
+)
+X = np.array([0.3, 1.2, 2.5])
+KINDS = {"elementwise", "composite", "discrete", "refused"}
+
+
+# -- the census --------------------------------------------------------------------------------------
+
+
+def ufuncs() -> list[Any]:
+    return [f for n in special.__all__ if isinstance(f := getattr(special, n), np.ufunc)]
+
+
+def test_every_ufunc_is_in_the_register_once_and_none_is_to_come() -> None:
+    assert len(ufuncs()) > 200
+    assert not [name_of(f) for f in ufuncs() if f not in REGISTER]
+    assert {REGISTER[f].status for f in ufuncs()} == KINDS
+
+
+def test_every_argument_has_a_derivative_or_a_reason() -> None:
+    """Each argument is differentiated, or refused with its name and a remedy."""
+    for f in ufuncs():
+        entry = REGISTER[f]
+        if entry.status not in ("elementwise", "composite"):
+            continue
+        assert len(entry.domain if type(entry.domain) is tuple else (entry.domain,)) == f.nin, entry.name
+
+
+#: the Python functions of scipy.special that people differentiate
+FUNCTIONS = (
+    "logsumexp softmax log_softmax softplus multigammaln polygamma zeta comb perm factorial diric lambertw spherical_jn "
+    "spherical_yn spherical_in spherical_kn jvp yvp ivp kvp h1vp h2vp legendre_p assoc_legendre_p sph_legendre_p sph_harm_y"
+)
+
+
+def test_every_python_function_has_a_drop_in() -> None:
+    here = [getattr(special, n) for n in FUNCTIONS.split() if hasattr(special, n)]
+    assert not [name_of(f) for f in here if f not in DROP_INS]
+    assert all(REGISTER[f].handler is not None for f in here)
+    assert REGISTER[special.sinc].status == "composite"  # NumPy's own
+    assert REGISTER[special.ellip_harm].status == "refused"
+
+
+# -- what is refused ---------------------------------------------------------------------------------
+
+
+@modes
+@pytest.mark.parametrize(
+    ("f", "argument"),
+    [
+        (lambda a: special.gammainc(a, 1.5), "a"),
+        (lambda a: special.betainc(1.5, a, 0.3), "b"),
+        (lambda v: special.jv(v, 1.5), "v"),
+        (lambda v: special.stdtrit(v, 0.3), "df"),
+        (lambda a: special.hyp2f1(0.5, 1.5, a, 0.3), "c"),
+        (lambda v: special.pbdv(v, 0.3)[0], "v"),
+        (lambda n: special.eval_genlaguerre(n, 0.5, 0.3), "n"),
+        (lambda n: special.pdtr(n, 0.3), "k"),
+        (lambda n: special.yn(n, 0.3), "n"),
+    ],
+)
+def test_a_parameter_without_derivative_is_refused_by_name(jac: Any, f: Any, argument: str) -> None:
+    with pytest.raises(
+        UnsupportedFunctionError,
+        match=rf"test_special.py, line \d+: scipy.special.\w+ has no derivative by its argument '{argument}': .*stop_gradient",
+    ):
+        jac(f)(2.0)
+
+
+@modes
+def test_the_message_names_the_way_for_a_black_box(jac: Any) -> None:
+    with pytest.raises(
+        UnsupportedFunctionError, match=r'dd.primitive\(scipy.special.gammainc, derivative="difference"\)'
+    ):
+        jac(lambda a: special.gammainc(a, 1.5))(2.0)
+
+
+@modes
+def test_a_parameter_that_has_no_derivative_is_fine(jac: Any) -> None:
+    expected = np.diag(X**1.0 * np.exp(-X))
+    np.testing.assert_allclose(jac(lambda x: special.gammainc(2.0, x))(X), expected, rtol=1e-14)
+    np.testing.assert_allclose(jac(lambda x: special.gammainc(np.floor(x[0]) + 2.0, x))(X), expected, rtol=1e-14)
+    np.testing.assert_allclose(
+        jac(lambda x: special.gammainc(dd.stop_gradient(x[0]) - X[0] + 2.0, x))(X), expected, rtol=1e-13
+    )
+    np.testing.assert_allclose(jac(lambda x: special.jv(x.shape[0], x))(X), np.diag(special.jvp(3, X)), rtol=1e-14)
+
+
+@modes
+@pytest.mark.parametrize("f", [special.jve, special.yve, special.ive])
+def test_scaled_functions_of_complex_numbers_are_refused(jac: Any, f: Any) -> None:
+    with pytest.raises(UnsupportedFunctionError, match=r"of complex numbers is not holomorphic"):
+        jac(lambda z: f(1, z), holomorphic=True)(0.3 + 0.2j)
+
+
+@modes
+def test_inverses_by_a_parameter_are_refused(jac: Any) -> None:
+    with pytest.raises(
+        UnsupportedFunctionError, match=r"scipy.special.chdtriv cannot be differentiated: it is the inverse"
+    ):
+        jac(lambda x: special.chdtriv(0.3, x))(2.0)
+
+
+@pytest.mark.parametrize("f", [special.comb, special.perm, special.factorial])
+def test_counting_in_whole_numbers_is_refused(f: Any) -> None:
+    with pytest.raises(UnsupportedFunctionError, match="exact=True"):
+        dd.vjp(lambda n: DROP_INS[f](*[n] * (1 if f is special.factorial else 2), exact=True), 3.0)
+
+
+def test_an_order_of_a_python_function_is_refused() -> None:
+    with pytest.raises(UnsupportedFunctionError, match="the order n of polygamma"):
+        dd.vjp(lambda n: DROP_INS[special.polygamma](n, 1.5), 2.0)
+
+
+# -- SciPy's functions with NumPy's names --------------------------------------------------------------
+
+
+@modes
+@pytest.mark.parametrize("name", ["log1p", "expm1", "exp2", "cbrt"])
+def test_a_namesake_has_the_derivative_of_numpys(jac: Any, name: str) -> None:
+    assert getattr(special, name) is not getattr(np, name)
+    assert REGISTER[getattr(special, name)].name == f"scipy.special.{name}"
+    assert REGISTER[getattr(np, name)].name == f"np.{name}"
+    np.testing.assert_allclose(jac(getattr(special, name))(X), jac(getattr(np, name))(X), rtol=1e-15)
+
+
+# -- special points ------------------------------------------------------------------------------------
+
+
+@nested
+def test_removable_singularities(outer: Any, inner: Any) -> None:
+    for f, at, first, second in (
+        (special.exprel, 0.0, 1 / 2, 1 / 3),
+        (lambda x: special.sici(x)[0], 0.0, 1.0, 0.0),
+        (lambda x: special.shichi(x)[0], 0.0, 1.0, 0.0),
+        (special.spence, 1.0, -1.0, 1 / 2),
+        (special.ellipk, 0.0, np.pi / 8, 9 * np.pi / 64),
+        (special.ellipe, 0.0, -np.pi / 8, -3 * np.pi / 64),
+        (lambda m: special.ellipeinc(0.7, m), 0.0, -(0.7 - np.sin(1.4) / 2) / 4, None),
+        (special.j1, 0.0, 1 / 2, 0.0),
+        (special.i1, 0.0, 1 / 2, 0.0),
+        (special.beip, 0.0, 1 / 2, 0.0),
+        (special.berp, 0.0, 0.0, 0.0),
+        (special.rgamma, -2.0, 2.0, None),
+        (lambda x: special.boxcox(2.0, x), 0.0, np.log(2) ** 2 / 2, np.log(2) ** 3 / 3),
+        (lambda x: special.inv_boxcox(0.5, x), 0.0, -np.exp(0.5) / 8, None),
+        (lambda x: special.agm(x, 2.0), 2.0, 1 / 2, -1 / 16),
+        (lambda x: DROP_INS[special.diric](x, 3), 0.0, 0.0, -2 / 3),
+    ):
+        assert inner(f)(at) == pytest.approx(first, rel=1e-14, abs=1e-15)
+        if second is not None:
+            assert outer(inner(f))(at) == pytest.approx(second, rel=1e-13, abs=1e-14)
+
+
+@modes
+def test_products_with_a_logarithm_at_zero(jac: Any) -> None:
+    with np.errstate(divide="ignore"):
+        assert jac(lambda v: special.xlogy(v[0], v[1]))(np.array([0.0, 2.0])).tolist() == [np.log(2.0), 0.0]
+        assert jac(lambda y: special.xlogy(0.0, y))(0.0) == 0
+        assert jac(lambda y: special.xlog1py(0.0, y))(-1.0) == 0
+        assert jac(lambda v: special.rel_entr(v[0], v[1]))(np.array([0.0, 2.0])).tolist() == [-np.inf, 0.0]
+        assert jac(special.entr)(0.0) == np.inf
+        assert np.isnan(jac(jac(lambda y: special.xlogy(0.0, y)))(0.0))
+
+
+@modes
+def test_kinks(jac: Any) -> None:
+    assert jac(lambda r: special.huber(1.0, r))(1.0) == 1
+    assert jac(jac(lambda r: special.huber(1.0, r)))(1.0) == 0.5
+    assert jac(special.i0e)(0.0) == 0
+    assert jac(special.round)(0.5) == 0
+    assert jac(special.gammasgn)(-0.5) == 0
+
+
+@modes
+def test_sums_of_exponentials_at_infinity(jac: Any) -> None:
+    f = DROP_INS[special.logsumexp]
+    assert jac(f)(np.array([-np.inf, -np.inf])).tolist() == [0.5, 0.5]
+    assert jac(f)(np.array([np.inf, 1.0])).tolist() == [1, 0]
+    assert jac(f)(np.array([1000.0, -1000.0])).tolist() == [1, 0]
+    assert f(np.array([1.0, 2.0]), b=np.array([1.0, 0.0])) == 1
+
+
+# -- several results -----------------------------------------------------------------------------------
+
+
+@nested
+def test_functions_of_several_results(outer: Any, inner: Any) -> None:
+    def wronskian(x: Any) -> Any:
+        ai, aip, bi, bip = special.airy(x)
+        return ai * bip - aip * bi
+
+    assert inner(wronskian)(0.7) == pytest.approx(0, abs=1e-15)
+    s = outer(inner(lambda u: special.ellipj(u, 0.3)[0]))(0.7)
+    sn, cn, dn, _ = special.ellipj(0.7, 0.3)
+    assert s == pytest.approx(-sn * dn**2 - 0.3 * sn * cn**2, rel=1e-13)
+    assert inner(lambda m: special.ellipj(special.ellipkinc(0.7, m), m)[3])(0.3) == pytest.approx(0, abs=1e-15)
+
+
+@modes
+def test_ufuncs_of_several_operands_take_out_and_where(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        special.betainc(1.5, 2.5, x / 3, out=y, where=np.array([True, False, True]))
+        return y
+
+    slope = X / 3
+    density = slope**0.5 * (1 - slope) ** 1.5 / special.beta(1.5, 2.5) / 3
+    np.testing.assert_allclose(np.diag(jac(f)(X)), density * [1, 0, 1], rtol=1e-13)
+
+
+def test_mixed_precision_follows_scipy() -> None:
+    x = np.float32([0.3, 0.7])
+    for f in (special.expit, special.gammaln, lambda x: special.betainc(1.5, 2.5, x), lambda x: special.jv(1.5, x)):
+        value, pull = dd.vjp(f, x)
+        assert value.dtype == f(x).dtype
+        assert pull(np.ones_like(value))[0].dtype == np.float32
+
+
+# -- the tables are loaded when they are needed --------------------------------------------------------
+
+
+def run(*lines: str) -> str:
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_tables_come_with_the_first_special_function() -> None:
+    said = run(
+        "import sys, numpy as np, dualdiff as dd",
+        "dd.grad(lambda x: np.sum(np.exp(x)))(np.ones(3))",
+        "print('scipy.special' in sys.modules, 'dualdiff.rules.special' in sys.modules)",
+        "from scipy import special",
+        "print(dd.grad(special.expit)(0.0), 'dualdiff.rules.special' in sys.modules)",
+    )
+    assert said.split() == ["False", "False", "0.25", "True"]
+
+
+def test_the_first_meeting_is_as_every_other() -> None:
+    said = run(
+        "import numpy as np, dualdiff as dd",
+        "from scipy import special",
+        "f = lambda x: special.xlogy(np.linalg.norm(x) ** 2, 2.0)",
+        "print(dd.hessian(f)(np.zeros(1)) == dd.hessian(f)(np.zeros(1)))",
+    )
+    assert said == "[[ True]]"
+
+
+def test_a_row_pickles_into_a_process_that_has_not_met_it() -> None:
+    row = REGISTER[special.ndtr].primitive
+    assert pickle.loads(pickle.dumps(row)) is row
+    assert run(f"import pickle, dualdiff; print(pickle.loads({pickle.dumps(row)!r}).name)") == "scipy.special.ndtr"

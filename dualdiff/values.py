@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from importlib import import_module
+from sys import modules
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,18 @@ def alike(t: Any, x: Any) -> Any:
     return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
 
 
+JOINED: dict[str, str] = {"scipy.fft": "dualdiff.scipy.fft"}
+"""Modules that let others take part in what they do, and the module of ours that does, until it has been loaded."""
+
+
+def join() -> None:
+    """Take part in what modules do that were loaded meanwhile: importing them ourselves would take a while."""
+    for name, ours in list(JOINED.items()):
+        if name in modules:
+            import_module(ours)
+            JOINED.pop(name, None)
+
+
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 
@@ -113,6 +127,8 @@ class _Levels:
         self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
 
     def new(self) -> int:
+        if JOINED and not modules.keys().isdisjoint(JOINED):
+            join()
         with self._counting:
             self.current += 1
             return self.current

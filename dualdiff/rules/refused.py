@@ -53,10 +53,6 @@ refused(
 # not yet
 
 not_yet(
-    named(np.fft, "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft"),
-    "Write it as a product with the matrix np.fft.fft(np.eye(n)), which is constant",
-)
-not_yet(
     named(scimath, "sqrt log log2 log10 logn power arccos arcsin arctanh"),
     "Make the argument complex where it may leave the domain, as in np.sqrt(x + 0j)",
 )

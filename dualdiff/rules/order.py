@@ -10,6 +10,7 @@ import numpy as np
 
 from dualdiff.kinds import Discrete, General, Linear, Sweep, scatter_add
 from dualdiff.register import composite, register
+from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import NONE, along_axes, axes_last, deliver, flat, folded, is_nan, keeps_axes, settled_form
 from dualdiff.rules.sums import mean_of, weights_along
 from dualdiff.shapes import dtype_of, negative_axes, shape_of
@@ -84,6 +85,16 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 
 
 register(np.sort, "general", sort, domain="distinct", primitive=sort_)
+
+
+@composite(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """``np.sort_complex``: by real parts, and among equal ones by imaginary parts."""
+    x = sort(a)
+    kind = dtype_of(x)
+    if kind.kind == "c":
+        return x
+    return cast(x, {"b": "F", "h": "F", "B": "F", "H": "F", "g": "G"}.get(kind.char, "D"))
 
 
 def _sorted_rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
@@ -168,13 +179,12 @@ def _quantile(
         q = dtype_of(rows).type(q)  # an array keeps its own precision
     ranks = shape_of(q)
     if method not in _CONTINUOUS:
-        if weights is None:
-            at = bind(ranks_, (rows, q), {"method": method})
+        if weights is None:  # how many there are says it all
+            lanes = [rows if skip_nan else np.arange(n, dtype=dtype_of(rows).char.lower())]
         else:
             w = np.broadcast_to(weights_along(operand(weights), shape_of(x), axis, axes), shape_of(x))
             lanes = [axes_last(v, axes) if axes else np.reshape(v, (*shape_of(v), 1)) for v in (x, w)]
-            at = bind(ranks_, (*lanes, q), {"method": method})
-        y = _at_ranks(rows, fixed(at), n, skip_nan)
+        y = _at_ranks(rows, fixed(bind(ranks_, (*lanes, q), {"method": method})), n, len(ranks), skip_nan)
     elif skip_nan:
         y = _quantile_of_each(rows, q, method)
     else:
@@ -226,19 +236,21 @@ def _quantile_of_each(rows: Any, q: Any, method: str) -> Any:
     return np.where(np.less(last, 0), math.nan, y)
 
 
-def _at_ranks(rows: Any, at: Any, n: int, skip_nan: bool) -> Any:
-    """Return from every row the entries at given places, or the middle of two."""
+def _at_ranks(rows: Any, at: Any, n: int, more: int, skip_nan: bool) -> Any:
+    """Return from every row the entries at given places, or the middle of two: the same places, or each row's own."""
     none = np.isnan(at)
     at = np.where(none, 0, at)
     low = np.floor(at).astype(np.intp)
-    y = _entry(rows, low, n)
+    alike = at.ndim == more
+    y = rows[..., low] if alike else _entry(rows, low, n)
     if bool(np.any(low != at)):
-        half = 0.5 * (y + _entry(rows, np.minimum(low + 1, n - 1), n))
-        y = np.where(low != at, half, y)
+        high = np.minimum(low + 1, n - 1)
+        between = 0.5 * (y + (rows[..., high] if alike else _entry(rows, high, n)))
+        y = np.where(low != at, between, y)
     if skip_nan:
         return np.where(none, math.nan, y) if bool(np.any(none)) else y
     last = rows[..., -1]
-    last = np.reshape(last, shape_of(last) + (1,) * (low.ndim - len(shape_of(last))))
+    last = np.reshape(last, shape_of(last) + (1,) * more) if more else last
     return np.where(is_nan(last), last, y)
 
 

@@ -156,3 +156,37 @@ def polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: 
         rcond = shape_of(x)[0] * float(np.finfo(dtype_of(x)).eps)
     c = np.linalg.lstsq(a / scale, y, rcond)[0]
     return c / (scale if len(shape_of(c)) == 1 else scale[:, None])
+
+
+# --------------------------------------------------------------------------------------------------
+# numpy.polynomial: coefficients from the constant one on
+
+
+def _series(x: Any, c: Any) -> Any:
+    """Sum a power series by Horner's rule: the first axis of ``c`` counts powers, the others take the axes of ``x``."""
+    y = c[-1] + x * 0
+    for n in range(2, len(c) + 1):
+        y = c[-n] + y * x
+    return y
+
+
+def _at_points(c: Any, *points: Any) -> Any:
+    c, (*given,) = operand(c), map(operand, points)
+    if len({shape_of(x) for x in given}) > 1:
+        raise ValueError(f"{', '.join('xyz'[: len(given)])} are incompatible")
+    c = np.reshape(c, shape_of(c) + (1,) * len(shape_of(given[0])))
+    for x in given:
+        c = _series(x, c)
+    return c
+
+
+def _on_grid(c: Any, *points: Any) -> Any:
+    c = operand(c)
+    for x in map(operand, points):
+        c = _series(x, np.reshape(c, shape_of(c) + (1,) * len(shape_of(x))))
+    return c
+
+
+_P = np.polynomial.polynomial
+composite(_P.polyval2d)(lambda x, y, c: _at_points(c, x, y))
+composite(_P.polygrid2d)(lambda x, y, c: _on_grid(c, x, y))

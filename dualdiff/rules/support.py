@@ -50,13 +50,8 @@ def table() -> str:
         f"{MEANING['discrete'].capitalize()}.\n",
         _names(by_status["discrete"]) + ".",
     ]
-    for status, title in (("refused", "Refused"), ("not yet", "Not yet")):
-        parts += [
-            f"\n## {title}\n",
-            "| functions | " + ("why, and what instead |" if status == "refused" else "instead |"),
-            "|---|---|",
-        ]
-        parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == status)
+    parts += ["\n## Refused\n", "| functions | why, and what instead |", "|---|---|"]
+    parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == "refused")
     return "\n".join(parts) + "\n"
 
 

@@ -179,6 +179,9 @@ add(
 )
 add("matrix_power, zero", np.linalg.matrix_power, lambda x: np.linalg.matrix_power(x, 0) + x, arrays((2, 2)))
 add("polyval", np.polyval, np.polyval, arrays(4), arrays((2, 3)), complex=True)
+_P = np.polynomial.polynomial
+add("polyval2d", _P.polyval2d, _P.polyval2d, arrays(3), arrays(3), arrays((2, 3)))
+add("polygrid2d", _P.polygrid2d, _P.polygrid2d, arrays(2), arrays(3), arrays((2, 3)))
 add("polyadd", np.polyadd, np.polyadd, arrays(3), arrays(2))
 add("polysub", np.polysub, np.polysub, arrays(2), arrays(4))
 add("polymul", np.polymul, np.polymul, arrays(3, "positive"), arrays(2, "positive"))

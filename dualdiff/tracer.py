@@ -30,7 +30,7 @@ from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import FAMILIAR, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.values import FAMILIAR, PACKING, DeclinedError, TRACED, Traced, bind, is_number, native, number, operand, raw
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
@@ -42,22 +42,26 @@ def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     def forward(self: Any, other: Any) -> Any:
         link = self.link
-        if link is None or link.under is None:
-            return self.run.binary(row, self, other)
-        return follow_root(row, self.run.binary(row, self, other), self, other)
+        try:
+            out = self.run.binary(row, self, other)
+        except DeclinedError:
+            return NotImplemented
+        return out if link is None or link.under is None else follow_root(row, out, self, other)
 
     def reflected(self: Any, other: Any) -> Any:
         link = self.link
-        if link is None or link.under is None:
-            return self.run.binary(row, other, self)
-        return follow_root(row, self.run.binary(row, other, self), other, self)
+        out = self.run.binary(row, other, self)
+        return out if link is None or link.under is None else follow_root(row, out, other, self)
 
     return forward, reflected
 
 
 def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Any, other: Any) -> Any:
-        return self.run.binary(row, self, other)
+        try:
+            return self.run.binary(row, self, other)
+        except DeclinedError:
+            return NotImplemented
 
     def reflected(self: Any, other: Any) -> Any:
         return self.run.binary(row, other, self)

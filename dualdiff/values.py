@@ -253,6 +253,10 @@ def _of_pandas(x: Any) -> Any:
         ) from None
 
 
+class DeclinedError(TypeError):
+    """An operand wants to do its arithmetic itself (a polynomial, a unit): an operator leaves it to that."""
+
+
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
     kind = type(x)
@@ -272,6 +276,8 @@ def operand(x: Any) -> Any:
     if isinstance(x, (int, float, complex, ndarray)):
         return packed(x)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        if getattr(x, "__array_ufunc__", x) is None:
+            raise DeclinedError(f"{where()}: operand {kind.__name__!r} does not support ufuncs (__array_ufunc__=None)")
         return x
     if hasattr(x, "__array__"):
         return np.asarray(x)

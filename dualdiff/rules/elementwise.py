@@ -672,6 +672,9 @@ def into(result: Any, out: Any, name: str) -> Any:
             f"Cannot cast {name} output from {dtype_of(result)!r} to {dtype_of(out)!r} with casting rule 'same_kind'"
         )
     if type(out) not in TRACED and type(result) in TRACED:
+        if type(out) is np.ndarray and out.dtype.char == "O":  # its entries may be traced values
+            out[...] = np.asarray(result)
+            return out
         if not result._may_leave():
             raise TracedAssignmentError(
                 f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "

@@ -30,7 +30,19 @@ from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import FAMILIAR, PACKING, DeclinedError, TRACED, Traced, bind, is_number, native, number, operand, raw
+from dualdiff.values import (
+    FAMILIAR,
+    PACKING,
+    TRACED,
+    DeclinedError,
+    Traced,
+    bind,
+    is_number,
+    native,
+    number,
+    operand,
+    raw,
+)
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray

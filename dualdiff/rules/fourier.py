@@ -162,7 +162,7 @@ def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = No
 def sizes_and_axes(x: Any, s: Any, axes: Any, halved: bool = False) -> tuple[list[Any], list[int]]:
     """Return the lengths and the axes that NumPy reads from ``s=`` and ``axes=``; ``halved``: of a half spectrum's last one."""
     shape = shape_of(x)
-    given = None if s is None else [None if i is None else operator.index(i) for i in fixed(s)]
+    given: list[Any] | None = None if s is None else [None if i is None else operator.index(i) for i in fixed(s)]
     if axes is None:
         if given is not None:
             warnings.warn(
@@ -172,7 +172,7 @@ def sizes_and_axes(x: Any, s: Any, axes: Any, halved: bool = False) -> tuple[lis
             )
         axes = range(-len(shape if given is None else given), 0)
     axes = [operator.index(i) for i in axes]
-    sizes = [shape[i] for i in axes] if given is None else given
+    sizes: list[Any] = [shape[i] for i in axes] if given is None else given
     if len(sizes) != len(axes):
         raise ValueError("Shape and axes have different lengths.")
     if None in sizes:

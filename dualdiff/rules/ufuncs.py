@@ -158,7 +158,7 @@ def _folded(
     rest = tuple([s for i, s in enumerate(shape) if i - len(shape) not in axes])
     count = size_of(tuple([shape[a] for a in axes]))
     given = initial is not np._NoValue and initial is not None
-    start = operand(initial) if given else ufunc.identity if initial is np._NoValue else None
+    start: Any = operand(initial) if given else ufunc.identity if initial is np._NoValue else None
     if start is not None and type(start) not in TRACED:
         start = np.asarray(start, dtype_of(x))[()]
     if start is None and (where is not True or count == 0):

@@ -27,7 +27,7 @@ from dualdiff.rules.linalg.equal_values import (
 from dualdiff.rules.linalg.matrices import adjoint, as_diagonal, diagonal_of, product
 from dualdiff.rules.linalg.phases import check_phases, pulled_complement, pushed_complement, refuse_phases
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import bind, fixed, operand
+from dualdiff.values import bind, operand
 
 
 def _cut(packed: Any, m: int, n: int, full: bool = False) -> tuple[Any, Any, Any]:
@@ -190,6 +190,6 @@ def _of_hermitian(a: Any, compute_uv: bool) -> Any:
     if not compute_uv:
         return np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1)[..., ::-1]
     w, v = np.linalg.eigh(a)
-    order = fixed(np.argsort(np.abs(w), axis=-1))[..., ::-1]
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
     w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, order[..., None, :], axis=-1)
     return _SVDResult(v, np.abs(w), adjoint(v * np.sign(w)[..., None, :]))

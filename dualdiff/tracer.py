@@ -690,7 +690,7 @@ def _ufunc_method(ufunc: Any) -> Callable[..., Any]:
 _BYTES = "shows or copies the bytes of plain numbers; use dd.stop_gradient(x).{name} where no derivative is meant"
 _WITHOUT_DERIVATIVE = {
     **dict.fromkeys(
-        ("data", "ctypes", "dump", "dumps", "tobytes", "tofile", "byteswap", "getfield", "setfield"), _BYTES
+        ("data", "ctypes", "dump", "dumps", "tobytes", "tofile", "tostring", "byteswap", "getfield", "setfield"), _BYTES
     ),
     "resize": "changes an array's memory in place; write x = np.resize(x, shape), or np.pad to fill up with zeros",
     "setflags": "changes what may be done with memory that a differentiated value does not have; leave it out",

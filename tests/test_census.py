@@ -66,8 +66,9 @@ def test_every_differentiable_function_has_a_sample() -> None:
 
 
 def test_every_method_of_an_array_is_answered() -> None:
-    x = np.arange(1.0, 5.0)
-    lacking = [n for n in dir(np.ndarray) if not n.startswith("_") and not hasattr(Tracer, n)]
+    x = np.arange(1.0, 5.0).reshape(2, 2)
+    # NumPy 2.0 still has methods that only say where they have gone.
+    lacking = [n for n in dir(np.ndarray) if n[0] != "_" and hasattr(x, n) and not hasattr(Tracer, n)]
     assert not lacking
     for name in (
         "data",

@@ -51,10 +51,33 @@ class Problem:
         return sum([size_of(shape_of(x)) for x in self.inputs])
 
 
+_STORED_BY = {
+    "piecewise": "np.piecewise of a plain array stores what its functions return, which is being differentiated, in a plain "
+    "array. Write np.where(condition, a, b), or np.select for more than two.",
+    "_vectorize_call": "np.vectorize(f, otypes=…) stores what f returns, which is being differentiated, in a plain array. Leave "
+    "otypes= out, or write f for whole arrays.",
+}
+"""What to write where a function of NumPy's stored values, by the name of what it runs."""
+
+
+def _how_to_store(error: BaseException) -> str:
+    """Say what was stored in a plain array, and what to write instead, by the functions that an error passed."""
+    tb = error.__traceback__
+    while tb is not None:
+        if tb.tb_frame.f_code.co_name in _STORED_BY and tb.tb_frame.f_globals.get("__name__", "").startswith("numpy."):
+            return _STORED_BY[tb.tb_frame.f_code.co_name]
+        tb = tb.tb_next
+    return STORED_IN_PLAIN_ARRAY
+
+
 def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
     """Run the user's function and tidy its outputs; raise our own error where NumPy wrapped it in one of its own."""
     try:
         return outputs_of(problem.call(leaves))
+    except TracedAssignmentError as e:
+        if (fix := _how_to_store(e)) != STORED_IN_PLAIN_ARRAY:
+            raise TracedAssignmentError(f"{str(e).split(':')[0]}: {fix}") from e
+        raise
     except DerivativeError:
         raise
     except Exception as e:
@@ -62,9 +85,14 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
         while seen is not None:
             if isinstance(seen, DerivativeError):
                 if "setting an array element" in str(e):
-                    raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {STORED_IN_PLAIN_ARRAY}") from e
+                    raise TracedAssignmentError(f"{str(seen).split(':')[0]}: {_how_to_store(e)}") from e
                 raise seen from None
             seen = seen.__cause__  # not __context__: what the user caught and answered with another error is the user's
+        if isinstance(e, TypeError) and "NPY_ITER_REFS_OK" in str(e):
+            raise UnsupportedFunctionError(
+                f"{line_of_traceback(e)}: np.nditer walks through the memory of an array, which a value that is being "
+                "differentiated does not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
+            ) from e
         if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
             raise TracedAssignmentError(
                 f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "

@@ -55,15 +55,17 @@ def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Any, other: Any) -> Any:
         link = self.link
         try:
-            out = self.run.binary(row, self, other)
+            if link is None or link.under is None:
+                return self.run.binary(row, self, other)
+            return follow_root(row, self.run.binary(row, self, other), self, other)
         except DeclinedError:
             return NotImplemented
-        return out if link is None or link.under is None else follow_root(row, out, self, other)
 
     def reflected(self: Any, other: Any) -> Any:
         link = self.link
-        out = self.run.binary(row, other, self)
-        return out if link is None or link.under is None else follow_root(row, out, other, self)
+        if link is None or link.under is None:
+            return self.run.binary(row, other, self)
+        return follow_root(row, self.run.binary(row, other, self), other, self)
 
     return forward, reflected
 

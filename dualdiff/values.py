@@ -122,12 +122,15 @@ class _Levels:
 
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
+    #: how many modules had been loaded when they were last looked at
+    modules = 0
 
     def __init__(self) -> None:
         self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
 
     def new(self) -> int:
-        if JOINED and not modules.keys().isdisjoint(JOINED):
+        if len(modules) != self.modules:
+            self.modules = len(modules)
             join()
         with self._counting:
             self.current += 1

@@ -124,6 +124,7 @@ add(
 )
 add("pinv of a symmetric matrix", L.pinv, lambda a: L.pinv(a, hermitian=True), dominant(3, 3), complex=True)
 add("residual of lstsq", L.lstsq, lambda a, b: L.lstsq(a, b, rcond=None)[1], dense(3, 2), arrays((3, 2)))
+add("qr, complete", L.qr, lambda a: squares(*L.qr(a, mode="complete")), dense(3, 2))
 add("qr, only r", L.qr, lambda a: squares(L.qr(a, mode="r")), dense(3, 2))
 add("eigh", L.eigh, lambda a: squares(*L.eigh(a)), dominant(3, 3))
 add("eigh, upper", L.eigh, lambda a: squares(*L.eigh(a, "U")), dominant(2, 2, 2))

@@ -61,6 +61,11 @@ INVARIANT: dict[str, tuple[Callable[..., Any], Any]] = {
     "qr": (lambda a: parts(*L.qr(a)), A),
     "qr, tall": (lambda a: parts(*L.qr(a)), TALL),
     "qr, wide": (lambda a: parts(*L.qr(a)), WIDE),
+    "qr, complete": (
+        lambda a: (lambda q, r: parts(q[:, :3], r, q[:, 3:] @ np.conjugate(q[:, 3:].T)))(*L.qr(a, "complete")),
+        TALL,
+    ),
+    "qr, one more column": (lambda a: L.qr(a, "complete")[0], RNG.standard_normal((3, 2))),
     "eig, moduli": (lambda a: np.abs(L.eig(a)[1]), A),
     "eig, normalised": (lambda a: parts(L.eig(a)[0], without_phases(L.eig(a)[1])), A),
     "eig, a pair": (lambda a: parts(without_phases(L.eig(a)[1])), PAIR),
@@ -114,6 +119,11 @@ DEPENDENT: dict[str, tuple[Callable[..., Any], Any, str]] = {
     "eig": (lambda a: np.sum(L.eig(a)[1]).real, A, "defined up to a phase"),
     "eig, a pair": (lambda a: np.sum(L.eig(a)[1]).real, PAIR, "defined up to a phase"),
     "svd, a basis of the rest": (lambda a: np.sum(L.svd(a)[2][2:]), WIDE.real, "which basis of the rest"),
+    "qr, a basis of the rest": (
+        lambda a: np.sum(L.qr(a.T, "complete")[0][:, 2:]),
+        WIDE.real,
+        "which basis of the rest",
+    ),
     "svd, phases of the rest": (lambda a: np.sum(L.svd(a)[0][:, 3:]).real, TALL, "which basis of the rest"),
 }
 

@@ -17,7 +17,9 @@ Printed from the register by `python -m dualdiff.rules.support`; NumPy {version}
 Every function NumPy lets a library override is here, and every ufunc. The ones of the first table are
 differentiated in both modes, to any order. What no rule covers raises when it meets a differentiated value, and names
 the function and your line: nothing falls through. `ndarray` methods, operators and `ufunc` methods (`np.add.reduce`,
-`np.multiply.outer`, `np.add.at` …) stand on the same rules.
+`np.multiply.outer`, `np.add.at` …) stand on the same rules. So do the transforms of `scipy.fft`, cosine, sine and Hankel
+ones included: SciPy asks for them. The functions and classes of `numpy.polynomial` are plain Python over these; their
+`fit` and `roots` need numbers, and `np.polyfit` and `np.roots` do not.
 """
 
 MEANING = {

@@ -20,7 +20,7 @@ class Entry:
 
     function: Any
     name: str
-    status: str  # primitive kinds, "composite", "discrete", "refused", "not yet"
+    status: str  # primitive kinds, "composite", "discrete", "refused"
     handler: Callable[..., Any] | None = None
     reason: str = ""
     domain: Any = None
@@ -103,15 +103,10 @@ def composite(*functions: Any, domain: Any = None, status: str = "composite") ->
     return decorate
 
 
-def refused(functions: Any, reason: str, status: str = "refused") -> None:
+def refused(functions: Any, reason: str) -> None:
     """Add functions that cannot carry derivatives, with the reason and what to write instead."""
     listed = functions if isinstance(functions, (tuple, list)) else (functions,)
-    register([f for f in listed if f not in REGISTER], status, None, reason=reason)
-
-
-def not_yet(functions: Any, instead: str) -> None:
-    """Add functions that could carry derivatives but have no rule yet, with what to write instead."""
-    refused(functions, instead, status="not yet")
+    register([f for f in listed if f not in REGISTER], "refused", None, reason=reason)
 
 
 def without_rule(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -131,8 +126,7 @@ def _why_not(function: Any) -> str:
     entry = REGISTER.get(function)
     if entry is not None and entry.status == "refused":
         return f"{entry.name} cannot be differentiated: {entry.reason}."
-    instead = entry.reason if entry is not None else "Write it with functions that are (docs: reference/support)"
     return (
-        f"{name_of(function)} is not yet in dualdiff's vocabulary. {instead}, "
-        "or freeze its argument on purpose with dd.stop_gradient(x)."
+        f"{name_of(function)} is not yet in dualdiff's vocabulary. Write it with functions that are (docs: "
+        "reference/support), or freeze its argument on purpose with dd.stop_gradient(x)."
     )

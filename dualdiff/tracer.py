@@ -37,6 +37,7 @@ from dualdiff.values import (
     NOTHING,
     PACKING,
     TRACED,
+    DeclinedError,
     Traced,
     bind,
     is_number,
@@ -49,6 +50,7 @@ from dualdiff.values import (
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
 
 ndarray = np.ndarray
+_class = type
 
 
 def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -56,9 +58,12 @@ def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     def forward(self: Any, other: Any) -> Any:
         link = self.link
-        if link is None or link.under is None:
-            return self.run.binary(row, self, other)
-        return follow_root(row, self.run.binary(row, self, other), self, other)
+        try:
+            if link is None or link.under is None:
+                return self.run.binary(row, self, other)
+            return follow_root(row, self.run.binary(row, self, other), self, other)
+        except DeclinedError:
+            return NotImplemented
 
     def reflected(self: Any, other: Any) -> Any:
         link = self.link
@@ -71,7 +76,10 @@ def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _binary(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Any, other: Any) -> Any:
-        return self.run.binary(row, self, other)
+        try:
+            return self.run.binary(row, self, other)
+        except DeclinedError:
+            return NotImplemented
 
     def reflected(self: Any, other: Any) -> Any:
         return self.run.binary(row, other, self)
@@ -637,6 +645,24 @@ class Tracer(Traced):
     def strides(self) -> tuple[int, ...]:
         return getattr(raw(self), "strides", None) or np.empty(self.shape, self.dtype).strides
 
+    @property
+    def base(self) -> Any:
+        """The array whose memory this shows, if it is a view."""
+        return None if self.link is None else self.link.base
+
+    @property
+    def device(self) -> str:
+        """Where the array is, in the words of the array API."""
+        return getattr(raw(self), "device", "cpu")
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """Return the array itself: there is nowhere else to go."""
+        if stream is not None:
+            raise ValueError("The stream argument in to_device() is not supported")
+        if device != self.device:
+            raise ValueError(f"Unsupported device: {device}.")
+        return self
+
     def copy(self, order: str = "C") -> Any:
         if self.link is not None:
             self.link.refresh(self)
@@ -667,12 +693,21 @@ class Tracer(Traced):
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         return rules.elementwise.cast(self, dtype, *args, **kwargs)
 
-    def view(self, *args: Any, **kwargs: Any) -> Any:
-        if args or kwargs:
-            raise UnsupportedFunctionError(
-                f"{where()}: view(dtype) reinterprets bytes, which has no derivative; use astype"
-            )
-        return self if is_number(self) else self[...]
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """Show the same memory: as it is, or as the parts of its complex numbers, or the other way round."""
+        whole = self if is_number(self) else None
+        for asked in (dtype, type):
+            if asked is None or asked is ndarray:
+                continue
+            if isinstance(asked, _class) and issubclass(asked, ndarray):
+                raise UnsupportedFunctionError(
+                    f"{where()}: view({asked.__name__}) makes an array of a class of its own, whose rules a derivative "
+                    "would not follow; work with the array itself."
+                )
+            shown_as = rules.reinterpreted.view_as(self, asked)
+            if shown_as is not None:
+                return shown_as
+        return self[...] if whole is None else whole
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         return rules.movement.layout.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
@@ -762,13 +797,34 @@ def _ufunc_method(ufunc: Any) -> Callable[..., Any]:
     return method
 
 
-def _missing_method(name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(
-            f"{where()}: ndarray.{name} is not yet in dualdiff's vocabulary for differentiated values."
-        )
+_BYTES = "shows or copies the bytes of plain numbers; use dd.stop_gradient(x).{name} where no derivative is meant"
+_WITHOUT_DERIVATIVE = {
+    **dict.fromkeys(
+        ("data", "ctypes", "dump", "dumps", "tobytes", "tofile", "tostring", "byteswap", "getfield", "setfield"), _BYTES
+    ),
+    "resize": "changes an array's memory in place; write x = np.resize(x, shape), or np.pad to fill up with zeros",
+    "setflags": "changes what may be done with memory that a differentiated value does not have; leave it out",
+}
+"""What an array can do, and a value that is being differentiated cannot, with what to write instead."""
 
-    return method
+
+def _refused_method(name: str) -> Any:
+    reason = _WITHOUT_DERIVATIVE[name].format(name=name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._may_leave():
+            return getattr(np.asarray(self.run.leave(self)), name)(*args, **kwargs)
+        raise UnsupportedFunctionError(f"{where()}: ndarray.{name} of a value that is being differentiated {reason}.")
+
+    if name not in ("data", "ctypes"):
+        return method
+
+    def attribute(self: Any) -> Any:
+        if self._may_leave():
+            return getattr(np.asarray(self.run.leave(self)), name)
+        return method(self)
+
+    return property(attribute)
 
 
 def _eager_only(name: str) -> Callable[..., Any]:
@@ -787,9 +843,8 @@ for _name in ("backward", "detach", "numpy", "register_hook", "requires_grad_", 
 for _name in dir(np):
     if isinstance(getattr(np, _name), np.ufunc) and not hasattr(Tracer, _name):
         setattr(Tracer, _name, _ufunc_method(getattr(np, _name)))
-for _name in dir(ndarray):
-    if not _name.startswith("_") and not hasattr(Tracer, _name):
-        setattr(Tracer, _name, _missing_method(_name))
+for _name in _WITHOUT_DERIVATIVE:
+    setattr(Tracer, _name, _refused_method(_name))
 
 
 class Flat:

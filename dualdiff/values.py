@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from importlib import import_module
+from sys import modules
 from typing import Any
 
 import numpy as np
@@ -103,16 +105,33 @@ def alike(t: Any, x: Any) -> Any:
     return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
 
 
+JOINED: dict[str, str] = {"scipy.fft": "dualdiff.scipy.fft"}
+"""Modules that let others take part in what they do, and the module of ours that does, until it has been loaded."""
+
+
+def join() -> None:
+    """Take part in what modules do that were loaded meanwhile: importing them ourselves would take a while."""
+    for name, ours in list(JOINED.items()):
+        if name in modules:
+            import_module(ours)
+            JOINED.pop(name, None)
+
+
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 
     #: 0 is the level of plain containers, 1 that of eager tensors
     current = 1
+    #: how many modules had been loaded when they were last looked at
+    modules = 0
 
     def __init__(self) -> None:
         self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
 
     def new(self) -> int:
+        if len(modules) != self.modules:
+            self.modules = len(modules)
+            join()
         with self._counting:
             self.current += 1
             return self.current
@@ -249,6 +268,10 @@ def _of_pandas(x: Any) -> Any:
         ) from None
 
 
+class DeclinedError(TypeError):
+    """An operand wants to do its arithmetic itself (a polynomial, a unit): an operator leaves it to that."""
+
+
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
     kind = type(x)
@@ -268,6 +291,8 @@ def operand(x: Any) -> Any:
     if isinstance(x, (int, float, complex, ndarray)):
         return packed(x)
     if hasattr(x, "__array_ufunc__") or hasattr(x, "__array_function__"):
+        if getattr(x, "__array_ufunc__", x) is None:
+            raise DeclinedError(f"{where()}: operand {kind.__name__!r} does not support ufuncs (__array_ufunc__=None)")
         return x
     if hasattr(x, "__array__"):
         return np.asarray(x)

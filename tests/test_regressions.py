@@ -279,3 +279,14 @@ def test_what_nothing_intercepts_is_named() -> None:
     # never a fall-through: a function of NumPy's protocols that the library does not know
     with pytest.raises(UnsupportedFunctionError, match=r"np\.busday_count"):
         dd.jacfwd(lambda x: np.busday_count(x, x))(X)
+
+
+@modes
+def test_inverse_functions_on_their_branch_cuts(jac: Any) -> None:
+    x, h = np.array([2.0, -2.0]), 1e-6
+    for f in (np.arcsin, np.arccos, np.arctanh, np.arccosh, np.log, np.sqrt):
+        with np.errstate(all="ignore"):
+            slope = (f(x + h + 0j) - f(x - h + 0j)) / (2 * h)
+            for part in (np.real, np.imag):
+                got = jac(lambda x, f=f, part=part: part(f(x + 0j)))(x)
+                np.testing.assert_allclose(got, np.diag(part(slope)), atol=1e-8)

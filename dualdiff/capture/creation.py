@@ -14,8 +14,8 @@ import numpy as np
 
 from dualdiff.capture.active import ACTIVE, is_active
 from dualdiff.containers import Plain
+from dualdiff.register import REGISTER
 from dualdiff.rules import creation as made
-from dualdiff.rules.elementwise import cast
 from dualdiff.shapes import dtype_of
 from dualdiff.values import TRACED, container
 
@@ -167,6 +167,16 @@ def _asfarray(real: Any) -> Any:
     return asarray_chkfinite
 
 
+def _piecewise(real: Any) -> Any:
+    """``piecewise``, whose result takes what the functions return."""
+
+    @functools.wraps(real)
+    def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
+        return (REGISTER[real].handler if ACTIVE.get() else real)(x, condlist, funclist, *args, **kwargs)
+
+    return piecewise
+
+
 def makers() -> dict[Any, Any]:
     """Return the stand-in for each of NumPy's makers of arrays."""
     found: dict[Any, Any] = {}
@@ -186,7 +196,8 @@ def makers() -> dict[Any, Any]:
     found[np.arange] = _between(np.arange, made.arange)
     for name in ("linspace", "logspace", "geomspace"):
         found[getattr(np, name)] = _between(getattr(np, name), getattr(made, name))
+    found[np.piecewise] = _piecewise(np.piecewise)
     return found
 
 
-__all__ = ["cast", "makers"]
+__all__ = ["makers"]

@@ -145,9 +145,13 @@ def _is_complex(x: Any) -> bool:
     return dtype_of(x).kind == "c"
 
 
+_ONE = complex(1, -0.0)
+"""What a complex number is added to without losing the sign of its zero, which says on which side of a cut it lies."""
+
+
 def _cathetus(x: Any) -> Any:
     """Return √(1-x²), without cancelling near ±1 and, for complex numbers, without overflow and on the right branch."""
-    return np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x))
+    return np.sqrt(-(x - 1)) * np.sqrt(x + _ONE) if _is_complex(x) else np.sqrt((1 - x) * (1 + x))
 
 
 def _one_over_circle(x: Any) -> Any:
@@ -209,7 +213,12 @@ arctan = elementwise(
     np.arctan, lambda _y, x: _one_over_circle(1j * x) if _is_complex(x) else 1 / (1 + x * x), singular=True, domain=REAL
 )
 arcsinh = elementwise(np.arcsinh, _arcsinh_slope, singular=True, domain=REAL)
-arccosh = elementwise(np.arccosh, lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), singular=True, domain=ABOVE_ONE)
+arccosh = elementwise(
+    np.arccosh,
+    lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + (_ONE if _is_complex(x) else 1))),
+    singular=True,
+    domain=ABOVE_ONE,
+)
 arctanh = elementwise(np.arctanh, lambda _y, x: _one_over_circle(x), singular=True, domain=UNIT)
 for _to_radians in (np.deg2rad, np.radians):
     elementwise(_to_radians, lambda _y, _x: math.pi / 180, domain=REAL)
@@ -704,6 +713,9 @@ def into(result: Any, out: Any, name: str) -> Any:
             f"Cannot cast {name} output from {dtype_of(result)!r} to {dtype_of(out)!r} with casting rule 'same_kind'"
         )
     if type(out) not in TRACED and type(result) in TRACED:
+        if type(out) is np.ndarray and out.dtype.char == "O":  # its entries may be traced values
+            out[...] = np.asarray(result)
+            return out
         if not result._may_leave():
             raise TracedAssignmentError(
                 f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "

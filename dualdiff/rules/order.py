@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds import General, Linear, Sweep, scatter_add
+from dualdiff.kinds import Discrete, General, Linear, Sweep, scatter_add
 from dualdiff.register import composite, register
-from dualdiff.rules.elementwise import unsupported
+from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import NONE, along_axes, axes_last, deliver, flat, folded, is_nan, keeps_axes, settled_form
-from dualdiff.rules.sums import mean_of
+from dualdiff.rules.sums import mean_of, weights_along
 from dualdiff.shapes import dtype_of, negative_axes, shape_of
 from dualdiff.values import TRACED, bind, fixed, number, operand
 
@@ -86,6 +87,16 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 register(np.sort, "general", sort, domain="distinct", primitive=sort_)
 
 
+@composite(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """``np.sort_complex``: by real parts, and among equal ones by imaginary parts."""
+    x = sort(a)
+    kind = dtype_of(x)
+    if kind.kind == "c":
+        return x
+    return cast(x, {"b": "F", "h": "F", "B": "F", "H": "F", "g": "G"}.get(kind.char, "D"))
+
+
 def _sorted_rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
     """Sort along some axes joined to one at the end; return also the reduced axes and the shape with them at 1."""
     x = operand(a)
@@ -115,13 +126,39 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     return deliver(np.reshape(y, kept) if keeps_axes(keepdims) else number(y), out, "np.median")
 
 
+_CONTINUOUS = {
+    "interpolated_inverted_cdf": (0.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "linear": (1.0, 1.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+"""The methods by which a quantile moves with its rank, as (α, β): it stands at n·q + α + q·(1 - α - β) - 1 (Hyndman & Fan).
+
+Hyndman, R. J. & Fan, Y. (1996), Sample quantiles in statistical packages, https://doi.org/10.2307/2684934. By the other
+methods it stands at an entry, or half-way between two: at which of them is piecewise constant in the rank.
+"""
+
+
+def _ranks(x: Any, *more: Any, method: str) -> Any:
+    """Return where the quantiles of the last axis stand among its sorted entries that are not NaN, as NumPy has it."""
+    *weights, q = more
+    order = np.argsort(np.argsort(x, axis=-1, kind="stable"), axis=-1)
+    ranks = np.where(is_nan(x), math.nan, order).astype(dtype_of(x))
+    options = {"weights": weights[0]} if weights else {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        at = np.nanquantile(ranks, q, axis=-1, method=method, **options)  # type: ignore[call-overload]
+    return np.moveaxis(np.asarray(at), tuple(range(np.ndim(q))), tuple(range(-np.ndim(q), 0)))
+
+
+ranks_ = Discrete("np.quantile", _ranks)
+
+
 def _quantile(
     name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: Any, weights: Any, skip_nan: bool
 ) -> Any:
-    if weights is not None:
-        raise unsupported(name, ["weights"], "np.sort, and np.cumsum of the weights")
-    if method != "linear":
-        raise unsupported(name, ["method"], "method='linear', or index np.sort(x) at the ranks you want")
     plain_q = settled_form(q)
     if not bool(np.all((np.asarray(plain_q) >= 0) & (np.asarray(plain_q) <= 1))):
         raise ValueError(
@@ -129,25 +166,46 @@ def _quantile(
             if "percentile" in name
             else "Quantiles must be in the range [0, 1]"
         )
-    rows, _, kept = _sorted_rows(a, axis)
+    x = operand(a)
+    rows, axes, kept = _sorted_rows(x, axis)
     n = shape_of(rows)[-1]
     if n == 0:
         raise IndexError("cannot take a quantile of an empty axis")
+    if weights is not None and method != "inverted_cdf":
+        raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+    np.quantile([0.0], 0.5, method=method)  # type: ignore[call-overload]  # NumPy's own error for an unknown method
     q = operand(q)
     if type(q) in (float, int) and dtype_of(rows).kind == "f":
         q = dtype_of(rows).type(q)  # an array keeps its own precision
     ranks = shape_of(q)
-    if skip_nan:
-        y = _quantile_of_each(rows, q)
+    if method not in _CONTINUOUS:
+        if weights is None:  # how many there are says it all
+            lanes = [rows if skip_nan else np.arange(n, dtype=dtype_of(rows).char.lower())]
+        else:
+            w = np.broadcast_to(weights_along(operand(weights), shape_of(x), axis, axes), shape_of(x))
+            lanes = [axes_last(v, axes) if axes else np.reshape(v, (*shape_of(v), 1)) for v in (x, w)]
+        y = _at_ranks(rows, fixed(bind(ranks_, (*lanes, q), {"method": method})), n, len(ranks), skip_nan)
+    elif skip_nan:
+        y = _quantile_of_each(rows, q, method)
     else:
-        y = _quantile_of_all(rows, q, n)
+        y = _quantile_of_all(rows, q, n, method)
     if ranks:  # NumPy puts the axes of q first
         y = np.moveaxis(y, tuple(range(-len(ranks), 0)), tuple(range(len(ranks))))
     return deliver(np.reshape(y, ranks + kept) if keeps_axes(keepdims) else number(y), out, name)
 
 
-def _quantile_of_all(rows: Any, q: Any, n: int) -> Any:
-    at = q * (n - 1)
+def _place(count: Any, q: Any, method: str) -> Any:
+    """Return where quantiles stand among so many sorted entries, by a method that moves with the rank."""
+    alpha, beta = _CONTINUOUS[method]
+    if alpha == beta == 1:
+        return q * (count - 1)
+    at = count * q + (alpha + q * (1 - alpha - beta)) - 1
+    at = np.where(np.less(at, 0), 0.0, at)
+    return number(np.where(np.greater(at, count - 1), count - 1.0, at))
+
+
+def _quantile_of_all(rows: Any, q: Any, n: int, method: str) -> Any:
+    at = _place(n, q, method)
     traced = type(q) in TRACED
     low = np.asarray(fixed(np.floor(at).astype(np.intp) if hasattr(at, "astype") else math.floor(at)))
     low = np.minimum(low, max(n - 2, 0) if traced else n - 1)
@@ -163,18 +221,37 @@ def _quantile_of_all(rows: Any, q: Any, n: int) -> Any:
     return np.where(is_nan(last), last, _between(a, b, part))
 
 
-def _quantile_of_each(rows: Any, q: Any) -> Any:
+def _quantile_of_each(rows: Any, q: Any, method: str) -> Any:
     """Interpolate in every row among its entries that are not NaN (they stand first)."""
     n = shape_of(rows)[-1]
     count = fixed(np.sum(np.logical_not(is_nan(rows)), axis=-1))
-    last = np.reshape(count - 1, shape_of(count) + (1,) * len(shape_of(q)))
+    count = np.reshape(count, shape_of(count) + (1,) * len(shape_of(q)))
+    last = count - 1
     real = np.dtype(dtype_of(rows).char.lower())
-    at = q * last.astype(real)
+    at = _place(count.astype(real), q, method)
     low = np.floor(at).astype(np.intp)
     low = np.clip(fixed(low), 0, np.maximum(last - (1 if type(q) in TRACED else 0), 0))
     high = np.clip(low + 1, 0, np.maximum(last, 0))
     y = _between(_entry(rows, low, n), _entry(rows, high, n), at - low.astype(real))
     return np.where(np.less(last, 0), math.nan, y)
+
+
+def _at_ranks(rows: Any, at: Any, n: int, more: int, skip_nan: bool) -> Any:
+    """Return from every row the entries at given places, or the middle of two: the same places, or each row's own."""
+    none = np.isnan(at)
+    at = np.where(none, 0, at)
+    low = np.floor(at).astype(np.intp)
+    alike = at.ndim == more
+    y = rows[..., low] if alike else _entry(rows, low, n)
+    if bool(np.any(low != at)):
+        high = np.minimum(low + 1, n - 1)
+        between = 0.5 * (y + (rows[..., high] if alike else _entry(rows, high, n)))
+        y = np.where(low != at, between, y)
+    if skip_nan:
+        return np.where(none, math.nan, y) if bool(np.any(none)) else y
+    last = rows[..., -1]
+    last = np.reshape(last, shape_of(last) + (1,) * more) if more else last
+    return np.where(is_nan(last), last, y)
 
 
 def _entry(rows: Any, at: Any, n: int) -> Any:

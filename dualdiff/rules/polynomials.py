@@ -55,15 +55,20 @@ def polymul(a1: Any, a2: Any) -> Any:
 
 @composite(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
-    """``np.poly`` of roots."""
+    """``np.poly`` of roots, or of a matrix, whose eigenvalues they are."""
     roots = _at_least_1d(seq_of_zeros)
-    if len(shape_of(roots)) != 1:
-        raise unsupported("np.poly", ["seq_of_zeros"], "the eigenvalues of the matrix: np.poly(np.linalg.eigvals(A))")
+    shape = shape_of(roots)
+    if len(shape) == 2 and shape[0] == shape[1] != 0:
+        roots = np.linalg.eigvals(roots)
+    elif len(shape) != 1:
+        raise ValueError("input must be 1d or non-empty square 2d array.")
     y = np.ones_like(roots, shape=(1,))
     for n in range(len(roots)):
         y = np.concatenate([y, np.zeros_like(y, shape=(1,))]) - np.concatenate(
             [np.zeros_like(y, shape=(1,)), y * roots[n]]
         )
+    if dtype_of(y).kind == "c" and bool(np.all(np.equal(np.sort(roots), np.sort(np.conjugate(roots))))):
+        return np.real(y)  # every root has its conjugate beside it
     return y
 
 
@@ -136,23 +141,72 @@ def roots(p: Any) -> Any:
 
 @composite(np.polyfit)
 def polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
-    """``np.polyfit``: the coefficients of a least-squares fit."""
-    odd = [name for name, given in (("full", full), ("cov", cov)) if given is not False]
-    if odd:
-        raise unsupported("np.polyfit", odd, "np.linalg.lstsq of np.vander(x, deg + 1)")
+    """``np.polyfit``: the coefficients of a least-squares fit, and their covariance."""
+    order = int(deg) + 1
     if deg < 0:
         raise ValueError("expected deg >= 0")
     x, y = operand(x) + 0.0, operand(y) + 0.0
     if len(shape_of(x)) != 1:
         raise TypeError("expected 1D vector for x")
+    if not len(x):
+        raise TypeError("expected non-empty vector for x")
     if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
         raise TypeError("expected x and y to have same length")
     a = np.stack([x**n if n else np.ones_like(x) for n in range(deg, -1, -1)], axis=1)
     if w is not None:
         w = operand(w) + 0.0
+        if shape_of(w) != shape_of(x):
+            raise TypeError("expected w and y to have the same length")
         a, y = a * w[:, None], y * (w if len(shape_of(y)) == 1 else w[:, None])
     scale = np.sqrt(np.sum(a * a, axis=0))
     if rcond is None:
         rcond = shape_of(x)[0] * float(np.finfo(dtype_of(x)).eps)
-    c = np.linalg.lstsq(a / scale, y, rcond)[0]
-    return c / (scale if len(shape_of(c)) == 1 else scale[:, None])
+    a = a / scale
+    c, residuals, rank, s = np.linalg.lstsq(a, y, rcond)
+    c = c / (scale if len(shape_of(c)) == 1 else scale[:, None])
+    if full:
+        return c, residuals, rank, s, rcond
+    if not cov:
+        return c
+    spread = np.linalg.inv(a.T @ a) / (scale[:, None] * scale)
+    if cov == "unscaled":
+        factor: Any = 1.0
+    elif len(x) <= order:
+        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+    else:
+        factor = residuals / (len(x) - order)
+    return c, spread * factor if len(shape_of(y)) == 1 else spread[:, :, None] * factor
+
+
+# --------------------------------------------------------------------------------------------------
+# numpy.polynomial: coefficients from the constant one on
+
+
+def _series(x: Any, c: Any) -> Any:
+    """Sum a power series by Horner's rule: the first axis of ``c`` counts powers, the others take the axes of ``x``."""
+    y = c[-1] + x * 0
+    for n in range(2, len(c) + 1):
+        y = c[-n] + y * x
+    return y
+
+
+def _at_points(c: Any, *points: Any) -> Any:
+    c, (*given,) = operand(c), map(operand, points)
+    if len({shape_of(x) for x in given}) > 1:
+        raise ValueError(f"{', '.join('xyz'[: len(given)])} are incompatible")
+    c = np.reshape(c, shape_of(c) + (1,) * len(shape_of(given[0])))
+    for x in given:
+        c = _series(x, c)
+    return c
+
+
+def _on_grid(c: Any, *points: Any) -> Any:
+    c = operand(c)
+    for x in map(operand, points):
+        c = _series(x, np.reshape(c, shape_of(c) + (1,) * len(shape_of(x))))
+    return c
+
+
+_P = np.polynomial.polynomial
+composite(_P.polyval2d)(lambda x, y, c: _at_points(c, x, y))
+composite(_P.polygrid2d)(lambda x, y, c: _on_grid(c, x, y))

@@ -1,4 +1,4 @@
-"""What carries no derivative, with the reason and what to write instead; and what has no rule yet.
+"""What carries no derivative, with the reason and what to write instead.
 
 A function in neither table nor here raises too, with its name: the census test lists what is missing.
 """
@@ -6,9 +6,9 @@ A function in neither table nor here raises too, with its name: the census test 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib import recfunctions, scimath
+from numpy.lib import recfunctions
 
-from dualdiff.register import UMATH, not_yet, refused
+from dualdiff.register import UMATH, refused
 
 
 def named(module: object, names: str) -> list:
@@ -48,26 +48,3 @@ refused(
     + [f for f in vars(UMATH).values() if isinstance(f, np.ufunc) and not any("d" in t for t in f.types)],
     "text has no derivative",
 )
-
-# --------------------------------------------------------------------------------------------------
-# not yet
-
-not_yet(
-    named(np.fft, "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft"),
-    "Write it as a product with the matrix np.fft.fft(np.eye(n)), which is constant",
-)
-not_yet(
-    named(scimath, "sqrt log log2 log10 logn power arccos arcsin arctanh"),
-    "Make the argument complex where it may leave the domain, as in np.sqrt(x + 0j)",
-)
-not_yet(named(np, "roots"), "Use np.linalg.eigvals of the companion matrix")
-not_yet(named(np, "polyfit"), "Use np.linalg.lstsq(np.vander(x, deg + 1), y)[0]")
-not_yet(named(np, "polydiv"), "Divide by hand, or use np.polymul and np.polysub")
-not_yet(named(np, "poly"), "Use np.polymul of the factors (1, -root)")
-not_yet(named(np, "sort_complex"), "Sort by np.argsort(dd.stop_gradient(x)) and read x at that order")
-not_yet(
-    named(np, "histogram histogram2d histogramdd histogram_bin_edges"),
-    "Count with np.searchsorted and np.bincount(..., weights=x)",
-)
-not_yet(named(np.polynomial.polynomial, "polyval2d polygrid2d"), "Use np.polynomial.polynomial.polyval twice")
-not_yet(named(np.polynomial.polynomial, "polyvalnd"), "Use np.polynomial.polynomial.polyval once for each axis")

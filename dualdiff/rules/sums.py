@@ -115,6 +115,19 @@ register(np.sum, "linear", sum_of, domain="real", primitive=sum_)
 register(np.mean, "linear", mean_of, domain="real", primitive=mean_)
 
 
+def weights_along(w: Any, shape: tuple[int, ...], axis: Any, axes: tuple[int, ...]) -> Any:
+    """Return weights, which may be given for the axes of a reduction only, in a form that broadcasts to an array's shape."""
+    if shape_of(w) == shape:
+        return w
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    if shape_of(w) != tuple([shape[i] for i in axes]):
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    if sorted(axes) != list(axes):
+        w = np.transpose(w, np.argsort(axes))
+    return np.reshape(w, tuple([s if i - len(shape) in axes else 1 for i, s in enumerate(shape)]))
+
+
 @composite(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = NONE) -> Any:
     """``np.average``."""
@@ -126,18 +139,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         total = np.full(shape_of(mean), float(count_of(shape, params["axis"])), dtype_of(mean))
         return (mean, total) if returned else mean
     w = operand(weights)
-    if shape_of(w) != shape:
-        if axis is None:
-            raise TypeError("Axis must be specified when shapes of a and weights differ.")
-        axes = params["axis"]
-        if shape_of(w) != tuple([shape[i] for i in axes]):
-            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
-        if sorted(axes) != list(axes):
-            w = np.transpose(w, np.argsort(axes))
-        w = np.reshape(w, tuple([s if i - len(shape) in axes else 1 for i, s in enumerate(shape)]))
-        scale = bind(sum_, (np.broadcast_to(w, shape),), params)
-    else:
-        scale = bind(sum_, (w,), params)
+    spread_out = shape_of(w) != shape
+    w = weights_along(w, shape, axis, params["axis"])
+    scale = bind(sum_, (np.broadcast_to(w, shape) if spread_out else w,), params)
     if bool(np.any(np.equal(scale, 0))):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     mean = bind(sum_, (np.multiply(a, w),), params) / scale

@@ -22,7 +22,9 @@ Every function NumPy lets a library override is here, every ufunc of NumPy and o
 differentiated in both modes, to any order. By a parameter of which no closed form is known (the order of a Bessel function,
 the shape of an incomplete gamma function) a special function is refused, by the argument's name. What no rule covers raises
 when it meets a differentiated value, and names the function and your line: nothing falls through. `ndarray` methods, operators
-and `ufunc` methods (`np.add.reduce`, `np.multiply.outer`, `np.add.at` …) stand on the same rules.
+and `ufunc` methods (`np.add.reduce`, `np.multiply.outer`, `np.add.at` …) stand on the same rules. So do the transforms of
+`scipy.fft`, cosine, sine and Hankel ones included: SciPy asks for them. The functions and classes of `numpy.polynomial` are
+plain Python over these; their `fit` and `roots` need numbers, and `np.polyfit` and `np.roots` do not.
 """
 
 MEANING = {
@@ -60,13 +62,8 @@ def table() -> str:
         f"{MEANING['discrete'].capitalize()}.\n",
         _names(by_status["discrete"]) + ".",
     ]
-    for status, title in (("refused", "Refused"), ("not yet", "Not yet")):
-        parts += [
-            f"\n## {title}\n",
-            "| functions | " + ("why, and what instead |" if status == "refused" else "instead |"),
-            "|---|---|",
-        ]
-        parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == status)
+    parts += ["\n## Refused\n", "| functions | why, and what instead |", "|---|---|"]
+    parts += sorted(f"| {_names(es)} | {reason} |" for (s, reason), es in by_reason.items() if s == "refused")
     return "\n".join(parts) + "\n"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
-from dualdiff.values import TRACED, bind, native, operand
+from dualdiff.values import TRACED, bind, native, number, operand, packed
 
 HARMLESS = ("order", "subok")
 """Options that say how a result lies in memory, which a derivative need not know."""
@@ -52,6 +53,8 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
     name = name_of(ufunc)
     if entry is not None and entry.handler is None:
         raise UnsupportedFunctionError(f"{where()}: {name} cannot be differentiated: {entry.reason}.")
+    if entry is None and method == "__call__" and ufunc.types == [f"{'O' * ufunc.nin}->{'O' * ufunc.nout}"]:
+        return _entry_by_entry(ufunc, inputs, kwargs)
     if entry is None and any(type(i) in TRACED for i in inputs):
         raise UnsupportedFunctionError(
             f"{where()}: {name} is not yet in dualdiff's vocabulary. Write it with functions that are "
@@ -71,6 +74,12 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
     else:
         found = getattr(ufunc, method)(*inputs, **options)
     return _store(found, out, f"{name}.{method}")
+
+
+def _entry_by_entry(ufunc: Any, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call what ``np.frompyfunc`` made of a function, on entries that are traced one by one."""
+    found = ufunc(*[np.asarray(i, dtype=object) if type(i) in TRACED else i for i in inputs], **kwargs)
+    return tuple(map(packed, found)) if ufunc.nout > 1 else packed(found)
 
 
 def _store(result: Any, out: Any, name: str) -> Any:
@@ -153,36 +162,57 @@ def _reduce(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, **options: Any
         x = cast(x, dtype, copy=False)
     if ufunc in _EXTREMES:
         return _EXTREMES[ufunc](x, axis=axis, **options)
-    _check_foldable(ufunc, "reduce")
-    keepdims = options.pop("keepdims", False)
-    if options:
-        raise unsupported(f"{name_of(ufunc)}.reduce", options, "the call without them")
-    axes = negative_axes(axis, len(shape_of(x)))
-    if len(axes) > 1 and ufunc not in _REORDERABLE:
-        raise ValueError(f"{name_of(ufunc)}.reduce is not reorderable, so at most one axis may be specified")
-    return _folded(ufunc, x, axes, bool(keepdims))
+    return _folded(ufunc, x, axis, **options)
 
 
-def _check_foldable(ufunc: Any, method: str) -> None:
-    """Raise for ufuncs that nobody folds: of power and arctan2 NumPy 2.4 itself gives wrong values."""
-    if ufunc not in _FOLDABLE:
-        raise unsupported(f"{name_of(ufunc)}.{method}", [], f"functools.reduce({name_of(ufunc)}, x)")
-
-
-def _folded(ufunc: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+def _folded(
+    ufunc: Any, x: Any, axis: Any, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+) -> Any:
+    """Fold an axis with any ufunc of two operands, entry after entry, from the first one or from ``initial``."""
     shape = shape_of(x)
+    axes = negative_axes(axis, len(shape))
+    if len(axes) > 1 and ufunc not in _REORDERABLE:
+        raise ValueError(
+            f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may be specified"
+        )
     kept = tuple([1 if i - len(shape) in axes else s for i, s in enumerate(shape)])
     rest = tuple([s for i, s in enumerate(shape) if i - len(shape) not in axes])
     count = size_of(tuple([shape[a] for a in axes]))
-    if count == 0:
-        # NumPy gives the identity, or an error
-        return ufunc.reduce(np.empty(shape, dtype_of(x)), axis=axes, keepdims=keepdims)
-    first = np.moveaxis(x, axes, tuple(range(len(axes))))
-    first = np.reshape(first, (count, *rest)) if len(axes) != 1 else first
-    y = _FOLDS[ufunc](first) if ufunc in _FOLDS else functools.reduce(ufunc, list(first))
-    if count == 1 and ufunc is np.hypot:
-        y = np.hypot(y, 0.0)  # NumPy begins with the identity, 0, which takes the sign off
-    return np.reshape(y, kept) if keepdims else y
+    given = initial is not np._NoValue and initial is not None
+    start: Any = operand(initial) if given else ufunc.identity if initial is np._NoValue else None
+    if start is not None and type(start) not in TRACED:
+        start = np.asarray(start, dtype_of(x))[()]
+    if start is None and (where is not True or count == 0):
+        if where is True:  # NumPy's own error
+            return ufunc.reduce(np.empty(shape, dtype_of(x)), axis=axes, keepdims=keepdims)
+        raise ValueError(
+            f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has to "
+            "specify 'initial'"
+        )
+
+    def lanes(v: Any) -> Any:
+        v = np.moveaxis(v, axes, tuple(range(len(axes))))
+        return np.reshape(v, (count, *rest)) if len(axes) != 1 else v
+
+    entries = lanes(x)
+    masks = None if where is True else lanes(np.broadcast_to(left(operand(where)), shape))
+    if ufunc in _FOLDS and count:
+        fold, neutral = _FOLDS[ufunc]
+        if masks is not None:
+            entries = np.where(masks, entries, neutral)
+        if given:
+            entries = np.concatenate([np.reshape(np.broadcast_to(start, rest), (1, *rest)), entries])
+        y = fold(entries)
+    elif masks is None and not given and count:
+        y = functools.reduce(ufunc, list(entries))
+        if count == 1 and ufunc is np.hypot:
+            y = np.hypot(y, 0.0)  # NumPy begins with the identity, 0, which takes the sign off
+    else:
+        y = np.broadcast_to(start, rest)
+        for i in range(count):
+            new = ufunc(y, entries[i])
+            y = new if masks is None else np.where(masks[i], new, y)
+    return np.reshape(y, kept) if keepdims else number(y)
 
 
 def _log_sum(exp: Any, log: Any) -> Callable[[Any], Any]:
@@ -205,13 +235,13 @@ def _log_sum(exp: Any, log: Any) -> Callable[[Any], Any]:
 _SUMS: dict[Any, Any] = {np.add: np.sum, np.multiply: np.prod}
 _EXTREMES = {np.maximum: np.max, np.minimum: np.min}
 _REORDERABLE = {np.hypot, np.logaddexp, np.logaddexp2, np.fmax, np.fmin}
-_FOLDABLE = {*_REORDERABLE, np.subtract, np.divide}
-_FOLDS: dict[Any, Callable[[Any], Any]] = {
-    np.subtract: lambda x: x[0] - np.sum(x[1:], axis=0),
-    np.divide: lambda x: x[0] / np.prod(x[1:], axis=0),
-    np.logaddexp: _log_sum(np.exp, np.log),
-    np.logaddexp2: _log_sum(np.exp2, np.log2),
+_FOLDS: dict[Any, tuple[Callable[[Any], Any], float]] = {
+    np.subtract: (lambda x: x[0] - np.sum(x[1:], axis=0), 0.0),
+    np.divide: (lambda x: x[0] / np.prod(x[1:], axis=0), 1.0),
+    np.logaddexp: (_log_sum(np.exp, np.log), -math.inf),
+    np.logaddexp2: (_log_sum(np.exp2, np.log2), -math.inf),
 }
+"""Folds in one step, and what takes no part in them."""
 
 
 # --------------------------------------------------------------------------------------------------
@@ -241,7 +271,6 @@ def _accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None) -> Any:
         at = list(np.ogrid[tuple(slice(s) for s in shape_of(x))])
         at[axis] = bind(_RUNNING[ufunc], (x,), {"axis": axis})
         return x[tuple(at)]
-    _check_foldable(ufunc, "accumulate")
     entries = list(np.moveaxis(x, axis, 0))
     if not entries:
         return x.copy()

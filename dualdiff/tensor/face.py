@@ -13,7 +13,7 @@ from dualdiff.errors import InputError, TracedConversionError, where
 from dualdiff.tensor.backward import Handle, accumulate, seed_of, sweep
 from dualdiff.tensor.graph import ADDING, EAGER, ENABLED, SERIAL, SWEEPING, Memory, Node, check_float, leaf_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import PACKING, Traced, native
+from dualdiff.values import PACKING, Traced, join, native
 from dualdiff.views import shown
 
 ndarray = np.ndarray
@@ -353,6 +353,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> x.grad
     tensor([2., 4., 6.])
     """
+    join()
     if type(data) is Tensor:
         data = data.detach().value
     elif isinstance(data, Traced) and isinstance(plain(data), Traced):

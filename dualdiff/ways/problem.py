@@ -62,6 +62,28 @@ class Problem:
         return sum([size_of(shape_of(x)) for x in self.inputs])
 
 
+_STORED_BY = {
+    "piecewise": "np.piecewise of a plain array stores what its functions return, which is being differentiated, in a plain "
+    "array. Write np.where(condition, a, b), or np.select for more than two.",
+    "_vectorize_call": "np.vectorize(f, otypes=…) stores what f returns, which is being differentiated, in a plain array. Leave "
+    "otypes= out, or write f for whole arrays.",
+}
+"""What to write where a function of NumPy's stored values, by the name of what it runs."""
+
+
+def _how_to_store(error: DerivativeError) -> DerivativeError:
+    """Return an error that says which function of NumPy's stored a value in a plain array, by the functions that it passed."""
+    tb = error.__traceback__
+    while tb is not None:
+        name = tb.tb_frame.f_code.co_name
+        if name in _STORED_BY and tb.tb_frame.f_globals.get("__name__", "").startswith("numpy."):
+            new = TracedAssignmentError(f"{str(error).partition(': ')[0]}: {_STORED_BY[name]}")
+            new.__cause__ = error
+            return new
+        tb = tb.tb_next
+    return error
+
+
 def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     """Run the user's function, with its modules captured as far as is known, and tidy its outputs.
 
@@ -96,6 +118,7 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
         warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     if failed is not None:
+        failed = _how_to_store(failed) if isinstance(failed, TracedAssignmentError) else failed
         outer = NOTES.get()
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)

@@ -179,6 +179,29 @@ add(
 )
 add("matrix_power, zero", np.linalg.matrix_power, lambda x: np.linalg.matrix_power(x, 0) + x, arrays((2, 2)))
 add("polyval", np.polyval, np.polyval, arrays(4), arrays((2, 3)), complex=True)
+_P = np.polynomial.polynomial
+add("polyval2d", _P.polyval2d, _P.polyval2d, arrays(3), arrays(3), arrays((2, 3)))
+add("polygrid2d", _P.polygrid2d, _P.polygrid2d, arrays(2), arrays(3), arrays((2, 3)))
+add("poly of a matrix", np.poly, np.poly, arrays((2, 2)).map(lambda a: a + np.diag([4.0, -4.0])), float32=False)
+POINTS = np.array([0.0, 0.5, 1.5, 2.0, 3.0])
+POINTS.flags.writeable = False
+add(
+    "polyfit with its covariance",
+    np.polyfit,
+    lambda y: np.polyfit(POINTS, y, 2, cov=True),
+    arrays(5),
+    float32=False,
+    duck=False,
+)
+add(
+    "polyfit, all of it",
+    np.polyfit,
+    lambda y, w: np.polyfit(POINTS, y, 1, w=w, full=True)[:2],
+    arrays(5),
+    arrays(5, "positive"),
+    float32=False,
+    duck=False,
+)
 add("polyadd", np.polyadd, np.polyadd, arrays(3), arrays(2))
 add("polysub", np.polysub, np.polysub, arrays(2), arrays(4))
 add("polymul", np.polymul, np.polymul, arrays(3, "positive"), arrays(2, "positive"))

@@ -291,3 +291,23 @@ SAMPLES += [
     ),
 ]
 SAMPLES = [s for s in SAMPLES if s.function is not None]
+
+# np.emath: real inside the domain, complex outside
+for _name, _inside in (
+    ("sqrt", "positive"),
+    ("log", "positive"),
+    ("log2", "positive"),
+    ("log10", "positive"),
+    ("arccos", "unit"),
+    ("arcsin", "unit"),
+    ("arctanh", "unit"),
+):
+    _f = getattr(np.emath, _name)
+    SAMPLES.append(Sample(f"emath.{_name}", _f, _f, st.tuples(arrays(3, _inside)), duck=False, complex=True))
+    _outside = arrays(3, "above one").map(lambda x, s=-1 if _inside == "positive" else 1: s * x)
+    SAMPLES.append(Sample(f"emath.{_name} outside", _f, _f, st.tuples(_outside), duck=False))
+SAMPLES += [
+    Sample(f"emath.{n} {d}", getattr(np.emath, n), f, st.tuples(arrays(3, d), arrays(3, "above one")), duck=False)
+    for n, f in (("logn", lambda x, n: np.emath.logn(n, x)), ("power", np.emath.power))
+    for d in ("positive", "nonzero")
+]

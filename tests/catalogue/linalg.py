@@ -40,6 +40,10 @@ def symmetric(x: Any) -> Any:
     return x + np.conjugate(np.swapaxes(x, -1, -2))
 
 
+def exponential(w: Any, v: Any) -> Any:
+    return (v * np.exp(0.25 * w)) @ np.linalg.inv(v)
+
+
 L = np.linalg
 for s, t in [
     ((3, 3), (3,)),
@@ -99,7 +103,7 @@ for name, shape in [("tall", (3, 2)), ("wide", (2, 3)), ("square", (2, 2))]:
     add(f"pinv, {name}", L.pinv, L.pinv, matrices, complex=True)
     add(f"svdvals, {name}", getattr(L, "svdvals", None), getattr(L, "svdvals", None), matrices, complex=True)
     add(f"svd, {name}", L.svd, lambda a: squares(*L.svd(a, full_matrices=False)), matrices)
-    add(f"qr, {name}", L.qr, lambda a: squares(*L.qr(a)), matrices)
+    add(f"qr, {name}", L.qr, lambda a: squares(*L.qr(a)), matrices, complex=True)
     add(f"lstsq, {name}", L.lstsq, lambda a, b: L.lstsq(a, b[: len(a)], rcond=None)[0], matrices, arrays(3))
 add(
     "svd of a complex matrix, put together again",
@@ -108,11 +112,26 @@ add(
     dense(3, 2),
     complex=True,
 )
+add("svd with all vectors", L.svd, lambda a: squares(*L.svd(a)), dense(3, 2))
+add("svd with all vectors, wide", L.svd, lambda a: squares(*L.svd(a)), dense(2, 3))
+# In which order they stand depends on the values, which an array that refuses coercion does not show.
+add(
+    "svd of a symmetric matrix",
+    L.svd,
+    lambda a: squares(*L.svd(symmetric(a), hermitian=True)),
+    dominant(3, 3),
+    duck=False,
+)
+add("pinv of a symmetric matrix", L.pinv, lambda a: L.pinv(a, hermitian=True), dominant(3, 3), complex=True)
 add("residual of lstsq", L.lstsq, lambda a, b: L.lstsq(a, b, rcond=None)[1], dense(3, 2), arrays((3, 2)))
+add("qr, complete", L.qr, lambda a: squares(*L.qr(a, mode="complete")), dense(3, 2))
 add("qr, only r", L.qr, lambda a: squares(L.qr(a, mode="r")), dense(3, 2))
 add("eigh", L.eigh, lambda a: squares(*L.eigh(a)), dominant(3, 3))
 add("eigh, upper", L.eigh, lambda a: squares(*L.eigh(a, "U")), dominant(2, 2, 2))
 add("eigvalsh", L.eigvalsh, lambda a: L.eigvalsh(symmetric(a)), dominant(3, 3), complex=True)
+# Eigenvalues come in an order that LAPACK's routines need not share among precisions.
+add("eig", L.eig, lambda a: squares(*L.eig(a)), dominant(3, 3), float32=False)
+add("eig, put together again", L.eig, lambda a: exponential(*L.eig(a)), dominant(2, 2), float32=False)
 add("eigvals", L.eigvals, lambda a: np.sort(L.eigvals(a)), dominant(3, 3))
 add(
     "eigvals, complex pairs",

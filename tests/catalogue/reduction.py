@@ -114,6 +114,23 @@ add(
 )
 add("percentile", np.percentile, lambda x: np.percentile(x, 37.5, axis=0, keepdims=True), distinct((4, 2)))
 
+METHODS = (
+    *("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull"),
+    *("median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest"),
+)
+for method in METHODS:
+    add(f"quantile, {method}", np.quantile, partial(np.quantile, q=0.375, axis=1, method=method), distinct((2, 4)))
+    add(f"percentile, {method}", np.percentile, partial(np.percentile, q=50.0, method=method), distinct((4,)))
+WEIGHTS = np.array([[1.0, 2.0, 0.5, 1.0], [1.0, 1.0, 1.0, 3.0], [2.0, 1.0, 1.0, 1.0]])
+WEIGHTS.flags.writeable = False
+add(
+    "quantile with weights",
+    np.quantile,
+    lambda x: np.quantile(x, 0.3125, axis=1, weights=WEIGHTS, method="inverted_cdf"),
+    distinct((3, 4)),
+    duck=False,
+)
+
 HOLES = np.array([[True, False, True, False], [False, False, True, True], [True, True, True, False]])
 HOLES.flags.writeable = False
 
@@ -132,6 +149,15 @@ add("nancumsum", np.nancumsum, holed(np.nancumsum, axis=1), arrays((3, 4)))
 add("nancumprod", np.nancumprod, holed(np.nancumprod, axis=1), arrays((3, 4)))
 add("nanquantile", np.nanquantile, holed(np.nanquantile, q=0.375, axis=1), distinct((3, 4)))
 add("nanquantiles", np.nanquantile, holed(np.nanquantile, q=[0.25, 0.875], axis=0), distinct((3, 4)), float32=False)
+for method in METHODS:
+    add(
+        f"nanquantile, {method}",
+        np.nanquantile,
+        holed(np.nanquantile, q=[0.375, 0.75], axis=1, method=method),
+        distinct((3, 4)),
+        float32=False,
+        duck=False,
+    )
 add("nanpercentile", np.nanpercentile, holed(np.nanpercentile, q=37.5), distinct((3, 4)))
 
 add("cov", np.cov, np.cov, arrays((3, 5)), float32=False)
@@ -164,6 +190,26 @@ add(
     arrays(5, "positive"),
     float32=False,
 )
+
+
+PLANE = np.array([[0.1, 0.2], [0.5, 0.1], [0.9, 0.7], [1.0, 0.4], [0.3, 0.6]])
+PLANE.flags.writeable = False
+add(
+    "histogram2d of weights",
+    np.histogram2d,
+    lambda w: np.histogram2d(*PLANE.T, [2, 3], weights=w)[0],
+    arrays(5),
+    float32=False,
+)
+add(
+    "histogramdd of weights",
+    np.histogramdd,
+    lambda w: np.histogramdd(PLANE, [[0.0, 0.4, 1.0], [0.0, 0.3, 0.65]], density=True, weights=w)[0],
+    arrays(5, "positive"),
+    float32=False,
+)
+add("bin edges", np.histogram_bin_edges, partial(np.histogram_bin_edges, bins=3), distinct((5,)), duck=False)
+add("sort_complex", np.sort_complex, np.sort_complex, distinct((5,)), float32=False)
 
 
 def logsumexp(x: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.errors import UnsupportedFunctionError
 from tests.rules.worked import both
 
 
@@ -27,3 +28,61 @@ def test_constants_of_integration_are_one_or_enough() -> None:
         value, tangent = dd.jvp(lambda x, m=m, k=k: np.polyint(x, m, k), (p,), (p,))
         np.testing.assert_allclose(value, np.polyint(p, m, k))
         np.testing.assert_allclose(tangent, np.polyint(p, m))
+
+
+def test_fits_return_what_numpys_do() -> None:
+    rng = np.random.default_rng(1)
+    x, y, w = rng.random(7), rng.random((7, 2)), rng.random(7) + 0.5
+    for options in ({"cov": True}, {"cov": "unscaled", "w": w}, {"full": True}, {"full": True, "w": w}, {"w": w}):
+        for data in (y, y[:, 0]):
+            got, _ = dd.vjp(lambda v, o=options: tuple(np.polyfit(x, v, 2, **o))[:2], data)
+            for a, b in zip(got, tuple(np.polyfit(x, data, 2, **options))[:2], strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="must exceed order"):
+        dd.vjp(lambda v: np.polyfit(x[:3], v, 2, cov=True), y[:3, 0])
+    for bad, match in (((x[:0], y[:0], 1), "non-empty"), ((x, y[:3], 1), "same length"), ((x[None], y, 1), "1D")):
+        with pytest.raises(TypeError, match=match):
+            dd.vjp(lambda v, b=bad: np.polyfit(b[0], b[1] + v, b[2]), 0.0)
+
+
+def test_the_polynomial_of_a_matrix() -> None:
+    a = np.array([[1.0, 2.0], [-3.0, 0.5]])  # a complex pair of eigenvalues
+    got, pull = dd.vjp(np.poly, a)
+    assert got.dtype == float
+    np.testing.assert_allclose(got, np.poly(a), rtol=1e-13)
+    for k, slope in ((1, -np.eye(2)), (2, np.array([[0.5, 3.0], [-2.0, 1.0]]))):  # the trace and the determinant
+        np.testing.assert_allclose(pull(np.eye(3)[k])[0], slope, atol=1e-13)
+    with pytest.raises(ValueError, match="square 2d"):
+        dd.vjp(np.poly, np.ones((2, 3)))
+
+
+SERIES = [np.polynomial.Polynomial, np.polynomial.Chebyshev, np.polynomial.Legendre, np.polynomial.HermiteE]
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_the_classes_of_numpy_polynomial(kind: Any) -> None:
+    c, x = np.array([1.0, -2.0, 0.5, 1.5]), np.array([0.25, -0.5])
+    eye = [kind(e)(x) for e in np.eye(4)]
+    for jac in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_allclose(jac(lambda c: kind(c)(x))(c), np.stack(eye, axis=1), rtol=1e-14)
+        np.testing.assert_allclose(jac(lambda x: kind(c)(x))(x), np.diag(kind(c).deriv()(x)), rtol=1e-13)
+        np.testing.assert_allclose(
+            jac(lambda c: kind(c).integ()(0.5))(c), [kind(e).integ()(0.5) for e in np.eye(4)], rtol=1e-13
+        )
+        square = jac(lambda c: (kind(c) * kind(c)).coef)(c)
+        by_hand = np.zeros((7, 4))
+        for k, e in enumerate(np.eye(4)):
+            twice = (2 * kind(c) * kind(e)).coef
+            by_hand[: len(twice), k] = twice
+        np.testing.assert_allclose(square, by_hand, atol=1e-13)
+        powers = jac(lambda c: kind(c).convert(kind=np.polynomial.Polynomial)(0.75))(c)
+        np.testing.assert_allclose(powers, [kind(e)(0.75) for e in np.eye(4)], rtol=1e-13)
+
+
+def test_an_operand_that_does_its_own_arithmetic_is_left_to_it() -> None:
+    p = np.polynomial.Polynomial([1.0, 2.0])
+    for f in (lambda t: (t * p).coef, lambda t: (p * t).coef, lambda t: (t + p).coef, lambda t: (t - p).coef):
+        got = dd.jacobian(lambda t, f=f: f(t) * 1.0)(3.0)
+        np.testing.assert_allclose(got, f(4.0) - f(3.0))
+    with pytest.raises(TypeError, match="does not support ufuncs"):
+        dd.vjp(lambda t: np.multiply(t, p), 3.0)

@@ -64,3 +64,35 @@ def test_covariances_have_the_values_and_shapes_of_this_numpy(x: Any, rowvar: bo
         for found in (dd.vjp(f, x)[0], dd.jvp(f, (x,), (np.ones_like(x),))[0]):
             assert np.shape(found) == np.shape(wanted)
             np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_histograms_of_several_dimensions() -> None:
+    rng = np.random.default_rng(2)
+    data, w = rng.random((30, 2)), rng.random(30)
+    edges = [np.array([0.0, 0.3, 0.7]), np.array([0.1, 0.5, 1.0, 1.5])]
+    for density in (None, True):
+        for bins in (3, [2, 3], edges):
+            both_ = dd.vjp(lambda w, b=bins, d=density: np.histogramdd(data, b, density=d, weights=w)[0], w)
+            np.testing.assert_allclose(both_[0], np.histogramdd(data, bins, density=density, weights=w)[0], rtol=1e-13)
+            both_ = dd.vjp(lambda w, b=bins, d=density: np.histogram2d(*data.T, b, None, d, w)[0], w)
+            np.testing.assert_allclose(both_[0], np.histogram2d(*data.T, bins, None, density, w)[0], rtol=1e-13)
+    whole = dd.jacobian(lambda w: np.histogram2d(*data.T, edges[0], weights=w)[0])(w)
+    np.testing.assert_array_equal(whole.sum((0, 1)), np.all((data >= 0) & (data <= 0.7), axis=1))
+    for f in (lambda x: np.histogram2d(x, x)[0], lambda x: np.histogramdd(x[:, None], [x])[0]):
+        with pytest.raises(UnsupportedFunctionError, match=r"test_statistics.py, line \d+: np.histogram.* counts"):
+            dd.vjp(f, w)
+
+
+def test_bin_edges_move_with_the_data_and_the_range() -> None:
+    x = np.array([0.5, 2.0, -1.0, 0.25])
+    for bins in (4, "auto", "fd"):
+        n = len(np.histogram_bin_edges(x, bins)) - 1
+        t = np.linspace(0, 1, n + 1)[:, None]
+        both(lambda x, bins=bins: np.histogram_bin_edges(x, bins), x, t * [0, 1, 0, 0] + (1 - t) * [0, 0, 1, 0])
+    both(lambda r: np.histogram_bin_edges(x, 2, (r[0], r[1])), [0.0, 3.0], [[1, 0], [0.5, 0.5], [0, 1]])
+    both(lambda x: np.histogram_bin_edges(x, 1), [2.0], [[1.0], [1.0]])
+    both(lambda e: np.histogram_bin_edges(x, e), [0.0, 3.0], np.eye(2))
+    with pytest.raises(ValueError, match="increase"):
+        dd.vjp(lambda e: np.histogram_bin_edges(x, e), np.array([1.0, 0.0]))
+    with pytest.raises(TypeError, match="not supported for weighted"):
+        dd.vjp(lambda x: np.histogram_bin_edges(x, "auto", weights=x), x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_dtype_casts_as_numpy_does(jac: Any) -> None:
 
 @modes
 def test_a_ufunc_that_nobody_knows_is_named(jac: Any) -> None:
-    unknown = np.frompyfunc(lambda x: x, 1, 1)
+    unknown = np.frompyfunc(lambda x, y: x, 2, 1).reduce
     with pytest.raises(
         UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: .* is not yet in dualdiff's vocabulary"
     ):
@@ -253,15 +254,40 @@ def test_running_extremes_take_the_first_of_equals_and_pass_nan_on() -> None:
         assert both(f, y).argmax(axis=1).tolist() == at
 
 
+FOLDED = (np.power, np.arctan2, np.remainder, np.copysign, np.hypot, np.fmax, np.subtract, np.divide, np.logaddexp)
+
+
 @modes
-def test_folds_that_are_not_supported_say_what_to_write(jac: Any) -> None:
-    for f in (np.power.reduce, np.arctan2.reduce, np.copysign.accumulate):
-        with pytest.raises(UnsupportedFunctionError, match=r"test_ufuncs.py, line \d+: np.*functools.reduce"):
-            jac(lambda x, f=f: f(x))(np.ones(3))
+@pytest.mark.parametrize("ufunc", FOLDED, ids=lambda u: u.__name__)
+def test_any_ufunc_of_two_operands_folds_and_accumulates(jac: Any, ufunc: Any) -> None:
+    x = np.array([[1.5, 0.75, 1.25], [0.5, 1.75, 0.875]])
+    mask = np.array([[True, False, True], [True, True, False]])
+
+    def by_hand(x: Any, start: Any = None, where: Any = None) -> Any:
+        rows = []
+        for row, there in zip(x, np.ones((2, 3), bool) if where is None else where, strict=True):
+            entries = ([] if start is None else [start]) + [v for v, m in zip(row, there, strict=True) if m]
+            rows.append(functools.reduce(ufunc, entries))
+        return np.stack(rows)
+
+    for f, same in (
+        (lambda x: ufunc.reduce(x, axis=1), by_hand),
+        (lambda x: ufunc.reduce(x, axis=1, initial=1.125), lambda x: by_hand(x, 1.125)),
+        (lambda x: ufunc.reduce(x, axis=1, initial=x[0, 0]), lambda x: by_hand(x, x[0, 0])),
+        (lambda x: ufunc.reduce(x, axis=1, initial=1.125, where=mask), lambda x: by_hand(x, 1.125, mask)),
+        (lambda x: ufunc.accumulate(x, axis=1)[:, -1], by_hand),
+        (lambda x: ufunc.reduceat(x, [0], axis=1)[:, 0], by_hand),
+    ):
+        np.testing.assert_allclose(dd.vjp(f, x)[0], f(x), rtol=1e-14)
+        np.testing.assert_allclose(jac(f)(x), jac(same)(x), rtol=1e-13, atol=1e-14)
+
+
+@modes
+def test_folds_refuse_what_numpy_refuses(jac: Any) -> None:
     with pytest.raises(ValueError, match="not reorderable"):
         jac(lambda x: np.subtract.reduce(x, axis=(0, 1)))(np.ones((2, 2)))
-    with pytest.raises(UnsupportedFunctionError, match=r"np.hypot.reduce with initial="):
-        jac(lambda x: np.hypot.reduce(x, initial=1.0))(np.ones(2))
+    with pytest.raises(ValueError, match="specify 'initial'"):
+        jac(lambda x: np.fmax.reduce(x, where=np.array([True, False])))(np.ones(2))
     with pytest.raises(IndexError, match="out of bounds"):
         jac(lambda x: np.add.reduceat(x, [0, 3]))(np.ones(3))
 
@@ -381,3 +407,14 @@ def test_reductions_of_no_entries_and_no_segments() -> None:
         for indices in ([0, 1], [0, 2, 1], []):
             at = np.array(indices, int)
             np.testing.assert_allclose(dd.vjp(lambda y, u=ufunc, at=at: u.reduceat(y, at), y)[0], ufunc.reduceat(y, at))
+
+
+@modes
+def test_functions_made_from_python_ones_take_entry_by_entry(jac: Any) -> None:
+    x = np.array([[0.5, -1.5], [2.0, 1.0]])
+    f = np.frompyfunc(lambda a, b: a * a if a > 0 else a * b, 2, 1)
+    expected = jac(lambda x: np.where(x > 0, x * x, x * 3.0))(x)
+    np.testing.assert_array_equal(jac(lambda x: f(x, 3.0))(x), expected)
+    two = np.frompyfunc(lambda a: (a, a**2), 1, 2)
+    got = jac(lambda x: two(x)[1])(x)
+    np.testing.assert_array_equal(got, jac(lambda x: x * x)(x))

@@ -1,4 +1,4 @@
-"""Eigenvalues of all square matrices, eigenvectors of symmetric ones."""
+"""Eigenvalues and eigenvectors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import numpy as np
 
 from dualdiff.kinds import General, Sweep
 from dualdiff.labels import Labels, only
-from dualdiff.register import composite, register
+from dualdiff.register import composite
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.letters import conj
-from dualdiff.rules.linalg.equal_values import Covector, are_close, gaps_of, over_gaps, quotient, skew_part, turned
+from dualdiff.rules.linalg.equal_values import (
+    Covector,
+    are_close,
+    gaps_of,
+    over_gaps,
+    quotient,
+    scale_of,
+    skew_part,
+    turned,
+)
 from dualdiff.rules.linalg.matrices import (
     adjoint,
     as_diagonal,
@@ -19,8 +28,8 @@ from dualdiff.rules.linalg.matrices import (
     diagonal_of,
     product,
     quiet,
-    refuse_phases,
 )
+from dualdiff.rules.linalg.phases import check_phases, refuse_phases
 from dualdiff.rules.linalg.triangles import hermitian, hermitian_transpose
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, operand
@@ -43,6 +52,8 @@ def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
 
 
 def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
+    if vectors and dtype_of(out).kind == "c":
+        refuse_phases("np.linalg.eigh")
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     p = product(adjoint(v) @ hermitian(ts[0], lower), v)
     gap = gaps_of(w)
@@ -56,7 +67,10 @@ def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: 
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
     vh, gap, largest = adjoint(v), gaps_of(w), np.max(np.abs(w), axis=-1, initial=0.0)
     covector = Covector(((vh, gv),), gw, w, vectors)
-    turn = quotient("np.linalg.eigh", skew_part(vh @ gv), gap, are_close(gap, largest), covector)
+    e = vh @ gv
+    if dtype_of(out).kind == "c":
+        check_phases("np.linalg.eigh", e, scale_of(covector))
+    turn = quotient("np.linalg.eigh", skew_part(e), gap, are_close(gap, largest), covector)
     return (hermitian_transpose(product(v @ (as_diagonal(gw) + turn), vh), lower),)
 
 
@@ -87,12 +101,11 @@ def _triangle(uplo: str) -> dict[str, bool]:
 
 @composite(np.linalg.eigh, status="general", domain="distinct eigenvalues")
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    """``np.linalg.eigh`` of real symmetric matrices: a function of the triangle it reads."""
+    """``np.linalg.eigh``: a function of the triangle it reads."""
     a = operand(a)
     check_square(shape_of(a))
-    refuse_phases("np.linalg.eigh", a, "np.linalg.eigvalsh is supported")
     packed = bind(eigh_, (a,), _triangle(UPLO))
-    return _EighResult(packed[..., -1, :], packed[..., :-1, :])
+    return _EighResult(np.real(packed[..., -1, :]), packed[..., :-1, :])
 
 
 @composite(np.linalg.eigvalsh, status="general", domain="distinct eigenvalues")
@@ -108,24 +121,39 @@ def _eig(a: Any) -> Any:
     return np.concatenate([v, w[..., None, :]], axis=-2).astype(np.result_type(dtype_of(a), np.complex64))
 
 
+def _are_complex(v: Any) -> Any:
+    """Return which of some eigenvectors are complex, so that a phase of theirs is a convention."""
+    return np.any(np.not_equal(np.imag(v), 0), axis=-2)
+
+
 @quiet
-def _eig_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+def _eig_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = False) -> Any:
     v, w = out[..., :-1, :], out[..., -1, :]
+    if vectors and bool(np.any(_are_complex(v))):
+        refuse_phases("np.linalg.eig")
     p = product(np.linalg.inv(v) @ ts[0], v)
-    return _side_by_side(v @ sweep.mul(p, _inverse_gaps(w)), diagonal_of(p))
+    turned = v @ sweep.mul(p, _inverse_gaps(w))
+    if vectors:  # they keep their length
+        turned = turned - v * np.sum(np.real(conj(v) * turned), axis=-2, keepdims=True)
+    return _side_by_side(turned, diagonal_of(p))
 
 
 @quiet
-def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = False) -> Any:
     v, w = out[..., :-1, :], out[..., -1, :]
     gv, gw = g[..., :-1, :], g[..., -1, :]
-    core = as_diagonal(gw) + sweep.mul(adjoint(v) @ gv, conj(_inverse_gaps(w)))
+    e = adjoint(v) @ gv
+    if vectors:
+        scale = np.max(np.abs(gv), axis=(-2, -1), keepdims=True, initial=0.0)
+        check_phases("np.linalg.eig", e, scale, _are_complex(v))
+        e = adjoint(v) @ (gv - v * np.real(diagonal_of(e))[..., None, :])
+    core = as_diagonal(gw) + sweep.mul(e, conj(_inverse_gaps(w)))
     return (product(adjoint(np.linalg.inv(v)) @ core, adjoint(v)),)
 
 
 eig_ = General(
     "np.linalg.eigvals",
-    _eig,
+    lambda a, *, vectors=False: _eig(a),
     _eig_push,
     _eig_pull,
     keeps=(True, (False,)),
@@ -136,21 +164,28 @@ eig_ = General(
 _ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # from NumPy 2.5 on
 
 
+def _is_real(a: Any, w: Any) -> bool:
+    """Whether NumPy would return real eigenvalues: those of a real matrix, if all of them are."""
+    return dtype_of(a).kind != "c" and not _ALWAYS_COMPLEX and not bool(np.any(np.not_equal(np.imag(w), 0)))
+
+
 @composite(np.linalg.eigvals, status="general", domain="distinct eigenvalues")
 def eigvals(a: Any) -> Any:
     """``np.linalg.eigvals``; real where all of them are, if NumPy's is."""
     a = operand(a)
     check_square(shape_of(a))
     w = bind(eig_, (a,), {})[..., -1, :]
-    if dtype_of(a).kind != "c" and not _ALWAYS_COMPLEX and not bool(np.any(np.not_equal(np.imag(w), 0))):
-        return np.real(w)
-    return w
+    return np.real(w) if _is_real(a, w) else w
 
 
-register(
-    np.linalg.eig,
-    "refused",
-    None,
-    reason="the lengths and phases of its eigenvectors are a convention; use np.linalg.eigvals, "
-    "or np.linalg.eigh for symmetric matrices",
-)
+_EigResult: Any = type(np.linalg.eig(np.eye(1)))
+
+
+@composite(np.linalg.eig, status="general", domain="distinct eigenvalues")
+def eig(a: Any) -> Any:
+    """``np.linalg.eig``: vectors of length 1, whose phases are arbitrary where they are complex."""
+    a = operand(a)
+    check_square(shape_of(a))
+    packed = bind(eig_, (a,), {"vectors": True})
+    v, w = packed[..., :-1, :], packed[..., -1, :]
+    return _EigResult(np.real(w), np.real(v)) if _is_real(a, w) else _EigResult(w, v)

@@ -11,9 +11,10 @@ from dualdiff.labels import Labels, only
 from dualdiff.register import composite
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.elementwise import unsupported
-from dualdiff.rules.linalg.matrices import adjoint, product, refuse_phases
+from dualdiff.rules.linalg.matrices import adjoint, product
+from dualdiff.rules.linalg.phases import pulled_complement, pushed_complement
 from dualdiff.rules.linalg.triangles import half_lower, hermitian, hermitian_transpose, suits_blas, triangular
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, operand
 
 
@@ -66,27 +67,41 @@ def _qr(a: Any) -> Any:
 
 
 def _skew(c: Any) -> Any:
-    low = np.where(np.tri(shape_of(c)[-1], k=-1, dtype=bool), c, 0.0)
-    return low - np.swapaxes(low, -1, -2)
+    """Return what is to be taken off ``c`` for an upper triangle with a real diagonal: a skew matrix."""
+    n = shape_of(c)[-1]
+    low = np.where(np.tri(n, k=-1, dtype=bool), c, 0.0)
+    turn = low - adjoint(low)
+    return turn if dtype_of(c).kind == "f" else np.where(np.eye(n, dtype=bool), 1j * np.imag(c), turn)
+
+
+def _skew_transpose(s: Any) -> Any:
+    """Transpose the map from ``c`` to that triangle."""
+    n = shape_of(s)[-1]
+    up = np.where(np.tri(n, k=-1, dtype=bool).T, s, 0.0)
+    return np.where(np.eye(n, dtype=bool), np.real(s) if dtype_of(s).kind == "c" else s, up + adjoint(up))
+
+
+def _turned_factors(q: Any, r: Any, t: Any) -> tuple[Any, Any]:
+    """Return how Q and R of a thin decomposition change along a direction."""
+    b = product(t, np.linalg.inv(r))
+    c = adjoint(q) @ b
+    turn = _skew(c)
+    return b + q @ (turn - c), product(c - turn, r)
+
+
+def _cotangent_of(q: Any, r: Any, gq: Any, gr: Any) -> Any:
+    s = product(gr, adjoint(r)) - adjoint(q) @ gq
+    return product(gq + q @ _skew_transpose(s), adjoint(np.linalg.inv(r)))
 
 
 def _qr_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
     m = shape_of(a)[-2]
-    q, r = out[..., :m, :], out[..., m:, :]
-    b = product(ts[0], np.linalg.inv(r))
-    c = np.swapaxes(q, -1, -2) @ b
-    turn = _skew(c)
-    return np.concatenate([b + q @ (turn - c), product(c - turn, r)], axis=-2)
+    return np.concatenate(_turned_factors(out[..., :m, :], out[..., m:, :], ts[0]), axis=-2)
 
 
 def _qr_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
-    m, n = shape_of(a)[-2:]
-    q, r = out[..., :m, :], out[..., m:, :]
-    gq, gr = g[..., :m, :], g[..., m:, :]
-    s = r @ np.swapaxes(gr, -1, -2) - product(np.swapaxes(gq, -1, -2), q)
-    low = np.where(np.tri(n, dtype=bool), s, 0.0)
-    strict = np.where(np.tri(n, k=-1, dtype=bool), s, 0.0)
-    return (product(gq + q @ (low + np.swapaxes(strict, -1, -2)), np.swapaxes(np.linalg.inv(r), -1, -2)),)
+    m = shape_of(a)[-2]
+    return (_cotangent_of(out[..., :m, :], out[..., m:, :], g[..., :m, :], g[..., m:, :]),)
 
 
 def _qr_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
@@ -105,22 +120,53 @@ qr_ = General(
     joins=_qr_joins,
 )
 """Q, and R below it, of matrices with at least as many rows as columns."""
+
+
+_COMPLETE = "np.linalg.qr with mode='complete'"
+
+
+def _complete_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    q, w, r = out[..., :n], out[..., n:m], out[..., :n, m:]
+    dq, dr = _turned_factors(q, r, ts[0])
+    below = np.zeros_like(dr, shape=(*shape_of(dr)[:-2], m - n, n))
+    return np.concatenate([dq, pushed_complement(_COMPLETE, q, dq, w), np.concatenate([dr, below], axis=-2)], axis=-1)
+
+
+def _complete_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    m, n = shape_of(a)[-2:]
+    q, w, r = out[..., :n], out[..., n:m], out[..., :n, m:]
+    gq = g[..., :n] + pulled_complement(_COMPLETE, q, w, g[..., n:m])
+    return (_cotangent_of(q, r, gq, g[..., :n, m:]),)
+
+
+complete_ = General(
+    "np.linalg.qr",
+    lambda a: np.concatenate(np.linalg.qr(a, "complete"), axis=-1),
+    _complete_push,
+    _complete_pull,
+    keeps=(True, (False,)),
+    joins=of_matrices,
+)
+"""A square Q and, beside it, R with rows of zeros, of matrices with more rows than columns."""
 _QRResult: Any = type(np.linalg.qr(np.eye(1)))
 
 
 @composite(np.linalg.qr, status="general", domain="full rank")
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """``np.linalg.qr`` of real matrices whose first columns are independent."""
+    """``np.linalg.qr`` of matrices whose first columns are independent; the diagonal of R is real."""
     a = operand(a)
     m, n = shape_of(a)[-2:]
-    if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
-        raise unsupported("np.linalg.qr", ["mode"], "mode='reduced'")
-    refuse_phases("np.linalg.qr", a, "use real matrices")
+    if mode not in ("reduced", "r", "complete"):
+        raise unsupported("np.linalg.qr", ["mode"], "mode='reduced', 'complete' or 'r'")
+    if mode == "complete" and m > n:
+        packed = bind(complete_, (a,), {})
+        return _QRResult(packed[..., :m], packed[..., m:])
     if m >= n:
         packed = bind(qr_, (a,), {})
         q, r = packed[..., :m, :], packed[..., m:, :]
     else:
         packed = bind(qr_, (a[..., :m],), {})
         q = packed[..., :m, :]
-        r = np.concatenate([packed[..., m:, :], np.swapaxes(q, -1, -2) @ a[..., m:]], axis=-1)
+        r = np.concatenate([packed[..., m:, :], adjoint(q) @ a[..., m:]], axis=-1)
     return r if mode == "r" else _QRResult(q, r)

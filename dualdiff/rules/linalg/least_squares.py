@@ -10,11 +10,11 @@ from dualdiff.errors import where
 from dualdiff.kinds import General, Sweep
 from dualdiff.register import composite
 from dualdiff.rules.contraction import matmul, of_matrices
-from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.folding import settled_form
 from dualdiff.rules.letters import conj
-from dualdiff.rules.linalg.matrices import adjoint, product
+from dualdiff.rules.linalg.matrices import adjoint, check_square, product
 from dualdiff.rules.linalg.singular_values import svdvals
+from dualdiff.rules.linalg.triangles import hermitian as hermitian_of
 from dualdiff.rules.sums import sum_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, bind, operand
@@ -52,10 +52,11 @@ pinv_ = General("np.linalg.pinv", _pinv, _pinv_push, _pinv_pull, joins=of_matric
 
 @composite(np.linalg.pinv, status="general", domain="full rank")
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
-    """``np.linalg.pinv`` of matrices of full rank (elsewhere it is not even continuous)."""
+    """``np.linalg.pinv`` of matrices of full rank (elsewhere it is not even continuous); of one triangle, if Hermitian."""
     a = operand(a)
     if hermitian:
-        raise unsupported("np.linalg.pinv", ["hermitian"], "np.linalg.pinv(a) without it")
+        check_square(shape_of(a))
+        a = hermitian_of(a)
     options = {} if rcond is None else {"rcond": rcond}
     if rtol is not np._NoValue:
         options["rtol"] = rtol

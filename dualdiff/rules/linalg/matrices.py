@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Shape
 from dualdiff.rules.letters import conj
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import shape_of, size_of
 
 
 def adjoint(x: Any) -> Any:
@@ -45,12 +44,3 @@ def diagonal_of(p: Any) -> Any:
 def as_diagonal(w: Any) -> Any:
     """Return the diagonal matrices of a stack of vectors."""
     return w[..., None, :] * np.eye(shape_of(w)[-1], dtype=bool)
-
-
-def refuse_phases(name: str, a: Any, instead: str) -> None:
-    """Raise if the matrix is complex: its vectors have phases of their own."""
-    if dtype_of(a).kind == "c":
-        raise UnsupportedFunctionError(
-            f"{where()}: {name} of a complex matrix returns vectors whose phases are arbitrary, and so are their "
-            f"derivatives; {instead}."
-        )

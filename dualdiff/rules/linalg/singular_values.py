@@ -11,7 +11,6 @@ from dualdiff.errors import DegenerateError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.register import composite
 from dualdiff.rules.contraction import of_matrices
-from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.linalg.equal_values import (
     CLOSE,
     Covector,
@@ -25,17 +24,19 @@ from dualdiff.rules.linalg.equal_values import (
     skew_part,
     turned,
 )
-from dualdiff.rules.linalg.matrices import adjoint, as_diagonal, diagonal_of, product, refuse_phases
+from dualdiff.rules.linalg.matrices import adjoint, as_diagonal, diagonal_of, product
+from dualdiff.rules.linalg.phases import check_phases, pulled_complement, pushed_complement, refuse_phases
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, operand
 
 
-def _cut(packed: Any, m: int, n: int) -> tuple[Any, Any, Any]:
+def _cut(packed: Any, m: int, n: int, full: bool = False) -> tuple[Any, Any, Any]:
     """Return U, S and Vᴴ from a packed decomposition of m×n matrices."""
     k = min(m, n)
+    p, q = (m, n) if full else (k, k)
     head = shape_of(packed)[:-1]
-    u, s, vh = packed[..., : m * k], packed[..., m * k : m * k + k], packed[..., m * k + k :]
-    return np.reshape(u, (*head, m, k)), np.real(s), np.reshape(vh, (*head, k, n))
+    u, s, vh = packed[..., : m * p], packed[..., m * p : m * p + k], packed[..., m * p + k :]
+    return np.reshape(u, (*head, m, p)), np.real(s), np.reshape(vh, (*head, q, n))
 
 
 def _packed(u: Any, s: Any, vh: Any) -> Any:
@@ -44,8 +45,8 @@ def _packed(u: Any, s: Any, vh: Any) -> Any:
     return np.concatenate([parts[0], parts[1].astype(dtype_of(u)), parts[2]], axis=-1)
 
 
-def _svd(a: Any, *, vectors: bool = True) -> Any:
-    return _packed(*np.linalg.svd(a, full_matrices=False))
+def _svd(a: Any, *, vectors: bool = True, full: bool = False) -> Any:
+    return _packed(*np.linalg.svd(a, full_matrices=full))
 
 
 def _svd_gaps(s: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
@@ -63,9 +64,16 @@ def _over_values(p: Any, s: Any, omitted: Any) -> Any:
     return np.where(omitted, 0.0, p / np.where(omitted, 1.0, s))
 
 
-def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
+_FULL = "np.linalg.svd with full_matrices=True"
+
+
+def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True, full: bool = False) -> Any:
     m, n = shape_of(a)[-2:]
-    u, s, vh = _cut(out, m, n)
+    if vectors and dtype_of(a).kind == "c":
+        refuse_phases("np.linalg.svd")
+    k = min(m, n)
+    whole_u, s, whole_vh = _cut(out, m, n, full)
+    u, vh = whole_u[..., :k], whole_vh[..., :k, :]
     t, uh, v = ts[0], adjoint(u), adjoint(vh)
     tv = product(t, v)
     p = uh @ tv
@@ -82,14 +90,25 @@ def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True) 
         du = du + _over_values(tv - u @ p, row, null)
     if n > m:
         dv = dv + _over_values(adjoint(t) @ u - v @ ph, row, null)
+    if full and m > n:
+        du = np.concatenate([du, pushed_complement(_FULL, u, du, whole_u[..., k:])], axis=-1)
+    if full and n > m:
+        dv = np.concatenate([dv, pushed_complement(_FULL, v, dv, adjoint(whole_vh[..., k:, :]))], axis=-1)
     return _packed(du, np.real(diagonal_of(p)), adjoint(dv))
 
 
-def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -> Any:
+def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True, full: bool = False) -> Any:
     m, n = shape_of(a)[-2:]
-    u, s, vh = _cut(out, m, n)
-    gu, gs, gvh = _cut(g, m, n)
-    uh, v, gv = adjoint(u), adjoint(vh), adjoint(gvh)
+    k = min(m, n)
+    whole_u, s, whole_vh = _cut(out, m, n, full)
+    whole_gu, gs, whole_gvh = _cut(g, m, n, full)
+    u, vh = whole_u[..., :k], whole_vh[..., :k, :]
+    gu, gv = whole_gu[..., :k], adjoint(whole_gvh[..., :k, :])
+    uh, v = adjoint(u), adjoint(vh)
+    if full and m > n:
+        gu = gu + pulled_complement(_FULL, u, whole_u[..., k:], whole_gu[..., k:])
+    if full and n > m:
+        gv = gv + pulled_complement(_FULL, v, adjoint(whole_vh[..., k:, :]), adjoint(whole_gvh[..., k:, :]))
     gap, both, close, closing, row, null = _svd_gaps(s)
     eu, ev = uh @ gu, vh @ gv
     covector = Covector(((uh, gu), (vh, gv)), gs, s, vectors)
@@ -100,6 +119,9 @@ def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True) -
         + quotient(name, skew_part(eu - ev), both, closing, covector)
     )
     if dtype_of(a).kind == "c":
+        scale = scale_of(covector)
+        check_phases(name, eu + ev, scale)
+        check_phases(name, eu, scale, np.equal(s, 0))
         imaginary = np.imag(diagonal_of(eu))
         core = core + 1j * as_diagonal(
             _over_values(imaginary, s, np.logical_or(np.equal(imaginary, 0), np.equal(s, 0)))
@@ -152,14 +174,22 @@ def svdvals(x: Any, /) -> Any:
 
 @composite(np.linalg.svd, status="general", domain="distinct singular values")
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """``np.linalg.svd``: the vectors of real matrices, the values of all."""
+    """``np.linalg.svd``."""
     a = operand(a)
     if hermitian:
-        raise unsupported("np.linalg.svd", ["hermitian"], "np.linalg.eigh")
+        return _of_hermitian(a, compute_uv)
     if not compute_uv:
         return svdvals(a)
     m, n = shape_of(a)[-2:]
-    if full_matrices and m != n:
-        raise unsupported("np.linalg.svd", ["full_matrices"], "full_matrices=False: the further vectors are arbitrary")
-    refuse_phases("np.linalg.svd", a, "np.linalg.svdvals is supported")
-    return _SVDResult(*_cut(bind(svd_, (a,), {}), m, n))
+    full = bool(full_matrices) and m != n
+    return _SVDResult(*_cut(bind(svd_, (a,), {"full": True} if full else {}), m, n, full))
+
+
+def _of_hermitian(a: Any, compute_uv: bool) -> Any:
+    """Decompose a Hermitian matrix by its eigenvalues, as NumPy does: sorted by their size."""
+    if not compute_uv:
+        return np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1)[..., ::-1]
+    w, v = np.linalg.eigh(a)
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
+    w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, order[..., None, :], axis=-1)
+    return _SVDResult(v, np.abs(w), adjoint(v * np.sign(w)[..., None, :]))

@@ -87,17 +87,8 @@ def test_factors_multiply_to_the_matrix() -> None:
 
 
 def test_refusals_say_what_to_write() -> None:
-    z = np.eye(2) + 0j
-    for f, x, message in (
-        (lambda a: L.svd(a)[0], np.ones((3, 2)), "full_matrices=False"),
-        (lambda a: L.eigh(a)[1], z, "eigvalsh is supported"),
-        (lambda a: L.svd(a)[0], z, "svdvals is supported"),
-        (lambda a: L.qr(a)[0], z, "real matrices"),
-        (lambda a: L.qr(a, "complete")[0], np.ones((3, 2)), "mode='reduced'"),
-        (lambda a: L.eig(a)[1], np.eye(2), "np.linalg.eigvals"),
-    ):
-        with pytest.raises(UnsupportedFunctionError, match=message):
-            dd.vjp(f, x)
+    with pytest.raises(UnsupportedFunctionError, match="mode='reduced'"):
+        dd.vjp(lambda a: L.qr(a, "raw")[0], np.ones((3, 2)))
 
 
 def test_float32_stays() -> None:

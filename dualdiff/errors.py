@@ -15,6 +15,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STAND_INS = os.path.join(HERE, "capture", "")
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_POLYNOMIALS = os.path.join(_NUMPY, "polynomial", "")
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STANDARD = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
 
@@ -263,17 +264,42 @@ def line_of_traceback(error: BaseException) -> str:
     return found or last
 
 
+REPLACED: set[CodeType] = set()
+"""The code of functions in whose place capture puts another: it has to reach whoever calls them, not them."""
+
+
+def replaced(function: Any) -> None:
+    """Note that a function is one that capture puts another in the place of."""
+    while function is not None:
+        code = getattr(function, "__code__", None)
+        if code is not None:
+            REPLACED.add(code)
+        function = getattr(function, "__wrapped__", None)
+
+
 def code_frame() -> FrameType | None:
-    """Return the innermost frame outside this library, NumPy and Python's own: the code that capture would have to reach."""
+    """Return the frame of the code that capture would have to reach.
+
+    It is the innermost one outside this library, NumPy and Python's own; or that which called a function with a replacement.
+    NumPy's polynomials are Python code like any other.
+    """
     frame: FrameType | None = sys._getframe(1)
+    found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
-        if not _is_ours(name) and not (
-            name.startswith(("<frozen", *_STANDARD)) and not any(p in name for p in _INSTALLED)
+        if frame.f_code in REPLACED:
+            inside = True
+        elif (
+            not name.startswith(HERE)
+            and (not is_numpy(name) or name.startswith(_POLYNOMIALS))
+            and not (name.startswith(("<frozen", *_STANDARD)) and not any(p in name for p in _INSTALLED))
         ):
-            return frame
+            if found is None or inside:
+                found, inside = frame, False
+            if not is_installed(name):
+                break
         frame = frame.f_back
-    return None
+    return found
 
 
 def line_of(code: CodeType, instruction: int) -> str:

@@ -8,6 +8,7 @@ primitive. What a primitive then does to a traced value is the business of the r
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -265,17 +266,6 @@ class Tracer(Traced):
             self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
         return hash(value)
 
-    @property
-    def device(self) -> str:
-        """Where the value lies, as the array API says it."""
-        return "cpu"
-
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        """Return the array, which lies there already; raise for any other place."""
-        if device != "cpu" or stream is not None:
-            raise ValueError(f"{where()}: a differentiated array lies on the cpu, not on {device!r}")
-        return self
-
     # -- ways out to Python ------------------------------------------------------------------------
     def _may_leave(self) -> bool:
         """Whether the value is piecewise constant at every level: becoming plain then loses no derivative."""
@@ -298,6 +288,8 @@ class Tracer(Traced):
 
     def _stumbled(self, error: Any, kind: str) -> Any:
         """Note in whose code the value was taken for a plain one, for the operator that runs it."""
+        if "scipy.special" in sys.modules:
+            rules.ufuncs.special_functions()  # some functions of it are replaced
         frame = code_frame()
         if frame is not None:
             error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind)

@@ -30,8 +30,13 @@ _ARRAY_API = (
     "array_api_compat.numpy._aliases", "array_api_compat.common._aliases", "array_api_extra._lib._funcs", "array_api_extra._lib._at",
 )  # fmt: skip
 """The modules through which SciPy's functions take arrays of any kind: bound with the first of its modules."""
-_NOT_CAPTURED = ("numpy", "dualdiff", "pandas")
-"""Packages of which nothing is captured: what they do with a traced value is said by rules, or on its entry."""
+
+
+def _is_reached(name: str) -> bool:
+    """Whether a module may be captured: not one of what a traced value meets by rules, or on its entry."""
+    return name.partition(".")[0] not in ("numpy", "dualdiff", "pandas") or name.startswith("numpy.polynomial")
+
+
 ROUNDING = 1e4
 
 
@@ -72,7 +77,7 @@ class Captures:
 
     def _add(self, names: dict[str, Any]) -> None:
         name = str(names.get("__name__", ""))
-        if name.partition(".")[0] in _NOT_CAPTURED:
+        if not _is_reached(name):
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
@@ -88,7 +93,7 @@ class Captures:
         learned = False
         for error in errors:
             s = error.stumble
-            if s is None or str(s.names.get("__name__", "")).partition(".")[0] in _NOT_CAPTURED:
+            if s is None or not _is_reached(str(s.names.get("__name__", ""))):
                 continue
             known = self.modules.get(id(s.names))
             if known is None:

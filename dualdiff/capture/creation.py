@@ -172,7 +172,8 @@ def _piecewise(real: Any) -> Any:
 
     @functools.wraps(real)
     def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
-        return (REGISTER[real].handler if ACTIVE.get() else real)(x, condlist, funclist, *args, **kwargs)
+        traced: Any = REGISTER[real].handler
+        return (traced if ACTIVE.get() else real)(x, condlist, funclist, *args, **kwargs)
 
     return piecewise
 

@@ -21,6 +21,7 @@ from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
+from dualdiff.rules.ufuncs import special_functions
 
 MAKERS, EVERYTHING = 1, 2
 """The levels: makers of arrays and what cannot be asked, and all functions of NumPy."""
@@ -71,8 +72,23 @@ def _fill() -> None:
 _fill()
 
 
+def _fill_drop_ins() -> None:
+    """Enter the functions of ``scipy.special`` that are written in Python, once it is imported."""
+    if "scipy.special" in sys.modules and not _SPECIAL:
+        special_functions()
+        from dualdiff.rules.special.functions import DROP_INS
+
+        for real, function in DROP_INS.items():
+            drop_in(real, function)
+        _SPECIAL.append(True)
+
+
+_SPECIAL: list[bool] = []
+
+
 def _fill_solvers() -> None:
     """Enter the solvers of modules of SciPy that were imported since."""
+    _fill_drop_ins()
     new = [m for m in solvers.MODULES if m in sys.modules and _SOLVERS_OF.get(m) is not sys.modules[m]]
     if new:
         _SOLVERS_OF.update({m: sys.modules[m] for m in new})
@@ -165,9 +181,8 @@ def stand_in(value: Any, level: int) -> Any:
         return _enter(_TABLE, value, uncached(value))
     if (
         kind is FunctionType
-        and value.__module__
-        and value.__module__.startswith("scipy.")
-        and value.__name__ in solvers.NAMES
+        and str(value.__module__).startswith("scipy.")
+        and (value.__name__ in solvers.NAMES or (not _SPECIAL and value.__module__.startswith("scipy.special")))
     ):
         _fill_solvers()
         found = _TABLE.get(id(value))

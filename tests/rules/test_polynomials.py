@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff.errors import UnsupportedFunctionError
 from tests.rules.worked import both
 
 

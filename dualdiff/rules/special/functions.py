@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.kinds import Discrete, Elementwise, General, Sweep
 from dualdiff.register import REGISTER, refused, register
 from dualdiff.rules.elementwise import cast
@@ -35,6 +35,7 @@ def drop_in(name: str, domain: Any = REAL) -> Callable[[Any], Any]:
         original = getattr(special, name, None)
         if original is not None:
             DROP_INS[original] = function
+            replaced(original)
             if original not in REGISTER:
                 register(original, "composite", function, domain=domain)
         return function

@@ -16,6 +16,7 @@ _NOT_THE_USERS = (
     "<__array_function__",
 )
 _PANDAS = f"{os.sep}site-packages{os.sep}pandas{os.sep}"
+_SCIPY = f"{os.sep}site-packages{os.sep}scipy{os.sep}"
 
 __all__ = [
     "DegenerateDirectionError",
@@ -115,11 +116,11 @@ def compares() -> bool:
 
 
 def user_frame() -> FrameType | None:
-    """Return the innermost frame that is neither dualdiff's, nor NumPy's or pandas'."""
+    """Return the innermost frame that is neither dualdiff's, nor NumPy's, SciPy's or pandas'."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and _PANDAS not in name:
+        if not name.startswith(_NOT_THE_USERS) and _PANDAS not in name and _SCIPY not in name:
             return frame
         frame = frame.f_back
     return None

@@ -29,6 +29,7 @@ from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
+from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import FAMILIAR, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
 from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
@@ -168,7 +169,7 @@ class Tracer(Traced):
     # -- what users test ---------------------------------------------------------------------------
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        return self.value.__class__
+        return type(self) if is_matrix_code() else self.value.__class__
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -278,11 +279,17 @@ class Tracer(Traced):
                 root = root.link.base
             link_of(root).entry = True
 
+    def _as_object(self) -> ndarray[Any, Any]:
+        """Return an array without axes that holds this value as a single object."""
+        cell = np.empty((), dtype=object)
+        cell[()] = self
+        return cell
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
+        if is_factor():
+            return self._as_object()
         if dtype is None and type(self.value) in (float, np.float64):  # np.array of a list of scalars comes here often
-            cell = np.empty((), dtype=object)
-            cell[()] = self
-            return cell
+            return self._as_object()
         if self._may_leave():
             if not (copy or self.shape):
                 self._given()
@@ -290,6 +297,8 @@ class Tracer(Traced):
             if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
                 return np.array(out, dtype=dtype)
             return shown(self, out, writeable=True)
+        if (error := refusal()) is not None:
+            raise error
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             if stores_item():
                 raise TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}")

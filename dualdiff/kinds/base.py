@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.labels import DENSE, Labels, written
+from dualdiff.labels import DENSE, Labels, written, zeros_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few, most_columns
 from dualdiff.values import bind, is_plain_constant, ndarray
@@ -259,6 +259,10 @@ class Primitive:
                 if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
                     return (k,)
         return ()
+
+    def zeros(self, constant: Any) -> Any:
+        """Say where one of these constants is zero, in a form that can be compared."""
+        return zeros_of(constant)
 
     def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """Return the function's result where only some entries of its operands are there, and which of its own are.

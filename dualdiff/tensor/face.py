@@ -9,6 +9,7 @@ import numpy as np
 
 from dualdiff.containers import plain
 from dualdiff.errors import InputError, TracedConversionError, stores_item, where
+from dualdiff.rules.sparse import is_factor
 from dualdiff.tensor.backward import Handle, accumulate, seed_of, sweep
 from dualdiff.tensor.graph import ADDING, EAGER, ENABLED, SERIAL, SWEEPING, Memory, Node, check_float, leaf_of
 from dualdiff.tracer import Tracer
@@ -212,6 +213,8 @@ class Tensor(Tracer):
         return super().__complex__() if self.requires_grad else complex(self.value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if is_factor():
+            return self._as_object()
         if self.requires_grad:
             if not self.shape and (dtype is None or np.dtype(dtype) == np.dtype(object)):
                 cell = np.empty((), dtype=object)

@@ -74,9 +74,9 @@ def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
             "unsupported data types in input" in str(e) or "support dtype object" in str(e)
         ):
             raise UnsupportedFunctionError(
-                f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
-                "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
-                "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
+                f"{line_of_traceback(e)}: scipy.sparse met an object array, which np.array([…]) of differentiated values makes. "
+                "Make the array with np.stack([…]): its products with a constant matrix, S @ x, carry derivatives; other functions "
+                "of scipy.sparse do not."
             ) from e
         if isinstance(e, TypeError) and any(
             s in str(e) for s in ("dtype('O')", "has no callable", "does not support argument")

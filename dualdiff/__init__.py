@@ -6,6 +6,7 @@ from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
     batch_jacobian,
+    diagnose,
     grad,
     hessian,
     hvp,
@@ -21,6 +22,7 @@ from dualdiff.operators import (
     value_and_jacobian,
     vjp,
 )
+from dualdiff.passes.kinks import kinks
 from dualdiff.tensor import (
     Tensor,
     arange,
@@ -43,6 +45,7 @@ __all__ = [
     "arange",
     "batch_jacobian",
     "coloring",
+    "diagnose",
     "empty",
     "errors",
     "eye",
@@ -57,6 +60,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "keep_freed_memory",
+    "kinks",
     "linear_operator",
     "linearize",
     "linspace",

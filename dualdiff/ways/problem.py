@@ -26,6 +26,7 @@ from dualdiff.errors import (
     line_of_traceback,
 )
 from dualdiff.kinds import CAREFUL
+from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import numbers, redone_if_not_finite
@@ -53,6 +54,8 @@ class Problem:
 
 def run_user(problem: Problem, leaves: list[Any]) -> list[Any]:
     """Run the user's function and tidy its outputs; raise our own error where NumPy wrapped it in one of its own."""
+    if kinks.raises():
+        kinks.check(kinks.unchecked(lambda: record(problem, replayable=True, lines=True))[0])
     try:
         return outputs_of(problem.call(leaves))
     except DerivativeError:

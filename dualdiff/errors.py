@@ -62,7 +62,7 @@ class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
 
 
-class NonDifferentiablePointError(DerivativeError, ArithmeticError):
+class NonDifferentiablePointError(DerivativeError, ValueError):
     """A function was evaluated exactly at a kink or tie while ``dd.kinks("raise")`` holds.
 
     Attributes

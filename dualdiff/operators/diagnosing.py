@@ -59,7 +59,7 @@ def diagnose(f: Callable[..., Any], *args: Any, tolerance: float = 1e-8) -> Diag
     >>> import dualdiff as dd
     >>> found = dd.diagnose(lambda x: np.sum(np.sqrt(x)) + np.max(x), np.array([0.0, 4.0, 4.0]))
     >>> [(f.function, f.kind, f.entries.tolist()) for f in found]
-    [('np.sqrt', 'partial', [[0]]), ('np.sqrt', 'adjoint', [[0]]), ('np.max', 'kink', [[]])]
+    [('np.sqrt', 'partial', [[0]]), ('np.sqrt', 'adjoint', [[0]]), ('np.max', 'kink', [[1], [2]])]
     >>> found[0].advice.split(":")[0]
     'np.where(x > 0, np.sqrt(np.where(x > 0, x, 1.0)), 0.0)'
     """

@@ -2,6 +2,7 @@
 
 from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlier ones)
     elementwise,
+    advice,
     discrete,
     movement,
     indexing,
@@ -28,6 +29,7 @@ from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlie
 )
 
 __all__ = [
+    "advice",
     "contraction",
     "creation",
     "destinations",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from sys import _getframe, modules
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
+from dualdiff.rules.sparse import PACKAGE as SPARSE
 from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import FAMILIAR, NOTHING, PACKING, TRACED, Traced, bind, is_number, native, number, operand, raw
@@ -169,7 +171,12 @@ class Tracer(Traced):
     # -- what users test ---------------------------------------------------------------------------
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        return type(self) if is_matrix_code() else self.value.__class__
+        if SPARSE in modules:
+            # The package is looked at here: who asks is found by the frame, and every call between would cost a frame object.
+            asks = _getframe(1)
+            if asks.f_globals.get("__package__") == SPARSE and is_matrix_code(asks):
+                return type(self)
+        return self.value.__class__
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -164,6 +164,32 @@ def _finding(tape: Tape, e: int, kind: str, mask: Any, **more: Any) -> Finding:
     return Finding(name, kind, line, source, entries, values, **{"convention": "", "advice": row.advice} | more)
 
 
+def _mattering(tape: Tape) -> list[bool]:
+    """Return for each equation whether its result has a part in an output's derivative, or in a decision.
+
+    The norm that is only squared has none: its square is differentiated through what stood under the root.
+    """
+    n = len(tape.inputs)
+    needed = [False] * (n + len(tape))
+    for s in (*tape.outputs, *[g.slot for g in tape.guards]):
+        if s >= 0 or ~s < len(needed):
+            needed[s if s >= 0 else ~s] = True
+    for e in range(len(tape) - 1, -1, -1):
+        if needed[n + e]:
+            row, ins, *_ = tape.equation(e)
+            for k, i in enumerate(ins):
+                if i is None:
+                    continue
+                alone = [_THERE if j == k else None for j in range(len(ins))]
+                if i < 0 or not row.differentiable or row.passes(alone):
+                    needed[i if i >= 0 else ~i] = True
+    return needed[n:]
+
+
+_THERE: frozenset[Any] = frozenset((0,))
+"""The form of a tangent that is there."""
+
+
 def kinks_of(tape: Tape, tolerance: float) -> Iterator[Finding]:
     """Find the kinks and ties that a recorded function was evaluated at, or within a tolerance of.
 
@@ -174,8 +200,14 @@ def kinks_of(tape: Tape, tolerance: float) -> Iterator[Finding]:
     tolerance : float
         The largest distance that counts as near; 0 for exactly at a kink only.
     """
+    matters = _mattering(tape) if any(row.kink is not None for row in tape.rows) else []
     for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
-        if row.kink is None or not any(i is not None and i >= 0 for i in ins) or any(type(a) is Aval for a in args):
+        if (
+            row.kink is None
+            or not matters[e]
+            or not any(i is not None and i >= 0 for i in ins)
+            or any(type(a) is Aval for a in args)
+        ):
             continue
         if all(dtype_of(a).kind not in "fc" for a in args):
             continue
@@ -235,8 +267,9 @@ def _odd_partial(tape: Tape, e: int) -> Any:
 
 
 def _first_partial(tape: Tape) -> Finding | None:
+    matters = _mattering(tape)
     for e, (_, _, args, _, out, _) in enumerate(tape.equations):
-        if all(_odd(v) is None for v in (out, *args)) and (mask := _odd_partial(tape, e)) is not None:
+        if matters[e] and all(_odd(v) is None for v in (out, *args)) and (mask := _odd_partial(tape, e)) is not None:
             return _finding(tape, e, "partial", mask)
     return None
 

@@ -38,6 +38,9 @@ class kinks:  # noqa: N801  (a function to its users, and a context)
     With ``"raise"`` operators run the function once more, on a tape that keeps everything: side effects happen twice, and
     a call takes several times as long. Eager tensors are looked at by ``backward``.
 
+    What has no part in the derivative is left out: a norm that is only squared is smooth. But a median or a quantile sorts, and
+    ties anywhere in its data count.
+
     Comparisons are not kinks: ``np.where(x > 0, x, 0)`` at 0 says itself what it takes.
 
     Examples

@@ -35,16 +35,14 @@ _PRODUCTS = ("_matmul_dispatch", "_mul_dispatch")
 
 
 def _caller() -> FrameType:
-    """Return the frame that asked the method which asks here."""
-    return sys._getframe(2).f_back  # type: ignore[return-value]
+    """Return the frame that asked the method which asks here; that method's own where none did (compiled code alone)."""
+    method = sys._getframe(2)
+    return method.f_back or method
 
 
-def is_matrix_code() -> bool:
-    """Whether the caller's caller is a method of a sparse matrix, to which a traced value is no array."""
-    frame = _caller()
-    if frame.f_globals.get("__package__") != PACKAGE:
-        return False
-    # The method dot of coo arrays only looks at shapes before it goes on to the product.
+def is_matrix_code(frame: FrameType) -> bool:
+    """Whether a traced value is no array to a frame of this package: it is not, but where only its shape is looked at."""
+    # The method dot of coo arrays asks before it goes on to the product.
     return frame.f_code.co_name != "isdense" or frame.f_back is None or frame.f_back.f_code.co_name != "dot"
 
 

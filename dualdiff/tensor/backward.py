@@ -89,7 +89,7 @@ def sweep(
             out = _live(out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
     if kinks.raises():
-        tape.lines = [n.place for n in inner]
+        tape.lines, tape.outputs = [n.place for n in inner], [slots[id(n)] for n, _ in seeds]
         kinks.check(tape)
     token, sweeping = ENABLED.set(create_graph), SWEEPING.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}

@@ -158,6 +158,26 @@ def test_single_entries_and_constants_have_no_ties() -> None:
         np.testing.assert_array_equal(dd.grad(lambda x: np.sum(np.max(np.zeros((3, 2)), axis=1) * x))(T), Z)
 
 
+def test_a_root_that_is_only_squared_is_smooth() -> None:
+    with dd.kinks("raise"):
+        for f in (
+            lambda x: np.linalg.norm(x) ** 2,
+            lambda x: np.hypot(x[0], x[1]) ** 2,
+            lambda x: 3 * np.std(x) ** 2 + 0 * x[0],
+        ):
+            np.testing.assert_array_equal(dd.grad(f)(Z), Z)
+        for f in (
+            np.linalg.norm,
+            lambda x: np.linalg.norm(x) ** 3,
+            lambda x: np.linalg.norm(x) ** 2 + np.linalg.norm(x),
+        ):
+            with pytest.raises(NonDifferentiablePointError, match=r"np\.linalg\.norm"):
+                dd.grad(f)(Z)
+        x = dd.tensor(Z, requires_grad=True)
+        (np.linalg.norm(x) ** 2).backward()
+        np.testing.assert_array_equal(x.grad, Z)
+
+
 def test_eager_tensors_are_looked_at_by_backward() -> None:
     x = dd.tensor(Z, requires_grad=True)
     with dd.kinks("raise"), pytest.raises(NonDifferentiablePointError, match=r"test_kinks.py, line \d+: np.abs"):

@@ -7,6 +7,7 @@ from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
     batch_jacobian,
+    diagnose,
     grad,
     hessian,
     hvp,
@@ -22,6 +23,7 @@ from dualdiff.operators import (
     value_and_jacobian,
     vjp,
 )
+from dualdiff.passes.kinks import kinks
 from dualdiff.tensor import (
     Tensor,
     arange,
@@ -45,6 +47,7 @@ __all__ = [
     "batch_jacobian",
     "capture",
     "coloring",
+    "diagnose",
     "empty",
     "errors",
     "eye",
@@ -59,6 +62,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "keep_freed_memory",
+    "kinks",
     "linear_operator",
     "linearize",
     "linspace",

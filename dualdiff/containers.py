@@ -14,6 +14,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.kinds import Primitive
 from dualdiff.rules.movement.stacking import stack_scalars
+from dualdiff.rules.sparse import is_factor
 from dualdiff.tracer import Run, Tracer
 from dualdiff.values import Traced, alive, container, containers, native, packed, packers
 from dualdiff.views import Link, is_view, memory_of, shown, tie_view
@@ -48,6 +49,8 @@ class Plain(Tracer):
         return complex(self._fresh())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if is_factor():
+            return self._as_object()
         x = self._fresh()
         if not (copy or x.shape):
             self._given()

@@ -32,6 +32,7 @@ __all__ = [
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
+    "NonDifferentiablePointError",
     "NonScalarError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -113,6 +114,25 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class NonDifferentiablePointError(DerivativeError, ValueError):
+    """A function was evaluated exactly at a kink or tie while ``dd.kinks("raise")`` holds.
+
+    Attributes
+    ----------
+    function, line, entries, convention
+        What was computed, the user's line, where in the array, and what would have been taken for the derivative.
+    """
+
+    def __init__(
+        self, message: str, function: str = "", line: str = "", entries: object = None, convention: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.function = function
+        self.line = line
+        self.entries = entries
+        self.convention = convention
 
 
 class EscapedValueError(DerivativeError, RuntimeError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from sys import _getframe, modules
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
 from dualdiff.rules.roots import vanishes
+from dualdiff.rules.sparse import PACKAGE as SPARSE
+from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import (
     FAMILIAR,
@@ -214,6 +217,11 @@ class Tracer(Traced):
     # -- what users test ---------------------------------------------------------------------------
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
+        if SPARSE in modules:
+            # The package is looked at here: who asks is found by the frame, and every call between would cost a frame object.
+            asks = _getframe(1)
+            if asks.f_globals.get("__package__") == SPARSE and is_matrix_code(asks):
+                return type(self)
         return self.value.__class__
 
     @property
@@ -349,7 +357,15 @@ class Tracer(Traced):
                 root = root.link.base
             link_of(root).entry = True
 
+    def _as_object(self) -> ndarray[Any, Any]:
+        """Return an array without axes that holds this value as a single object."""
+        cell = np.empty((), dtype=object)
+        cell[()] = self
+        return cell
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
+        if is_factor():
+            return self._as_object()
         if PACKING.get():
             return self._as_objects(copy)
         if self._may_leave():
@@ -361,6 +377,8 @@ class Tracer(Traced):
             return shown(self, out, writeable=True)
         if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
             return self._as_objects(copy)
+        if (error := refusal()) is not None:
+            raise error
         if stores_item():
             raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
         if is_masked():
@@ -374,9 +392,7 @@ class Tracer(Traced):
     def _as_objects(self, copy: bool | None) -> ndarray[Any, Any]:
         """Return an array of Python objects, the entries: what a list is made of on the way to one traced array."""
         if type(self.value) in (float, np.float64):  # a list of scalars comes here often
-            cell = np.empty((), dtype=object)
-            cell[()] = self
-            return cell
+            return self._as_object()
         out = np.empty(self.shape, dtype=object)
         if self.ndim == 0:
             out[()] = self._number()

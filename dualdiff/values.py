@@ -6,6 +6,7 @@ axes, a view) is said here, once, and so is what a foreign operand becomes on en
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -169,6 +170,8 @@ containers: list[Callable[[Any], Any]] = []
 
 NAMESPACES: list[Any] = []
 """A hook: the namespace of NumPy's functions that traced values name as theirs."""
+matrices: list[Callable[[Any], Any]] = []
+"""A hook: how a matrix of ``scipy.sparse`` becomes an operand."""
 
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
@@ -233,6 +236,11 @@ def native(x: Any) -> Any:
             return _of_pandas(x)
         if origin == "numpy" and c.__name__ in _OWN_RULES:
             refuse_own_rules(c.__name__)
+        if origin == "scipy" and c.__name__ == "_spbase":
+            raise InputError(
+                f"{where()}: a scipy.sparse {kind.__name__} stands where an array is meant. Write products with it as S @ x, S.T @ x or "
+                "x @ S, and use S.toarray() elsewhere."
+            )
     return x
 
 
@@ -272,6 +280,12 @@ class DeclinedError(TypeError):
     """An operand wants to do its arithmetic itself (a polynomial, a unit): an operator leaves it to that."""
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether ``x`` is a matrix or an array of ``scipy.sparse``, which nothing imports to find out."""
+    package = sys.modules.get("scipy.sparse")
+    return package is not None and bool(package.issparse(x))
+
+
 def operand(x: Any) -> Any:
     """Return a foreign operand as something a primitive takes: numbers and arrays as they are, lists as arrays."""
     kind = type(x)
@@ -279,6 +293,8 @@ def operand(x: Any) -> Any:
         return x
     if kind is ndarray:
         return packed(x)
+    if is_sparse(x):
+        return matrices[0](x)
     x = native(x)
     if isinstance(x, (list, tuple)):
         if not contains_traced(x):

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.labels import DENSE, Labels, written
+from dualdiff.kinds.kinks import Kink
+from dualdiff.labels import DENSE, Labels, written, zeros_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few
 from dualdiff.values import bind, is_plain_constant, ndarray
@@ -204,6 +205,10 @@ class Primitive:
     deposit: Any = None
     #: whether it multiplies two operands, so that the zeros of one that is constant show in the pattern (see ``links``)
     linked = False
+    #: where the function has no derivative of its own, and what is taken for it there
+    kink: Kink | None = None
+    #: what to write instead where its value or derivative is not finite
+    advice = ""
 
     def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
         self.name = name
@@ -266,6 +271,14 @@ class Primitive:
                 if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
                     return (k,)
         return ()
+
+    def distance(self, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Say how far from a kink every entry is, 0 for exactly at one, from plain values; None where there are none."""
+        return None if self.kink is None else self.kink.distance(out, *args, **params)
+
+    def zeros(self, constant: Any) -> Any:
+        """Say where one of these constants is zero, in a form that can be compared."""
+        return zeros_of(constant)
 
     def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """Return the function's result where only some entries of its operands are there, and which of its own are.

@@ -19,6 +19,7 @@ from dualdiff.kinds.base import (
     needs_of,
     nonzero,
 )
+from dualdiff.kinds.kinks import TIE
 from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels, broadcast
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -53,6 +54,7 @@ class Elementwise(Primitive):
     ) -> None:
         super().__init__(name, fn, domain)
         self.choice = choice
+        self.kink = TIE if choice else None
         self.partials: tuple[Any, ...] = partials
         self.op = op or fn
         self.wirtinger = wirtinger

@@ -1,5 +1,6 @@
 """The operators: functions of functions, in both modes, nesting in any order to any depth."""
 
+from dualdiff.operators.diagnosing import diagnose
 from dualdiff.operators.gradients import grad, hvp, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacfwd, jacobian, jacrev, value_and_jacobian
 from dualdiff.operators.modes import jvp, linearize, stop_gradient, vjp
@@ -12,6 +13,7 @@ __all__ = [
     "JacobianPlan",
     "PlanChangedWarning",
     "batch_jacobian",
+    "diagnose",
     "grad",
     "hessian",
     "hvp",

@@ -225,7 +225,7 @@ def _linked(links: scipy.sparse.csr_array, p: scipy.sparse.csr_array, n: int) ->
     work = int(np.diff(p.indptr)[links.indices].sum())
     if work > WORK and 100 * work > m * size * n and max(m * size, size * n, m * n) <= DENSE:
         # Nearly full: BLAS counts the ways from input to result faster than anyone unites sets.
-        ways = (links != 0).toarray().astype(np.float32) @ p.toarray().astype(np.float32)
+        ways = _csr(links.indices, links.indptr, size).toarray().astype(np.float32) @ p.toarray().astype(np.float32)
         rows, columns = np.nonzero(ways)
         return _csr(columns.astype(np.int32), np.concatenate([[0], np.bincount(rows, minlength=m).cumsum()]), n)
     united = _csr(links.indices, links.indptr, size) @ p

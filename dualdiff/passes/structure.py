@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.labels import zeros_of
 from dualdiff.shapes import shape_of
 from dualdiff.tape import Tape
 
@@ -64,7 +63,7 @@ def _zeros(tape: Tape) -> list[tuple[int, Any]]:
     found = []
     for e, (row, ins, args, _, _, _) in enumerate(tape.equations):
         if row.linked:
-            found += [(e, zeros_of(args[k])) for k in row.constants(ins, args)]
+            found += [(e, row.zeros(args[k])) for k in row.constants(ins, args)]
     return found
 
 

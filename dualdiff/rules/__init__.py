@@ -2,6 +2,7 @@
 
 from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlier ones)
     elementwise,
+    advice,
     discrete,
     domains,
     movement,
@@ -17,6 +18,7 @@ from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlie
     missing,
     statistics,
     contraction,
+    sparse,
     polynomials,
     linalg,
     roots,
@@ -30,6 +32,7 @@ from dualdiff.rules import (  # noqa: I001  (later tables use the rows of earlie
 )
 
 __all__ = [
+    "advice",
     "contraction",
     "creation",
     "destinations",
@@ -53,6 +56,7 @@ __all__ = [
     "running",
     "sampled",
     "selection",
+    "sparse",
     "statistics",
     "sums",
     "ufuncs",

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import Discrete
-from dualdiff.register import composite, discrete, name_of, register
+from dualdiff.kinds.kinks import JUMP, Kink, integer
+from dualdiff.register import REGISTER, composite, discrete, name_of, register
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import TRACED, bind, operand
@@ -25,6 +26,12 @@ discrete(np.logical_and, np.logical_or, np.logical_xor, np.logical_not)
 discrete(np.isfinite, np.isinf, np.isnan, np.isnat, np.signbit)
 discrete(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, getattr(np, "bitwise_count", None))
 discrete(np.left_shift, np.right_shift, np.gcd, np.lcm)
+
+for _whole in (np.floor, np.ceil, np.trunc):
+    REGISTER[_whole].primitive.kink = Kink(integer, JUMP, "leave the rounding out of what is differentiated")  # type: ignore[union-attr]
+REGISTER[np.rint].primitive.kink = Kink(  # type: ignore[union-attr]
+    lambda _y, x: integer(None, x - 0.5), JUMP, "leave the rounding out of what is differentiated"
+)
 
 # --------------------------------------------------------------------------------------------------
 # functions of array operands and settings

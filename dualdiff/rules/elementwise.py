@@ -20,6 +20,7 @@ import scipy
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
+from dualdiff.kinds.kinks import JUMP, Kink, integer, size
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD, Columns, Terms
@@ -60,6 +61,11 @@ remainder = elementwise(
 )
 # the number of periods is read off the result: trunc(x / y) is one too many where x / y rounds up to an integer
 fmod = elementwise(np.fmod, 1, lambda z, x, y: -np.rint((x - z) / y), domain=(POSITIVE, NONZERO))
+remainder.kink = fmod.kink = Kink(
+    lambda _z, x, y: integer(None, np.divide(x, y)),
+    "that beside the jump: 1 to the dividend",
+    "np.arctan2(np.sin(x), np.cos(x)) wraps an angle; sine and cosine need no wrapping",
+)
 
 
 def power_base(_z: Any, x: Any, y: Any) -> Any:
@@ -245,6 +251,9 @@ def _over_square(x: Any, y: Any) -> Any:
 
 
 hypot = elementwise(np.hypot, lambda z, x, _y: over(x, z), lambda z, _x, y: over(y, z), domain=(NONZERO, NONZERO))
+hypot.kink = Kink(
+    lambda z, _x, _y: np.abs(z), "0 to both", "np.sqrt(x**2 + y**2 + eps**2) is smooth; its square has a derivative"
+)
 
 root = Elementwise(
     "root",
@@ -254,9 +263,16 @@ root = Elementwise(
 )
 root.plain = False
 """The square root, with the slope 0 where ``zero`` says that the root is taken for 0."""
+root.kink = Kink(
+    lambda z, _v, zero: np.where(zero, 0.0, np.abs(z)),
+    "0",
+    "differentiate the variance, np.var, or add a small number",
+    "np.std",
+)
 arctan2 = elementwise(
     np.arctan2, lambda _z, y, x: _over_square(x, y), lambda _z, y, x: -_over_square(y, x), domain=(NONZERO, NONZERO)
 )
+arctan2.kink = Kink(lambda _z, y, x: np.hypot(y, x), "0 to both", "the angle of a vanishing vector: keep away from it")
 
 # --------------------------------------------------------------------------------------------------
 # extremes, signs, parts of a number
@@ -310,14 +326,21 @@ absolute = elementwise(
     domain=NONZERO,
 )
 fabs = elementwise(np.fabs, lambda _y, x: np.sign(x), domain=NONZERO)
-elementwise(np.copysign, lambda z, x, _y: np.sign(z) * np.sign(x), 0, domain=(NONZERO, NONZERO))
-elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), choice=True, domain=(NONZERO, REAL))
+_SMOOTH = "np.sqrt(x**2 + eps**2) is smooth; the square np.abs(x)**2 has a derivative"
+absolute.kink = Kink(size, "0", _SMOOTH, "np.abs")
+fabs.kink = Kink(size, "0", _SMOOTH)
+copysign = elementwise(np.copysign, lambda z, x, _y: np.sign(z) * np.sign(x), 0, domain=(NONZERO, NONZERO))
+copysign.kink = Kink(lambda _z, x, y: np.minimum(np.abs(x), np.abs(y)), "0", _SMOOTH)
+heaviside = elementwise(np.heaviside, 0, lambda _z, x, _h: np.equal(x, 0), choice=True, domain=(NONZERO, REAL))
+heaviside.kink = Kink(size, JUMP, "1 / (1 + np.exp(-x / width)) is a smooth step")
 elementwise(np.nextafter, 1, 0, domain=(REAL, REAL))
 ldexp = elementwise(np.ldexp, lambda _z, x, i: np.ldexp(np.ones_like(x), i), 0, domain=(REAL, REAL))
 _fraction = Elementwise("np.modf", lambda x: np.modf(x)[0], 1, domain=REAL)
 _whole = Discrete("np.modf", lambda x: np.modf(x)[1])
 _exponent = Discrete("np.frexp", lambda x: np.frexp(x)[1])
 _sign = Discrete("np.sign", np.sign)
+_sign.kink = Kink(size, JUMP, "np.tanh(x / width) is a smooth sign")
+_fraction.kink = Kink(integer, "1: that between the jumps", "keep away from integers")
 
 
 @composite(np.modf)

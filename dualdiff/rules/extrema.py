@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import General, Sweep, chosen
+from dualdiff.kinds.kinks import Kink, runner_up
 from dualdiff.register import composite, register
 from dualdiff.rules.folding import (
     NONE,
@@ -66,6 +67,11 @@ def _extremum(function: Any, reduce: Any, opposite: float, pair: Any, aliases: t
 
     name = f"np.{function.__name__}"
     row = General(name, value, _extremum_push, _extremum_pull, keeps=(True, (True,)), joins=along_axes)
+    row.kink = Kink(
+        runner_up(1 if opposite < 0 else -1),
+        "shared evenly among the entries that tie",
+        "np.log(np.sum(np.exp(k * x))) / k is a smooth maximum; x[np.argmax(x)] decides for one entry",
+    )
 
     def handler(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = NONE

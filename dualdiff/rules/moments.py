@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import General, Sweep
+from dualdiff.kinds.kinks import Kink, width
 from dualdiff.register import register
 from dualdiff.rules.elementwise import over, root
 from dualdiff.rules.folding import (
@@ -70,6 +71,11 @@ def _moment(function: Any, partial: Callable[..., Any]) -> General:
 
 var_ = _moment(np.var, _var_partial)
 std_ = _moment(np.std, _std_partial)
+std_.kink = Kink(
+    lambda _y, x, *, axis, keepdims, ddof: width(x, axis),
+    "0",
+    "differentiate the variance, np.var (np.std(x)**2 has its derivative too), or add a small number under the root",
+)
 
 
 def _spread_of(row: General, function: Any) -> None:

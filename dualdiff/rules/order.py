@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import Discrete, General, Linear, Sweep, scatter_add
+from dualdiff.kinds.kinks import Kink, apart
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import NONE, along_axes, axes_last, deliver, flat, folded, is_nan, keeps_axes, settled_form
@@ -71,6 +72,11 @@ def _sort(x: Any, *, axis: int) -> Any:
 
 
 sort_ = General("np.sort", _sort, _sort_push, _sort_pull, joins=along_axes)
+sort_.kink = Kink(
+    apart,
+    "shared evenly among equal entries",
+    "x[np.argsort(x)] keeps equal entries in their order",
+)
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds import Multilinear
+from dualdiff.kinds import Discrete, Multilinear
+from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import MOST_LINKS, links_of
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast
@@ -250,6 +251,13 @@ composite(np.correlate)(correlate)
 # interpolation
 
 
+_lands = Discrete("np.interp", lambda step: np.equal(step, 0))
+"""Whether a point is one of those that are joined."""
+_lands.kink = Kink(
+    size, "the mean of the slopes beside the point", "np.interp at points between those given, or a smooth spline"
+)
+
+
 @composite(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Join the points (xp, fp) by straight lines; at a point the slope is the mean of those beside it."""
@@ -281,7 +289,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         outside = np.zeros_like(slopes, shape=(1,))
         slopes = joined((outside, slopes, outside))
         step = x - xp[j]
-        slope = np.where(step == 0, 0.5 * (slopes[j] + slopes[j + 1]), slopes[j + 1])
+        slope = np.where(bind(_lands, (step,), {}), 0.5 * (slopes[j] + slopes[j + 1]), slopes[j + 1])
         inside = fp[j] + slope * step
     found = np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
     return number(np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found)

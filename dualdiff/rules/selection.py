@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.kinds import Linear, Movement
+from dualdiff.kinds import Discrete, Linear, Movement
+from dualdiff.kinds.kinks import Kink, gap
 from dualdiff.labels import OWN, Labels, numbered
 from dualdiff.register import composite, register
 from dualdiff.rules.elementwise import cast, into, unsupported
@@ -154,13 +155,18 @@ def extract(condition: Any, arr: Any) -> Any:
     return ravel(arr)[np.flatnonzero(fixed(operand(condition)))]
 
 
+_differ = Discrete("np.unique", np.not_equal)
+"""Whether sorted neighbours differ."""
+_differ.kink = Kink(lambda _out, x, y: gap(x, y), "that of the first of the equal entries", "make the entries distinct")
+
+
 def _sorted_groups(x: Any, equal_nan: bool) -> tuple[Any, Any]:
     """Return the order that sorts a vector, and where in it a new value begins."""
     order = fixed(np.argsort(x, kind="stable"))
     if not order.size:
         return order, np.zeros(0, dtype=bool)
     s = x[order]
-    new = fixed(s[1:] != s[:-1])
+    new = fixed(bind(_differ, (s[1:], s[:-1]), {}))
     if equal_nan:
         nan = fixed(np.isnan(s))
         new = new & ~(nan[1:] & nan[:-1])

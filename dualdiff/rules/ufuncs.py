@@ -17,6 +17,7 @@ import numpy as np
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
 from dualdiff.kinds.base import later
+from dualdiff.kinds.kinks import Kink, gap
 from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import REGISTER, UMATH, name_of
 from dualdiff.rules.discrete import left
@@ -289,7 +290,16 @@ def _running(ufunc: Any) -> Discrete:
         changed = np.not_equal(best, before) & ~(np.isnan(best) & np.isnan(before))
         return np.maximum.accumulate(np.where(changed | (ranks == 0), ranks, 0), axis=axis)
 
-    return Discrete(f"{name_of(ufunc)}.accumulate", positions)
+    def before(_out: Any, x: Any, *, axis: int) -> Any:
+        x = np.moveaxis(x, axis, 0)
+        first = np.full(x[:1].shape, np.inf)  # nothing stands before it
+        return np.moveaxis(np.concatenate([first, gap(x[1:], ufunc.accumulate(x, axis=0)[:-1])]), 0, axis)
+
+    row = Discrete(f"{name_of(ufunc)}.accumulate", positions)
+    row.kink = Kink(
+        before, "1 to the first of the equal entries", "a maximum that is smooth, as np.logaddexp.accumulate"
+    )
+    return row
 
 
 _RUNNING_SUMS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}

@@ -12,6 +12,7 @@ import numpy as np
 
 from dualdiff.errors import GraphFreedError, InPlaceError, InputError, NonScalarError, where
 from dualdiff.kinds import CAREFUL
+from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, fit, shape_of
@@ -87,6 +88,9 @@ def sweep(
             args = tuple([_live(a, p, counters.get(i)) for i, (a, p) in enumerate(zip(args, n.parents, strict=True))])
             out = _live(out, n, counters.get(-1))
         tape.append((n.row, ins, args, n.params, out, n.forms))
+    if kinks.raises():
+        tape.lines, tape.outputs = [n.place for n in inner], [slots[id(n)] for n, _ in seeds]
+        kinks.check(tape)
     token, sweeping = ENABLED.set(create_graph), SWEEPING.set(create_graph)
     results: dict[int, tuple[Node, Any]] = {}
     try:

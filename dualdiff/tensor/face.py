@@ -10,6 +10,7 @@ import numpy as np
 from dualdiff.callers import stores_item, takes_objects
 from dualdiff.containers import plain
 from dualdiff.errors import InputError, TracedConversionError, where
+from dualdiff.rules.sparse import is_factor
 from dualdiff.tensor.backward import Handle, accumulate, seed_of, sweep
 from dualdiff.tensor.graph import ADDING, EAGER, ENABLED, SERIAL, SWEEPING, Memory, Node, check_float, leaf_of
 from dualdiff.tracer import Tracer
@@ -215,6 +216,8 @@ class Tensor(Tracer):
         return super().__complex__() if self.requires_grad and stores_item() else complex(self.item())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if is_factor():
+            return self._as_object()
         if self.requires_grad:
             if (
                 not self.shape

@@ -16,6 +16,7 @@ from dualdiff.rules.indexing import getitem, setitem
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, Map, Scaled, Terms
 from dualdiff.tape import frozen
+from dualdiff.values import bind, is_sparse, operand
 from dualdiff.views import is_whole
 from dualdiff.ways.problem import Problem, identity, run_user
 
@@ -83,6 +84,8 @@ class Watching(Pushing):
 
     def binary(self, row: Any, x: Any, y: Any) -> Any:
         """Compute a function of two operands, and note it."""
+        if is_sparse(x) or is_sparse(y):  # the matrix says what is computed
+            return bind(row, (operand(x), operand(y)), NOTHING)
         return self._noted(row, (x, y), NOTHING, lambda: super(Watching, self).binary(row, x, y))
 
     def item(self, x: Any, i: int) -> Any:

@@ -35,6 +35,7 @@ from dualdiff.errors import (
     raised_by_user,
 )
 from dualdiff.kinds import CAREFUL
+from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import numbers, redone_if_not_finite
@@ -95,6 +96,8 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     RunAgain
         If a traced value stumbled into code that can be captured, and is from now on.
     """
+    if kinks.raises():
+        kinks.check(kinks.unchecked(lambda: record(problem, replayable=True, lines=True))[0])
     captures, notes = problem.captures, run.notes
     token = NOTES.set(notes)
     failed: Exception | None = None
@@ -163,9 +166,8 @@ def translated(e: Exception, problem: Problem) -> Exception:
         "unsupported data types in input" in str(e) or "support dtype object" in str(e)
     ):
         new = UnsupportedFunctionError(
-            f"{line_of_traceback(e)}: scipy.sparse does not let others take part in its products and solves, so it "
-            "cannot carry derivatives. Write S @ x with the entries of S: with coo = S.tocoo(), y = np.zeros_like(x, "
-            "shape=S.shape[0]); np.add.at(y, coo.row, coo.data * x[coo.col]); or use S.toarray() @ x if it is small."
+            f"{line_of_traceback(e)}: scipy.sparse met an array of Python objects, with which it cannot compute. Its products with a "
+            "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
         )
     elif (
         type(e) in _FOREIGN

@@ -30,6 +30,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sparse-regret": regret.sparse_regret,
     "ways": ways.ways,
     "sparse": ways.sparse,
+    "sparse-product": ways.sparse_product,
     "memory": memory.memory,
     "torch": eager.torch_eager,
 }

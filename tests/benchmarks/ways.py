@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize._numdiff import approx_derivative
+from scipy.sparse import diags_array
 
 import dualdiff as dd
 from dualdiff.coloring import color_columns
@@ -138,6 +139,33 @@ def sparse() -> list[Row]:
             }
         )
     return rows + once + _million()
+
+
+def sparse_product() -> list[Row]:
+    """A product with a constant sparse matrix of 1e5 rows, against the same with a gather and np.add.at: SciPy's must not be slower."""
+    n = 100_000
+    S = diags_array([np.ones(n - 1), -2 * np.ones(n), np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+    coo, x = S.tocoo(), np.linspace(0.0, 1.0, n)
+
+    def written(x: Any) -> Any:
+        y = np.zeros_like(x, shape=n)
+        np.add.at(y, coo.row, coo.data * x[coo.col])
+        return y
+
+    rows: list[Row] = []
+    operators: dict[str, Any] = {
+        "value": lambda f: f,
+        "jvp": lambda f: lambda x: dd.jvp(f, (x,), (x,)),
+        "gradient of a sum of squares": lambda f: dd.grad(lambda x: np.sum(f(x) ** 2)),
+        "sparse Jacobian": lambda f: dd.jacobian(f, sparse=True),
+    }
+    for name, operator in operators.items():
+        ours, other = operator(lambda x: S @ x), operator(written)
+        times = interleaved_minima({"S @ x": lambda f=ours: f(x), "np.add.at": lambda f=other: f(x)}, rounds=10)
+        rows.append(
+            {"product": name, "S @ x ms": times["S @ x"] * 1e3, "of np.add.at": times["S @ x"] / times["np.add.at"]}
+        )
+    return rows
 
 
 _MILLION = """

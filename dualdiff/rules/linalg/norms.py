@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import General, Sweep
+from dualdiff.kinds.kinks import Kink
 from dualdiff.register import composite
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import over, unsupported
@@ -41,6 +42,8 @@ def _norm2_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: tuple[int, ...]
 
 
 norm2_ = General("np.linalg.norm", _norm2, _norm2_push, _norm2_pull, joins=along_axes)
+_SMOOTH = "np.sqrt(x @ x + eps**2) is smooth; the square np.linalg.norm(x)**2 has a derivative, and so has x @ x"
+norm2_.kink = Kink(lambda y, _x, **_params: np.abs(y), "0", _SMOOTH)
 
 
 def _pnorm(x: Any, *, axis: tuple[int, ...], keepdims: bool, p: float) -> Any:
@@ -67,6 +70,11 @@ def _pnorm_pull(sweep: Sweep, g: Any, out: Any, x: Any, *, axis: Any, keepdims: 
 
 
 pnorm_ = General("np.linalg.norm", _pnorm, _pnorm_push, _pnorm_pull, joins=along_axes)
+pnorm_.kink = Kink(
+    lambda y, x, *, axis, keepdims, p: np.abs(y) if p > 1 else np.min(np.abs(x), axis=axis, keepdims=keepdims),
+    "0",
+    _SMOOTH,
+)
 
 
 def _check_order(order: Any) -> None:

@@ -2,6 +2,7 @@
 
 from dualdiff import coloring, errors, numpy
 from dualdiff.allocator import keep_freed_memory
+from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive
 from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
@@ -42,7 +43,10 @@ __all__ = [
     "Tensor",
     "arange",
     "batch_jacobian",
+    "checkpoint",
     "coloring",
+    "custom_jvp",
+    "custom_vjp",
     "empty",
     "errors",
     "eye",
@@ -64,6 +68,7 @@ __all__ = [
     "numpy",
     "ones",
     "plan_jacobian",
+    "primitive",
     "stop_gradient",
     "tensor",
     "value_and_grad",

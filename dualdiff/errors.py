@@ -26,6 +26,7 @@ __all__ = [
     "InPlaceError",
     "InputError",
     "NonScalarError",
+    "RuleError",
     "TracedAssignmentError",
     "TracedConversionError",
     "UnsupportedFunctionError",
@@ -74,6 +75,10 @@ class GraphFreedError(DerivativeError, RuntimeError):
 
 class NonScalarError(DerivativeError, RuntimeError, TypeError):
     """A gradient was asked of a function or tensor that is not a scalar."""
+
+
+class RuleError(DerivativeError, TypeError, ValueError):
+    """A rule that a user gave returned what cannot be the derivative of its function, or cannot be used so."""
 
 
 class InputError(DerivativeError, TypeError, ValueError):

@@ -35,6 +35,7 @@ FLOORS = {
     "ways": 12,
     "numpy": 12,
     "capture": 12,
+    "custom": 13,
     "operators": 13,
     "scipy": 14,
     "testing": 15,

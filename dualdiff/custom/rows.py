@@ -1,0 +1,314 @@
+"""The rows that a user's rule makes: of the house's kinds, with the calls of the rule put into their words.
+
+A rule is called with what the function is called with, positional arguments as one tuple, and checked in what it returns.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.custom.layout import Layout, check_closed, checked, level_of, shielded, side_by_side
+from dualdiff.custom.maps import LinearMap, form_of
+from dualdiff.custom.patterns import Pattern
+from dualdiff.errors import RuleError, where
+from dualdiff.kinds import Elementwise, General, Linear, Sweep, WithParameters
+from dualdiff.kinds.base import Step
+from dualdiff.labels import Labels
+from dualdiff.shapes import aval, dtype_of, shape_of, size_of
+from dualdiff.trees import flatten
+from dualdiff.values import TRACED, bind
+
+Rule = Callable[..., Any]
+
+
+def asks_for_out(rule: Any) -> bool:
+    """Whether a rule has a parameter ``out``, for the function's result."""
+    try:
+        return "out" in inspect.signature(rule).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+class Declared:
+    """What every row of a user's says of itself: its pattern and its cost, where they were declared."""
+
+    pattern: Pattern | None
+    cost: Any
+    patterned: bool
+    joins: Any
+
+    def declare(self, pattern: Pattern | None, cost: Any) -> None:
+        """Take the user's word for the pattern and the cost."""
+        self.pattern, self.cost = pattern, cost
+        self.patterned = pattern is not None and pattern.is_matrix
+        if pattern is not None and not pattern.is_matrix:
+            self.joins = pattern.labels
+
+    def entries(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Return the declared matrix."""
+        return self.pattern.matrix(k, args, out) if self.pattern is not None else None
+
+    def costed(self, step: Step, args: Sequence[Any]) -> Step:
+        """Return what a direction takes, with the operations that were declared."""
+        if self.cost is None:
+            return step
+        cost = self.cost(*map(shape_of, args)) if callable(self.cost) else self.cost
+        return step._replace(flops=int(cost))
+
+
+class GivenLinear(Declared, Linear):
+    """A linear function of one operand, direction by direction; its transpose is a row like it."""
+
+    transposed: GivenLinear
+
+    def __init__(self, name: str, fn: Rule) -> None:
+        Linear.__init__(self, name, fn, fn)
+        self.declare(None, None)
+
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return self._each(tangents[0], sweep.lead, params, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        return (self.transposed._each(g, sweep.lead, params, args[0]),)
+
+    def _each(self, t: Any, lead: tuple[int, ...], params: dict[str, Any], like: Any) -> Any:
+        if not lead:
+            return bind(self, (t,), params)
+        if lead[0] == 0:
+            return np.zeros((0, *shape_of(like)), dtype_of(like))
+        return np.stack([bind(self, (t[i],), params) for i in range(lead[0])])
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        return self.costed(super().step(active, args, params, out), args)
+
+
+class GivenGeneral(Declared, General):
+    """A function whose derivative a user's rule computes from one side, or from both.
+
+    ``jvp`` and ``vjp`` are maps ``(args, call, out, list of arrays) -> list of arrays``: tangents of the operands to that of the
+    result, and a covector of the result to those of the operands. ``opaque`` rules see plain numbers only.
+    """
+
+    def __init__(
+        self, name: str, fn: Rule, jvp: Rule | None, vjp: Rule | None, opaque: bool = False, keeps_out: bool = False
+    ) -> None:
+        General.__init__(self, name, fn, self._pushed, self._pulled)
+        self.jvp, self.vjp, self.opaque, self.keeps_out = jvp, vjp, opaque, keeps_out
+        self.declare(None, None)
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        return self.keeps_out, (True,) * len(active)
+
+    def _map(self, rule: Rule, back: bool, out: Any, args: Sequence[Any], params: dict[str, Any]) -> LinearMap:
+        if self.opaque and level_of(args) >= 0:
+            raise RuleError(
+                f"{where()}: the derivative of {self.name} is taken by differences of plain numbers and has no derivative of its "
+                "own: a second one would be differences of differences, right to few digits. Give a rule (jvp=, vjp= or "
+                "partials=) written in NumPy, or freeze this one with dd.stop_gradient."
+            )
+        operands, result = [form_of(a) for a in args], [aval(out)]
+        takes, gives = (result, operands) if back else (operands, result)
+        return LinearMap(self.name, lambda xs: rule(args, params["call"], out, xs), takes, gives, self.opaque)
+
+    def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *args: Any, **params: Any) -> Any:
+        filled = [
+            np.zeros(sweep.lead + shape_of(a), form_of(a).dtype)[()] if t is None else t
+            for t, a in zip(tangents, args, strict=True)
+        ]
+        if self.jvp is not None:
+            return self._map(self.jvp, False, out, args, params).apply(filled, sweep.lead)[0]
+        if self.vjp is None:
+            raise RuntimeError("a row without a rule")
+        return self._map(self.vjp, True, out, args, params).transposed(filled, sweep.lead)[0]
+
+    def _pulled(self, sweep: Sweep, g: Any, out: Any, *args: Any, **params: Any) -> Any:
+        if self.vjp is not None:
+            return self._map(self.vjp, True, out, args, params).apply([g], sweep.lead)
+        if self.jvp is None:
+            raise RuntimeError("a row without a rule")
+        return self._map(self.jvp, False, out, args, params).transposed([g], sweep.lead)
+
+    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
+        return self.costed(super().step(active, args, params, out), args)
+
+
+def function_of(name: str, f: Rule) -> Rule:
+    """Return a function of flat operands and one result, from the user's."""
+
+    def fn(*leaves: Any, call: Layout) -> Any:
+        xs = [shielded(x) for x in leaves]
+        try:
+            found = f(*call.arguments(xs), **call.kwargs)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise RuleError(
+                f"{where()}: {name} writes into an argument that is being differentiated, or asks for a buffer it could write into, "
+                "and the write would be lost. Let it begin with x = np.array(x)."
+            ) from error
+        return call.take(name, found, leaves)
+
+    return fn
+
+
+def jvp_of(name: str, rule: Rule, what: str = "the rule jvp") -> Rule:
+    """Return a map of tangents from ``rule(primals, tangents, **parameters)``."""
+    with_out = asks_for_out(rule)
+
+    def jvp(args: Sequence[Any], call: Layout, out: Any, ts: list[Any]) -> list[Any]:
+        params = {**call.kwargs, "out": call.give(out)} if with_out else call.kwargs
+        primals = call.arguments([shielded(a) for a in args])
+        found = rule(primals, call.arguments([shielded(t) for t in ts], None), **params)
+        return [joined(name, what, found, call, (*args, *ts))]
+
+    return jvp
+
+
+def joined(name: str, what: str, found: Any, call: Layout, inputs: Sequence[Any]) -> Any:
+    """Return the tangents of all results as one array, checked; None where the rule says there is none."""
+    if found is None:
+        return None
+    forms = call.results or ()
+    parts = flatten(found)[0] if len(forms) > 1 or not hasattr(found, "dtype") else [found]
+    if len(parts) != len(forms):
+        raise RuleError(f"{where()}: {what} of {name} returned {len(parts)} arrays where there are {len(forms)} results")
+    parts = [checked(name, what, t, form) for t, form in zip(parts, forms, strict=True)]
+    check_closed(name, what, parts, inputs)
+    return parts[0] if len(parts) == 1 else side_by_side(parts)
+
+
+def vjp_of(name: str, rule: Rule, what: str = "the rule vjp") -> Rule:
+    """Return a map of covectors from ``rule(primals, cotangent, **parameters)``."""
+    with_out = asks_for_out(rule)
+
+    def vjp(args: Sequence[Any], call: Layout, out: Any, gs: list[Any]) -> list[Any]:
+        params = {**call.kwargs, "out": call.give(out)} if with_out else call.kwargs
+        cotangent = call.build_results([shielded(c) for c in call.parts(gs[0])])  # type: ignore[misc]
+        found = rule(call.arguments([shielded(a) for a in args]), cotangent, **params)
+        return taken_apart(name, what, found, call, args, gs)
+
+    return vjp
+
+
+def taken_apart(
+    name: str, what: str, found: Any, call: Layout, args: Sequence[Any], gs: Sequence[Any], due: int | None = None
+) -> list[Any]:
+    """Return the covectors of all operands, checked, from what a rule returned for the positional arguments."""
+    n = len(call.counts)
+    if n == 1 and not (isinstance(found, (tuple, list)) and len(found) == 1):
+        found = (found,)
+    if not isinstance(found, (tuple, list)) or len(found) != n:
+        have = f"{len(found)} covectors" if isinstance(found, (tuple, list)) else f"a {type(found).__name__!r}"
+        raise RuleError(
+            f"{where()}: {what} of {name} returned {have} where a tuple with one covector for each of {due or n} arguments is needed "
+            "(None for those that have none)"
+        )
+    out: list[Any] = []
+    for a, (c, count) in enumerate(zip(found, call.counts, strict=True)):
+        own = args[len(out) : len(out) + count]
+        if c is None or count == 0:
+            out += [None] * count
+            continue
+        leaves = flatten(c)[0]
+        if len(leaves) != count:
+            raise RuleError(f"{where()}: {what} of {name} returned {len(leaves)} covectors for the {count} arrays of argument {a}")
+        out += [
+            checked(name, f"{what} (argument {a})", leaf, form_of(x)) if dtype_of(x).kind in "fc" else None
+            for leaf, x in zip(leaves, own, strict=True)
+        ]
+    check_closed(name, what, [c for c in out if c is not None], (*args, *gs))
+    return out
+
+
+def partial_of(name: str, k: int, rule: Any, count: int, parametric: bool) -> Any:
+    """Return one partial in the words of an elementwise row, checked."""
+    if rule is None:
+        return 0
+    if isinstance(rule, (int, float, complex)):
+        if rule in (0, 1, -1):
+            return int(rule.real)
+        return lambda _out, *_args, **_params: rule
+    with_out = asks_for_out(rule)
+    what = f"partial {k}"
+
+    def partial(out: Any, *args: Any, call: Layout | None = None) -> Any:
+        xs = [shielded(a) for a in args]
+        params = {} if call is None else call.kwargs
+        found = rule(*(xs if call is None else call.arguments(xs)), **params, **({"out": out} if with_out else {}))
+        return _checked_partial(name, what, found, out, args)
+
+    if not parametric:
+        names = ["out" if with_out else "_out", *[f"x{i}" for i in range(count)]]
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        partial.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
+    return partial
+
+
+def _checked_partial(name: str, what: str, q: Any, out: Any, args: Sequence[Any]) -> Any:
+    shape, have = shape_of(out), shape_of(q)
+    if not hasattr(q, "dtype") and not isinstance(q, (int, float, complex)):
+        raise RuleError(f"{where()}: {what} of {name} returned {q!r} where an array of shape {shape} is needed")
+    if have not in (shape, ()) and (len(have) > len(shape) or any(a not in (1, b) for a, b in zip(have[::-1], shape[::-1]))):
+        raise RuleError(f"{where()}: {what} of {name} returned shape {have}, which does not broadcast to that of its result, {shape}")
+    dtype = dtype_of(q)
+    if dtype.kind not in "biufc" or (dtype.kind == "c" and all(dtype_of(x).kind != "c" for x in (out, *args))):
+        raise RuleError(f"{where()}: {what} of {name} returned dtype {dtype} where {dtype_of(out)} is needed")
+    check_closed(name, what, [q], (out, *args))
+    if type(q) in TRACED:
+        return q
+    # A number, or memory of its own: sweeps may go on to keep it.
+    want = np.result_type(dtype, dtype_of(out)) if dtype.kind == "c" else dtype_of(out)
+    if want.kind not in "fc":
+        want = np.dtype(np.float64)
+    return np.array(q, want)[()] if type(q) is np.ndarray or not have else q
+
+
+def elementwise_rows(name: str, f: Rule, partials: Sequence[Any], options: dict[str, Any]) -> tuple[Elementwise, Elementwise]:
+    """Return the rows of an elementwise function: for calls with operands alone, and with parameters beside them."""
+    count = len(partials)
+    whole = function_of(name, f)
+
+    def fn(*xs: Any, call: Layout | None = None) -> Any:
+        found = whole(*xs, call=Layout(xs, {}, []) if call is None else call)
+        shape = np.broadcast_shapes(*map(shape_of, xs))
+        if shape_of(found) != shape:
+            raise RuleError(
+                f"{where()}: {name} returned shape {shape_of(found)} from operands that broadcast to {shape}; partials are for functions "
+                "that go entry by entry. Give a jvp= or vjp= instead."
+            )
+        if dtype_of(found).kind != "c" and any(dtype_of(x).kind == "c" for x in xs):
+            raise RuleError(
+                f"{where()}: {name} returned a real value of a complex operand, so that it has no partial in the complex sense. Give "
+                "a jvp= or vjp= instead."
+            )
+        return found
+
+    short = Elementwise(name, fn, *[partial_of(name, k, p, count, False) for k, p in enumerate(partials)], **options)
+    long = WithParameters(name, fn, *[partial_of(name, k, p, count, True) for k, p in enumerate(partials)], **options)
+    return short, long
+
+
+def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinear]:
+    """Return the rows of a linear function of one array and of its transpose."""
+
+    def backwards(g: Any, *, call: Layout) -> Any:
+        found = back(shielded(g), **call.kwargs)
+        if isinstance(found, (tuple, list)) and len(found) == 1:
+            (found,) = found
+        if not hasattr(found, "dtype") and not isinstance(found, (int, float, complex)):
+            raise RuleError(f"{where()}: rmatvec of {name} returned {found!r} where one array is needed")
+        check_closed(name, "rmatvec", [found], (g,))
+        return found.copy() if type(found) is np.ndarray and np.may_share_memory(found, g) else found
+
+    row, transposed = GivenLinear(name, function_of(name, f)), GivenLinear(f"the transpose of {name}", backwards)
+    row.transposed, transposed.transposed = transposed, row
+    return row, transposed
+
+
+__all__ = ["Declared", "GivenGeneral", "GivenLinear", "Labels", "size_of"]

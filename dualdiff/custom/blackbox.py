@@ -61,7 +61,9 @@ def differences(fn: Flat, name: str, relative: float | None) -> Flat:
         h = step_of(args, vs, relative or epsilon(args, out) ** (1 / 3))
         if not h:
             return [None]
-        ahead, behind = (_value(fn, name, [moved(x, v, s) for x, v in zip(args, vs, strict=True)], args, call) for s in (h, -h))
+        ahead, behind = (
+            _value(fn, name, [moved(x, v, s) for x, v in zip(args, vs, strict=True)], args, call) for s in (h, -h)
+        )
         return [_fitted((ahead - behind) / (2 * h), out)]
 
     return jvp
@@ -166,7 +168,9 @@ def _at(fn: Flat, xs: list[Any], call: Layout) -> Any:
 
 
 def _value(fn: Flat, name: str, xs: list[Any], args: Sequence[Any], call: Layout) -> Any:
-    return fn(*[x.astype(dtype_of(a))[()] if hasattr(x, "astype") else x for x, a in zip(xs, args, strict=True)], call=call)
+    return fn(
+        *[x.astype(dtype_of(a))[()] if hasattr(x, "astype") else x for x, a in zip(xs, args, strict=True)], call=call
+    )
 
 
 def _fitted(t: Any, out: Any) -> Any:

@@ -161,7 +161,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Cal
     if not isinstance(f, FunctionType):
         return lambda _: f
     before = len(caught)
-    cells = []
+    cells: list[tuple[CellType, Any]] = []
     for cell in f.__closure__ or ():
         start = len(caught)
         try:

@@ -198,14 +198,20 @@ def _told(forms: Sequence[Aval]) -> str:
 
 def told(x: Any) -> str:
     """Return what a rule returned, in words."""
-    return f"shape {shape_of(x)} of {dtype_of(x)}" if hasattr(x, "dtype") or isinstance(x, (int, float, complex)) else repr(x)
+    return (
+        f"shape {shape_of(x)} of {dtype_of(x)}"
+        if hasattr(x, "dtype") or isinstance(x, (int, float, complex))
+        else repr(x)
+    )
 
 
 def checked(name: str, what: str, x: Any, form: Any) -> Any:
     """Return a derivative that a rule returned, in the precision of what it belongs to; raise if it does not fit."""
     shape, dtype = shape_of(form), dtype_of(form)
     x = plain(packed(native(x)))
-    if isinstance(x, (list, tuple)) or (type(x) not in TRACED and not hasattr(x, "dtype") and not isinstance(x, _NUMBERS)):
+    if isinstance(x, (list, tuple)) or (
+        type(x) not in TRACED and not hasattr(x, "dtype") and not isinstance(x, _NUMBERS)
+    ):
         raise RuleError(f"{where()}: {what} of {name} returned {x!r} where an array of shape {shape} is needed")
     have = dtype_of(x)
     if shape_of(x) != shape:

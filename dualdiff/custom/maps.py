@@ -117,7 +117,10 @@ class LinearMap:
         finally:
             CAREFUL.reset(token)
         if tape.guards or any(s < 0 and np.any(np.asarray(raw(v)) != 0) for s, v in zip(tape.outputs, values)):
-            return None, True  # its result stands still although its direction is generic: it left the recording somewhere
+            return (
+                None,
+                True,
+            )  # its result stands still although its direction is generic: it left the recording somewhere
         images = _quietly(lambda: push(tape, probes, tape.outputs))
         return tape, all(c is None or _agree(raw(c), raw(v)) for c, v in zip(images, values, strict=True))
 

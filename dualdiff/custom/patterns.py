@@ -32,7 +32,9 @@ class Pattern:
         parts = said if isinstance(said, (tuple, list)) else [said]
         for p in parts:
             if isinstance(p, str) and p not in ("dense", "elementwise"):
-                raise InputError(f"pattern={p!r} must be 'dense', 'elementwise', a matrix, or a function of the operands' shapes")
+                raise InputError(
+                    f"pattern={p!r} must be 'dense', 'elementwise', a matrix, or a function of the operands' shapes"
+                )
         self.is_matrix = not all(isinstance(p, str) for p in parts)
 
     def _of(self, k: int, shapes: tuple[tuple[int, ...], ...]) -> Any:

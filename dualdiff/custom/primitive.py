@@ -48,9 +48,9 @@ class CustomFunction:
         self.f = f
         self._wear_name()
         try:
-            self._signature: inspect.Signature | None = inspect.signature(f)
+            self.__signature__: inspect.Signature | None = inspect.signature(f)
         except (TypeError, ValueError):
-            self._signature = None
+            self.__signature__ = None
         self.nondiff = (nondiff,) if isinstance(nondiff, (int, str)) else tuple(nondiff)
 
     def _wear_name(self) -> None:
@@ -99,11 +99,11 @@ class CustomFunction:
     def arranged(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return what is differentiated as positional arguments, and all else, plain, as parameters."""
         names: list[str] = []
-        if self._signature is not None:
-            bound = self._signature.bind(*args, **kwargs)
+        if self.__signature__ is not None:
+            bound = self.__signature__.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
             kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            names = [p.name for p in self._signature.parameters.values() if p.kind in kinds]
+            names = [p.name for p in self.__signature__.parameters.values() if p.kind in kinds]
         asked = {n + len(names) if isinstance(n, int) and n < 0 else n for n in self.nondiff}
         apart = [i for i in range(len(args)) if i in asked or (i < len(names) and names[i] in asked)]
         apart = sorted({*apart, *range(self.most, len(args))})
@@ -117,7 +117,12 @@ class CustomFunction:
             args = tuple([a for i, a in enumerate(args) if i not in apart])
         kwargs = {k: self._fixed(k, v) for k, v in kwargs.items()}
         if self.by_position:
-            args = tuple([Held(self._fixed(names[i] if i < len(names) else str(i), a)) if i in apart else a for i, a in enumerate(args)])
+            args = tuple(
+                [
+                    Held(self._fixed(names[i] if i < len(names) else str(i), a)) if i in apart else a
+                    for i, a in enumerate(args)
+                ]
+            )
         return args, kwargs
 
     #: how many positional arguments may be differentiated
@@ -138,7 +143,7 @@ class CustomFunction:
         return build([fixed(plain(x)) if isinstance(x, Traced) else x for x in leaves])
 
 
-def _made_again(kind: type, state: Any) -> Any:
+def _made_again(kind: Any, state: Any) -> Any:
     new = kind.__new__(kind)
     new.__setstate__(state)
     return new
@@ -195,7 +200,8 @@ class Primitive(CustomFunction):
     ) -> None:
         f, name = self.f, self.__name__
         declared = None if pattern is None else Pattern(name, pattern)
-        self._short = None
+        self._short: Any = None
+        self.partials: Any = None
         if derivative is not None and isinstance(pattern, str) and pattern == "elementwise":
             partials = self._black_partials(derivative, step)
         if partials is not None:
@@ -205,7 +211,6 @@ class Primitive(CustomFunction):
             self.take(long, short)
             self._short = short
             return
-        self.partials = None
         if rmatvec is not None:
             row, transposed = linear_rows(name, f, rmatvec)
             both = GivenGeneral(
@@ -220,24 +225,24 @@ class Primitive(CustomFunction):
             return
         fn = function_of(name, f)
         if derivative is not None:
-            rule = blackbox.differences(fn, name, step) if derivative == "difference" else blackbox.complex_step(fn, name)
+            rule = (
+                blackbox.differences(fn, name, step) if derivative == "difference" else blackbox.complex_step(fn, name)
+            )
             row_ = GivenGeneral(name, fn, rule, None, opaque=True, keeps_out=derivative == "complex-step")
         else:
             keeps = any(r is not None and asks_for_out(r) for r in (jvp, vjp))
-            row_ = GivenGeneral(
-                name, fn, jvp and jvp_of(name, jvp), vjp and vjp_of(name, vjp), keeps_out=keeps
-            )
+            row_ = GivenGeneral(name, fn, jvp and jvp_of(name, jvp), vjp and vjp_of(name, vjp), keeps_out=keeps)
         row_.domain = domain
         row_.declare(declared, cost)
         self.take(row_)
 
     def _black_partials(self, derivative: str, step: float | None) -> Any:
-        if self._signature is None:
+        if self.__signature__ is None:
             count = 1
         else:
             needed = [
                 p
-                for p in self._signature.parameters.values()
+                for p in self.__signature__.parameters.values()
                 if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
             ]
             count = len([p for i, p in enumerate(needed) if i not in self.nondiff and p.name not in self.nondiff]) or 1
@@ -265,14 +270,16 @@ class Primitive(CustomFunction):
             out = bind(self.rows[1], operands, {"call": layout})
             if layout.results is not None and len(layout.results) == 1:
                 return layout.give(out)
-            raise RuleError(f"{where()}: {self.__name__} has a linear rule and several results; let it return one array")
+            raise RuleError(
+                f"{where()}: {self.__name__} has a linear rule and several results; let it return one array"
+            )
         return super().carried_out(layout, operands)
 
     def _check_partials(self, layout: Layout, operands: list[Any]) -> None:
         if len(layout.counts) != len(self.partials) or any(c != 1 for c in layout.counts):
             raise RuleError(
-                f"{where()}: {self.__name__} was called with {len(layout.counts)} arguments ({len(operands)} arrays) where its partials are "
-                f"for {len(self.partials)} arrays"
+                f"{where()}: {self.__name__} was called with {len(layout.counts)} arguments ({len(operands)} arrays) where its partials "
+                f"are for {len(self.partials)} arrays"
             )
         for k, (p, x) in enumerate(zip(self.partials, operands, strict=True)):
             if p is None and type(x) in TRACED and plain(x) is x and not x._may_leave():
@@ -383,7 +390,7 @@ def primitive(
 
     From one side, here the covectors, both modes:
 
-    >>> @dd.primitive(vjp=lambda primals, w: (w[0] * primals[0] / 5, w[1] * np.ones(2)))
+    >>> @dd.primitive(vjp=lambda primals, w: (w[0] * primals[0] / 5 + w[1],))
     ... def norm_and_sum(x):
     ...     return np.linalg.norm(x), np.sum(x)
     >>> dd.jvp(norm_and_sum, (np.array([3.0, 4.0]),), (np.array([1.0, 0.0]),))[1]
@@ -407,7 +414,11 @@ def primitive(
     if len(given_rules) != 1:
         raise InputError(
             "dd.primitive needs one rule, "
-            + (f"but got {' and '.join(given_rules)}" if given_rules else "partials=, jvp=, vjp=, rmatvec= or derivative=")
+            + (
+                f"but got {' and '.join(given_rules)}"
+                if given_rules
+                else "partials=, jvp=, vjp=, rmatvec= or derivative="
+            )
         )
     if derivative is not None:
         blackbox.check_derivative(derivative)

@@ -177,7 +177,9 @@ def joined(name: str, what: str, found: Any, call: Layout, inputs: Sequence[Any]
     forms = call.results or ()
     parts = flatten(found)[0] if len(forms) > 1 or not hasattr(found, "dtype") else [found]
     if len(parts) != len(forms):
-        raise RuleError(f"{where()}: {what} of {name} returned {len(parts)} arrays where there are {len(forms)} results")
+        raise RuleError(
+            f"{where()}: {what} of {name} returned {len(parts)} arrays where there are {len(forms)} results"
+        )
     parts = [checked(name, what, t, form) for t, form in zip(parts, forms, strict=True)]
     check_closed(name, what, parts, inputs)
     return parts[0] if len(parts) == 1 else side_by_side(parts)
@@ -217,7 +219,9 @@ def taken_apart(
             continue
         leaves = flatten(c)[0]
         if len(leaves) != count:
-            raise RuleError(f"{where()}: {what} of {name} returned {len(leaves)} covectors for the {count} arrays of argument {a}")
+            raise RuleError(
+                f"{where()}: {what} of {name} returned {len(leaves)} covectors for the {count} arrays of argument {a}"
+            )
         out += [
             checked(name, f"{what} (argument {a})", leaf, form_of(x)) if dtype_of(x).kind in "fc" else None
             for leaf, x in zip(leaves, own, strict=True)
@@ -254,8 +258,12 @@ def _checked_partial(name: str, what: str, q: Any, out: Any, args: Sequence[Any]
     shape, have = shape_of(out), shape_of(q)
     if not hasattr(q, "dtype") and not isinstance(q, (int, float, complex)):
         raise RuleError(f"{where()}: {what} of {name} returned {q!r} where an array of shape {shape} is needed")
-    if have not in (shape, ()) and (len(have) > len(shape) or any(a not in (1, b) for a, b in zip(have[::-1], shape[::-1]))):
-        raise RuleError(f"{where()}: {what} of {name} returned shape {have}, which does not broadcast to that of its result, {shape}")
+    if have not in (shape, ()) and (
+        len(have) > len(shape) or any(a not in (1, b) for a, b in zip(have[::-1], shape[::-1]))
+    ):
+        raise RuleError(
+            f"{where()}: {what} of {name} returned shape {have}, which does not broadcast to that of its result, {shape}"
+        )
     dtype = dtype_of(q)
     if dtype.kind not in "biufc" or (dtype.kind == "c" and all(dtype_of(x).kind != "c" for x in (out, *args))):
         raise RuleError(f"{where()}: {what} of {name} returned dtype {dtype} where {dtype_of(out)} is needed")
@@ -269,7 +277,9 @@ def _checked_partial(name: str, what: str, q: Any, out: Any, args: Sequence[Any]
     return np.array(q, want)[()] if type(q) is np.ndarray or not have else q
 
 
-def elementwise_rows(name: str, f: Rule, partials: Sequence[Any], options: dict[str, Any]) -> tuple[Elementwise, Elementwise]:
+def elementwise_rows(
+    name: str, f: Rule, partials: Sequence[Any], options: dict[str, Any]
+) -> tuple[Elementwise, Elementwise]:
     """Return the rows of an elementwise function: for calls with operands alone, and with parameters beside them."""
     count = len(partials)
     whole = function_of(name, f)

@@ -26,7 +26,9 @@ class _Spelt(CustomFunction):
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         if not self.rows:
-            raise RuleError(f"{where()}: {self.__name__} is differentiated, but no rule was given; give it with {self._how}")
+            raise RuleError(
+                f"{where()}: {self.__name__} is differentiated, but no rule was given; give it with {self._how}"
+            )
         return super().carried_out(layout, operands)
 
     def _apart(self, args: Sequence[Any], layout: Layout) -> tuple[list[Any], list[Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import NonScalarError
-from dualdiff.operators.calls import Call, Operator, as_given
+from dualdiff.operators.calls import Argnums, Call, Operator, as_given
 from dualdiff.operators.modes import jvp
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.ways.problem import apart, pull_rows, record
@@ -57,15 +57,15 @@ class Grad(ValueAndGrad):
         return (gradient, value[1]) if self.has_aux else gradient
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     r"""Return the gradient :math:`\nabla f` of a scalar function, by one reverse sweep.
 
     Parameters
     ----------
     f : callable
         A function that returns one real scalar (shape ``()``).
-    argnums : int or sequence of int
-        Which positional arguments to differentiate with respect to.
+    argnums : int, str, or sequence of them
+        Which arguments to differentiate with respect to, by position or by name; by name they may be keyword arguments.
     has_aux : bool
         Whether ``f`` returns a pair (value, auxiliary data); the gradient then comes with the data.
 
@@ -97,9 +97,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
     return Grad(f, argnums, has_aux)  # type: ignore[arg-type]
 
 
-def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
-) -> Callable[..., Any]:
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one recording.
 
     Parameters, errors and conventions are those of :func:`grad`.

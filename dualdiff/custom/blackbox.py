@@ -17,14 +17,19 @@ Gill, Murray & Wright, *Practical Optimization*, Academic Press 1981, section 8.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.custom.layout import Layout
+from dualdiff.custom.layout import Layout, level_of
 from dualdiff.errors import InputError, RuleError, where
 from dualdiff.shapes import dtype_of, shape_of
 
+SECOND = (
+    "{}: the derivative of {} is taken by steps of plain numbers and has no derivative of its own: a second one would be differences "
+    "of differences, right to few digits. Give a rule (jvp=, vjp= or partials=) written in NumPy, or freeze this one with "
+    "dd.stop_gradient."
+)
 Flat = Callable[..., Any]
 COMPLEX_STEP = {"f": 2.0**-40, "d": 2.0**-100, "g": 2.0**-100}
 """By type of real numbers: small enough for its square to vanish, large enough for slopes to stay numbers."""
@@ -69,13 +74,13 @@ def differences(fn: Flat, name: str, relative: float | None) -> Flat:
     return jvp
 
 
-def complex_step(fn: Flat, name: str) -> Flat:
+def complex_step(fn: Flat, name: str, relative: float | None = None) -> Flat:
     """Return the map of tangents of a real function of flat operands, by the complex step: one evaluation a direction.
 
     The first derivative that is asked for is held against differences: that f is analytic cannot be seen otherwise.
     """
     held: set[tuple[Any, ...]] = set()
-    by_differences = differences(fn, name, None)
+    by_differences = differences(fn, name, relative)
 
     def jvp(args: Sequence[Any], call: Layout, out: Any, vs: list[Any]) -> list[Any]:
         _check_real(name, (*args, out))
@@ -84,41 +89,65 @@ def complex_step(fn: Flat, name: str) -> Flat:
         key = tuple(map(shape_of, args))
         if key not in held:
             (other,) = by_differences(args, call, out, vs)
-            _check_analytic(name, t, other, args, vs)
+            _check_analytic(name, t, other)
             held.add(key)
         return [_fitted(t, out)]
 
     return jvp
 
 
-def partial_by_differences(fn: Flat, name: str, k: int, relative: float | None) -> Flat:
-    """Return the partial of an elementwise function by its ``k``-th operand: two evaluations for all entries."""
+class Partial:
+    """The partial of an elementwise black box by one operand, by differences: one step for all entries at once."""
 
-    def partial(*xs: Any, out: Any, **params: Any) -> Any:
-        x = xs[k]
-        h = (relative or epsilon(xs, out) ** (1 / 3)) * np.maximum(np.abs(x), 1.0)
-        h = 2.0 ** np.floor(np.log2(h))
-        ahead, behind = (fn(*xs[:k], np.add(x, s), *xs[k + 1 :], **params) for s in (h, -h))
-        return _fitted(np.subtract(ahead, behind) / (2 * h), out)
+    __slots__ = ("f", "k", "name", "relative")
 
-    return partial
+    def __init__(self, f: Flat, name: str, k: int, relative: float | None) -> None:
+        self.f, self.name, self.k, self.relative = f, name, k, relative
+
+    def __call__(self, xs: Sequence[Any], call: Layout | None, out: Any) -> Any:
+        """Return the partial at plain operands."""
+        if level_of(xs) >= 0:
+            raise RuleError(SECOND.format(where(), self.name))
+        return _fitted(self.slope(xs, call, out), out)
+
+    def slope(self, xs: Sequence[Any], call: Layout | None, out: Any) -> Any:
+        """Return the slope of every entry."""
+        part = self.relative or epsilon(xs, out) ** (1 / 3)
+        h = 2.0 ** np.floor(np.log2(part * np.maximum(np.abs(xs[self.k]), 1.0)))
+        h = np.asarray(h).astype(dtype_of(np.real(out)))[()]
+        return np.subtract(self.moved(xs, call, h), self.moved(xs, call, -h)) / (2 * h)
+
+    def moved(self, xs: Sequence[Any], call: Layout | None, step: Any) -> Any:
+        """Return the function's values after a step of the operand."""
+        there = [*xs[: self.k], np.add(xs[self.k], step), *xs[self.k + 1 :]]
+        return self.f(*there) if call is None else self.f(*call.arguments(there), **call.kwargs)
 
 
-def partial_by_complex_step(fn: Flat, name: str, k: int) -> Flat:
-    """Return the partial of an elementwise function by its ``k``-th operand: one evaluation for all entries."""
-    held: list[bool] = []
+class ImaginaryPartial(Partial):
+    """The same by the complex step; the first one is held against differences."""
 
-    def partial(*xs: Any, out: Any, **params: Any) -> Any:
-        _check_real(name, (*xs, out))
-        h = COMPLEX_STEP.get(dtype_of(xs[k]).char, 2.0**-100)
-        t = imaginary(name, fn(*xs[:k], np.add(xs[k], 1j * h), *xs[k + 1 :], **params), out, h)
-        if not held:
-            other = partial_by_differences(fn, name, k, None)(*xs, out=out, **params)
-            _check_analytic(name, t, other, xs, [np.ones_like(xs[k], dtype=float)])
-            held.append(True)
-        return _fitted(t, out)
+    __slots__ = ("_held",)
 
-    return partial
+    def __init__(self, f: Flat, name: str, k: int, relative: float | None) -> None:
+        super().__init__(f, name, k, relative)
+        self._held = False
+
+    def slope(self, xs: Sequence[Any], call: Layout | None, out: Any) -> Any:
+        _check_real(self.name, (*xs, out))
+        h = COMPLEX_STEP.get(dtype_of(xs[self.k]).char, COMPLEX_STEP["d"])
+        t = imaginary(self.name, self.moved(xs, call, 1j * h), out, h)
+        if not self._held:
+            _check_analytic(self.name, t, super().slope(xs, call, out))
+            self._held = True
+        return t
+
+
+class Derivative(NamedTuple):
+    """A way to differentiate a black box: along a direction, and entry by entry; whether it reads the function's result."""
+
+    along: Callable[..., Any]
+    partial: type[Partial]
+    keeps_out: bool
 
 
 def imaginary(name: str, z: Any, out: Any, h: float) -> Any:
@@ -144,7 +173,7 @@ def _check_real(name: str, values: Sequence[Any]) -> None:
         )
 
 
-def _check_analytic(name: str, t: Any, other: Any, xs: Sequence[Any], vs: Sequence[Any]) -> None:
+def _check_analytic(name: str, t: Any, other: Any) -> None:
     """Raise if the complex step is far off the differences where those are right to more digits."""
     if other is None:
         return
@@ -177,7 +206,14 @@ def _fitted(t: Any, out: Any) -> Any:
     return np.asarray(t).astype(dtype_of(out))[()]
 
 
+DERIVATIVES = {
+    "difference": Derivative(differences, Partial, False),
+    "complex-step": Derivative(complex_step, ImaginaryPartial, True),
+}
+"""The ways to differentiate a black box, by the names that users ask for."""
+
+
 def check_derivative(derivative: Any) -> None:
     """Raise unless a way to differentiate a black box is known."""
-    if derivative not in ("difference", "complex-step"):
-        raise InputError(f"derivative={derivative!r} must be 'difference' or 'complex-step'")
+    if derivative not in DERIVATIVES:
+        raise InputError(f"derivative={derivative!r} must be one of {', '.join(map(repr, DERIVATIVES))}")

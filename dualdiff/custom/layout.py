@@ -41,15 +41,31 @@ class Layout:
     held : tuple of bool
         Which positional arguments are kept from being differentiated.
     kwargs : dict
-        The parameters.
+        The keyword arguments.
+    parameters : dict
+        Those, and what is held, by name: what rules get by keyword.
     results : tuple of Aval or None
         Shapes and dtypes of the results, once the function has run.
     """
 
-    __slots__ = ("_build", "_statics", "build_results", "counts", "held", "is_operand", "kwargs", "results")
+    __slots__ = (
+        "_build",
+        "_statics",
+        "build_results",
+        "counts",
+        "held",
+        "is_operand",
+        "kwargs",
+        "parameters",
+        "results",
+    )
 
-    def __init__(self, args: Sequence[Any], kwargs: dict[str, Any], operands: list[Any]) -> None:
+    def __init__(
+        self, args: Sequence[Any], kwargs: dict[str, Any], operands: list[Any], names: Sequence[str] = ()
+    ) -> None:
         self.kwargs = kwargs
+        held = [i for i, a in enumerate(args) if type(a) is Held]
+        self.parameters = {**{names[i]: args[i].value for i in held}, **kwargs} if held else kwargs
         self.results: tuple[Aval, ...] | None = None
         self.build_results: Callable[[list[Any]], Any] | None = None
         counts, flags, statics = [], [], []
@@ -96,6 +112,11 @@ class Layout:
             own = [next(at) if next(flags) else (next(rest) if fill == "statics" else fill) for _ in range(n)]
             out.append(build(own))
         return tuple(out)
+
+    def primals(self, leaves: Sequence[Any], fill: Any = "statics") -> tuple[Any, ...]:
+        """Return the positional arguments that rules get: without those that are held."""
+        args = self.arguments(leaves, fill)
+        return tuple([a for a, on in zip(args, self.held, strict=True) if not on]) if any(self.held) else args
 
     def take(self, name: str, result: Any, inputs: Sequence[Any]) -> Any:
         """Note what the function returned, and return it as one array of numbers that shares no memory with its operands."""

@@ -8,6 +8,8 @@ from functools import WRAPPER_ASSIGNMENTS
 from types import MethodType
 from typing import Any
 
+import numpy as np
+
 from dualdiff.containers import plain
 from dualdiff.custom import blackbox
 from dualdiff.custom.layout import Held, Layout
@@ -51,6 +53,7 @@ class CustomFunction:
             self.__signature__: inspect.Signature | None = inspect.signature(f)
         except (TypeError, ValueError):
             self.__signature__ = None
+        self.names = _names_of(f, self.__signature__)
         self.nondiff = (nondiff,) if isinstance(nondiff, (int, str)) else tuple(nondiff)
 
     def _wear_name(self) -> None:
@@ -87,48 +90,36 @@ class CustomFunction:
         """Return the function's value; where something is being differentiated, its rule goes with it."""
         if not is_traced(args) and not is_traced(kwargs.values()):
             return self.f(*args, **kwargs)
-        args, kwargs = self.arranged(args, kwargs)
+        args, kwargs, names = self.arranged(args, kwargs)
         operands: list[Any] = []
-        layout = Layout(args, kwargs, operands)
+        layout = Layout(args, kwargs, operands, names)
         return self.carried_out(layout, operands)
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         """Bind the row, and give the results their structure back."""
         return layout.give(bind(self.rows[0], operands, {"call": layout}))
 
-    def arranged(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return what is differentiated as positional arguments, and all else, plain, as parameters."""
-        names: list[str] = []
+    def arranged(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+        """Return the positional arguments, of which those that are not differentiated are held; keywords; and names."""
         if self.__signature__ is not None:
             bound = self.__signature__.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
-            kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            names = [p.name for p in self.__signature__.parameters.values() if p.kind in kinds]
-        asked = {n + len(names) if isinstance(n, int) and n < 0 else n for n in self.nondiff}
-        apart = [i for i in range(len(args)) if i in asked or (i < len(names) and names[i] in asked)]
-        apart = sorted({*apart, *range(self.most, len(args))})
-        if apart and not self.by_position:
-            for i in apart:
-                if i >= len(names):
-                    raise InputError(
-                        f"{where()}: {self.__name__} was called with {len(args)} arguments, of which its rule knows {self.most}"
-                    )
-                kwargs = {**kwargs, names[i]: args[i]}
-            args = tuple([a for i, a in enumerate(args) if i not in apart])
-        kwargs = {k: self._fixed(k, v) for k, v in kwargs.items()}
-        if self.by_position:
-            args = tuple(
-                [
-                    Held(self._fixed(names[i] if i < len(names) else str(i), a)) if i in apart else a
-                    for i, a in enumerate(args)
-                ]
-            )
-        return args, kwargs
+        names = [*self.names, *[f"arg{i}" for i in range(len(self.names), len(args))]]
+        covered = self.covered(len(args))
+        if len(covered) < len(args):
+            args = tuple([a if i in covered else Held(self._fixed(names[i], a)) for i, a in enumerate(args)])
+        return args, {k: self._fixed(k, v) for k, v in kwargs.items()}, names
+
+    def covered(self, count: int) -> list[int]:
+        """Return which of so many positional arguments the rule covers."""
+        asked = {n + len(self.names) if isinstance(n, int) and n < 0 else n for n in self.nondiff}
+        names = self.names
+        return [i for i in range(count) if i not in asked and (i >= len(names) or names[i] not in asked)][: self.most]
 
     #: how many positional arguments may be differentiated
     most: int = 1 << 30
-    #: whether what is not differentiated stays where it stands among the positional arguments
-    by_position = False
 
     def _fixed(self, name: str, v: Any) -> Any:
         if not is_traced((v,)):
@@ -141,6 +132,16 @@ class CustomFunction:
                     "it. Pass it by position where the rule covers it, or freeze it on purpose with dd.stop_gradient."
                 )
         return build([fixed(plain(x)) if isinstance(x, Traced) else x for x in leaves])
+
+
+def _names_of(f: Any, signature: inspect.Signature | None) -> list[str]:
+    """Return the names of a function's positional arguments; of a ufunc those that NumPy's manual gives them."""
+    if isinstance(f, np.ufunc):
+        return ["x"] if f.nin == 1 else [f"x{i + 1}" for i in range(f.nin)]
+    if signature is None:
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in signature.parameters.values() if p.kind in kinds]
 
 
 def _made_again(kind: Any, state: Any) -> Any:
@@ -225,10 +226,8 @@ class Primitive(CustomFunction):
             return
         fn = function_of(name, f)
         if derivative is not None:
-            rule = (
-                blackbox.differences(fn, name, step) if derivative == "difference" else blackbox.complex_step(fn, name)
-            )
-            row_ = GivenGeneral(name, fn, rule, None, opaque=True, keeps_out=derivative == "complex-step")
+            make = blackbox.DERIVATIVES[derivative]
+            row_ = GivenGeneral(name, fn, make.along(fn, name, step), None, opaque=True, keeps_out=make.keeps_out)
         else:
             keeps = any(r is not None and asks_for_out(r) for r in (jvp, vjp))
             row_ = GivenGeneral(name, fn, jvp and jvp_of(name, jvp), vjp and vjp_of(name, vjp), keeps_out=keeps)
@@ -237,36 +236,25 @@ class Primitive(CustomFunction):
         self.take(row_)
 
     def _black_partials(self, derivative: str, step: float | None) -> Any:
-        if self.__signature__ is None:
-            count = 1
-        else:
-            needed = [
-                p
-                for p in self.__signature__.parameters.values()
-                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-            ]
-            count = len([p for i, p in enumerate(needed) if i not in self.nondiff and p.name not in self.nondiff]) or 1
-        name = self.__name__
-
-        def refusing(rule: Callable[..., Any]) -> Callable[..., Any]:
-            def partial(*xs: Any, out: Any, **params: Any) -> Any:
-                if any(type(x) in TRACED for x in xs):
-                    raise RuleError(SECOND.format(where(), name))
-                return rule(*xs, out=out, **params)
-
-            return partial
-
-        if derivative == "difference":
-            return tuple([refusing(blackbox.partial_by_differences(self.f, name, k, step)) for k in range(count)])
-        return tuple([refusing(blackbox.partial_by_complex_step(self.f, name, k)) for k in range(count)])
+        variadic = self.__signature__ is not None and any(
+            p.kind is p.VAR_POSITIONAL for p in self.__signature__.parameters.values()
+        )
+        defaults = {} if self.__signature__ is None else self.__signature__.parameters
+        names = [self.names[i] for i in self.covered(len(self.names))]
+        count = len([n for n in names if n not in defaults or defaults[n].default is inspect.Parameter.empty])
+        if not count or (variadic and not isinstance(self.f, np.ufunc)):
+            raise InputError(
+                f"pattern='elementwise' needs to know how many operands {self.__name__} has; let it name them, as in def f(x, y)"
+            )
+        partial = blackbox.DERIVATIVES[derivative].partial
+        return tuple([partial(self.f, self.__name__, k, step) for k in range(count)])
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         if self.partials is not None:
             self._check_partials(layout, operands)
-            if not layout.kwargs and self._short is not None:
-                out = bind(self._short, operands, {})
-                return out
-        elif len(self.rows) == 3 and len(operands) == 1 and all(layout.is_operand):
+            if not layout.parameters and self._short is not None:
+                return bind(self._short, operands, {})
+        elif len(self.rows) == 3 and len(operands) == 1 and len(layout.counts) - sum(layout.held) == 1:
             out = bind(self.rows[1], operands, {"call": layout})
             if layout.results is not None and len(layout.results) == 1:
                 return layout.give(out)
@@ -276,9 +264,10 @@ class Primitive(CustomFunction):
         return super().carried_out(layout, operands)
 
     def _check_partials(self, layout: Layout, operands: list[Any]) -> None:
-        if len(layout.counts) != len(self.partials) or any(c != 1 for c in layout.counts):
+        counts = [c for c, on in zip(layout.counts, layout.held, strict=True) if not on]
+        if len(counts) != len(self.partials) or any(c != 1 for c in counts):
             raise RuleError(
-                f"{where()}: {self.__name__} was called with {len(layout.counts)} arguments ({len(operands)} arrays) where its partials "
+                f"{where()}: {self.__name__} was called with {len(counts)} arguments ({len(operands)} arrays) where its partials "
                 f"are for {len(self.partials)} arrays"
             )
         for k, (p, x) in enumerate(zip(self.partials, operands, strict=True)):
@@ -287,13 +276,6 @@ class Primitive(CustomFunction):
                     f"{where()}: argument {k} of {self.__name__} is being differentiated, and its partial is None. Give the partial, or "
                     "freeze the argument on purpose with dd.stop_gradient."
                 )
-
-
-SECOND = (
-    "{}: the derivative of {} is taken by steps of plain numbers and has no derivative of its own: a second one would be differences "
-    "of differences, right to few digits. Give a rule (jvp=, vjp= or partials=) written in NumPy, or freeze this one with "
-    "dd.stop_gradient."
-)
 
 
 def primitive(

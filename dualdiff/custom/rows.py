@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.custom.blackbox import SECOND, Partial
 from dualdiff.custom.layout import Layout, check_closed, checked, level_of, shielded, side_by_side
 from dualdiff.custom.maps import LinearMap, form_of
 from dualdiff.custom.patterns import Pattern
@@ -107,11 +108,7 @@ class GivenGeneral(Declared, General):
 
     def _map(self, rule: Rule, back: bool, out: Any, args: Sequence[Any], params: dict[str, Any]) -> LinearMap:
         if self.opaque and level_of(args) >= 0:
-            raise RuleError(
-                f"{where()}: the derivative of {self.name} is taken by differences of plain numbers and has no derivative of its "
-                "own: a second one would be differences of differences, right to few digits. Give a rule (jvp=, vjp= or "
-                "partials=) written in NumPy, or freeze this one with dd.stop_gradient."
-            )
+            raise RuleError(SECOND.format(where(), self.name))
         operands, result = [form_of(a) for a in args], [aval(out)]
         takes, gives = (result, operands) if back else (operands, result)
         return LinearMap(self.name, lambda xs: rule(args, params["call"], out, xs), takes, gives, self.opaque)
@@ -157,14 +154,27 @@ def function_of(name: str, f: Rule) -> Rule:
     return fn
 
 
+def called(name: str, what: str, inputs: Sequence[Any], rule: Rule, *args: Any, **params: Any) -> Any:
+    """Call a rule; where it fails on differentiated values, say why it was given such."""
+    try:
+        return rule(*args, **params)
+    except Exception as error:
+        if level_of(inputs) >= 0:
+            error.add_note(
+                f"in {what} of {name}, which a derivative of higher order calls with differentiated values: there it must be written in "
+                "NumPy's functions"
+            )
+        raise
+
+
 def jvp_of(name: str, rule: Rule, what: str = "the rule jvp") -> Rule:
     """Return a map of tangents from ``rule(primals, tangents, **parameters)``."""
     with_out = asks_for_out(rule)
 
     def jvp(args: Sequence[Any], call: Layout, out: Any, ts: list[Any]) -> list[Any]:
-        params = {**call.kwargs, "out": call.give(out)} if with_out else call.kwargs
-        primals = call.arguments([shielded(a) for a in args])
-        found = rule(primals, call.arguments([shielded(t) for t in ts], None), **params)
+        params = {**call.parameters, "out": call.give(out)} if with_out else call.parameters
+        primals, tangents = call.primals([shielded(a) for a in args]), call.primals([shielded(t) for t in ts], None)
+        found = called(name, what, (*args, *ts), rule, primals, tangents, **params)
         return [joined(name, what, found, call, (*args, *ts))]
 
     return jvp
@@ -190,29 +200,29 @@ def vjp_of(name: str, rule: Rule, what: str = "the rule vjp") -> Rule:
     with_out = asks_for_out(rule)
 
     def vjp(args: Sequence[Any], call: Layout, out: Any, gs: list[Any]) -> list[Any]:
-        params = {**call.kwargs, "out": call.give(out)} if with_out else call.kwargs
+        params = {**call.parameters, "out": call.give(out)} if with_out else call.parameters
         cotangent = call.build_results([shielded(c) for c in call.parts(gs[0])])  # type: ignore[misc]
-        found = rule(call.arguments([shielded(a) for a in args]), cotangent, **params)
+        primals = call.primals([shielded(a) for a in args])
+        found = called(name, what, (*args, *gs), rule, primals, cotangent, **params)
         return taken_apart(name, what, found, call, args, gs)
 
     return vjp
 
 
-def taken_apart(
-    name: str, what: str, found: Any, call: Layout, args: Sequence[Any], gs: Sequence[Any], due: int | None = None
-) -> list[Any]:
+def taken_apart(name: str, what: str, found: Any, call: Layout, args: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
     """Return the covectors of all operands, checked, from what a rule returned for the positional arguments."""
-    n = len(call.counts)
+    counts = [c for c, on in zip(call.counts, call.held, strict=True) if not on]
+    n = len(counts)
     if n == 1 and not (isinstance(found, (tuple, list)) and len(found) == 1):
         found = (found,)
     if not isinstance(found, (tuple, list)) or len(found) != n:
         have = f"{len(found)} covectors" if isinstance(found, (tuple, list)) else f"a {type(found).__name__!r}"
         raise RuleError(
-            f"{where()}: {what} of {name} returned {have} where a tuple with one covector for each of {due or n} arguments is needed "
+            f"{where()}: {what} of {name} returned {have} where a tuple with one covector for each of {n} arguments is needed "
             "(None for those that have none)"
         )
     out: list[Any] = []
-    for a, (c, count) in enumerate(zip(found, call.counts, strict=True)):
+    for a, (c, count) in enumerate(zip(found, counts, strict=True)):
         own = args[len(out) : len(out) + count]
         if c is None or count == 0:
             out += [None] * count
@@ -238,13 +248,17 @@ def partial_of(name: str, k: int, rule: Any, count: int, parametric: bool) -> An
         if rule in (0, 1, -1):
             return int(rule.real)
         return lambda _out, *_args, **_params: rule
-    with_out = asks_for_out(rule)
+    with_out = isinstance(rule, Partial) or asks_for_out(rule)
     what = f"partial {k}"
 
     def partial(out: Any, *args: Any, call: Layout | None = None) -> Any:
         xs = [shielded(a) for a in args]
-        params = {} if call is None else call.kwargs
-        found = rule(*(xs if call is None else call.arguments(xs)), **params, **({"out": out} if with_out else {}))
+        if isinstance(rule, Partial):
+            found = rule(xs, call, out)
+        else:
+            params = {} if call is None else call.parameters
+            primals = xs if call is None else call.primals(xs)
+            found = called(name, what, (*args, out), rule, *primals, **params, **({"out": out} if with_out else {}))
         return _checked_partial(name, what, found, out, args)
 
     if not parametric:
@@ -308,7 +322,7 @@ def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinea
     """Return the rows of a linear function of one array and of its transpose."""
 
     def backwards(g: Any, *, call: Layout) -> Any:
-        found = back(shielded(g), **call.kwargs)
+        found = called(name, "rmatvec", (g,), back, shielded(g), **call.parameters)
         if isinstance(found, (tuple, list)) and len(found) == 1:
             (found,) = found
         if not hasattr(found, "dtype") and not isinstance(found, (int, float, complex)):

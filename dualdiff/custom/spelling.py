@@ -7,7 +7,7 @@ from typing import Any
 
 from dualdiff.custom.layout import Layout, check_closed, shielded
 from dualdiff.custom.primitive import CustomFunction
-from dualdiff.custom.rows import GivenGeneral, function_of, joined, taken_apart
+from dualdiff.custom.rows import GivenGeneral, called, function_of, joined, taken_apart
 from dualdiff.errors import InputError, RuleError, where
 from dualdiff.trees import flatten, tree_map
 
@@ -15,7 +15,6 @@ from dualdiff.trees import flatten, tree_map
 class _Spelt(CustomFunction):
     """What both have in common: a rule that comes after the function, and arguments that stay where they are."""
 
-    by_position = True
     _how = ""
 
     def __init__(self, f: Callable[..., Any], nondiff_argnums: Sequence[int] = (), nondiff_argnames: Any = ()) -> None:
@@ -63,8 +62,8 @@ class CustomJVP(_Spelt):
 
         def jvp(args: Sequence[Any], call: Layout, out: Any, ts: list[Any]) -> list[Any]:
             nondiff, primals = self._apart(call.arguments([shielded(a) for a in args]), call)
-            _, tangents = self._apart(call.arguments([shielded(t) for t in ts], None), call)
-            found = rule(*nondiff, tuple(primals), tuple(tangents), **call.kwargs)
+            tangents = call.primals([shielded(t) for t in ts], None)
+            found = called(name, what, (*args, *ts), rule, *nondiff, tuple(primals), tangents, **call.kwargs)
             if not isinstance(found, (tuple, list)) or len(found) != 2:
                 raise RuleError(f"{where()}: {what} of {name} returned no pair (value, tangent)")
             return [joined(name, what, found[1], call, (*args, *ts))]
@@ -123,16 +122,13 @@ class CustomVJP(_Spelt):
         def vjp(args: Sequence[Any], call: Layout, out: Any, gs: list[Any]) -> list[Any]:
             every = call.arguments([shielded(a) for a in args])
             nondiff, _ = self._apart(every, call)
-            pair = fwd(*every, **call.kwargs)
+            pair = called(name, "fwd", args, fwd, *every, **call.kwargs)
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise RuleError(f"{where()}: fwd of {name} returned no pair (value, residuals)")
             check_closed(name, "fwd", flatten(pair)[0], (*args, *gs))
             cotangent = call.build_results([shielded(c) for c in call.parts(gs[0])])  # type: ignore[misc]
-            found = bwd(*nondiff, pair[1], cotangent)
-            if isinstance(found, (tuple, list)) and len(found) == len(every) - len(nondiff):
-                rest = iter(found)
-                found = [None if on else next(rest) for on in call.held]
-            return taken_apart(name, "bwd", found, call, args, gs, len(every) - len(nondiff))
+            found = called(name, "bwd", (*args, *gs), bwd, *nondiff, pair[1], cotangent)
+            return taken_apart(name, "bwd", found, call, args, gs)
 
         self.take(GivenGeneral(name, function_of(name, self.f), None, vjp))
 

@@ -217,31 +217,22 @@ def _told(forms: Sequence[Aval]) -> str:
     return " and ".join(f"shape {f.shape} of {f.dtype}" for f in forms)
 
 
-def told(x: Any) -> str:
-    """Return what a rule returned, in words."""
-    return (
-        f"shape {shape_of(x)} of {dtype_of(x)}"
-        if hasattr(x, "dtype") or isinstance(x, (int, float, complex))
-        else repr(x)
-    )
-
-
-def checked(name: str, what: str, x: Any, form: Any) -> Any:
+def checked(what: str, x: Any, form: Any) -> Any:
     """Return a derivative that a rule returned, in the precision of what it belongs to; raise if it does not fit."""
     shape, dtype = shape_of(form), dtype_of(form)
     x = plain(packed(native(x)))
     if isinstance(x, (list, tuple)) or (
         type(x) not in TRACED and not hasattr(x, "dtype") and not isinstance(x, _NUMBERS)
     ):
-        raise RuleError(f"{where()}: {what} of {name} returned {x!r} where an array of shape {shape} is needed")
+        raise RuleError(f"{where()}: {what} returned {x!r} where an array of shape {shape} is needed")
     have = dtype_of(x)
     if shape_of(x) != shape:
-        raise RuleError(f"{where()}: {what} of {name} returned shape {shape_of(x)} where shape {shape} is needed")
+        raise RuleError(f"{where()}: {what} returned shape {shape_of(x)} where shape {shape} is needed")
     if have.kind not in "biufc" or (have.kind == "c" and dtype.kind != "c"):
-        raise RuleError(f"{where()}: {what} of {name} returned dtype {have} where {dtype} is needed")
+        raise RuleError(f"{where()}: {what} returned dtype {have} where {dtype} is needed")
     if have != dtype and dtype.kind in "fc":
         x = x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)
     return x
 
 
-__all__ = ["Held", "Layout", "check_closed", "checked", "level_of", "shielded", "side_by_side", "told"]
+__all__ = ["Held", "Layout", "check_closed", "checked", "level_of", "shielded", "side_by_side"]

@@ -302,7 +302,7 @@ def primitive(
     every entry of the operands (reverse mode from a ``jvp``) or of the result (forward mode from a ``vjp``).
 
     Rules are plain functions of the operands. Written in NumPy they are differentiated themselves, so that derivatives of
-    every order follow. A rule with a parameter named ``out`` gets the function's result there.
+    every order follow. A rule with a parameter named ``out`` (and no default) gets the function's result there.
 
     Parameters
     ----------

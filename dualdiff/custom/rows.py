@@ -27,11 +27,12 @@ Rule = Callable[..., Any]
 
 
 def asks_for_out(rule: Any) -> bool:
-    """Whether a rule has a parameter ``out``, for the function's result."""
+    """Whether a rule has a parameter ``out``, for the function's result; one with a default is a destination, as NumPy's."""
     try:
-        return "out" in inspect.signature(rule).parameters
+        out = inspect.signature(rule).parameters.get("out")
     except (TypeError, ValueError):
         return False
+    return out is not None and out.default is out.empty
 
 
 class Declared:
@@ -66,8 +67,9 @@ class GivenLinear(Declared, Linear):
 
     transposed: GivenLinear
 
-    def __init__(self, name: str, fn: Rule) -> None:
+    def __init__(self, name: str, fn: Rule, told: str) -> None:
         Linear.__init__(self, name, fn, fn)
+        self.told = told
         self.declare(None, None)
 
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
@@ -80,10 +82,13 @@ class GivenLinear(Declared, Linear):
 
     def _each(self, t: Any, lead: tuple[int, ...], params: dict[str, Any], like: Any) -> Any:
         if not lead:
-            return bind(self, (t,), params)
+            return self._fitted(bind(self, (t,), params), like, t)
         if lead[0] == 0:
-            return np.zeros((0, *shape_of(like)), dtype_of(like))
-        return np.stack([bind(self, (t[i],), params) for i in range(lead[0])])
+            return np.zeros((0, *shape_of(like)), form_of(like).dtype)
+        return np.stack([self._fitted(bind(self, (t[i],), params), like, t) for i in range(lead[0])])
+
+    def _fitted(self, c: Any, like: Any, t: Any) -> Any:
+        return checked(self.told, projected(c, like, (t,)), form_of(like))
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
         return self.costed(super().step(active, args, params, out), args)
@@ -190,7 +195,7 @@ def joined(name: str, what: str, found: Any, call: Layout, inputs: Sequence[Any]
         raise RuleError(
             f"{where()}: {what} of {name} returned {len(parts)} arrays where there are {len(forms)} results"
         )
-    parts = [checked(name, what, t, form) for t, form in zip(parts, forms, strict=True)]
+    parts = [checked(f"{what} of {name}", t, form) for t, form in zip(parts, forms, strict=True)]
     check_closed(name, what, parts, inputs)
     return parts[0] if len(parts) == 1 else side_by_side(parts)
 
@@ -207,6 +212,13 @@ def vjp_of(name: str, rule: Rule, what: str = "the rule vjp") -> Rule:
         return taken_apart(name, what, found, call, args, gs)
 
     return vjp
+
+
+def projected(c: Any, x: Any, gs: Sequence[Any]) -> Any:
+    """Return the part of a covector that a real operand of a complex result has."""
+    if dtype_of(x).kind != "c" and hasattr(c, "dtype") and dtype_of(c).kind == "c" and any(dtype_of(g).kind == "c" for g in gs):
+        return np.real(c)
+    return c
 
 
 def taken_apart(name: str, what: str, found: Any, call: Layout, args: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
@@ -233,7 +245,7 @@ def taken_apart(name: str, what: str, found: Any, call: Layout, args: Sequence[A
                 f"{where()}: {what} of {name} returned {len(leaves)} covectors for the {count} arrays of argument {a}"
             )
         out += [
-            checked(name, f"{what} (argument {a})", leaf, form_of(x)) if dtype_of(x).kind in "fc" else None
+            checked(f"{what} of {name} (argument {a})", projected(leaf, x, gs), form_of(x)) if dtype_of(x).kind in "fc" else None
             for leaf, x in zip(leaves, own, strict=True)
         ]
     check_closed(name, what, [c for c in out if c is not None], (*args, *gs))
@@ -325,12 +337,15 @@ def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinea
         found = called(name, "rmatvec", (g,), back, shielded(g), **call.parameters)
         if isinstance(found, (tuple, list)) and len(found) == 1:
             (found,) = found
-        if not hasattr(found, "dtype") and not isinstance(found, (int, float, complex)):
+        if isinstance(found, (int, float, complex)):
+            found = np.asarray(found)[()]
+        if not hasattr(found, "dtype"):
             raise RuleError(f"{where()}: rmatvec of {name} returned {found!r} where one array is needed")
         check_closed(name, "rmatvec", [found], (g,))
         return found.copy() if type(found) is np.ndarray and np.may_share_memory(found, g) else found
 
-    row, transposed = GivenLinear(name, function_of(name, f)), GivenLinear(f"the transpose of {name}", backwards)
+    row = GivenLinear(name, function_of(name, f), f"the function {name}, taken as linear,")
+    transposed = GivenLinear(f"the transpose of {name}", backwards, f"rmatvec of {name}")
     row.transposed, transposed.transposed = transposed, row
     return row, transposed
 

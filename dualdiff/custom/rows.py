@@ -216,7 +216,12 @@ def vjp_of(name: str, rule: Rule, what: str = "the rule vjp") -> Rule:
 
 def projected(c: Any, x: Any, gs: Sequence[Any]) -> Any:
     """Return the part of a covector that a real operand of a complex result has."""
-    if dtype_of(x).kind != "c" and hasattr(c, "dtype") and dtype_of(c).kind == "c" and any(dtype_of(g).kind == "c" for g in gs):
+    if (
+        dtype_of(x).kind != "c"
+        and hasattr(c, "dtype")
+        and dtype_of(c).kind == "c"
+        and any(dtype_of(g).kind == "c" for g in gs)
+    ):
         return np.real(c)
     return c
 
@@ -245,7 +250,9 @@ def taken_apart(name: str, what: str, found: Any, call: Layout, args: Sequence[A
                 f"{where()}: {what} of {name} returned {len(leaves)} covectors for the {count} arrays of argument {a}"
             )
         out += [
-            checked(f"{what} of {name} (argument {a})", projected(leaf, x, gs), form_of(x)) if dtype_of(x).kind in "fc" else None
+            checked(f"{what} of {name} (argument {a})", projected(leaf, x, gs), form_of(x))
+            if dtype_of(x).kind in "fc"
+            else None
             for leaf, x in zip(leaves, own, strict=True)
         ]
     check_closed(name, what, [c for c in out if c is not None], (*args, *gs))

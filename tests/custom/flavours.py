@@ -111,9 +111,7 @@ FLAVOURS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
     ),
     "jvp of nothing": (dd.primitive(np.sin, jvp=lambda p, t: np.cos(p[0]) * t[0]), (np.zeros((0, 3)),), {}),
     "jvp of compiled code": (
-        dd.primitive(
-            lambda x: np.sin(x).cumsum(), jvp=compiled(lambda p, t: (np.cos(p[0]) * t[0]).cumsum())
-        ),
+        dd.primitive(lambda x: np.sin(x).cumsum(), jvp=compiled(lambda p, t: (np.cos(p[0]) * t[0]).cumsum())),
         (X,),
         {},
     ),
@@ -128,9 +126,7 @@ FLAVOURS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
     ),
     "vjp": (dd.primitive(lambda x: np.linalg.norm(x), vjp=lambda p, w, out: w * p[0] / out), (M,), {}),
     "vjp of several results": (
-        dd.primitive(
-            lambda x: (np.sin(x), (x * x).sum()), vjp=lambda p, w: w[0] * np.cos(p[0]) + w[1] * 2 * p[0]
-        ),
+        dd.primitive(lambda x: (np.sin(x), (x * x).sum()), vjp=lambda p, w: w[0] * np.cos(p[0]) + w[1] * 2 * p[0]),
         (X,),
         {},
     ),
@@ -172,9 +168,7 @@ FLAVOURS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
         {},
     ),
     "black box, differences, entry by entry": (
-        dd.primitive(
-            lambda x, y: compiled(np.multiply)(np.sin(x), y), derivative="difference", pattern="elementwise"
-        ),
+        dd.primitive(lambda x, y: compiled(np.multiply)(np.sin(x), y), derivative="difference", pattern="elementwise"),
         (M, Y),
         {},
     ),

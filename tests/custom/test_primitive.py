@@ -53,7 +53,9 @@ def test_tensors_go_through_as_functions_do(name: str) -> None:
         for p, x in zip(places, xs, strict=True):
             given[p] = x
         out = f(*given, **kwargs)
-        leaves = [out] if not isinstance(out, (tuple, list, dict)) else list(out.values()) if isinstance(out, dict) else out
+        leaves = (
+            [out] if not isinstance(out, (tuple, list, dict)) else list(out.values()) if isinstance(out, dict) else out
+        )
         parts = [np.sum(v if not isinstance(v, dict) else v["s"]) for v in leaves]
         return sum(parts[1:], parts[0])
 
@@ -67,7 +69,11 @@ def test_tensors_go_through_as_functions_do(name: str) -> None:
 
 def test_nested_to_the_third_order() -> None:
     cube = dd.primitive(lambda x: x**3, jvp=lambda p, t: 3 * p[0] ** 2 * t[0])
-    for f in (cube, dd.primitive(lambda x: x**3, vjp=lambda p, w: 3 * p[0] ** 2 * w), dd.primitive(lambda x: x**3, partials=lambda x: 3 * x**2)):
+    for f in (
+        cube,
+        dd.primitive(lambda x: x**3, vjp=lambda p, w: 3 * p[0] ** 2 * w),
+        dd.primitive(lambda x: x**3, partials=lambda x: 3 * x**2),
+    ):
         assert dd.grad(dd.grad(dd.grad(f)))(2.0) == pytest.approx(6.0)
         assert dd.jvp(lambda x, f=f: dd.grad(dd.grad(f))(x), (2.0,), (1.0,))[1] == pytest.approx(6.0)
         assert dd.grad(lambda x, f=f: dd.jvp(f, (x,), (1.0,))[1])(2.0) == pytest.approx(12.0)
@@ -110,11 +116,15 @@ def test_a_declared_matrix_is_the_pattern_and_few_directions_serve() -> None:
 
 
 def test_patterns_by_word_and_by_operand() -> None:
-    f = dd.primitive(lambda x, y: x * 2 + y.sum(), vjp=lambda p, w: (2 * w, np.full(3, w.sum())), pattern=("elementwise", "dense"))
+    f = dd.primitive(
+        lambda x, y: x * 2 + y.sum(), vjp=lambda p, w: (2 * w, np.full(3, w.sum())), pattern=("elementwise", "dense")
+    )
     J = dd.jacobian(f, ("x", "y"), sparse=True)(X, X)
     assert J.nnz == 3 + 9
     check_rule(f, X, X)
-    wrong = dd.primitive(lambda x: x * x.sum(), jvp=lambda p, t: t[0] * p[0].sum() + p[0] * t[0].sum(), pattern=np.eye(3))
+    wrong = dd.primitive(
+        lambda x: x * x.sum(), jvp=lambda p, t: t[0] * p[0].sum() + p[0] * t[0].sum(), pattern=np.eye(3)
+    )
     with pytest.raises(AssertionError, match="the pattern says it does not"):
         check_rule(wrong, X)
 
@@ -161,7 +171,9 @@ def test_rules_take_tuples_and_keywords() -> None:
 
 
 def test_arguments_of_other_kinds_are_left_alone() -> None:
-    f = dd.primitive(lambda how, x, scale=None: getattr(np, how)(x) * (scale or 1.0), jvp=lambda p, t: np.cos(p[1]) * t[1])
+    f = dd.primitive(
+        lambda how, x, scale=None: getattr(np, how)(x) * (scale or 1.0), jvp=lambda p, t: np.cos(p[1]) * t[1]
+    )
     assert dd.grad(f, 1)("sin", 0.5) == np.cos(0.5)
     assert dd.grad(f, 1)("sin", 0.5, None) == np.cos(0.5)
 
@@ -169,7 +181,9 @@ def test_arguments_of_other_kinds_are_left_alone() -> None:
 def test_integers_beside_what_is_differentiated() -> None:
     f = dd.primitive(lambda x, n: x**n, vjp=lambda p, w: (w * p[1] * p[0] ** (p[1] - 1), None))
     np.testing.assert_allclose(dd.grad(lambda x: np.sum(f(x, 3)))(X), 3 * X**2)
-    np.testing.assert_allclose(dd.jacfwd(lambda x: f(x, np.array([1, 2, 3])))(X), np.diag([1.0, 2 * X[1], 3 * X[2] ** 2]))
+    np.testing.assert_allclose(
+        dd.jacfwd(lambda x: f(x, np.array([1, 2, 3])))(X), np.diag([1.0, 2 * X[1], 3 * X[2] ** 2])
+    )
 
 
 def test_a_method_has_a_rule() -> None:
@@ -303,10 +317,19 @@ SHAPES = [
     (dd.primitive(np.sum, partials=1), r"sum returned shape \(\) from operands that broadcast to \(3,\)"),
     (dd.primitive(np.sin, jvp=lambda p, t: t[0][:2]), r"the rule jvp of sin returned shape \(2,\) where shape \(3,\)"),
     (dd.primitive(np.sin, jvp=lambda p, t: t[0] * 1j), r"the rule jvp of sin returned dtype complex128 where float64"),
-    (dd.primitive(np.sin, jvp=lambda p, t: (t[0], t[0])), r"the rule jvp of sin returned 2 arrays where there are 1 results"),
+    (
+        dd.primitive(np.sin, jvp=lambda p, t: (t[0], t[0])),
+        r"the rule jvp of sin returned 2 arrays where there are 1 results",
+    ),
     (dd.primitive(np.sin, jvp=lambda p, t: "t"), r"returned 't' where an array of shape \(3,\) is needed"),
-    (dd.primitive(np.sin, vjp=lambda p, w: w[:2]), r"the rule vjp \(argument 0\) of|the rule vjp of sin \(argument 0\)|argument 0"),
-    (dd.primitive(np.sin, vjp=lambda p, w: (w, w)), r"the rule vjp of sin returned 2 covectors for the 1 arrays of argument 0"),
+    (
+        dd.primitive(np.sin, vjp=lambda p, w: w[:2]),
+        r"the rule vjp \(argument 0\) of|the rule vjp of sin \(argument 0\)|argument 0",
+    ),
+    (
+        dd.primitive(np.sin, vjp=lambda p, w: (w, w)),
+        r"the rule vjp of sin returned 2 covectors for the 1 arrays of argument 0",
+    ),
     (dd.primitive(lambda x: "text", jvp=lambda p, t: t[0]), r"<lambda> returned a 'str'"),
     (dd.primitive(lambda x: np.arange(3), jvp=lambda p, t: t[0]), r"returned an array of dtype int64"),
     (dd.primitive(lambda x: (), jvp=lambda p, t: t[0]), r"returned no number or array"),

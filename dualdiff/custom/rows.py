@@ -16,10 +16,9 @@ from dualdiff.custom.layout import Layout, check_closed, checked, level_of, shie
 from dualdiff.custom.maps import LinearMap, form_of
 from dualdiff.custom.patterns import Pattern
 from dualdiff.errors import RuleError, where
-from dualdiff.kinds import Elementwise, General, Linear, Sweep, WithParameters
+from dualdiff.kinds import Elementwise, General, Linear, Sweep, WithParameters, full
 from dualdiff.kinds.base import Step
-from dualdiff.labels import Labels
-from dualdiff.shapes import aval, dtype_of, shape_of, size_of
+from dualdiff.shapes import aval, dtype_of, shape_of
 from dualdiff.trees import flatten
 from dualdiff.values import TRACED, bind
 
@@ -104,37 +103,61 @@ class GivenGeneral(Declared, General):
     def __init__(
         self, name: str, fn: Rule, jvp: Rule | None, vjp: Rule | None, opaque: bool = False, keeps_out: bool = False
     ) -> None:
-        General.__init__(self, name, fn, self._pushed, self._pulled)
+        General.__init__(self, name, fn, jvp or fn, vjp or fn)
         self.jvp, self.vjp, self.opaque, self.keeps_out = jvp, vjp, opaque, keeps_out
         self.declare(None, None)
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         return self.keeps_out, (True,) * len(active)
 
-    def _map(self, rule: Rule, back: bool, out: Any, args: Sequence[Any], params: dict[str, Any]) -> LinearMap:
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        live = [k for k, t in enumerate(tangents) if t is not None]
+        given = [tangents[k] for k in live]
+        if self.jvp is not None:
+            found = self._forward(live, args, params, out).apply(given, sweep.lead)[0]
+        else:
+            found = self._backward(live, args, params, out).transposed(given, sweep.lead)[0]
+        return None if found is None else full(found, sweep, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        live = [k for k, i in enumerate(ins) if i is not None and i >= 0]
+        if self.vjp is not None:
+            found = self._backward(live, args, params, out).apply([g], sweep.lead)
+        else:
+            found = self._forward(live, args, params, out).transposed([g], sweep.lead)
+        every: list[Any] = [None] * len(ins)
+        for k, c in zip(live, found, strict=True):
+            every[k] = c
+        return every
+
+    def _forward(self, live: Sequence[int], args: Sequence[Any], params: dict[str, Any], out: Any) -> LinearMap:
+        """Return the map of tangents of the operands that have any to that of the result."""
+        self._check_order(args)
+        rule: Any = self.jvp
+        zeros = [None if k in live else np.zeros(*form_of(a))[()] for k, a in enumerate(args)]
+
+        def call(ts: list[Any]) -> list[Any]:
+            given = iter(ts)
+            return rule(args, params["call"], out, [next(given) if z is None else z for z in zeros])
+
+        return LinearMap(self.name, call, [form_of(args[k]) for k in live], [aval(out)], self.opaque)
+
+    def _backward(self, live: Sequence[int], args: Sequence[Any], params: dict[str, Any], out: Any) -> LinearMap:
+        """Return the map of a covector of the result to those of the operands that are asked for."""
+        self._check_order(args)
+        rule: Any = self.vjp
+
+        def call(gs: list[Any]) -> list[Any]:
+            found = rule(args, params["call"], out, gs)
+            return [found[k] for k in live]
+
+        return LinearMap(self.name, call, [aval(out)], [form_of(args[k]) for k in live], self.opaque)
+
+    def _check_order(self, args: Sequence[Any]) -> None:
         if self.opaque and level_of(args) >= 0:
             raise RuleError(SECOND.format(where(), self.name))
-        operands, result = [form_of(a) for a in args], [aval(out)]
-        takes, gives = (result, operands) if back else (operands, result)
-        return LinearMap(self.name, lambda xs: rule(args, params["call"], out, xs), takes, gives, self.opaque)
-
-    def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *args: Any, **params: Any) -> Any:
-        filled = [
-            np.zeros(sweep.lead + shape_of(a), form_of(a).dtype)[()] if t is None else t
-            for t, a in zip(tangents, args, strict=True)
-        ]
-        if self.jvp is not None:
-            return self._map(self.jvp, False, out, args, params).apply(filled, sweep.lead)[0]
-        if self.vjp is None:
-            raise RuntimeError("a row without a rule")
-        return self._map(self.vjp, True, out, args, params).transposed(filled, sweep.lead)[0]
-
-    def _pulled(self, sweep: Sweep, g: Any, out: Any, *args: Any, **params: Any) -> Any:
-        if self.vjp is not None:
-            return self._map(self.vjp, True, out, args, params).apply([g], sweep.lead)
-        if self.jvp is None:
-            raise RuntimeError("a row without a rule")
-        return self._map(self.jvp, False, out, args, params).transposed([g], sweep.lead)
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
         return self.costed(super().step(active, args, params, out), args)
@@ -357,4 +380,16 @@ def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinea
     return row, transposed
 
 
-__all__ = ["Declared", "GivenGeneral", "GivenLinear", "Labels", "size_of"]
+__all__ = [
+    "GivenGeneral",
+    "GivenLinear",
+    "asks_for_out",
+    "called",
+    "elementwise_rows",
+    "function_of",
+    "joined",
+    "jvp_of",
+    "linear_rows",
+    "taken_apart",
+    "vjp_of",
+]

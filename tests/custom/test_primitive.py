@@ -67,6 +67,27 @@ def test_tensors_go_through_as_functions_do(name: str) -> None:
         np.testing.assert_allclose(t.grad.numpy(), e, rtol=1e-6 if np.asarray(e).dtype == np.float32 else 1e-12)
 
 
+@pytest.mark.parametrize(
+    "name", ["jvp", "vjp", "partials", "linear, compiled", "linear in two", "custom_jvp", "custom_vjp", "checkpoint"]
+)
+def test_gradients_of_gradients_of_tensors(name: str) -> None:
+    f, args, _ = FLAVOURS[name]
+
+    def total(*xs: Any) -> Any:
+        out = f(*xs)
+        return np.sum((out if not isinstance(out, tuple) else out[0] * out[1]) ** 2)
+
+    def slope(*xs: Any) -> Any:
+        return sum([np.sum(g**2) for g in dd.grad(total, tuple(range(len(xs))))(*xs)])
+
+    expected = dd.grad(slope, tuple(range(len(args))))(*args)
+    tensors = [dd.tensor(x, requires_grad=True) for x in args]
+    first = dd.gradients(total(*tensors), tensors, create_graph=True)
+    parts = [(g**2).sum() for g in first]
+    for found, e in zip(dd.gradients(sum(parts[1:], parts[0]), tensors), expected, strict=True):
+        np.testing.assert_allclose(found.numpy(), e, rtol=1e-11)
+
+
 def test_nested_to_the_third_order() -> None:
     cube = dd.primitive(lambda x: x**3, jvp=lambda p, t: 3 * p[0] ** 2 * t[0])
     for f in (

@@ -18,21 +18,43 @@ from dualdiff.containers import plain
 from dualdiff.custom.layout import Layout
 from dualdiff.custom.primitive import CustomFunction, is_traced
 from dualdiff.custom.rows import function_of
+from dualdiff.errors import RuleError, where
 from dualdiff.kinds import General, Sweep
-from dualdiff.kinds.base import Step
 from dualdiff.shapes import Aval, dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, bind
+from dualdiff.values import TRACED, bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
 class Body:
-    """What one call of a checkpoint runs: the function, with what it closes over as an argument of its own."""
+    """What one call of a checkpoint runs: the function, with what it closes over as an argument of its own.
 
-    __slots__ = ("f", "run")
+    ``seen`` holds the sizes of the operands and of the results when it ran first.
+    """
+
+    __slots__ = ("f", "run", "seen")
 
     def __init__(self, f: Callable[..., Any], run: Callable[..., Any]) -> None:
         self.f, self.run = f, run
+        self.seen: tuple[list[float], list[float]] | None = None
+
+    def note(self, leaves: Sequence[Any], out: Any) -> None:
+        """Remember what the first run took and returned, in a number each."""
+        if self.seen is None:
+            self.seen = _sizes(leaves), _sizes([out])
+
+    def check(self, name: str, args: Sequence[Any], values: Sequence[Any]) -> None:
+        """Raise if a later run at the same operands returned other values, so that its derivative is another function's."""
+        if self.seen is None or _sizes(args) != self.seen[0]:
+            return
+        (then,), now = self.seen[1], sum(_sizes(values))
+        coarse = max([float(np.finfo(dtype_of(v)).eps) for v in values], default=0.0) ** 0.5
+        if np.isfinite(then) and not abs(now - then) <= coarse * max(abs(then), abs(now)):
+            raise RuleError(
+                f"{where()}: the checkpoint {name} returned other values when it was run again for its derivative: it depends on more "
+                "than its arguments (random numbers, a counter, an array that was changed since). Draw random numbers outside and "
+                "pass them in."
+            )
 
     def __eq__(self, other: object) -> bool:
         # One program wherever the code is one: nothing is known of what goes on inside but that all depends on all.
@@ -42,6 +64,11 @@ class Body:
 
     def __repr__(self) -> str:
         return f"Body({getattr(self.f, '__name__', self.f)})"
+
+
+def _sizes(xs: Sequence[Any]) -> list[float]:
+    with np.errstate(all="ignore"):
+        return [float(np.sum(np.abs(raw(x)))) for x in xs]
 
 
 def _code(f: Any) -> Any:
@@ -58,7 +85,9 @@ class Recomputed(General):
         return False, (True,) * len(active)
 
     def _value(self, *leaves: Any, call: Layout, body: Body) -> Any:
-        return function_of(self.name, body.run)(*leaves, call=call)
+        out = function_of(self.name, body.run)(*leaves, call=call)
+        body.note(leaves, out)
+        return out
 
     def _problem(self, active: Sequence[bool], args: Sequence[Any], call: Layout, body: Body) -> Problem:
         """Return the function of those operands that have derivatives."""
@@ -72,7 +101,8 @@ class Recomputed(General):
     def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *args: Any, call: Layout, body: Body) -> Any:
         active = [t is not None for t in tangents]
         live = [t for t in tangents if t is not None]
-        _, found = run_duals(self._problem(active, args, call, body), live, sweep.lead)
+        values, found = run_duals(self._problem(active, args, call, body), live, sweep.lead)
+        body.check(self.name, args, values)
         results = call.results or ()
         parts = [
             np.zeros(sweep.lead + f.shape, f.dtype) if t is None else t for t, f in zip(found, results, strict=True)
@@ -87,7 +117,8 @@ class Recomputed(General):
         """Run the function again, writing its steps down, and read them backwards."""
         active = [i is not None and i >= 0 for i in ins]
         problem = self._problem(active, args, **params)
-        tape, _ = record(problem)
+        tape, values = record(problem)
+        params["body"].check(self.name, args, values)
         parts = _parts(g, params["call"].results, sweep.lead)
         seeds = [(s, c) for s, c in zip(tape.outputs, parts, strict=True) if s >= 0]
         found = iter(pull_rows(problem, tape, seeds, sweep.lead))
@@ -95,9 +126,6 @@ class Recomputed(General):
 
     def _pulled(self, *_: Any, **__: Any) -> Any:
         raise RuntimeError("a checkpoint is pulled whole")
-
-    def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
-        return super().step(active, args, params, out)
 
 
 def _parts(g: Any, results: Sequence[Aval], lead: tuple[int, ...]) -> list[Any]:
@@ -212,7 +240,7 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     ----------
     f : callable
         The function. All of its arguments are differentiated, keywords too, and so are values it closes over. It must do
-        the same each time it is run (no random numbers of its own).
+        the same each time it is run: random numbers are drawn outside and passed in.
 
     Returns
     -------
@@ -223,7 +251,7 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     ------
     RuleError
         If its result depends on a differentiated value that is neither an argument nor closed over (a global, an attribute
-        of an object), or it writes into an argument.
+        of an object), it writes into an argument, or it returns other values when it is run again.
 
     References
     ----------

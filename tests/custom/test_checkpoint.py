@@ -210,3 +210,19 @@ def test_a_long_chain_needs_memory_for_its_square_root() -> None:
 
     assert held(chain, x) <= 31 * x.size
     np.testing.assert_allclose(dd.grad(chain)(x), dd.grad(lambda x: steps(x, 900).sum())(x), rtol=1e-11)
+
+
+def test_a_function_that_is_another_one_each_time_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    noisy = dd.checkpoint(lambda x: x * rng.random())
+    for operator in (dd.grad, dd.jacfwd):
+        with pytest.raises(RuleError, match="returned other values when it was run again"):
+            operator(lambda x: noisy(x).sum())(X[:3])
+    f = dd.checkpoint(lambda x, noise: x * noise)
+    np.testing.assert_array_equal(dd.grad(lambda x: f(x, 0.5).sum())(X[:3]), np.full(3, 0.5))
+
+
+def test_results_that_are_not_finite_are_the_same_as_without() -> None:
+    f = dd.checkpoint(lambda x: np.log(x) * 0.0)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(dd.grad(lambda x: f(x).sum())(np.array([0.0, 1.0])), [np.nan, 0.0])

@@ -331,6 +331,17 @@ def test_matvec_needs_its_transpose_and_stands_alone() -> None:
         dd.primitive(3, partials=1)  # type: ignore[arg-type]
 
 
+def test_operators_of_scipy_as_linear_functions() -> None:
+    from scipy.sparse.linalg import aslinearoperator
+
+    op = aslinearoperator(scipy.sparse.csr_array(A))
+    f = dd.primitive(matvec=op.matvec, rmatvec=op.rmatvec)
+    np.testing.assert_array_equal(dd.jacobian(f, mode="forward")(X), A)
+    np.testing.assert_allclose(dd.hessian(lambda x: np.sum(f(x) ** 2))(X), 2 * A.T @ A)
+    g = dd.primitive(scipy.sparse.csr_array(A).dot, rmatvec=scipy.sparse.csr_array(A).T.dot, pattern=A != 0)
+    assert dd.jacobian(g, sparse=True)(X).nnz == 6
+
+
 SHAPES = [
     (dd.primitive(np.sin, partials=lambda x: np.ones(2)), r"partial 0 of sin returned shape \(2,\).*\(3,\)"),
     (dd.primitive(np.sin, partials=lambda x: x * 1j), r"partial 0 of sin returned dtype complex128 where float64"),

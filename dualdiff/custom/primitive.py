@@ -103,8 +103,10 @@ class CustomFunction:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
         """Return the positional arguments, of which those that are not differentiated are held; keywords; and names."""
-        if self.__signature__ is not None:
+        if (kwargs or self.fills_defaults) and self.__signature__ is not None:
             bound = self.__signature__.bind(*args, **kwargs)
+            if self.fills_defaults:
+                bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
         names = [*self.names, *[f"arg{i}" for i in range(len(self.names), len(args))]]
         covered = self.covered(len(args))
@@ -118,6 +120,8 @@ class CustomFunction:
         names = self.names
         return [i for i in range(count) if i not in asked and (i >= len(names) or names[i] not in asked)][: self.most]
 
+    #: whether arguments that were left at their defaults are arguments of the rule all the same
+    fills_defaults = False
     #: how many positional arguments may be differentiated
     most: int = 1 << 30
 
@@ -171,6 +175,9 @@ def is_traced(values: Any) -> bool:
     return False
 
 
+_SIMPLE = frozenset((float, np.float64, ndarray))
+
+
 class Primitive(CustomFunction):
     """See :func:`primitive`."""
 
@@ -203,6 +210,7 @@ class Primitive(CustomFunction):
         declared = None if pattern is None else Pattern(name, pattern)
         self._short: Any = None
         self.partials: Any = None
+        self.is_short = False
         if derivative is not None and isinstance(pattern, str) and pattern == "elementwise":
             partials = self._black_partials(derivative, step)
         if partials is not None:
@@ -211,6 +219,7 @@ class Primitive(CustomFunction):
             short, long = elementwise_rows(name, f, parts, {"domain": domain, "singular": singular})
             self.take(long, short)
             self._short = short
+            self.is_short = not self.nondiff and None not in parts
             return
         if rmatvec is not None:
             row, transposed = linear_rows(name, f, rmatvec)
@@ -248,6 +257,14 @@ class Primitive(CustomFunction):
             )
         partial = blackbox.DERIVATIVES[derivative].partial
         return tuple([partial(self.f, self.__name__, k, step) for k in range(count)])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the function's value; where something is being differentiated, its rule goes with it."""
+        if self.is_short and not kwargs and len(args) == len(self.partials):  # arrays and numbers alone
+            kinds = {type(a) for a in args}
+            if kinds <= _SIMPLE | TRACED and not any(type(a) is ndarray and a.dtype.char == "O" for a in args):
+                return self.f(*args) if kinds <= _SIMPLE else bind(self._short, args, {})
+        return super().__call__(*args, **kwargs)
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         if self.partials is not None:

@@ -342,7 +342,7 @@ def elementwise_rows(
 
     def fn(*xs: Any, call: Layout | None = None) -> Any:
         found = whole(*xs, call=Layout(xs, {}, []) if call is None else call)
-        shape = np.broadcast_shapes(*map(shape_of, xs))
+        shape = shape_of(xs[0]) if len(xs) == 1 else np.broadcast_shapes(*map(shape_of, xs))
         if shape_of(found) != shape:
             raise RuleError(
                 f"{where()}: {name} returned shape {shape_of(found)} from operands that broadcast to {shape}; partials are for functions "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 from dualdiff.custom.layout import Layout, check_closed, shielded
@@ -22,6 +23,7 @@ class _Spelt(CustomFunction):
         numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         super().__init__(f, (*numbers, *names))
         self.nondiff_argnums, self.nondiff_argnames = numbers, names
+        self.fills_defaults = isinstance(f, FunctionType)  # of a library's function they are its own affair
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         if not self.rows:
@@ -134,7 +136,7 @@ class CustomVJP(_Spelt):
 
 
 def custom_jvp(
-    f: Callable[..., Any] | None = None, *, nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
+    f: Callable[..., Any] | None = None, nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
 ) -> Any:
     r"""Return a function that is differentiated by a forward rule, given afterwards with ``defjvp`` or ``defjvps``.
 
@@ -143,7 +145,7 @@ def custom_jvp(
     Parameters
     ----------
     f : callable
-        The function. Keyword arguments are brought into their positions where its signature allows it.
+        The function. Keyword arguments and defaults are brought into their positions, as far as its signature allows it.
     nondiff_argnums : sequence of int
         Positional arguments that are not differentiated; rules get them first.
     nondiff_argnames : sequence of str
@@ -180,7 +182,7 @@ def custom_jvp(
 
 
 def custom_vjp(
-    f: Callable[..., Any] | None = None, *, nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
+    f: Callable[..., Any] | None = None, nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
 ) -> Any:
     r"""Return a function that is differentiated by a reverse rule, given afterwards with ``defvjp(fwd, bwd)``.
 

@@ -159,6 +159,12 @@ def test_a_declared_cost_reaches_the_price() -> None:
     assert price(lambda shape: 1e6 * shape[0]) == price(2e7)
 
 
+def test_object_arrays_of_differentiated_numbers_are_packed() -> None:
+    f = dd.primitive(np.sin, partials=np.cos)
+    g = dd.grad(lambda x: np.sum(f(np.array([x[0], 2.0 * x[1]], dtype=object))))(X)
+    np.testing.assert_allclose(g, [np.cos(X[0]), 2 * np.cos(2 * X[1]), 0.0])
+
+
 def test_structural_zeros_stay_zero() -> None:
     root = dd.primitive(np.sqrt, partials=lambda x: 0.5 / np.sqrt(x), singular=True)
     with np.errstate(divide="ignore"):
@@ -505,5 +511,7 @@ def test_pickles_by_name_or_by_its_parts() -> None:
 def test_plans_hold_for_other_points() -> None:
     plan = dd.plan_jacobian(lambda x: by_name(x) * 2.0, X)
     np.testing.assert_allclose(plan(2 * X), np.diag(6 * (2 * X) ** 2))
+    again = pickle.loads(pickle.dumps(dd.plan_jacobian(by_name, X)))
+    np.testing.assert_allclose(again(2 * X), np.diag(3 * (2 * X) ** 2))
     kept = pickle.loads(pickle.dumps(dd.jacobian(by_name)))
     np.testing.assert_allclose(kept(X), np.diag(3 * X**2))

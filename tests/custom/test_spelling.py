@@ -150,3 +150,13 @@ def test_they_pickle_by_name() -> None:
     for f in (flavours.forward, flavours.reverse):
         again = pickle.loads(pickle.dumps(flavours.forward))
         assert dd.grad(again)(0.5, 2.0) == dd.grad(f)(0.5, 2.0)
+
+
+def test_defaults_are_arguments_of_the_rule() -> None:
+    @dd.custom_vjp
+    def f(x: Any, scale: Any = 2.0) -> Any:
+        return x * scale
+
+    f.defvjp(lambda x, scale: (x * scale, (x, scale)), lambda kept, g: (g * kept[1], g * kept[0]))
+    assert dd.grad(f)(3.0) == 2.0
+    assert dd.grad(f, "scale")(3.0, scale=5.0) == 3.0

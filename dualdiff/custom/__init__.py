@@ -5,7 +5,8 @@ spelling; ``checkpoint`` is a function whose rule is to run it again.
 """
 
 from dualdiff.custom.checkpointing import checkpoint
-from dualdiff.custom.primitive import CustomFunction, primitive
+from dualdiff.custom.function import CustomFunction
+from dualdiff.custom.primitive import primitive
 from dualdiff.custom.spelling import custom_jvp, custom_vjp
 
 __all__ = ["CustomFunction", "checkpoint", "custom_jvp", "custom_vjp", "primitive"]

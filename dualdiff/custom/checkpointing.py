@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from dualdiff.containers import plain
+from dualdiff.custom.function import CustomFunction, is_traced
 from dualdiff.custom.layout import Layout
-from dualdiff.custom.primitive import CustomFunction, is_traced
 from dualdiff.custom.rows import function_of
 from dualdiff.errors import RuleError, where
 from dualdiff.kinds import General, Sweep

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import InputError, RuleError, where
+from dualdiff.errors import InputError, RuleError
 from dualdiff.labels import DENSE, Labels, broadcast
 from dualdiff.shapes import shape_of, size_of
 
@@ -48,7 +48,7 @@ class Pattern:
         operand, result = shape_of(args[k]), shape_of(out)
         if len(operand) > len(result) or any(a not in (1, b) for a, b in zip(operand[::-1], result[::-1])):
             raise RuleError(
-                f"{where()}: pattern='elementwise' of {self.name} does not fit an operand of shape {operand} and a result of {result}"
+                f"pattern='elementwise' of {self.name} does not fit an operand of shape {operand} and a result of {result}"
             )
         return broadcast(operand, result)
 
@@ -72,7 +72,7 @@ class Pattern:
         found = csr_array(said) if issparse(said) else csr_array(np.asarray(said) != 0)
         if found.shape != (m, n):
             raise RuleError(
-                f"{where()}: the pattern of {self.name} has shape {found.shape} where its result has {m} entries and operand {k} has {n}"
+                f"the pattern of {self.name} has shape {found.shape} where its result has {m} entries and operand {k} has {n}"
             )
         found = (found != 0).tocsr()
         found.sort_indices()

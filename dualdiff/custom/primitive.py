@@ -1,18 +1,17 @@
-"""A function with a rule of the user's own: from any one side of its derivative, both modes, batches and patterns."""
+"""``primitive``: from any one side of a derivative, both modes, batches, patterns, and every order that the rule allows."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from functools import WRAPPER_ASSIGNMENTS
-from types import MethodType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dualdiff.containers import plain
 from dualdiff.custom import blackbox
-from dualdiff.custom.layout import Held, Layout
+from dualdiff.custom.function import CustomFunction, Names
+from dualdiff.custom.layout import Layout
 from dualdiff.custom.patterns import Pattern
 from dualdiff.custom.rows import (
     GivenGeneral,
@@ -24,156 +23,7 @@ from dualdiff.custom.rows import (
     vjp_of,
 )
 from dualdiff.errors import InputError, RuleError, where
-from dualdiff.kinds import given_to
-from dualdiff.trees import flatten
-from dualdiff.values import TRACED, Traced, bind, contains_traced, fixed, ndarray, packed
-
-Names = int | str | Sequence[int | str]
-
-
-class CustomFunction:
-    """A function with a rule of its own. It is called as the function is, and differentiated by the rule.
-
-    Made by :func:`primitive`, :func:`custom_jvp`, :func:`custom_vjp` and :func:`checkpoint`.
-
-    Attributes
-    ----------
-    rows : tuple
-        What the engine has of it; each says ``by_user``.
-    """
-
-    rows: tuple[Any, ...] = ()
-
-    def __init__(self, f: Callable[..., Any], nondiff: Names = ()) -> None:
-        if not callable(f):
-            raise InputError(f"a rule belongs to a function, not to a {type(f).__name__!r}")
-        self.f = f
-        self._wear_name()
-        try:
-            self.__signature__: inspect.Signature | None = inspect.signature(f)
-        except (TypeError, ValueError):
-            self.__signature__ = None
-        self.names = _names_of(f, self.__signature__)
-        self.nondiff = (nondiff,) if isinstance(nondiff, (int, str)) else tuple(nondiff)
-
-    def _wear_name(self) -> None:
-        for name in WRAPPER_ASSIGNMENTS:
-            if hasattr(self.f, name):
-                setattr(self, name, getattr(self.f, name))
-        self.__name__: str = getattr(self.f, "__name__", type(self.f).__name__)
-        self.__wrapped__ = self.f
-
-    def take(self, *rows: Any) -> None:
-        """Make rows this function's own."""
-        given_to(self, rows)
-        self.rows = rows
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.__name__}>"
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Be a method, where the function stands in a class."""
-        return self if instance is None else MethodType(self, instance)
-
-    def __reduce__(self) -> Any:
-        """Pickle by name where the name leads here, as functions do; otherwise by the parts."""
-        name = getattr(self, "__qualname__", self.__name__)
-        import sys
-
-        found: Any = sys.modules.get(getattr(self, "__module__", None) or "")
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        return name if found is self else (_made_again, (type(self), self.__getstate__()))
-
-    # -- calls ---------------------------------------------------------------------------------------
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the function's value; where something is being differentiated, its rule goes with it."""
-        if not is_traced(args) and not is_traced(kwargs.values()):
-            return self.f(*args, **kwargs)
-        args, kwargs, names = self.arranged(args, kwargs)
-        operands: list[Any] = []
-        layout = Layout(args, kwargs, operands, names)
-        return self.carried_out(layout, operands)
-
-    def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
-        """Bind the row, and give the results their structure back."""
-        return layout.give(bind(self.rows[0], operands, {"call": layout}))
-
-    def arranged(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
-        """Return the positional arguments, of which those that are not differentiated are held; keywords; and names."""
-        if (kwargs or self.fills_defaults) and self.__signature__ is not None:
-            bound = self.__signature__.bind(*args, **kwargs)
-            if self.fills_defaults:
-                bound.apply_defaults()
-            args, kwargs = bound.args, bound.kwargs
-        names = [*self.names, *[f"arg{i}" for i in range(len(self.names), len(args))]]
-        covered = self.covered(len(args))
-        if len(covered) < len(args):
-            args = tuple([a if i in covered else Held(self._fixed(names[i], a)) for i, a in enumerate(args)])
-        return args, {k: self._fixed(k, v) for k, v in kwargs.items()}, names
-
-    def covered(self, count: int) -> list[int]:
-        """Return which of so many positional arguments the rule covers."""
-        asked = {n + len(self.names) if isinstance(n, int) and n < 0 else n for n in self.nondiff}
-        names = self.names
-        return [i for i in range(count) if i not in asked and (i >= len(names) or names[i] not in asked)][: self.most]
-
-    #: whether arguments that were left at their defaults are arguments of the rule all the same
-    fills_defaults = False
-    #: how many positional arguments may be differentiated
-    most: int = 1 << 30
-
-    def _fixed(self, name: str, v: Any) -> Any:
-        if not is_traced((v,)):
-            return v
-        leaves, build = flatten(v)
-        for x in leaves:
-            if type(x) in TRACED and plain(x) is x and not x._may_leave():
-                raise RuleError(
-                    f"{where()}: the parameter {name!r} of {self.__name__} is being differentiated, and its rule knows no derivative by "
-                    "it. Pass it by position where the rule covers it, or freeze it on purpose with dd.stop_gradient."
-                )
-        return build([fixed(plain(x)) if isinstance(x, Traced) else x for x in leaves])
-
-
-def _names_of(f: Any, signature: inspect.Signature | None) -> list[str]:
-    """Return the names of a function's positional arguments; of a ufunc those that NumPy's manual gives them."""
-    if isinstance(f, np.ufunc):
-        return ["x"] if f.nin == 1 else [f"x{i + 1}" for i in range(f.nin)]
-    if signature is None:
-        return []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in signature.parameters.values() if p.kind in kinds]
-
-
-def _made_again(kind: Any, state: Any) -> Any:
-    new = kind.__new__(kind)
-    new.__setstate__(state)
-    return new
-
-
-def is_traced(values: Any) -> bool:
-    """Whether something among the arguments, or in containers among them, is traced."""
-    for v in values:
-        kind = type(v)
-        if kind in TRACED:
-            return True
-        if kind is ndarray:
-            if v.dtype.char == "O" and type(packed(v)) in TRACED:
-                return True
-        elif kind in (list, tuple):
-            if contains_traced(v):
-                return True
-            if any(type(i) not in (float, int) for i in v) and is_traced(v):
-                return True
-        elif kind not in (float, int, str, bool, type(None)) and not hasattr(kind, "__array_ufunc__"):
-            leaves = flatten(v)[0]
-            if any(type(x) in TRACED for x in leaves) or (len(leaves) > 1 and is_traced(leaves)):
-                return True
-    return False
-
+from dualdiff.values import TRACED, bind, ndarray
 
 _SIMPLE = frozenset((float, np.float64, ndarray))
 
@@ -206,43 +56,42 @@ class Primitive(CustomFunction):
         domain: Any,
         singular: bool,
     ) -> None:
+        """Write this function's rows: of the kind that its rule makes it."""
         f, name = self.f, self.__name__
         declared = None if pattern is None else Pattern(name, pattern)
         self._short: Any = None
         self.partials: Any = None
         self.is_short = False
-        if derivative is not None and isinstance(pattern, str) and pattern == "elementwise":
+        entry_by_entry = isinstance(pattern, str) and pattern == "elementwise"
+        if partials is not None and not (pattern is None or entry_by_entry):
+            raise InputError(
+                "partials= is for functions that go entry by entry, which is their pattern; give none, or a jvp="
+            )
+        if derivative is not None and entry_by_entry:
             partials = self._black_partials(derivative, step)
+        if partials is not None and cost is not None:
+            raise InputError("a function that goes entry by entry costs what its size is: cost= is for other rules")
         if partials is not None:
-            parts = tuple(partials) if isinstance(partials, (list, tuple)) else (partials,)
-            self.partials, self.most = parts, len(parts)
-            short, long = elementwise_rows(name, f, parts, {"domain": domain, "singular": singular})
-            self.take(long, short)
-            self._short = short
-            self.is_short = not self.nondiff and None not in parts
+            self.partials = tuple(partials) if isinstance(partials, (list, tuple)) else (partials,)
+            self.most = len(self.partials)
+            options = {"domain": domain, "singular": singular}
+            self._short, long = elementwise_rows(name, f, self.partials, options)
+            self.is_short = not self.nondiff and None not in self.partials
+            self.take(long, self._short)
             return
         if rmatvec is not None:
-            row, transposed = linear_rows(name, f, rmatvec)
-            both = GivenGeneral(
-                name,
-                function_of(name, f),
-                jvp_of(name, lambda _xs, ts, **params: f(*ts, **params), "the function, taken as linear,"),
-                vjp_of(name, lambda _xs, g, **params: rmatvec(*flatten(g)[0], **params), "rmatvec"),
-            )
-            row.declare(declared, cost)
-            both.declare(declared, cost)
-            self.take(both, row, transposed)
-            return
-        fn = function_of(name, f)
-        if derivative is not None:
-            make = blackbox.DERIVATIVES[derivative]
-            row_ = GivenGeneral(name, fn, make.along(fn, name, step), None, opaque=True, keeps_out=make.keeps_out)
+            rows: tuple[Any, ...] = linear_rows(name, f, rmatvec)
+        elif derivative is not None:
+            make, fn = blackbox.DERIVATIVES[derivative], function_of(name, f)
+            rows = (GivenGeneral(name, fn, make.along(fn, name, step), None, opaque=True, keeps_out=make.keeps_out),)
         else:
             keeps = any(r is not None and asks_for_out(r) for r in (jvp, vjp))
-            row_ = GivenGeneral(name, fn, jvp and jvp_of(name, jvp), vjp and vjp_of(name, vjp), keeps_out=keeps)
-        row_.domain = domain
-        row_.declare(declared, cost)
-        self.take(row_)
+            forward, backward = jvp and jvp_of(name, jvp), vjp and vjp_of(name, vjp)
+            rows = (GivenGeneral(name, function_of(name, f), forward, backward, keeps_out=keeps),)
+        for row in rows[:2]:  # the third one is a transpose
+            row.declare(declared, cost)
+            row.domain = domain
+        self.take(*rows)
 
     def _black_partials(self, derivative: str, step: float | None) -> Any:
         variadic = self.__signature__ is not None and any(
@@ -275,9 +124,6 @@ class Primitive(CustomFunction):
             out = bind(self.rows[1], operands, {"call": layout})
             if layout.results is not None and len(layout.results) == 1:
                 return layout.give(out)
-            raise RuleError(
-                f"{where()}: {self.__name__} has a linear rule and several results; let it return one array"
-            )
         return super().carried_out(layout, operands)
 
     def _check_partials(self, layout: Layout, operands: list[Any]) -> None:
@@ -352,7 +198,8 @@ def primitive(
         operand, dense or of ``scipy.sparse``), one for each operand where there are several; or a function of the operands'
         shapes that returns this. By default everything depends on everything.
     cost : float or callable, optional
-        Multiplications that one direction takes, for the choice of a mode; or a function of the operands' shapes.
+        Multiplications that one direction takes, for the choice of a mode; or a function of the operands' shapes. Not for
+        functions that go entry by entry.
     domain : optional
         Where the function is differentiable, in words.
     singular : bool
@@ -366,7 +213,7 @@ def primitive(
     Raises
     ------
     InputError
-        If no rule is given, or several that may disagree.
+        If no rule is given, or several that may disagree; if ``pattern`` or ``cost`` do not go with it.
     RuleError
         When differentiated: if a rule returns what does not fit, naming it, what it returned and what was needed; if a second
         derivative of a black box is asked for, or one by a parameter.
@@ -395,51 +242,39 @@ def primitive(
     >>> dd.jvp(square_and_sum, (np.array([3.0, 4.0]),), (np.array([1.0, 0.0]),))[1]
     (np.float64(6.0), np.float64(1.0))
     """
-    if f is None and matvec is None:
-        given = locals()
-        return lambda f: primitive(f, **{k: v for k, v in given.items() if k not in ("f", "matvec")})
-    if f is not None and matvec is not None:
-        raise InputError("give the linear function once, as f or as matvec=")
-    function = f if f is not None else matvec
-    if matvec is not None and rmatvec is None:
-        raise InputError("matvec= is a linear function and needs its transpose, rmatvec=")
-    rules = {
-        "partials": partials is not None,
-        "jvp or vjp": jvp is not None or vjp is not None,
-        "rmatvec": rmatvec is not None,
-        "derivative": derivative is not None,
+    options = {
+        "partials": partials,
+        "jvp": jvp,
+        "vjp": vjp,
+        "rmatvec": rmatvec,
+        "derivative": derivative,
+        "step": step,
+        "nondiff": nondiff,
+        "pattern": pattern,
+        "cost": cost,
+        "domain": domain,
+        "singular": singular,
     }
-    given_rules = [k for k, on in rules.items() if on]
-    if len(given_rules) != 1:
-        raise InputError(
-            "dd.primitive needs one rule, "
-            + (
-                f"but got {' and '.join(given_rules)}"
-                if given_rules
-                else "partials=, jvp=, vjp=, rmatvec= or derivative="
-            )
-        )
-    if derivative is not None:
-        blackbox.check_derivative(derivative)
-    for what, rule in (("jvp", jvp), ("vjp", vjp), ("rmatvec", rmatvec)):
-        if rule is not None and not callable(rule):
-            raise InputError(f"{what}= must be a function, not {type(rule).__name__!r}")
-    return Primitive(
-        function,  # type: ignore[arg-type]
-        {
-            "partials": partials,
-            "jvp": jvp,
-            "vjp": vjp,
-            "rmatvec": rmatvec,
-            "derivative": derivative,
-            "step": step,
-            "nondiff": nondiff,
-            "pattern": pattern,
-            "cost": cost,
-            "domain": domain,
-            "singular": singular,
-        },
-    )
+    if matvec is not None and (f is not None or rmatvec is None):
+        raise InputError("matvec= is a linear function, in the place of f, and needs its transpose, rmatvec=")
+    _check_options(options)
+    if f is None and matvec is None:
+        return lambda f: Primitive(f, options)
+    return Primitive(f or matvec, options)  # type: ignore[arg-type]
 
 
-__all__ = ["CustomFunction", "Primitive", "is_traced", "primitive"]
+def _check_options(options: dict[str, Any]) -> None:
+    """Raise unless there is one rule."""
+    jvp_or_vjp = options["jvp"] is not None or options["vjp"] is not None
+    given = [k for k in ("partials", "rmatvec", "derivative") if options[k] is not None] + ["jvp or vjp"] * jvp_or_vjp
+    if len(given) != 1:
+        has = f"but got {' and '.join(given)}" if given else "partials=, jvp=, vjp=, rmatvec= or derivative="
+        raise InputError(f"dd.primitive needs one rule, {has}")
+    if options["derivative"] is not None:
+        blackbox.check_derivative(options["derivative"])
+    for what in ("jvp", "vjp", "rmatvec"):
+        if options[what] is not None and not callable(options[what]):
+            raise InputError(f"{what}= must be a function, not {type(options[what]).__name__!r}")
+
+
+__all__ = ["Primitive", "primitive"]

@@ -53,12 +53,12 @@ class Declared:
         """Return the declared matrix."""
         return self.pattern.matrix(k, args, out) if self.pattern is not None else None
 
-    def costed(self, step: Step, args: Sequence[Any]) -> Step:
-        """Return what a direction takes, with the operations that were declared."""
-        if self.cost is None:
-            return step
-        cost = self.cost(*map(shape_of, args)) if callable(self.cost) else self.cost
-        return step._replace(flops=int(cost))
+
+def costed(cost: Any, step: Step, args: Sequence[Any]) -> Step:
+    """Return what a direction takes, with the operations that were declared."""
+    if cost is None:
+        return step
+    return step._replace(flops=int(cost(*map(shape_of, args)) if callable(cost) else cost))
 
 
 class GivenLinear(Declared, Linear):
@@ -90,7 +90,7 @@ class GivenLinear(Declared, Linear):
         return checked(self.told, projected(c, like, (t,)), form_of(like))
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
-        return self.costed(super().step(active, args, params, out), args)
+        return costed(self.cost, super().step(active, args, params, out), args)
 
 
 class GivenGeneral(Declared, General):
@@ -160,7 +160,7 @@ class GivenGeneral(Declared, General):
             raise RuleError(SECOND.format(where(), self.name))
 
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
-        return self.costed(super().step(active, args, params, out), args)
+        return costed(self.cost, super().step(active, args, params, out), args)
 
 
 def function_of(name: str, f: Rule) -> Rule:
@@ -341,7 +341,10 @@ def elementwise_rows(
     whole = function_of(name, f)
 
     def fn(*xs: Any, call: Layout | None = None) -> Any:
-        found = whole(*xs, call=Layout(xs, {}, []) if call is None else call)
+        layout = Layout(xs, {}, []) if call is None else call
+        found = whole(*xs, call=layout)
+        if layout.build_results is None or layout.build_results([None]) is not None:
+            raise RuleError(f"{where()}: {name} returned a structure; partials are for functions that return one array")
         shape = shape_of(xs[0]) if len(xs) == 1 else np.broadcast_shapes(*map(shape_of, xs))
         if shape_of(found) != shape:
             raise RuleError(
@@ -360,8 +363,8 @@ def elementwise_rows(
     return short, long
 
 
-def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinear]:
-    """Return the rows of a linear function of one array and of its transpose."""
+def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenGeneral, GivenLinear, GivenLinear]:
+    """Return the rows of a linear function: for calls with several arrays, with one, and of its transpose then."""
 
     def backwards(g: Any, *, call: Layout) -> Any:
         found = called(name, "rmatvec", (g,), back, shielded(g), **call.parameters)
@@ -377,7 +380,13 @@ def linear_rows(name: str, f: Rule, back: Rule) -> tuple[GivenLinear, GivenLinea
     row = GivenLinear(name, function_of(name, f), f"the function {name}, taken as linear,")
     transposed = GivenLinear(f"the transpose of {name}", backwards, f"rmatvec of {name}")
     row.transposed, transposed.transposed = transposed, row
-    return row, transposed
+    several = GivenGeneral(
+        name,
+        function_of(name, f),
+        jvp_of(name, lambda _, tangents, **params: f(*tangents, **params), "the function, taken as linear,"),
+        vjp_of(name, lambda _, g, **params: back(*flatten(g)[0], **params), "rmatvec"),
+    )
+    return several, row, transposed
 
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
+from dualdiff.custom.function import CustomFunction
 from dualdiff.custom.layout import Layout, check_closed, shielded
-from dualdiff.custom.primitive import CustomFunction
 from dualdiff.custom.rows import GivenGeneral, called, function_of, joined, taken_apart
 from dualdiff.errors import InputError, RuleError, where
 from dualdiff.trees import flatten, tree_map

@@ -320,6 +320,8 @@ def test_a_result_is_its_own_even_where_the_function_returns_its_argument() -> N
         ({"derivative": "symbolic"}, "must be one of 'difference', 'complex-step'"),
         ({"vjp": 3}, "vjp= must be a function, not 'int'"),
         ({"partials": 1, "pattern": "diagonal"}, "'dense', 'elementwise', a matrix"),
+        ({"partials": 1, "pattern": "dense"}, "which is their pattern"),
+        ({"partials": 1, "cost": 3.0}, "costs what its size is"),
     ],
 )
 def test_what_no_rule_can_be_is_refused_at_once(options: Any, message: str) -> None:
@@ -330,11 +332,20 @@ def test_what_no_rule_can_be_is_refused_at_once(options: Any, message: str) -> N
 def test_matvec_needs_its_transpose_and_stands_alone() -> None:
     with pytest.raises(InputError, match="needs its transpose"):
         dd.primitive(matvec=lambda x: A @ x)
-    with pytest.raises(InputError, match="once"):
+    with pytest.raises(InputError, match="in the place of f"):
         dd.primitive(np.sin, matvec=lambda x: A @ x, rmatvec=lambda g: A.T @ g)
     np.testing.assert_array_equal(dd.jacobian(dd.primitive(matvec=lambda x: A @ x, rmatvec=lambda g: A.T @ g))(X), A)
     with pytest.raises(InputError, match="belongs to a function"):
         dd.primitive(3, partials=1)  # type: ignore[arg-type]
+
+
+def test_a_linear_function_of_several_results() -> None:
+    f = dd.primitive(lambda x: (A @ x, x.sum()), rmatvec=lambda g, s: A.T @ g + s)
+    for jac in (dd.jacfwd, dd.jacrev):
+        top, bottom = jac(f)(X)
+        np.testing.assert_array_equal(top, A)
+        np.testing.assert_array_equal(bottom, np.ones(3))
+    check_rule(f, X)
 
 
 def test_operators_of_scipy_as_linear_functions() -> None:
@@ -352,6 +363,7 @@ SHAPES = [
     (dd.primitive(np.sin, partials=lambda x: np.ones(2)), r"partial 0 of sin returned shape \(2,\).*\(3,\)"),
     (dd.primitive(np.sin, partials=lambda x: x * 1j), r"partial 0 of sin returned dtype complex128 where float64"),
     (dd.primitive(np.sin, partials=lambda x: None), r"partial 0 of sin returned None where an array of shape \(3,\)"),
+    (dd.primitive(lambda x: (x,), partials=1), r"<lambda> returned a structure"),
     (dd.primitive(np.sum, partials=1), r"sum returned shape \(\) from operands that broadcast to \(3,\)"),
     (dd.primitive(np.sin, jvp=lambda p, t: t[0][:2]), r"the rule jvp of sin returned shape \(2,\) where shape \(3,\)"),
     (dd.primitive(np.sin, jvp=lambda p, t: t[0] * 1j), r"the rule jvp of sin returned dtype complex128 where float64"),

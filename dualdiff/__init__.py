@@ -3,6 +3,7 @@
 from dualdiff import coloring, errors, numpy
 from dualdiff.allocator import keep_freed_memory
 from dualdiff.capture import capture
+from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive
 from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
@@ -46,7 +47,10 @@ __all__ = [
     "arange",
     "batch_jacobian",
     "capture",
+    "checkpoint",
     "coloring",
+    "custom_jvp",
+    "custom_vjp",
     "diagnose",
     "empty",
     "errors",
@@ -70,6 +74,7 @@ __all__ = [
     "numpy",
     "ones",
     "plan_jacobian",
+    "primitive",
     "stop_gradient",
     "tensor",
     "value_and_grad",

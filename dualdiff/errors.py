@@ -34,6 +34,7 @@ __all__ = [
     "NoDerivativeWarning",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "RuleError",
     "TracedAssignmentError",
     "TracedConversionError",
     "UnsupportedFunctionError",
@@ -149,6 +150,10 @@ class GraphFreedError(DerivativeError, RuntimeError):
 
 class NonScalarError(DerivativeError, RuntimeError, TypeError):
     """A gradient was asked of a function or tensor that is not a scalar."""
+
+
+class RuleError(DerivativeError, TypeError, ValueError):
+    """A rule that a user gave returned what cannot be the derivative of its function, or cannot be used so."""
 
 
 class InputError(DerivativeError, TypeError, ValueError):

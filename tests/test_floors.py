@@ -36,6 +36,7 @@ FLOORS = {
     "tensor": 12,
     "ways": 12,
     "numpy": 12,
+    "custom": 13,
     "operators": 13,
     "scipy": 14,
     "testing": 15,

@@ -28,12 +28,13 @@ from dualdiff.kinds.base import (
     Sweep,
     chosen,
     full,
+    given_to,
     nonzero,
     patterns,
     with_patterns,
 )
 from dualdiff.kinds.discrete import Discrete
-from dualdiff.kinds.elementwise import Elementwise, Partial
+from dualdiff.kinds.elementwise import Elementwise, Partial, WithParameters
 from dualdiff.kinds.general import General
 from dualdiff.kinds.linear import Linear
 from dualdiff.kinds.movement import Movement, add_runs, gather, scatter, scatter_add, sum_into
@@ -52,10 +53,12 @@ __all__ = [
     "Primitive",
     "Shape",
     "Sweep",
+    "WithParameters",
     "add_runs",
     "chosen",
     "full",
     "gather",
+    "given_to",
     "nonzero",
     "patterns",
     "scatter",

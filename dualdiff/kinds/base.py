@@ -90,6 +90,20 @@ def _primitive(name: str, number: int) -> Any:
     return PRIMITIVES[name][number]
 
 
+def _row_of(owner: Any, number: int) -> Any:
+    return owner.rows[number]
+
+
+def given_to(owner: Any, rows: Sequence[Any]) -> None:
+    """Take rows out of the house's list: they belong to a function of the user's, with which they live, die and pickle."""
+    for number, row in enumerate(rows):
+        PRIMITIVES[row.name].remove(row)
+        if not PRIMITIVES[row.name]:
+            del PRIMITIVES[row.name]
+        row.by_user = True
+        row.owner = owner, number
+
+
 ALL = "all"
 """The forecast of a tangent that is one array of all directions."""
 
@@ -209,6 +223,12 @@ class Primitive:
     kink: Kink | None = None
     #: what to write instead where its value or derivative is not finite
     advice = ""
+    #: whether its pattern is a matrix that labels cannot say (see ``entries``)
+    patterned = False
+    #: whether a user gave its rule, so that nobody has held it against differences yet
+    by_user = False
+    #: of a user's: what pickles in its place, and which of that one's rows it is
+    owner: tuple[Any, int] | None = None
 
     def __init__(self, name: str, fn: Callable[..., Any], domain: Any = None) -> None:
         self.name = name
@@ -223,6 +243,8 @@ class Primitive:
         rows.append(self)
 
     def __reduce__(self) -> Any:
+        if self.owner is not None:
+            return _row_of, self.owner
         return _primitive, (self.name, self._number)
 
     def __repr__(self) -> str:
@@ -261,6 +283,10 @@ class Primitive:
         None where ``labels`` say as much (no row but a ``linked`` one knows better), or the matrix would have more than
         ``most`` entries.
         """
+        return None
+
+    def entries(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        """Return the pattern of a ``patterned`` row as a sparse matrix of booleans, result by operand ``k``; None as ``labels``."""
         return None
 
     def constants(self, ins: Sequence[int | None], args: Sequence[Any]) -> Sequence[int]:

@@ -100,18 +100,18 @@ class Elementwise(Primitive):
                     t = t.reshape(lead + (1,) * (rank - len(s)) + s)
             if self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = np.conjugate(t) * dzbar(out, *args)
+                c = np.conjugate(t) * dzbar(out, *args, **params)
                 if dz is not None:
-                    c = c + t * dz(out, *args)
+                    c = c + t * dz(out, *args, **params)
             elif type(p) is int:
                 c = t if p == 1 else -t
             elif self.singular:
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    c = t * p(out, *args)
+                    c = t * p(out, *args, **params)
             elif self.choice:
-                c = chosen(sweep, t, p(out, *args))
+                c = chosen(sweep, t, p(out, *args, **params))
             else:
-                c = t * p(out, *args)
+                c = t * p(out, *args, **params)
             total = c if total is None else total + c
         if total is None:
             return None
@@ -128,12 +128,12 @@ class Elementwise(Primitive):
                 cotangents.append(None)
             elif self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = np.conjugate(g) * dzbar(out, *args)
-                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args)))
+                c = np.conjugate(g) * dzbar(out, *args, **params)
+                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args, **params)))
             elif type(p) is int:
                 cotangents.append(g if p == 1 else -g)
             else:
-                q = p(out, *args)
+                q = p(out, *args, **params)
                 if dtype_of(q).kind == "c":
                     q = np.conjugate(q)
                 cotangents.append(chosen(sweep, g, q) if self.choice else g * q)
@@ -218,6 +218,10 @@ class Elementwise(Primitive):
     def step(self, active: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Step:
         size = size_of(shape_of(out))
         return Step(self.kind, active, size, size, 0)
+
+
+class WithParameters(Elementwise):
+    """An elementwise function whose partials take its parameters as well: off the short ways, which know of none."""
 
 
 def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import WRAPPER_ASSIGNMENTS
@@ -25,6 +26,69 @@ LONG = 64
 """Containers with more members than this are data."""
 
 
+Argnums = int | str | Sequence[int | str]
+"""Which arguments are differentiated: by position or by name, one or several (a tuple of derivatives then)."""
+
+
+def positions(
+    f: Callable[..., Any], argnums: Argnums, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[int | str, ...]:
+    """Return where the arguments asked for stand in a call: their positions, or their names where they came by keyword."""
+    n = len(args)
+    asked = (argnums,) if isinstance(argnums, (int, str)) else tuple(argnums)
+    names: list[str] | None = None
+    found: list[int | str] = []
+    for a in asked:
+        if isinstance(a, str):
+            if a in kwargs:
+                found.append(a)
+                continue
+            names = _names(f) if names is None else names
+            if a in names[:n]:
+                found.append(names.index(a))
+                continue
+            raise InputError(_not_given(f, argnums, a, names))
+        if -n <= a < n:
+            found.append(a % n)
+            continue
+        names = _names(f) if names is None else names
+        if 0 <= a < len(names) and names[a] in kwargs:
+            found.append(names[a])
+            continue
+        raise InputError(
+            f"argnums={argnums!r} asks for positional argument {a}, but the function was called with {n}"
+            + (f" (and by keyword with {', '.join(kwargs)}: argnums takes names too)" if kwargs else "")
+        )
+    if len(set(found)) != len(found):
+        raise InputError(f"argnums={argnums!r} names an argument twice")
+    return tuple(found)
+
+
+def _names(f: Callable[..., Any]) -> list[str]:
+    """Return the names of a function's positional parameters, where Python knows them."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _not_given(f: Callable[..., Any], argnums: Argnums, name: str, names: list[str]) -> str:
+    """Say why an argument cannot be differentiated by its name."""
+    try:
+        every = [p.name for p in inspect.signature(f).parameters.values()]
+    except (TypeError, ValueError):
+        return f"argnums={argnums!r}: Python does not know the parameters of {f!r}; pass {name!r} by keyword, or give its position"
+    if name in every:
+        return (
+            f"argnums={argnums!r} asks for the parameter {name!r}, which this call left at its default; pass it, by position or by "
+            "keyword, to differentiate by it"
+        )
+    return (
+        f"argnums={argnums!r}: the function has no parameter {name!r}; its parameters are {', '.join(every) or 'none'}"
+    )
+
+
 class Call:
     """One call of an operator: the differentiated arguments as flat leaves, and the way back to structure."""
 
@@ -46,7 +110,7 @@ class Call:
     def __init__(
         self,
         f: Callable[..., Any],
-        argnums: int | Sequence[int],
+        argnums: Argnums,
         args: Sequence[Any],
         kwargs: dict[str, Any],
         has_aux: bool,
@@ -58,32 +122,29 @@ class Call:
         self.aux: Any = None
         self.run: Any = None
         self.build_outputs: Any = None
-        self.single = isinstance(argnums, int)
-        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.single = isinstance(argnums, (int, str))
         n = len(args)
-        for a in numbers:
-            if not -n <= a < n:
-                raise InputError(
-                    f"argnums={argnums!r} asks for positional argument {a}, but the function was called with {n}"
-                    + (" (pass it by position, not by keyword)" if kwargs else "")
-                )
-        self.argnums = tuple([a % n for a in numbers])
-        if len(set(self.argnums)) != len(self.argnums):
-            raise InputError(f"argnums={argnums!r} names an argument twice")
+        self.argnums: tuple[int | str, ...] = (
+            (argnums % n,) if type(argnums) is int and -n <= argnums < n else positions(f, argnums, args, kwargs)
+        )
         leaves, self.build_inputs = flatten(
-            args[self.argnums[0]] if self.single else tuple([args[a] for a in self.argnums])
+            self._given(self.argnums[0]) if self.single else tuple([self._given(a) for a in self.argnums])
         )
         # Where arguments share memory: the leaves and the other arguments that do, and what refuses writes into them.
         self.apart: tuple[set[int], set[Any], Twin] | None = None
-        if len(leaves) > 1 or len(args) > len(numbers) or kwargs:
+        if len(leaves) > 1 or len(args) + len(kwargs) > len(self.argnums):
             self._find_aliases(leaves)
         try:
             self.leaves = [check_input(plain(x), "an argument") for x in leaves]
         except InputError:
-            names = paths(tuple(args[a] for a in self.argnums))
+            names = paths(tuple(self._given(a) for a in self.argnums))
             for x, name in zip(leaves, names):
                 check_input(plain(x), f"argument {name}")
             raise
+
+    def _given(self, a: int | str) -> Any:
+        """Return the argument at a position, or of a name."""
+        return self.kwargs[a] if isinstance(a, str) else self.args[a]
 
     def _find_aliases(self, leaves: list[Any]) -> None:
         """Note which leaves share memory with others, or with arguments that are not differentiated."""
@@ -116,7 +177,10 @@ class Call:
             kwargs = {k: tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in kwargs.items()}
         built = self.build_inputs(leaves)
         for a, v in zip(self.argnums, (built,) if self.single else built):
-            args[a] = v
+            if isinstance(a, str):
+                kwargs = {**kwargs, a: v}
+            else:
+                args[a] = v
         try:
             result = self.f(*args, **kwargs)
         except ValueError as error:
@@ -162,7 +226,7 @@ class Operator:
     """A differentiated function. It pickles where the function does, and carries its name and docstring."""
 
     f: Callable[..., Any]
-    argnums: int | tuple[int, ...] = 0
+    argnums: int | str | tuple[int | str, ...] = 0
 
     def __post_init__(self) -> None:
         if not callable(self.f):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from dualdiff.capture import asked
 from dualdiff.errors import NonScalarError
-from dualdiff.operators.calls import Call, Operator, as_given
+from dualdiff.operators.calls import Argnums, Call, Operator, as_given
 from dualdiff.operators.modes import jvp
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.ways.problem import apart, pull_rows, record
@@ -60,7 +60,7 @@ class Grad(ValueAndGrad):
 
 
 def grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, capture: Any = "auto"
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, capture: Any = "auto"
 ) -> Callable[..., Any]:
     r"""Return the gradient :math:`\nabla f` of a scalar function, by one reverse sweep.
 
@@ -68,8 +68,8 @@ def grad(
     ----------
     f : callable
         A function that returns one real scalar (shape ``()``).
-    argnums : int or sequence of int
-        Which positional arguments to differentiate with respect to.
+    argnums : int, str, or sequence of them
+        Which arguments to differentiate with respect to, by position or by name; by name they may be keyword arguments.
     has_aux : bool
         Whether ``f`` returns a pair (value, auxiliary data); the gradient then comes with the data.
     capture : {"auto", "always", "never"} or sequence of modules
@@ -104,7 +104,7 @@ def grad(
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, capture: Any = "auto"
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, capture: Any = "auto"
 ) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one recording.
 

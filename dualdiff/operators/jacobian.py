@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.capture import asked
 from dualdiff.errors import InputError
-from dualdiff.operators.calls import Call, Operator, as_given
+from dualdiff.operators.calls import Argnums, Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import Traced
@@ -140,7 +140,7 @@ def as_scalar(block: Any, v: Any, x: Any) -> Any:
 
 def jacobian(
     f: Callable[..., Any],
-    argnums: int | Sequence[int] = 0,
+    argnums: Argnums = 0,
     *,
     mode: str = "auto",
     sparse: bool = False,
@@ -165,8 +165,8 @@ def jacobian(
     ----------
     f : callable
         A function of NumPy code. Arguments and results may be nested tuples, lists, dicts and dataclasses.
-    argnums : int or sequence of int
-        Which positional arguments to differentiate with respect to.
+    argnums : int, str, or sequence of them
+        Which arguments to differentiate with respect to, by position or by name; by name they may be keyword arguments.
     mode : {"auto", "forward", "reverse", "mixed", "elimination", "finite-differences", "complex-step"}
         By which way. ``"mixed"`` is both modes together: a product through the program's narrow places, or, if
         sparse, colours for rows and columns. ``"elimination"`` eliminates the vertices of the linearised graph of a
@@ -235,7 +235,7 @@ def jacobian(
     return Jacobian(f, argnums, mode, sparse, chunk, max_bytes, cost, coloring, flat, has_aux, holomorphic)  # type: ignore[arg-type]
 
 
-def value_and_jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:
+def value_and_jacobian(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
     """Return a function that computes ``(f(x), J(x))`` in one run. Options are those of :func:`jacobian`.
 
     Examples
@@ -249,7 +249,7 @@ def value_and_jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, 
     return replace(jacobian(f, argnums, **options), with_value=True)
 
 
-def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:
+def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
     """Return the Jacobian by columns: dual numbers, no tape. Options are those of :func:`jacobian`.
 
     Examples
@@ -263,7 +263,7 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: A
     return jacobian(f, argnums, mode="forward", **options)
 
 
-def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: Any) -> Callable[..., Any]:
+def jacrev(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
     """Return the Jacobian by rows: one recording, one reverse sweep. Options are those of :func:`jacobian`.
 
     Examples
@@ -279,7 +279,7 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0, **options: A
 
 def hessian(
     f: Callable[..., Any],
-    argnums: int | Sequence[int] = 0,
+    argnums: Argnums = 0,
     *,
     sparse: bool = False,
     coloring: Any = None,
@@ -295,8 +295,8 @@ def hessian(
     ----------
     f : callable
         A function; of a scalar result the Hessian has shape ``x.shape + x.shape``, of others ``f(x).shape`` in front.
-    argnums : int or sequence of int
-        Which positional arguments to differentiate with respect to.
+    argnums : int, str, or sequence of them
+        Which arguments to differentiate with respect to, by position or by name; by name they may be keyword arguments.
     sparse : bool
         Return a ``scipy.sparse.csr_array`` of shape (n, n) over all arguments; ``f`` must return a scalar.
     coloring : {"star", "acyclic", "columns"} or colours, optional

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
-from dualdiff.operators.calls import Call
+from dualdiff.operators.calls import Argnums, Call
 from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.values import TRACED
 from dualdiff.ways import Decisions, Explanation, Options, Way, evaluate, explain
@@ -40,7 +40,7 @@ class JacobianPlan:
     """
 
     f: Callable[..., Any]
-    argnums: int | tuple[int, ...]
+    argnums: int | str | tuple[int | str, ...]
     options: Options
     explanation: Explanation
     way: Way
@@ -119,7 +119,7 @@ def _described(key: Any) -> str:
 
 
 def plan_jacobian(
-    f: Callable[..., Any], *example: Any, argnums: int | Sequence[int] = 0, measure: bool = False, **options: Any
+    f: Callable[..., Any], *example: Any, argnums: Argnums = 0, measure: bool = False, **options: Any
 ) -> JacobianPlan:
     """Choose the way to a Jacobian once, at an example, and return the choice as an object to call.
 
@@ -129,8 +129,8 @@ def plan_jacobian(
         A function of NumPy code.
     *example
         Its arguments at a point like those the plan will be called with: same structure, shapes and dtypes.
-    argnums : int or sequence of int
-        Which positional arguments to differentiate with respect to.
+    argnums : int, str, or sequence of them
+        Which arguments to differentiate with respect to, by position or by name; by name they may be keyword arguments.
     measure : bool
         Time the ways for the explanation (the choice stays that of the costs).
     **options

@@ -169,7 +169,7 @@ def _check_samples(program: Program, batch: int, n: int, m: int) -> None:
 
 
 def batch_jacobian(
-    f: Callable[..., Any], argnums: int = 0, *, mode: str = "auto", capture: Any = "auto"
+    f: Callable[..., Any], argnums: int | str = 0, *, mode: str = "auto", capture: Any = "auto"
 ) -> Callable[..., Any]:
     r"""Return per-sample Jacobians, :math:`J_{b} = \partial f(x)_b / \partial x_b`, for the price of one sample's.
 
@@ -181,8 +181,8 @@ def batch_jacobian(
     ----------
     f : callable
         A function from (B, \*s) to (B, \*t), sample by sample.
-    argnums : int
-        Which positional argument to differentiate with respect to.
+    argnums : int or str
+        Which argument to differentiate with respect to, by position or by name.
     mode : {"auto", "forward", "reverse"}
         Push a sample's columns, pull a sample's rows, or whichever costs less.
     capture : {"auto", "always", "never"} or sequence of modules

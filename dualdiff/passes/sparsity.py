@@ -122,6 +122,8 @@ def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any,
     for k, s in enumerate(sets):
         if s is not None:
             links = row.links(k, args, params, out) if row.linked and row.constants(ins, args) else None
+            if row.patterned:
+                links = row.entries(k, args, params, out)
             if links is not None:
                 parts.append(_linked(links, _rows(s, n), n))
                 continue

@@ -3,6 +3,7 @@
 from dualdiff.testing.checks import CheckError, Report, check, check_jacobian, check_jvp, check_vjp
 from dualdiff.testing.differences import Estimate, complex_step, estimate, judge, richardson
 from dualdiff.testing.laws import LAWS, LawError
+from dualdiff.testing.rules import check_rule
 from dualdiff.testing.subject import Subject
 from dualdiff.testing.tolerances import TOLERANCES, tolerance
 
@@ -11,6 +12,7 @@ __all__ = [
     "check_jvp",
     "check_vjp",
     "check_jacobian",
+    "check_rule",
     "Report",
     "CheckError",
     "Estimate",

@@ -341,6 +341,12 @@ def pattern_law(f: Function, *args: Any) -> None:
                     raise LawError(f"pattern of {row}: entry {m} of the result and {n} of operand {k} are not linked")
                 if dtype_of(out).char == dtype_of(values[k]).char == "d" and np.isfinite(local).all():
                     same(f"pattern of {row}: links of operand {k}", np.abs(weights), local)
+            declared = row.entries(k, forms, params, aval(out)) if row.patterned else None
+            if declared is not None and (outside := depends & ~declared.toarray()).any():
+                m, n = (int(j) for j in np.argwhere(outside)[0])
+                raise LawError(
+                    f"pattern of {row}: entry {m} of the result depends on entry {n} of operand {k}, and the pattern says it does not"
+                )
             outside = depends & ~((a[:, None] == b) & (a[:, None] >= 0))
             if outside.any():
                 m, n = (int(j) for j in np.argwhere(outside)[0])

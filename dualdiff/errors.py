@@ -25,6 +25,7 @@ __all__ = [
     "DegenerateDirectionError",
     "DegenerateError",
     "DerivativeError",
+    "DerivativeMismatch",
     "EscapedValueError",
     "ForeignError",
     "GraphFreedError",
@@ -99,6 +100,10 @@ class NoDerivativeError(DerivativeError, ValueError):
 
 class NoDerivativeWarning(UserWarning):
     """A result carries no derivative although the function read its argument."""
+
+
+class DerivativeMismatch(DerivativeError, ValueError):  # noqa: N818  (what was found, not what was done wrong)
+    """A derivative that differences of the function contradict, at two steps that agree with each other."""
 
 
 class CaptureError(UnsupportedFunctionError):
@@ -300,6 +305,14 @@ def replaced(function: Any) -> None:
         if code is not None:
             REPLACED.add(code)
         function = getattr(function, "__wrapped__", None)
+
+
+def line_of_definition(function: Any) -> str:
+    """Return the file and line at which a function is defined."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return str(getattr(function, "__name__", function))
+    return f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
 
 
 def code_frame() -> FrameType | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import WRAPPER_ASSIGNMENTS
 from typing import Any
 
@@ -99,6 +99,7 @@ class Call:
         "aux",
         "build_inputs",
         "build_outputs",
+        "examined",
         "f",
         "has_aux",
         "kwargs",
@@ -120,6 +121,7 @@ class Call:
         self.kwargs = kwargs
         self.has_aux = has_aux
         self.aux: Any = None
+        self.examined = False  # whether this call was held against differences
         self.run: Any = None
         self.build_outputs: Any = None
         self.single = isinstance(argnums, (int, str))
@@ -198,9 +200,13 @@ class Call:
         outputs, self.build_outputs = flatten(result)
         return outputs
 
-    def problem(self) -> Problem:
+    def problem(self, check: bool | str = "auto", strict: bool = False) -> Problem:
         """Return the function of flat leaves, at this call's point."""
-        return Problem(self, self.leaves, self.f, captures_of(self.f))
+        return Problem(self, self.leaves, self.f, captures_of(self.f), check, self._names() if strict else None)
+
+    def _names(self) -> tuple[str, ...]:
+        """Return what the differentiated leaves are called in messages."""
+        return tuple(paths(tuple(self._given(a) for a in self.argnums)))
 
     def _keep_aux(self, leaves: list[Any]) -> None:
         """Bring the auxiliary data up to date while the run that made it lasts, and remember that run."""
@@ -221,18 +227,27 @@ class Call:
         return build([v.value if type(v) in TRACED and v.run is self.run else v for v in leaves])
 
 
+def check_setting(check: Any) -> None:
+    """Raise unless a setting of ``check=`` is one."""
+    if check not in ("auto", True, False):
+        raise InputError(f'check={check!r} must be "auto", True or False')
+
+
 @dataclass(frozen=True)
 class Operator:
     """A differentiated function. It pickles where the function does, and carries its name and docstring."""
 
     f: Callable[..., Any]
     argnums: int | str | tuple[int | str, ...] = 0
+    check: bool | str = field(default="auto", kw_only=True)
+    strict: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not callable(self.f):
             raise InputError(f"the first argument must be a function, not {type(self.f).__name__!r}")
         if isinstance(self.argnums, list):
             object.__setattr__(self, "argnums", tuple(self.argnums))
+        check_setting(self.check)
         self._wear_name()
 
     def _wear_name(self) -> None:

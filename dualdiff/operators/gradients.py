@@ -26,7 +26,7 @@ class ValueAndGrad(Operator):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the value and the gradient at the arguments."""
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        problem = call.problem()
+        problem = call.problem(self.check, self.strict)
         tape, values = record(problem)
         name = getattr(self.f, "__name__", "the function")
         if len(values) != 1 or shape_of(values[0]) != ():
@@ -60,7 +60,13 @@ class Grad(ValueAndGrad):
 
 
 def grad(
-    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, capture: Any = "auto"
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    capture: Any = "auto",
+    check: bool | str = "auto",
+    strict: bool = False,
 ) -> Callable[..., Any]:
     r"""Return the gradient :math:`\nabla f` of a scalar function, by one reverse sweep.
 
@@ -74,6 +80,10 @@ def grad(
         Whether ``f`` returns a pair (value, auxiliary data); the gradient then comes with the data.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
+    check : {"auto", True, False}
+        Hold one random direction against differences of the function: where the recording looks suspicious, always, or never.
+    strict : bool
+        Raise :class:`~dualdiff.errors.NoDerivativeError` where a result depends on no argument, or an argument reaches no result.
 
     Returns
     -------
@@ -100,11 +110,17 @@ def grad(
     >>> dd.grad(dd.grad(np.sin))(0.5) == -np.sin(0.5)
     np.True_
     """
-    return Grad(asked(f, capture), argnums, has_aux)  # type: ignore[arg-type]
+    return Grad(asked(f, capture), argnums, has_aux, check=check, strict=strict)  # type: ignore[arg-type]
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, capture: Any = "auto"
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    capture: Any = "auto",
+    check: bool | str = "auto",
+    strict: bool = False,
 ) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one recording.
 
@@ -121,7 +137,7 @@ def value_and_grad(
     >>> dd.value_and_grad(lambda x: x**2)(3.0)
     (9.0, 6.0)
     """
-    return ValueAndGrad(asked(f, capture), argnums, has_aux)  # type: ignore[arg-type]
+    return ValueAndGrad(asked(f, capture), argnums, has_aux, check=check, strict=strict)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, repr=False)

@@ -54,7 +54,7 @@ class Jacobian(Operator):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the Jacobian at the arguments."""
         call = Call(self.f, self.argnums, args, kwargs, self.has_aux)
-        answer = evaluate(call.problem(), self.options, self._decisions)
+        answer = evaluate(call.problem(self.check, self.strict), self.options, self._decisions)
         return self._result(call, answer)
 
     def _result(self, call: Call, answer: Any) -> Any:
@@ -152,6 +152,8 @@ def jacobian(
     has_aux: bool = False,
     holomorphic: bool = False,
     capture: Any = "auto",
+    check: bool | str = "auto",
+    strict: bool = False,
 ) -> Jacobian:
     r"""Return the Jacobian :math:`J_{ij} = \partial f_i / \partial x_j`, computed by the cheapest way.
 
@@ -192,6 +194,10 @@ def jacobian(
         Return the complex derivative ∂f/∂z of a holomorphic function; Cauchy–Riemann is checked.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
+    check : {"auto", True, False}
+        Hold one random direction against differences of the function: where the recording looks suspicious, always, or never.
+    strict : bool
+        Raise :class:`~dualdiff.errors.NoDerivativeError` where a result depends on no argument, or an argument reaches no result.
 
     Returns
     -------
@@ -232,7 +238,21 @@ def jacobian(
     ((99999, 100000), 199998)
     """
     f = asked(f, capture)
-    return Jacobian(f, argnums, mode, sparse, chunk, max_bytes, cost, coloring, flat, has_aux, holomorphic)  # type: ignore[arg-type]
+    return Jacobian(
+        f,
+        argnums,
+        mode,
+        sparse,
+        chunk,
+        max_bytes,
+        cost,
+        coloring,
+        flat,
+        has_aux,
+        holomorphic,
+        check=check,
+        strict=strict,
+    )  # type: ignore[arg-type]
 
 
 def value_and_jacobian(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
@@ -325,7 +345,7 @@ def hessian(
     >>> H.shape, H.nnz
     ((10000, 10000), 29998)
     """
-    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "capture"}
+    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "capture", "check"}
     if unknown := sorted(options.keys() - known):
         raise TypeError(
             f"dd.hessian has no option {unknown[0]!r}; there are {', '.join(sorted(known))}, sparse and coloring"

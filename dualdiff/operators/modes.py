@@ -9,7 +9,7 @@ import numpy as np
 
 from dualdiff.capture import asked
 from dualdiff.kinds import Discrete
-from dualdiff.operators.calls import Call, as_given, match, own
+from dualdiff.operators.calls import Call, as_given, check_setting, match, own
 from dualdiff.passes import push
 from dualdiff.trees import flatten
 from dualdiff.values import Traced
@@ -23,6 +23,8 @@ def jvp(
     *,
     has_aux: bool = False,
     capture: Any = "auto",
+    check: bool | str = "auto",
+    strict: bool = False,
 ) -> Any:
     r"""Compute a function and its derivative along one direction, :math:`(f(x), J(x)\,v)`, in one forward run.
 
@@ -38,6 +40,10 @@ def jvp(
         Whether ``f`` returns a pair (value, auxiliary data); a third item is then returned.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
+    check : {"auto", True, False}
+        Hold one random direction against differences of the function: where the recording looks suspicious, always, or never.
+    strict : bool
+        Raise :class:`~dualdiff.errors.NoDerivativeError` where a result depends on no argument, or an argument reaches no result.
 
     Returns
     -------
@@ -62,7 +68,8 @@ def jvp(
     primals = tuple(primals)
     call = Call(asked(f, capture), tuple(range(len(primals))), primals, {}, has_aux)
     directions = match("a tangent", tuple(tangents), call.leaves, call.leaves)
-    values, found = run_duals(call.problem(), directions, ())
+    check_setting(check)
+    values, found = run_duals(call.problem(check, strict), directions, ())
     found = apart(found, directions)
     found = [np.zeros_like(v) if t is None else t for t, v in zip(found, values)]
     out = (call.build_outputs(values), call.build_outputs([as_given(t, v) for t, v in zip(found, values)]))
@@ -113,7 +120,14 @@ def linearize(f: Callable[..., Any], *primals: Any, capture: Any = "auto") -> tu
     return call.build_outputs([own(v) for v in values]), push_direction
 
 
-def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False, capture: Any = "auto") -> Any:
+def vjp(
+    f: Callable[..., Any],
+    *primals: Any,
+    has_aux: bool = False,
+    capture: Any = "auto",
+    check: bool | str = "auto",
+    strict: bool = False,
+) -> Any:
     r"""Compute a function and its pullback, :math:`(f(x),\; w \mapsto J(x)^T w)`.
 
     The run is recorded once; each call of the second item reads the tape backwards once. The pullback is
@@ -129,6 +143,10 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False, capture: An
         Whether ``f`` returns a pair (value, auxiliary data); a third item is then returned.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
+    check : {"auto", True, False}
+        Hold one random direction against differences of the function: where the recording looks suspicious, always, or never.
+    strict : bool
+        Raise :class:`~dualdiff.errors.NoDerivativeError` where a result depends on no argument, or an argument reaches no result.
 
     Returns
     -------
@@ -150,7 +168,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False, capture: An
     (12.0, (4.0, 3.0))
     """
     call = Call(asked(f, capture), tuple(range(len(primals))), primals, {}, has_aux)
-    problem = call.problem()
+    check_setting(check)
+    problem = call.problem(check, strict)
     tape, values = record(problem)
 
     def pullback(cotangent: Any) -> Any:

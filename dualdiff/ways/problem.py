@@ -35,6 +35,7 @@ from dualdiff.errors import (
     raised_by_user,
 )
 from dualdiff.kinds import CAREFUL
+from dualdiff.kinds.base import USERS
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -43,6 +44,7 @@ from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
 from dualdiff.values import LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Problem:
     inputs: list[Any]
     function: Any = None
     captures: Captures | None = None
+    check: bool | str = "auto"
+    strict: tuple[str, ...] | None = None
 
     @property
     def n(self) -> int:
@@ -179,6 +183,11 @@ def translated(e: Exception, problem: Problem) -> Exception:
             "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
             "freeze the argument on purpose with dd.stop_gradient(x)."
         )
+    elif isinstance(e, TypeError) and "NPY_ITER_REFS_OK" in str(e):
+        new = UnsupportedFunctionError(
+            f"{line_of_traceback(e)}: np.nditer walks through the memory of an array, which a value that is being "
+            "differentiated does not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
+        )
     else:
         return e
     new.__cause__ = e
@@ -238,7 +247,33 @@ def peel(v: Any, run: Any) -> Any:
 
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
-    return captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+    found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+    if problem.check is not False:
+        _look_closer(problem, found[0])
+    return found
+
+
+def _look_closer(problem: Problem, tape: Tape | None) -> None:
+    """Hold a function against differences where its first recording looks suspicious, or where that was asked for."""
+    captures = problem.captures
+    asked = problem.check is True or problem.strict is not None
+    if (not asked and (captures is None or (captures.examined and not USERS))) or NOTES.get() is not None:
+        return
+    if getattr(problem.call, "examined", False):
+        return
+    if captures is not None:
+        captures.examined = True
+    if tape is None and (asked or USERS):  # dual numbers leave no trace
+        tape = captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
+    if tape is None or not (asked or is_suspicious(tape)):
+        return
+    tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+    if hasattr(problem.call, "examined"):
+        problem.call.examined = True  # type: ignore[attr-defined]
+    if problem.strict is not None:
+        check_strict(tape, len(problem.inputs), problem.strict)
+    if problem.check is True or is_suspicious(tape):
+        examine(problem, tape, values)
 
 
 def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:
@@ -366,7 +401,10 @@ def _duals_by_rows(
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    return captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+    found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+    if problem.check is not False:
+        _look_closer(problem, None)
+    return found
 
 
 def _run_duals_once(

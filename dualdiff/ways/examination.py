@@ -1,0 +1,152 @@
+"""What an operator was asked to hold against the function itself: one direction against differences, and who reaches whom.
+
+The engine's rules are held to differences by its tests; a rule that a user gave is not, and a function can take a plain number out
+of a differentiated one by a way that nobody foresaw. So where the recording looks suspicious, one random direction is compared
+with central differences at two steps. Differences decide only where the two agree with each other.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from dualdiff.errors import DerivativeMismatch, NoDerivativeError, line_of_definition
+from dualdiff.kinds import Discrete
+from dualdiff.kinds.base import USERS
+from dualdiff.passes.push import push
+from dualdiff.reach import redone_if_not_finite
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.tape import Tape
+from dualdiff.values import TRACED, raw
+
+STEP = 1e-4
+"""The larger of the two steps, relative to the size of the point; the smaller is a quarter of it."""
+
+
+def is_suspicious(tape: Tape) -> bool:
+    """Whether a recording gives a reason to look closer.
+
+    A rule that a user gave is used for the first time; or a result is plain beside others that are not, after a differentiated
+    value left to Python.
+    """
+    if USERS and any(row in USERS for row in tape.rows if row.by_user):
+        return True
+    plain = [slot < 0 for slot in tape.outputs]
+    return any(plain) and not all(plain) and bool(tape.guards)
+
+
+def _decides(tape: Tape) -> bool:
+    """Whether a value that is constant but for jumps (``floor``, ``stop_gradient``) is computed with: differences see the jumps."""
+    for row, ins, args, *_ in tape.equations:
+        if isinstance(row, Discrete):
+            continue
+        for slot, a in zip(ins, args):
+            if slot is not None and slot < 0 and dtype_of(a).kind in "fc":
+                return True
+    return False
+
+
+def _entries(values: Sequence[Any]) -> Any:
+    return np.concatenate([np.ravel(np.asarray(raw(v))) for v in values]) if values else np.zeros(0)
+
+
+def examine(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
+    """Compare the derivative along one random direction with central differences of the function.
+
+    Parameters
+    ----------
+    problem : Problem
+        The function at its point.
+    tape, values
+        Its recording, which can be replayed, and what it returned.
+
+    Raises
+    ------
+    DerivativeMismatch
+        If the differences at two steps agree with each other, and not with the derivative.
+    """
+    USERS.difference_update([row for row in tape.rows if row.by_user])
+    if any(type(x) in TRACED for x in problem.inputs) or _decides(tape):
+        return
+    rng = np.random.default_rng(0)
+    directions = [_direction(x, rng) for x in problem.inputs]
+    call = copy.copy(problem.call)
+
+    def at(h: float) -> Any:
+        return _entries(call([_moved(x, v, h) for x, v in zip(problem.inputs, directions, strict=True)]))
+
+    differences: list[Any] = []
+    bars: list[Any] = []
+    with suppress(Exception), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        here = at(0.0)
+        if not np.array_equal(here, at(0.0), equal_nan=True):
+            return  # another value at every call: differences tell nothing
+        for h in (STEP, STEP / 4):
+            up, down = at(h), at(-h)
+            differences.append((up - down) / (2 * h))
+            bars.append(16 * np.finfo(here.dtype).eps * (np.abs(up) + np.abs(down)) / h)
+            if np.array_equal(up, here) and np.array_equal(down, here):
+                return  # steps too small to be seen, or a function that is meant to have another derivative than its own
+    if len(differences) < 2:
+        return  # outside of the domain
+    tangents = redone_if_not_finite(lambda: push(tape, directions, tape.outputs, ()))
+    found = _entries([np.zeros_like(v) if t is None else t for t, v in zip(tangents, values, strict=True)])
+    coarse, fine = differences
+    with np.errstate(all="ignore"):
+        apart, bar = np.abs(coarse - fine), bars[1]
+        size = np.maximum(np.abs(fine), np.abs(found))
+        agree = np.isfinite(fine) & (apart <= 1e-3 * size + bar)
+        wrong = np.flatnonzero(agree & ~(np.abs(found - fine) <= 10 * apart + 10 * bar + 1e-5 * size))
+    if len(wrong):
+        i = int(wrong[np.argmax(np.abs(found - fine)[wrong])])
+        name = getattr(problem.function, "__name__", "the function")
+        raise DerivativeMismatch(
+            f"{line_of_definition(problem.function)}: the derivative of {name} along a random direction is {found[i]:.9g} in entry {i} "
+            f"of its results, but differences of the function give {coarse[i]:.9g} and {fine[i]:.9g}. A rule that was given is wrong, "
+            "or a differentiated value became a plain one on its way. check=False turns this comparison off."
+        )
+
+
+def _direction(x: Any, rng: Any) -> Any:
+    shape = shape_of(x)
+    v = rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape) * np.maximum(1.0, np.abs(x))
+    return dtype_of(x).type(v) if not shape else v.astype(dtype_of(x))
+
+
+def _moved(x: Any, v: Any, h: float) -> Any:
+    moved = x + dtype_of(x).type(h) * v
+    return float(moved) if type(x) is float else moved if shape_of(x) else np.asarray(moved, dtype_of(x))[()]
+
+
+def check_strict(tape: Tape, count: int, names: Sequence[str]) -> None:
+    """Raise unless every result depends on an argument, and every argument reaches a result.
+
+    Raises
+    ------
+    NoDerivativeError
+        If a result is a constant, or an argument reaches none.
+    """
+    plain = [i for i, s in enumerate(tape.outputs) if s < 0]
+    if plain:
+        raise NoDerivativeError(
+            f"result {plain[0]} of the function (of {len(tape.outputs)}) depends on no argument that is differentiated, and strict=True "
+            "was asked for. Perhaps it was kept from an earlier call, or computed of plain copies."
+        )
+    needed = set(tape.outputs)
+    for e in range(len(tape.rows) - 1, -1, -1):
+        if count + e in needed:
+            needed.update(s for s in tape.operands[e] if s is not None and s >= 0)
+    lost = [names[i] for i in range(count) if i not in needed]
+    if lost:
+        raise NoDerivativeError(
+            f"argument {lost[0]} reaches no result of the function, so its derivative is zero, and strict=True was asked for."
+        )
+
+
+__all__ = ["check_strict", "examine", "is_suspicious"]

@@ -1,0 +1,127 @@
+"""One direction against differences, where that was asked for or where the recording looks suspicious; and strict=True."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff as dd
+from dualdiff.errors import DerivativeMismatch, InputError, NoDerivativeError, NoDerivativeWarning
+
+X = np.array([0.3, 0.7])
+OPERATORS = {
+    "grad": lambda f, **o: dd.grad(f, **o)(X),
+    "value_and_grad": lambda f, **o: dd.value_and_grad(f, **o)(X)[1],
+    "jacfwd": lambda f, **o: dd.jacfwd(f, **o)(X),
+    "jacrev": lambda f, **o: dd.jacrev(f, **o)(X),
+    "jacobian": lambda f, **o: dd.jacobian(f, **o)(X),
+    "sparse": lambda f, **o: dd.jacobian(lambda x: np.stack([f(x)]), sparse=True, **o)(X),
+    "jvp": lambda f, **o: dd.jvp(f, (X,), (X,), **o)[1],
+    "vjp": lambda f, **o: dd.vjp(f, X, **o)[1](1.0)[0],
+}
+operators = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
+
+
+def _wrong() -> Any:
+    """Return a function whose rule, given by a user, is twice what it should be."""
+    cube = dd.primitive(lambda x: x**3, partials=lambda x: 6 * x**2)
+    return lambda x: np.sum(cube(x))
+
+
+def _right() -> Any:
+    cube = dd.primitive(lambda x: x**3, partials=lambda x: 3 * x**2)
+    return lambda x: np.sum(cube(x))
+
+
+@operators
+def test_a_wrong_rule_of_the_users_is_found_on_its_first_use(operator: Any) -> None:
+    f = _wrong()
+    with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
+        operator(f)
+
+
+@operators
+def test_a_right_one_is_not_and_check_turns_it_on_and_off(operator: Any) -> None:
+    operator(_right())
+    operator(_right(), check=True)
+    operator(_wrong(), check=False)
+    f = _wrong()
+    operator(f, check=False)
+    with pytest.raises(DerivativeMismatch):
+        operator(f, check=True)
+
+
+def test_a_differentiated_value_that_became_plain_on_its_way() -> None:
+    def f(x: Any) -> Any:
+        return x[0] ** 2, float(int(1e12 * x[1])) / 1e12 * np.ones(2)
+
+    with pytest.raises(DerivativeMismatch):
+        dd.jacobian(f)(X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.floor(1e3 * x) + x),
+        lambda x: np.sum(x * np.random.default_rng().random(2)),
+        lambda x: np.sum(x * dd.stop_gradient(x)),
+        lambda x: np.abs(x[0] - 0.3) + x[1],
+        lambda x: np.sum(np.where(x > 0.5, x**2, np.sin(x))),
+        lambda x: np.sum(np.sqrt(x)) * 1e200,
+        lambda x: np.log(x[0] - 0.29999) + x[1],
+    ],
+    ids=["floor", "random", "stop_gradient", "kink", "where", "huge", "edge"],
+)
+def test_it_does_not_cry_wolf(f: Any) -> None:
+    for operator in (dd.grad, dd.jacfwd):
+        operator(f, check=True)(X)
+
+
+def test_a_straight_through_rule_is_meant() -> None:
+    rounded = dd.primitive(np.round, partials=lambda x: np.ones_like(x))
+    np.testing.assert_array_equal(dd.grad(lambda x: np.sum(rounded(x)))(X), np.ones(2))
+
+
+@operators
+def test_strict_names_what_carries_no_derivative(operator: Any) -> None:
+    assert operator(lambda x: np.sum(x**2), strict=True) is not None
+    with pytest.raises(NoDerivativeError, match="result 0"):
+        operator(lambda x: 2.0, strict=True)
+
+
+def test_strict_names_the_argument_that_reaches_nothing() -> None:
+    with pytest.raises(NoDerivativeError, match=r"argument \[1\]\['b'\]"):
+        dd.grad(lambda x, p: np.sum(x) * p["a"], argnums=(0, 1), strict=True)(X, {"a": 1.0, "b": 2.0})
+    with pytest.raises(NoDerivativeError, match="result 1 of the function"):
+        dd.jacobian(lambda x: (x, 1.0), strict=True)(X)
+
+
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd], ids=["reverse", "forward"])
+def test_a_result_without_derivative_warns(operator: Any) -> None:
+    class Plant:
+        x: Any = None
+
+        def cost(self, x: Any) -> Any:
+            if self.x is None or not np.array_equal(x, self.x):
+                self.x, self.y = x.copy(), np.sum(x**2)
+            return self.y
+
+    plant = Plant()
+    plant.cost(X)
+    with pytest.warns(NoDerivativeWarning, match="cache"):
+        operator(plant.cost)(X)
+
+
+def test_no_warning_where_the_zero_is_honest() -> None:
+    dd.grad(lambda x: 3.0)(X)  # nothing was read
+    dd.grad(lambda x: -np.inf if x[0] < 1 else x[0])(X)  # outside of the domain
+    dd.hessian(lambda x: np.sum(2 * x))(X)  # the second derivative of a linear function
+    dd.grad(lambda x: dd.stop_gradient(x[0]) * 2.0)(X)  # on purpose
+
+
+def test_settings_are_checked() -> None:
+    for call in (lambda: dd.grad(np.sum, check="yes"), lambda: dd.jvp(np.sum, (X,), (X,), check=3)):
+        with pytest.raises(InputError, match="check="):
+            call()

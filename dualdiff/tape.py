@@ -185,6 +185,11 @@ class Tape(Run):
         """Return one equation as a plain tuple."""
         return self.cells[6 * e : 6 * e + 6]
 
+    def made(self, slot: int) -> Any:
+        """Return the primitive of the equation that wrote a slot, with its operands' slots and values; None of an input."""
+        e = slot - len(self.inputs)
+        return None if e < 0 else self.cells[6 * e : 6 * e + 3]
+
     @property
     def rows(self) -> list[Any]:
         """The primitives of all equations."""

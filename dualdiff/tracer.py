@@ -31,7 +31,7 @@ from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
 from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
-from dualdiff.rules.roots import vanishes
+from dualdiff.rules.roots import unsigned, vanishes
 from dualdiff.rules.sparse import PACKAGE as SPARSE
 from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -456,6 +456,8 @@ class Tracer(Traced):
             return follow_root(row, out, *inputs)
         if vanishes(out):
             note_root(row, out, inputs, {})
+            if row is ew.absolute:
+                return unsigned(out, self)
         return out
 
     def __array_function__(self, function: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -521,6 +523,7 @@ class Tracer(Traced):
         out = self.run.unary(ew.absolute, self)
         if vanishes(out):
             note_root(ew.absolute, out, (self,), {})
+            return unsigned(out, self)
         return out
 
     def __invert__(self) -> Any:

@@ -240,7 +240,7 @@ def jacobian(
     f = asked(f, capture)
     return Jacobian(
         f,
-        argnums,
+        argnums,  # type: ignore[arg-type]
         mode,
         sparse,
         chunk,
@@ -252,7 +252,7 @@ def jacobian(
         holomorphic,
         check=check,
         strict=strict,
-    )  # type: ignore[arg-type]
+    )
 
 
 def value_and_jacobian(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.rules.elementwise import absolute, divide, hypot, multiply, negative, power, root, sqrt, square
 from dualdiff.rules.linalg.norms import norm2_
 from dualdiff.rules.moments import std_, var_
+from dualdiff.rules.signs import sign_of
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import dtype_of
 from dualdiff.values import TRACED, bind, ndarray
@@ -143,6 +144,12 @@ def _product(a: Any, b: Any) -> Any:
     return s
 
 
+def unsigned(out: Any, x: Any) -> Any:
+    """Return an absolute value of which some entry is 0, with the smooth derivative where the operand has one sign by its making."""
+    sign = sign_of(x)
+    return out if sign == 0 or type(out) not in TRACED else bind(_known, (out, x if sign > 0 else -x), {})
+
+
 def followed(row: Any, out: Any, x: Any, y: Any) -> Any:
     """Return the result of an operation on a root: with its smooth derivative, or with a note of its own.
 
@@ -189,4 +196,4 @@ def vanishes(x: Any) -> bool:
     return not x if issubclass(type(x), (float, np.generic)) else True
 
 
-__all__ = ["Mark", "Moved", "Root", "followed", "note_of", "vanishes"]
+__all__ = ["Mark", "Moved", "Root", "followed", "note_of", "unsigned", "vanishes"]

@@ -269,7 +269,7 @@ def _look_closer(problem: Problem, tape: Tape | None) -> None:
         return
     tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
     if hasattr(problem.call, "examined"):
-        problem.call.examined = True  # type: ignore[attr-defined]
+        problem.call.examined = True
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
     if problem.check is True or is_suspicious(tape):

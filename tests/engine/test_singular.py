@@ -274,3 +274,21 @@ def test_functions_without_inner_passes_are_recorded_once() -> None:
     with np.errstate(all="ignore"):
         dd.jacrev(f)(np.array([0.0, 4.0]))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("f", "want"),
+    [
+        (lambda x: np.abs(-(x**2)), 2.0),
+        (lambda x: abs(-3 * np.square(x)), 6.0),
+        (lambda x: np.abs(x * x + x**4), 2.0),
+        (lambda x: np.abs(-(x * x) / 2 - x**2), 3.0),
+        (lambda x: np.abs(np.sum(np.stack([x, 2 * x]) ** 2)), 10.0),
+        (lambda x: np.abs(2 * x), 0.0),  # a kink, whose slope is a convention
+        (lambda x: np.abs(x**2 - x**4), 0.0),
+    ],
+)
+def test_the_absolute_value_of_what_has_one_sign_is_smooth(f: Any, want: float) -> None:
+    for second in (dd.hessian, lambda f: dd.grad(dd.grad(f)), lambda f: dd.jacrev(dd.jacfwd(f))):
+        assert second(f)(0.0) == want
+    assert dd.grad(f)(0.0) == 0.0

@@ -19,7 +19,7 @@ from dualdiff.kinds.base import (
     needs_of,
     nonzero,
 )
-from dualdiff.kinds.kinks import TIE
+from dualdiff.kinds.kinks import TIE, Kink
 from dualdiff.kinds.local import grouped_forecast, local_terms
 from dualdiff.labels import Labels, broadcast
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -36,7 +36,8 @@ class Elementwise(Primitive):
     ``wirtinger`` gives (∂/∂z, ∂/∂z̄) for a complex operand of a function that is not holomorphic (None: zero).
     ``singular`` says that a partial may be infinite where the value is finite; NumPy's warning about it
     is silenced, since the derivative itself shows it. ``choice`` says that a partial of 0 means an operand that was
-    not chosen (``maximum``): there it is not a factor but a branch not taken, as that of ``where``.
+    not chosen (``maximum``): there it is not a factor but a branch not taken, as that of ``where``; its kinks are where two
+    operands tie, unless ``kink`` says otherwise.
     """
 
     kind = "elementwise"
@@ -50,11 +51,12 @@ class Elementwise(Primitive):
         wirtinger: tuple[Callable[..., Any] | None, Callable[..., Any]] | None = None,
         singular: bool = False,
         choice: bool = False,
+        kink: Kink | None = None,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
         self.choice = choice
-        self.kink = TIE if choice else None
+        self.kink = TIE if choice and kink is None else kink
         self.partials: tuple[Any, ...] = partials
         self.op = op or fn
         self.wirtinger = wirtinger

@@ -20,7 +20,7 @@ import scipy
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
-from dualdiff.kinds.kinks import JUMP, Kink, integer, size
+from dualdiff.kinds.kinks import JUMP, Kink, gap, integer, size
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD, Columns, Terms
@@ -548,6 +548,11 @@ between = Elementwise(
     lambda z, x, low, _high: _share_by_order(np.less(low, x), np.less_equal(low, x), z),
     lambda z, x, _low, high: _share_by_order(np.greater(high, x), np.greater_equal(high, x), z),
     choice=True,
+    kink=Kink(
+        lambda _z, x, low, high: np.minimum(gap(x, low), gap(x, high)),
+        "one half to the entry, one half to the bound",
+        "keep away from the bound, or map the line smoothly to the interval, as np.tanh does",
+    ),
 )
 """An entry held between two bounds, of which the first is less than the second."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import dualdiff as dd
 from dualdiff.errors import InputError, NonDifferentiablePointError
@@ -48,8 +49,8 @@ CONVENTIONS: dict[str, list[tuple[str, Callable[[Any], Any], Any]]] = {
         ("np.sort", lambda x: np.sort(np.stack([x, np.full(3, 2.0)]), axis=0), T),
     ],
     "`clip(x, lo, hi)`": [
-        ("np.minimum", lambda x: np.clip(x, 0.0, 2.0), T),
-        ("np.maximum", lambda x: np.clip(x, 1.0, 3.0), T),
+        ("np.clip", lambda x: np.clip(x, 0.0, 2.0), T),
+        ("np.clip", lambda x: np.clip(x, 1.0, 3.0), T),
     ],
     "`std`": [
         ("np.std", np.std, np.full(3, 0.1)),
@@ -79,10 +80,26 @@ CONVENTIONS: dict[str, list[tuple[str, Callable[[Any], Any], Any]]] = {
         ("np.fmod", lambda x: np.fmod(x, 2.0), T),
         ("np.modf", lambda x: np.modf(x)[0], T),
     ],
+    "`special.i0e`, `ive(0, x)`": [
+        ("scipy.special.i0e", special.i0e, Z),
+        ("scipy.special.ive", lambda x: special.ive(0, x), Z),
+    ],
+    "`special.xlogy(x, y)`, `xlog1py`, `rel_entr`": [
+        ("scipy.special.xlogy", lambda x: special.xlogy(x, 2 * x), Z),
+        ("scipy.special.xlog1py", lambda x: special.xlog1py(x, x - 1), Z),
+        ("scipy.special.rel_entr", lambda x: special.rel_entr(x, 2 * x), Z),
+    ],
     "`copysign(x, y)`": [("np.copysign", lambda x: np.copysign(x, -1.0), Z)],
 }
-#: where nothing is chosen between slopes: another branch, no number, no room
-NO_KINKS = {"`where(c, x, y)`", "`maximum`, `minimum`", "`fmax`, `fmin`"}
+#: where nothing is chosen between slopes: another branch, no number, a slope that is smooth, a share of infinity, a rounding
+NO_KINKS = {
+    "`where(c, x, y)`",
+    "`maximum`, `minimum`",
+    "`fmax`, `fmin`",
+    "`special.huber(delta, r)`",
+    "`special.logsumexp(a)`",
+    "`special.bdtr`, `pdtr`, `nbdtr` and their kin",
+}
 
 
 def documented() -> set[str]:

@@ -50,7 +50,7 @@ def test_the_star_of_the_old_classes_is_the_product_of_matrices() -> None:
     for operator in (dd.jacfwd, dd.jacrev):
         np.testing.assert_array_equal(operator(lambda x: M * x)(X4), ENTRIES)
         np.testing.assert_array_equal(operator(lambda x: x * M)(X4[:3]), ENTRIES.T)
-        with pytest.raises(UnsupportedFunctionError, match=r"test_sparse.py, line \d+: .*csr_array.*S @ x"):
+        with pytest.raises(UnsupportedFunctionError, match=r"test_sparse.py, line \d+[^:]*: .*csr_array.*S @ x"):
             operator(lambda x: S34 * x)(X4)
 
 
@@ -187,7 +187,7 @@ def test_sparse_vectors() -> None:
 )
 def test_what_has_no_derivative_is_refused_at_the_users_line(call: Any, name: str) -> None:
     for operator in (dd.jacfwd, dd.jacrev):
-        with pytest.raises(DerivativeError, match=rf"(?s)test_sparse.py, line \d+: .*{name}"):
+        with pytest.raises(DerivativeError, match=rf"(?s)test_sparse.py, line \d+[^:]*: .*{name}"):
             operator(call)(X4)
 
 

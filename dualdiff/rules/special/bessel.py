@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from dualdiff.kinds.kinks import Kink, size
 from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, POSITIVE, REAL, row, rows
 from dualdiff.rules.special.series import beside, near_zero, weak
 
@@ -87,7 +88,16 @@ def _scaled_k(y: Any, v: Any, z: Any) -> Any:
 
 row("jve", "v z", NO_FORMULA, lambda _y, v, z: _half_difference(special.jve, v, z), real_only=True, domain=_AT)
 row("yve", "v z", NO_FORMULA, lambda _y, v, z: _half_difference(special.yve, v, z), real_only=True, domain=_AT)
-row("ive", "v z", NO_FORMULA, lambda y, v, z: _scaled_i(y, v, z), real_only=True, singular=True, domain=_AT)
+row(
+    "ive",
+    "v z",
+    NO_FORMULA,
+    lambda y, v, z: _scaled_i(y, v, z),
+    real_only=True,
+    singular=True,
+    kink=Kink(lambda _y, v, z: np.where(np.equal(v, 0), np.abs(z), np.inf), "0", "keep away from 0"),
+    domain=_AT,
+)
 row("kve", "v z", NO_FORMULA, lambda y, v, z: _scaled_k(y, v, z), singular=True, domain=_AT)
 row(
     "hankel1e",
@@ -117,7 +127,8 @@ row("y0", "x", lambda _y, x: -special.y1(x), singular=True, domain=POSITIVE)
 row("y1", "x", lambda y, x: special.y0(x) - y / x, singular=True, domain=POSITIVE)
 row("k0", "x", lambda _y, x: -special.k1(x), singular=True, domain=POSITIVE)
 row("k1", "x", lambda y, x: -special.k0(x) - y / x, singular=True, domain=POSITIVE)
-row("i0e", "x", lambda y, x: _scaled_i(y, 0, x), domain="nonzero")
+_AT_ZERO = "multiply by np.exp(np.abs(x)), or keep away from 0"
+row("i0e", "x", lambda y, x: _scaled_i(y, 0, x), kink=Kink(size, "0", _AT_ZERO), domain="nonzero")
 row("i1e", "x", lambda y, x: _scaled_i(y, 1, x), domain="nonzero")
 row(
     "k0e",

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from dualdiff.kinds import Elementwise
+from dualdiff.kinds.kinks import Kink
 from dualdiff.rules.elementwise import power_base, power_exponent
 from dualdiff.rules.special.rows import ABOVE_MINUS_ONE, INNER, NONZERO, POSITIVE, REAL, piecewise_constant, row
 from dualdiff.rules.special.series import exprel_slope, log1p_over, log1p_over_slope
@@ -61,11 +62,21 @@ def _quotient(x: Any, y: Any) -> Any:
 
 
 # 0/0 counts as 0, a chosen value: its derivative is NaN there
+CORNER = Kink(
+    lambda _z, x, y: np.maximum(np.abs(x), np.abs(y)), "0 by the logarithm's argument", "keep one of them from 0"
+)
+"""Where x·log(y) is 0·log(0)."""
 quotient = Elementwise("share", _quotient, lambda _z, _x, y: 1 / y, lambda z, _x, y: -z / y, singular=True)
 """x / y, and 0 for 0/0: what x·log(y) has for a slope by y where it is 0 for every y."""
 
 row(
-    "xlogy", "x y", lambda _z, _x, y: np.log(y), lambda _z, x, y: quotient(x, y), singular=True, domain=(REAL, POSITIVE)
+    "xlogy",
+    "x y",
+    lambda _z, _x, y: np.log(y),
+    lambda _z, x, y: quotient(x, y),
+    singular=True,
+    kink=CORNER,
+    domain=(REAL, POSITIVE),
 )
 row(
     "xlog1py",
@@ -73,6 +84,7 @@ row(
     lambda _z, _x, y: np.log1p(y),
     lambda _z, x, y: quotient(x, 1 + y),
     singular=True,
+    kink=Kink(lambda _z, x, y: np.maximum(np.abs(x), np.abs(1 + y)), CORNER.convention, CORNER.advice),
     domain=(REAL, ABOVE_MINUS_ONE),
 )
 row(

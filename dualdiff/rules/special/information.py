@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.rules.special.elementary import quotient
+from dualdiff.rules.special.elementary import CORNER, quotient
 from dualdiff.rules.special.rows import POSITIVE, REAL, row
 
 row("entr", "x", lambda _y, x: -np.log(x) - 1, singular=True, domain=POSITIVE)
@@ -27,6 +27,7 @@ row(
     lambda _z, x, y: _log_ratio(x, y) + 1,
     lambda _z, x, y: -quotient(x, y),
     singular=True,
+    kink=CORNER,
     domain=(POSITIVE, POSITIVE),
 )
 row(

@@ -1,4 +1,4 @@
-"""What ``import dualdiff`` loads: NumPy and scipy.special, and nothing that only some programs need."""
+"""What ``import dualdiff`` loads: NumPy, and nothing that only some programs need."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from dualdiff.rules.special import (  # noqa: I001  (later tables use the rows o
     error,
     gamma,
     statistical,
+    distributions,
     bessel,
     elliptic,
     integrals,
@@ -21,6 +22,7 @@ from dualdiff.rules.special import (  # noqa: I001  (later tables use the rows o
 
 __all__ = [
     "bessel",
+    "distributions",
     "elementary",
     "elliptic",
     "error",

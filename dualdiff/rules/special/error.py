@@ -130,7 +130,10 @@ row(
 
 
 def _voigt(x: Any, s: Any, g: Any) -> tuple[Any, Any]:
-    """Return z = (x + iγ)/(σ√2), of whose Faddeeva function the profile is the real part, and that one's slope."""
+    """Return z = (x + iγ)/(σ√2), of whose Faddeeva function the profile is the real part, and that one's slope.
+
+    At σ = 0 it is NaN, although the profile has a limit there.
+    """
     z = (x + 1j * g) / (s * math.sqrt(2))
     return z, faddeeva_slope(special.wofz(z), z)
 

@@ -201,3 +201,26 @@ row(
     singular=True,
     domain=("order", PARAMETER, UNIT),
 )
+
+
+# --------------------------------------------------------------------------------------------------
+# spherical harmonics, the ufunc of older SciPy: θ is the azimuth, φ the polar angle
+
+
+def _by_polar_angle(y: Any, m: Any, n: Any, theta: Any, phi: Any) -> Any:
+    """Return m cot φ Yₙᵐ + √((n-m)(n+m+1)) e^-iθ Yₙᵐ⁺¹."""
+    last = np.greater_equal(m, n)
+    higher = special.sph_harm(np.where(last, m, m + 1), n, theta, phi)
+    raised = np.sqrt(np.where(last, 0, (n - m) * (n + m + 1))) * np.exp(-1j * theta) * higher
+    return m * np.cos(phi) / np.sin(phi) * y + raised
+
+
+row(
+    "sph_harm",
+    "m n theta phi",
+    ORDER,
+    ORDER,
+    lambda y, m, _n, _theta, _phi: 1j * m * y,
+    lambda y, m, n, theta, phi: _by_polar_angle(y, m, n, theta, phi),
+    domain=("order", "order", REAL, "inner"),
+)

@@ -488,7 +488,10 @@ class Tracer(Traced):
     __ifloordiv__ = _inplace(REGISTER[np.floor_divide].primitive)  # type: ignore[arg-type]
 
     def __matmul__(self, other: Any) -> Any:
-        return bind(rules.contraction.matmul_, (self, operand(other)), {})
+        try:
+            return bind(rules.contraction.matmul_, (self, operand(other)), {})
+        except DeclinedError:
+            return NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
         return bind(rules.contraction.matmul_, (operand(other), self), {})
@@ -503,7 +506,10 @@ class Tracer(Traced):
         return other // self, other % self
 
     def __pow__(self, other: Any) -> Any:
-        out = self.run.binary(ew.power, self, other)
+        try:
+            out = self.run.binary(ew.power, self, other)
+        except DeclinedError:
+            return NotImplemented
         if type(other) is float and other == 0.5:
             note_root(ew.sqrt, out, (self,), {})
         elif self.link is not None and self.link.under is not None:

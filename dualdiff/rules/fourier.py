@@ -34,14 +34,27 @@ def other_way(norm: Any) -> str:
         raise ValueError(f'Invalid norm value {norm}; should be "backward", "ortho" or "forward".') from None
 
 
-@lru_cache(maxsize=64)
 def _weights(n: int, axis: int, dtype: np.dtype[Any], inverse: bool) -> Any:
     """Return how often each entry of a half spectrum stands in the whole one (or the inverse), along a negative axis."""
-    w = np.full(n // 2 + 1, 2.0, dtype)
+    make = _known_weights if n <= LARGE else _new_weights
+    return make(n, axis, dtype, inverse)
+
+
+def _new_weights(n: int, axis: int, dtype: np.dtype[Any], inverse: bool) -> Any:
+    w = np.full(n // 2 + 1, 0.5 if inverse else 2.0, dtype)
     w[0] = 1
     if n % 2 == 0:
         w[-1] = 1
-    w = (1 / w if inverse else w).reshape((-1,) + (1,) * (-axis - 1))
+    return w.reshape((-1,) + (1,) * (-axis - 1))
+
+
+LARGE = 1 << 12
+"""Weights of longer transforms are not remembered: they would hold too much memory, and take little of the time."""
+
+
+@lru_cache(maxsize=64)
+def _known_weights(n: int, axis: int, dtype: np.dtype[Any], inverse: bool) -> Any:
+    w = _new_weights(n, axis, dtype, inverse)
     w.flags.writeable = False
     return w
 

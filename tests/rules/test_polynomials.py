@@ -85,5 +85,17 @@ def test_an_operand_that_does_its_own_arithmetic_is_left_to_it() -> None:
     for f in (lambda t: (t * p).coef, lambda t: (p * t).coef, lambda t: (t + p).coef, lambda t: (t - p).coef):
         got = dd.jacobian(lambda t, f=f: f(t) * 1.0)(3.0)
         np.testing.assert_allclose(got, f(4.0) - f(3.0))
+
+    class Unit:
+        __array_ufunc__ = None
+
+        def __rmatmul__(self, other: Any) -> Any:
+            return other * 2
+
+        def __rpow__(self, other: Any) -> Any:
+            return other * 3
+
+    for f, slope in ((lambda t: t @ Unit(), 2), (lambda t: t ** Unit(), 3)):
+        np.testing.assert_array_equal(dd.jacobian(f)(np.ones(2)), slope * np.eye(2))
     with pytest.raises(TypeError, match="does not support ufuncs"):
         dd.vjp(lambda t: np.multiply(t, p), 3.0)

@@ -91,3 +91,13 @@ def test_slogdet() -> None:
     both(lambda x: L.slogdet(x).sign * L.slogdet(x).logabsdet, -a, -L.inv(-a).T)
     with pytest.raises(L.LinAlgError):
         dd.grad(lambda x: L.slogdet(x)[1])(RANKS["rank two, diagonal"])
+
+
+@pytest.mark.parametrize("a", [np.diag([2.0, -3.0]), np.array([[1.0, 2j], [1.0, 1.0]])], ids=["real", "complex"])
+def test_the_values_of_sign_and_logarithm(a: Any) -> None:
+    for k in (0, 1):
+        for value in (
+            dd.vjp(lambda a, k=k: L.slogdet(a)[k], a)[0],
+            dd.jvp(lambda a, k=k: L.slogdet(a)[k], (a,), (a,))[0],
+        ):
+            assert_allclose(value, L.slogdet(a)[k])

@@ -212,15 +212,27 @@ def test_float32_stays() -> None:
             assert mode(f)(x).dtype == np.float32
 
 
-def test_a_matrix_times_a_vector_in_another_order() -> None:
-    a = np.arange(12.0).reshape(4, 3) + 1
-    turned = a[:, ::-1]
-    both(lambda x: a @ x[::-1], [1, 2, 3], turned)
-    both(lambda x: a @ (np.array([2.0, 3.0, 4.0]) * x[[2, 0, 1]]), [1, 2, 3], (a * [2, 3, 4])[:, [1, 2, 0]])
-    for outer in (dd.jacfwd, dd.jacrev):
-        # The matrix is differentiated once more, around the run in which the vector is.
-        found = outer(lambda a: dd.jacfwd(lambda x: np.sin(a @ x[::-1]))(np.zeros(3)))(a)
-        assert_allclose(found, dd.jacfwd(lambda a: a[:, ::-1])(a), atol=1e-15)
+@pytest.mark.parametrize("n", [3, 60])
+def test_a_matrix_times_a_vector_in_another_order(n: int) -> None:
+    rng = np.random.default_rng(1)
+    a, c, x = rng.standard_normal((4 * n, n)), rng.standard_normal(n), np.linspace(0.0, 0.1, n)
+    order = np.roll(np.arange(n)[::-1], 1)
+    placed = np.zeros_like(a)
+    placed[:, order] = a
+    both(lambda x: a @ x[order], x, placed)
+    placed[:, order] = a * c
+    both(lambda x: a @ (c * x[order]), x, placed)
+
+
+@pytest.mark.parametrize("n", [3, 60])
+def test_a_matrix_that_is_differentiated_around_the_run_of_its_vector(n: int) -> None:
+    a, t = np.random.default_rng(2).standard_normal((2, n, n))
+
+    def inside(a: Any) -> Any:
+        return dd.jacfwd(lambda x: a @ x[::-1])(np.zeros(n))
+
+    assert_allclose(dd.jvp(inside, (a,), (t,))[1], t[:, ::-1], atol=1e-15)
+    assert_allclose(dd.vjp(inside, a)[1](t)[0], t[:, ::-1], atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,22 @@ def test_the_columns_of_a_large_matrix_are_forecast_as_the_array_they_are() -> N
     positions = frozenset([(0, 0)])
     asked = Asked([None, positions], [a, np.ones(2)], {}, np.ones(3), 500, 0)
     assert matmul_.forecast(asked) == ALL
+
+
+@pytest.mark.parametrize(("axisa", "axisb", "axisc"), [(0, 1, -1), (-1, 0, 0), (1, -1, 1), (0, 2, 0)])
+def test_cross_along_any_axes(axisa: int, axisb: int, axisc: int) -> None:
+    rng = np.random.default_rng(6)
+    a, b, s, t = rng.standard_normal((4, 3, 3, 3))
+    axes = {"axisa": axisa, "axisb": axisb, "axisc": axisc}
+    value, tangent = dd.jvp(lambda a, b: np.cross(a, b, **axes), (a, b), (s, t))
+    assert_allclose(value, np.cross(a, b, **axes))
+    assert_allclose(tangent, np.cross(s, b, **axes) + np.cross(a, t, **axes), atol=1e-14)
+
+
+def test_the_cross_product_of_linear_algebra_takes_three_entries() -> None:
+    a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    assert_allclose(dd.jvp(lambda x: np.linalg.cross(x, b), (a,), (b,))[1], np.zeros(3))
+    assert_allclose(dd.jvp(lambda x: np.linalg.cross(x, b), (a,), (a,))[1], np.cross(a, b))
+    for f in (lambda x: np.linalg.cross(x, b[:2]), lambda x: np.linalg.cross(b[:2], x)):
+        with pytest.raises(ValueError, match="3-dimensional"):
+            dd.jacfwd(f)(a)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,12 @@ def test_constants_of_integration_are_one_or_enough() -> None:
         value, tangent = dd.jvp(lambda x, m=m, k=k: np.polyint(x, m, k), (p,), (p,))
         np.testing.assert_allclose(value, np.polyint(p, m, k))
         np.testing.assert_allclose(tangent, np.polyint(p, m))
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 2)])
+def test_fitted_polynomials_of_one_and_of_several_columns(shape: Any) -> None:
+    rng = np.random.default_rng(2)
+    x, y, t, w = np.linspace(-1, 2, 7), rng.standard_normal(shape), rng.standard_normal(shape), rng.uniform(1, 2, 7)
+    value, tangent = dd.jvp(lambda y: np.polyfit(x, y, 2, w=w), (y,), (t,))
+    np.testing.assert_allclose(value, np.polyfit(x, y, 2, w=w), rtol=1e-10)
+    np.testing.assert_allclose(tangent, np.polyfit(x, t, 2, w=w), rtol=1e-10)  # the fit is linear in y

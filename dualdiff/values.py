@@ -98,14 +98,6 @@ def number(x: Any) -> Any:
     return x
 
 
-def alike(t: Any, x: Any) -> Any:
-    """Return a plain number as what the value without axes is that it belongs to: a 0-d array, a NumPy number, a Python one."""
-    v = under(x)
-    if type(v) is ndarray:
-        return np.asarray(t, v.dtype) if isinstance(t, _NUMBER) else t
-    return v.dtype.type(t) if isinstance(v, np.generic) and not hasattr(t, "dtype") else t
-
-
 JOINED: dict[str, str] = {"scipy.fft": "dualdiff.scipy.fft"}
 """Modules that let others take part in what they do, and the module of ours that does, until it has been loaded."""
 

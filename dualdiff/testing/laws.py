@@ -41,6 +41,15 @@ from dualdiff.ways.problem import record
 
 Function = Callable[..., Any]
 
+CANCELLED = 1e-5
+"""What of the tolerance holds for terms that cancelled.
+
+A tolerance is relative to the size of the terms that were added up. Where they cancel, the result does not tell it. What came
+in does: a term is a direction (going up) or a covector (going down) times partials, and the value's own terms times a change in
+proportion. So a law allows, beside the part of the result, this part of the tolerance times the size of what came in: 1e-15
+of it in double precision, five roundings of one such term. A wrong rule is off by a share of a term, not by its last digit.
+"""
+
 
 class LawError(DerivativeError, AssertionError):
     """A derivative broke a law."""
@@ -79,12 +88,12 @@ def same_all(
 ) -> None:
     """Raise unless two lists of arrays agree one by one.
 
-    ``left_behind`` says, array by array, how large what cancelled on the way may be: it left its rounding behind.
+    ``left_behind`` is, array by array, the size of the terms that may have cancelled on the way: they left their rounding behind.
     """
     if len(first) != len(second):
         raise LawError(f"{what}: {len(first)} arrays on one side and {len(second)} on the other")
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        scale = None if left_behind is None else max(_finite(a), _finite(b)) + 1e-5 * left_behind[i]
+        scale = None if left_behind is None else max(_finite(a), _finite(b)) + CANCELLED * left_behind[i]
         same(what if len(first) == 1 else f"{what}, array {i}", a, b, scale, factor, coarse)
 
 
@@ -120,15 +129,13 @@ def push_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     u, v = s.direction(rng), s.direction(rng)
     (values, ju), (_, jv) = s.push(u), s.push(v)
     _, both = s.push([_mix(a, p, b, q) for p, q in zip(u, v, strict=True)])
-    # What cancels on the way has left its rounding behind, in proportion to the directions and to the value.
     least = largest(u) + largest(v)
     for got, p, q, y in zip(both, ju, jv, values, strict=True):
-        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + 1e-5 * (_size(y) + least))
+        same("push is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + CANCELLED * (_size(y) + least))
     w, z = s.covector(rng, values), s.covector(rng, values)
     (_, jw), (_, jz) = s.pull(w), s.pull(z)
     _, both = s.pull([_mix(a, p, b, q) for p, q in zip(w, z, strict=True)])
-    # What cancels on the way down has left its rounding behind, in proportion to the covectors.
-    least = 1e-5 * sum(_size(c) for c in (*w, *z))
+    least = CANCELLED * sum(_size(c) for c in (*w, *z))
     for got, p, q in zip(both, jw, jz, strict=True):
         same("pull is linear", got, _mix(a, p, b, q), scale=_size(p) + _size(q) + least)
 
@@ -392,7 +399,7 @@ def _push_as_terms(step: Step, seeds: Seeds, k: int) -> None:
             if dtype_of(t) != dtype_of(out):
                 raise LawError(f"{what} ({way}): the tangent has dtype {dtype_of(t)}, the value {dtype_of(out)}")
             if not np.array_equal(t, expected):
-                scale = _size(expected) + 1e-5 * _size(out)
+                scale = _size(expected) + CANCELLED * _size(out)
                 same(f"{what} ({way})", t, expected, scale=scale, coarse=_coarsest(step.values))
 
 

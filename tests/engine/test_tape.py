@@ -116,3 +116,10 @@ def test_integer_powers(n: int) -> None:
             np.diag(dd.hessian(lambda x, p=power: np.sum(x**p))(x)), n * (n - 1) * x ** (n - 2.0), rtol=1e-13
         )
         assert dd.grad(lambda x, p=power: x**p)(3.0) == pytest.approx(n * 3.0 ** (n - 1), rel=1e-14)
+
+
+def test_arithmetic_with_a_python_float_leaves_a_python_float() -> None:
+    w = np.ones(3, np.float32)
+    for f in (lambda x: x + 1.0, lambda x: x - 1.0, lambda x: 2.0 * x, lambda x: x / 2.0, lambda x: -x, lambda x: x**2):
+        for value in (dd.jvp(lambda x, f=f: f(x) * w, (1.5,), (1.0,))[0], dd.vjp(lambda x, f=f: f(x) * w, 1.5)[0]):
+            assert value.dtype == np.float32

@@ -9,6 +9,7 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.kinds import Discrete, Primitive, Sweep
+from dualdiff.kinds.base import Asked
 from dualdiff.values import bind, operand
 
 X = np.linspace(0.5, 1.5, 200)
@@ -67,3 +68,9 @@ def test_what_is_piecewise_constant_has_neither_tangent_nor_cotangent() -> None:
     row = Discrete("floor", np.floor)
     assert row.push(Sweep(()), [np.ones(2)], [np.ones(2)], {}, np.ones(2)) is None
     assert row.pull(Sweep(()), np.ones(2), [0], [np.ones(2)], {}, np.ones(2)) == [None]
+
+
+def test_the_terms_of_all_operands_are_asked_about_together() -> None:
+    sets = [frozenset({1, 2}), None, frozenset({2, (0, 0)})]
+    assert Asked(sets, [X] * 3, {}, X, 10, 1).together == {1, 2, (0, 0)}
+    assert Asked(sets[:2], [X] * 2, {}, X, 10, 1).together == {1, 2}

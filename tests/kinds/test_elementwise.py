@@ -10,6 +10,7 @@ import pytest
 import dualdiff as dd
 from dualdiff.kinds import Elementwise
 from dualdiff.kinds.base import needs_of
+from dualdiff.values import bind, operand
 from tests.test_laws import apply
 from tests.thresholds import ALWAYS_TERMS, thresholds
 
@@ -63,3 +64,11 @@ def test_what_a_partial_needs() -> None:
     assert needs_of(lambda *a: a[0]) is None
     assert needs_of(max) is None  # no signature to read
     assert needs_of(1) == ()
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_zero_that_a_rule_computed_chooses_nothing(mode: str) -> None:
+    row = Elementwise("cubed", lambda x: x**3, lambda _y, x: 3 * x**2)
+    with np.errstate(divide="ignore"):
+        found = dd.jacobian(lambda x: np.log(bind(row, (operand(x),), {})), mode=mode)(np.array([0.0, 2.0]))
+    np.testing.assert_array_equal(found, [[np.nan, 0.0], [0.0, 1.5]])

@@ -75,3 +75,24 @@ def test_a_sum_is_there_where_one_of_its_terms_is() -> None:
         found, reached = add.masked(operands, masks, {})
         np.testing.assert_array_equal(found, a + constant)
         np.testing.assert_array_equal(reached, [True, True, True, False])
+
+
+ABSENT = (False, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([(True, -np.inf)], [(True, -0.25)]),
+        ([(True, -0.25)], [(True, -np.inf)]),
+        ([(True, np.inf)], [(True, -0.25)]),
+        ([ABSENT, (True, 1.0)], [(True, np.inf), (True, np.inf)]),
+        ([ABSENT, (True, 1.0)], [(True, -np.inf), (True, -np.inf)]),
+        ([(True, np.inf), (True, np.inf)], [ABSENT, (True, 1.0)]),
+    ],
+)
+def test_an_infinite_product_is_of_factors_of_any_size_and_of_those_alone(left: Any, right: Any) -> None:
+    (here, a), (there, b) = zip(*left, strict=True), zip(*right, strict=True)
+    expected = sum(x * y for m, x, n, y in zip(here, a, there, b, strict=True) if m and n)
+    found, _ = matmul.masked((np.array([a]), np.array([b]).T), (np.array([here]), np.array([there]).T), {})
+    assert found.item() == expected

@@ -28,7 +28,7 @@ ROOMS = (
     "dualdiff/values.py",
     "dualdiff/tangents.py",
     "dualdiff/kinds/*.py",
-    "dualdiff/rules/*.py",
+    "dualdiff/rules/**/*.py",
     "dualdiff/dual.py",
     "dualdiff/tape.py",
     "dualdiff/reach.py",

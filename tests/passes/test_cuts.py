@@ -15,6 +15,7 @@ from dualdiff.lab.problems import zoo
 from dualdiff.lab.problems.chains import hourglass, layers
 from dualdiff.passes import pull, push
 from dualdiff.passes.cuts import Cut, activity, cuts, segment, whole
+from dualdiff.passes.replay import replay
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.testing import Subject
 from dualdiff.testing.laws import same
@@ -160,3 +161,17 @@ def test_activity() -> None:
     assert not by_name["np.floor"]
     assert by_name["np.add"]
     assert active[tape.outputs[0]]
+
+
+def test_the_parts_of_a_tape_are_run_again_one_after_the_other() -> None:
+    case = hourglass(15, 3, 12)
+    tape = tape_of(case.function, case.point)
+    first, last = whole(tape)
+    places = [first, *cuts(tape, EVERYWHERE), last]
+    assert len(places) > 2
+    for x in (case.point, case.point[::-1] * 0.5):
+        values = [x]
+        for a, b in itertools.pairwise(places):
+            part = segment(tape, a, b)
+            values = replay(part, values, part.outputs)
+        np.testing.assert_allclose(values[0], case.function(x), rtol=1e-13)

@@ -10,6 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import dualdiff as dd
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
+from dualdiff.kinds.base import ALL, Asked
+from dualdiff.rules.contraction import matmul_
+from dualdiff.testing.laws import forecast_law
 from tests.rules.worked import MODES, both
 
 A = np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -207,3 +210,93 @@ def test_float32_stays() -> None:
     ):
         for mode in MODES:
             assert mode(f)(x).dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [3, 60])
+def test_a_matrix_times_a_vector_in_another_order(n: int) -> None:
+    rng = np.random.default_rng(1)
+    a, c, x = rng.standard_normal((4 * n, n)), rng.standard_normal(n), np.linspace(0.0, 0.1, n)
+    order = np.roll(np.arange(n)[::-1], 1)
+    placed = np.zeros_like(a)
+    placed[:, order] = a
+    both(lambda x: a @ x[order], x, placed)
+    placed[:, order] = a * c
+    both(lambda x: a @ (c * x[order]), x, placed)
+
+
+@pytest.mark.parametrize("n", [3, 60])
+def test_a_matrix_that_is_differentiated_around_the_run_of_its_vector(n: int) -> None:
+    a, t = np.random.default_rng(2).standard_normal((2, n, n))
+
+    def inside(a: Any) -> Any:
+        return dd.jacfwd(lambda x: a @ x[::-1])(np.zeros(n))
+
+    assert_allclose(dd.jvp(inside, (a,), (t,))[1], t[:, ::-1], atol=1e-15)
+    assert_allclose(dd.vjp(inside, a)[1](t)[0], t[:, ::-1], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("s", "t"), [((4, 2, 3), (1, 3, 2)), ((1, 2, 3), (4, 3, 2)), ((1, 2, 3), (3, 2)), ((3,), (1, 3, 2))]
+)
+def test_stacks_of_one_matrix(s: Any, t: Any) -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal(s), rng.standard_normal(t)
+    eyes = [np.eye(x.size).reshape(-1, *x.shape) for x in (a, b)]
+    shape = (*np.matmul(a, b).shape, -1)
+    columns = np.stack([np.matmul(e, b) for e in eyes[0]], -1), np.stack([np.matmul(a, e) for e in eyes[1]], -1)
+    for mode in MODES:
+        found = mode(np.matmul, argnums=(0, 1))(a, b)
+        for j, expected in zip(found, columns, strict=True):
+            assert_allclose(j.reshape(shape), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(("s", "t"), [((2, 3), (2,)), ((2,), (2, 3)), ((2, 1, 2), (3,)), ((3,), ())])
+def test_kron_of_operands_with_fewer_axes(s: Any, t: Any) -> None:
+    rng = np.random.default_rng(4)
+    a, b, u, v = [rng.standard_normal(shape) for shape in (s, t, s, t)]
+    value, tangent = dd.jvp(np.kron, (a, b), (u, v))
+    assert_allclose(value, np.kron(a, b))
+    assert_allclose(tangent, np.kron(u, b) + np.kron(a, v))
+    w = rng.standard_normal(value.shape)
+    back = dd.vjp(np.kron, a, b)[1](w)
+    assert np.sum(back[0] * u) + np.sum(back[1] * v) == pytest.approx(np.sum(w * tangent))
+
+
+@pytest.mark.parametrize("y", [np.eye(2), np.ones((3, 2)), np.ones(2)], ids=["square", "tall", "vector"])
+def test_a_product_in_place_of_a_plain_array_is_refused_for_what_it_is(y: Any) -> None:
+    def f(x: Any) -> Any:
+        z = y.copy()
+        z @= x
+        return z
+
+    for mode in MODES:
+        with pytest.raises(TracedAssignmentError, match="plain array"):
+            mode(f)(A)
+
+
+def test_the_columns_of_a_large_matrix_are_forecast_as_the_array_they_are() -> None:
+    a = np.arange(6.0).reshape(3, 2)
+    for f in (lambda x: a @ x, lambda x: a @ (np.sin(x) * x)):
+        forecast_law(f, np.ones(2), rng=np.random.default_rng(0))
+    positions = frozenset([(0, 0)])
+    asked = Asked([None, positions], [a, np.ones(2)], {}, np.ones(3), 500, 0)
+    assert matmul_.forecast(asked) == ALL
+
+
+@pytest.mark.parametrize(("axisa", "axisb", "axisc"), [(0, 1, -1), (-1, 0, 0), (1, -1, 1), (0, 2, 0)])
+def test_cross_along_any_axes(axisa: int, axisb: int, axisc: int) -> None:
+    rng = np.random.default_rng(6)
+    a, b, s, t = rng.standard_normal((4, 3, 3, 3))
+    axes = {"axisa": axisa, "axisb": axisb, "axisc": axisc}
+    value, tangent = dd.jvp(lambda a, b: np.cross(a, b, **axes), (a, b), (s, t))
+    assert_allclose(value, np.cross(a, b, **axes))
+    assert_allclose(tangent, np.cross(s, b, **axes) + np.cross(a, t, **axes), atol=1e-14)
+
+
+def test_the_cross_product_of_linear_algebra_takes_three_entries() -> None:
+    a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    assert_allclose(dd.jvp(lambda x: np.linalg.cross(x, b), (a,), (b,))[1], np.zeros(3))
+    assert_allclose(dd.jvp(lambda x: np.linalg.cross(x, b), (a,), (a,))[1], np.cross(a, b))
+    for f in (lambda x: np.linalg.cross(x, b[:2]), lambda x: np.linalg.cross(b[:2], x)):
+        with pytest.raises(ValueError, match="3-dimensional"):
+            dd.jacfwd(f)(a)

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 import dualdiff as dd
+import dualdiff.numpy as dn
 from dualdiff.containers import Plain
 from dualdiff.errors import TracedAssignmentError, TracedConversionError
 
@@ -129,3 +131,10 @@ def test_like_makes_containers() -> None:
         return np.stack(made)
 
     np.testing.assert_array_equal(both(f, [2.0, 3.0])[:, 0], [[1, 0]] * 8)
+
+
+def test_a_range_that_starts_at_nothing() -> None:
+    for f in (lambda x: dn.arange(x, None), lambda x: dn.arange(x), lambda x: dn.arange(0, x, None)):
+        value, tangent = dd.jvp(lambda x, f=f: x * f(x), (3.5,), (1.0,))
+        assert_allclose(value, 3.5 * np.arange(4.0))
+        assert_allclose(tangent, np.arange(4.0))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 import dualdiff as dd
 from tests.rules.worked import both, second
@@ -137,3 +138,29 @@ def test_quantiles_of_rows_that_lack_different_entries(q: Any) -> None:
             e[at] = step
             expected = (np.nanquantile(x + e, q, axis=-1) - np.nanquantile(x - e, q, axis=-1)) / (2 * step)
             np.testing.assert_allclose(found[(..., *at)], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("q", [[0.0, 0.3, 0.55, 0.68, 0.93, 1.0], [[0.9], [0.2]]], ids=str)
+def test_quantiles_above_and_below_the_middle_between_two_entries(q: Any) -> None:
+    x = np.random.default_rng(5).permutation(np.array([1.0, 2.5, 7.0, 7.5, 11.0, 20.0]))
+    q = np.array(q)
+    place = q * (x.size - 1)
+    low = np.minimum(place.astype(int), x.size - 2)
+    part = (place - low)[..., None]
+    rows = np.eye(x.size)[np.argsort(x)]
+    both(lambda x: np.quantile(x, q), x, rows[low] * (1 - part) + rows[low + 1] * part)
+    both(lambda x: np.percentile(x, 100 * q), x, rows[low] * (1 - part) + rows[low + 1] * part)
+    assert_allclose(dd.vjp(lambda x: np.quantile(x, q), x)[0], np.quantile(x, q))
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+@pytest.mark.parametrize(
+    "f", [np.nanmedian, lambda x, axis: np.nanquantile(x, 0.5, axis=axis)], ids=["median", "quantile"]
+)
+def test_a_row_of_nothing_but_nan_has_no_entry_to_depend_on(f: Any) -> None:
+    x = np.array([[np.nan, np.nan, np.nan], [3.0, 1.0, np.nan]])
+    expected = np.zeros((2, 2, 3))
+    expected[1, 1, :2] = 0.5
+    for mode in (dd.jacfwd, dd.jacrev):
+        assert_allclose(mode(lambda x: f(x, axis=1))(x), expected)
+    assert_allclose(dd.vjp(lambda x: f(x, axis=1), x)[0], [np.nan, 2.0])

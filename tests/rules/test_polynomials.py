@@ -31,6 +31,15 @@ def test_constants_of_integration_are_one_or_enough() -> None:
         np.testing.assert_allclose(tangent, np.polyint(p, m))
 
 
+@pytest.mark.parametrize("shape", [(7,), (7, 2)])
+def test_fitted_polynomials_of_one_and_of_several_columns(shape: Any) -> None:
+    rng = np.random.default_rng(2)
+    x, y, t, w = np.linspace(-1, 2, 7), rng.standard_normal(shape), rng.standard_normal(shape), rng.uniform(1, 2, 7)
+    value, tangent = dd.jvp(lambda y: np.polyfit(x, y, 2, w=w), (y,), (t,))
+    np.testing.assert_allclose(value, np.polyfit(x, y, 2, w=w), rtol=1e-10)
+    np.testing.assert_allclose(tangent, np.polyfit(x, t, 2, w=w), rtol=1e-10)  # the fit is linear in y
+
+
 def test_fits_return_what_numpys_do() -> None:
     rng = np.random.default_rng(1)
     x, y, w = rng.random(7), rng.random((7, 2)), rng.random(7) + 0.5

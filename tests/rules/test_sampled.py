@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import dualdiff as dd
 from tests.rules.worked import modes_agree
@@ -35,3 +36,17 @@ def test_convolve_by_hand_and_by_many_directions() -> None:
     np.testing.assert_array_equal(pullback(np.zeros(0))[0], 0)
     hessian = dd.hessian(lambda x: np.sum(np.convolve(x, x) ** 2))(np.array([1.0, 2.0]))
     np.testing.assert_allclose(hessian, [[12 + 16, 24 + 8], [24 + 8, 8 + 48 - 8 + 4]], atol=30)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_gradients_along_places_that_are_differentiated(edge_order: int) -> None:
+    places = np.array([0.0, 1.0, 1.5, 3.0, 3.5])
+    f = places**2
+    both = [mode(lambda h: np.gradient(f, h, edge_order=edge_order))(places) for mode in (dd.jacfwd, dd.jacrev)]
+    steps = 1e-6 * np.eye(5)
+    expected = [
+        (np.gradient(f, places + e, edge_order=edge_order) - np.gradient(f, places - e, edge_order=edge_order)) / 2e-6
+        for e in steps
+    ]
+    for found in both:
+        np.testing.assert_allclose(found.T, expected, atol=1e-7)

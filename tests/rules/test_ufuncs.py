@@ -418,3 +418,35 @@ def test_functions_made_from_python_ones_take_entry_by_entry(jac: Any) -> None:
     two = np.frompyfunc(lambda a: (a, a**2), 1, 2)
     got = jac(lambda x: two(x)[1])(x)
     np.testing.assert_array_equal(got, jac(lambda x: x * x)(x))
+
+
+@pytest.mark.parametrize(
+    "ufunc",
+    [np.add, np.multiply, np.maximum, np.minimum, np.logaddexp, np.fmax, np.hypot, np.subtract],
+    ids=lambda u: u.__name__,
+)
+def test_a_reduction_of_everything_by_name(ufunc: Any) -> None:
+    x = np.array([[1.0, 2.5, 3.0], [4.0, 0.5, 7.0]])
+    plain = dd.jacrev(lambda x: ufunc.reduce(x, axis=1))(x)
+    np.testing.assert_array_equal(dd.jacrev(lambda x: ufunc.reduce(x, axis=1, where=True, keepdims=False))(x), plain)
+
+
+def test_visits_of_one_entry_come_in_their_order() -> None:
+    rng = np.random.default_rng(7)
+    at = rng.permutation(np.repeat(np.arange(5), 8))
+    values, t = rng.uniform(0.5, 2.0, (2, at.size))
+
+    def f(v: Any) -> Any:
+        y = np.ones(5) + 0.0 * np.sum(v)
+        np.arctan2.at(y, at, v)
+        return y
+
+    def by_hand(v: Any) -> Any:
+        y = [1.0] * 5
+        for i, x in zip(at, v, strict=True):
+            y[i] = np.arctan2(y[i], x)
+        return np.stack(y)
+
+    for mode in ("forward", "reverse"):
+        np.testing.assert_allclose(dd.jacobian(f, mode=mode)(values), dd.jacfwd(by_hand)(values), rtol=1e-12)
+    np.testing.assert_allclose(dd.jvp(f, (values,), (t,))[0], by_hand(values), rtol=1e-14)

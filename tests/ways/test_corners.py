@@ -17,7 +17,7 @@ from dualdiff.passes import costs
 from dualdiff.passes.structure import same
 from dualdiff.ways import WAYS, Mixed, RowSparse, options
 from dualdiff.ways.choice import said_bytes
-from dualdiff.ways.colored import Columns
+from dualdiff.ways.colored import Columns, Rows
 from tests.ways.test_ways import X, check
 
 WIDE = np.linspace(0.5, 1.5, 20)
@@ -295,3 +295,11 @@ def test_a_pull_that_fails_once_has_failed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(room, "pull", once)
     with pytest.raises(FloatingPointError, match="once"):
         dd.grad(lambda x: np.sum(np.exp(x)))(X)
+
+
+def test_a_pattern_without_entries_needs_no_group() -> None:
+    nothing = csr_array((3, 4))
+    for way in (Columns, Rows):
+        columns, rows = way.fewest(nothing)
+        found = way.compression(nothing)
+        assert (columns, rows) == (0, 0) == (found.column_count, found.row_count)

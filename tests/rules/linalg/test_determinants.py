@@ -10,6 +10,8 @@ from numpy.testing import assert_allclose
 
 import dualdiff as dd
 from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.labels import written
+from dualdiff.rules.linalg.determinants import phase_
 from tests.rules.linalg.derivatives import L, both, second
 
 
@@ -91,3 +93,20 @@ def test_slogdet() -> None:
     both(lambda x: L.slogdet(x).sign * L.slogdet(x).logabsdet, -a, -L.inv(-a).T)
     with pytest.raises(L.LinAlgError):
         dd.grad(lambda x: L.slogdet(x)[1])(RANKS["rank two, diagonal"])
+
+
+@pytest.mark.parametrize("a", [np.diag([2.0, -3.0]), np.array([[1.0, 2j], [1.0, 1.0]])], ids=["real", "complex"])
+def test_the_values_of_sign_and_logarithm(a: Any) -> None:
+    for k in (0, 1):
+        for value in (
+            dd.vjp(lambda a, k=k: L.slogdet(a)[k], a)[0],
+            dd.jvp(lambda a, k=k: L.slogdet(a)[k], (a,), (a,))[0],
+        ):
+            assert_allclose(value, L.slogdet(a)[k])
+
+
+def test_matrices_of_a_stack_have_nothing_to_do_with_each_other() -> None:
+    stack = np.stack([np.eye(2) * (1 + 1j), np.eye(2) * 2j])
+    result, operand = phase_.labels(0, [stack], {}, np.ones(2))
+    assert written(result, 2).tolist() == [0, 1]
+    assert written(operand, 8).tolist() == [0] * 4 + [1] * 4

@@ -46,3 +46,14 @@ def test_a_constant_matrix_may_have_any_rank() -> None:
         return b.sum()
 
     both(rest, [1, 2, 3], np.ones(3))
+
+
+def test_the_pseudo_inverse_of_a_column_and_of_rounded_rank_one() -> None:
+    v = np.array([[1.0], [2.0], [-2.0]])
+    n = 9.0  # vᵀv: the pseudo-inverse of a column is vᵀ/(vᵀv)
+    expected = np.eye(3) / n - 2 * v @ v.T / n**2
+    for mode in (dd.jacfwd, dd.jacrev):
+        assert_allclose(mode(lambda v: L.pinv(v)[0])(v)[:, :, 0], expected, atol=1e-14)
+        assert_allclose(mode(lambda w: L.pinv(w)[:, 0])(v.T)[:, 0], expected, atol=1e-14)
+        with pytest.raises(L.LinAlgError, match="pseudo-inverse"):
+            mode(L.pinv)(np.outer([1.0, 2.0, 3.0], [1 / 3, 1 / 7]))

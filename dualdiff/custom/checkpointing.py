@@ -29,32 +29,14 @@ from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 class Body:
     """What one call of a checkpoint runs: the function, with what it closes over as an argument of its own.
 
-    ``seen`` holds the sizes of the operands and of the results when it ran first.
+    ``seen`` holds marks of the operands and of the results when it ran first.
     """
 
     __slots__ = ("f", "run", "seen")
 
     def __init__(self, f: Callable[..., Any], run: Callable[..., Any]) -> None:
         self.f, self.run = f, run
-        self.seen: tuple[list[float], list[float]] | None = None
-
-    def note(self, leaves: Sequence[Any], out: Any) -> None:
-        """Remember what the first run took and returned, in a number each."""
-        if self.seen is None:
-            self.seen = _sizes(leaves), _sizes([out])
-
-    def check(self, name: str, args: Sequence[Any], values: Sequence[Any]) -> None:
-        """Raise if a later run at the same operands returned other values, so that its derivative is another function's."""
-        if self.seen is None or _sizes(args) != self.seen[0]:
-            return
-        (then,), now = self.seen[1], sum(_sizes(values))
-        coarse = max([float(np.finfo(dtype_of(v)).eps) for v in values], default=0.0) ** 0.5
-        if np.isfinite(then) and not abs(now - then) <= coarse * max(abs(then), abs(now)):
-            raise RuleError(
-                f"{where()}: the checkpoint {name} returned other values when it was run again for its derivative: it depends on more "
-                "than its arguments (random numbers, a counter, an array that was changed since). Draw random numbers outside and "
-                "pass them in."
-            )
+        self.seen: tuple[list[Any], tuple[float, float]] | None = None
 
     def __eq__(self, other: object) -> bool:
         # One program wherever the code is one: nothing is known of what goes on inside but that all depends on all.
@@ -65,10 +47,41 @@ class Body:
     def __repr__(self) -> str:
         return f"Body({getattr(self.f, '__name__', self.f)})"
 
+    def note(self, leaves: Sequence[Any], out: Any) -> None:
+        """Remember what the first run took and returned, in two numbers each."""
+        if self.seen is None:
+            self.seen = [_mark([x]) for x in leaves], _mark([out])
 
-def _sizes(xs: Sequence[Any]) -> list[float]:
+    def check(self, name: str, args: Sequence[Any], values: Sequence[Any]) -> None:
+        """Raise if a later run at the same operands returned other values, so that its derivative is another function's."""
+        if self.seen is None or [_mark([x]) for x in args] != self.seen[0]:
+            return
+        (then, size), (now, _) = self.seen[1], _mark(values)
+        coarse = max([float(np.finfo(dtype_of(v)).eps) for v in values], default=0.0) ** 0.5
+        if np.isfinite(size) and not abs(now - then) <= coarse * size:
+            raise RuleError(
+                f"{where()}: the checkpoint {name} returned other values when it was run again for its derivative: it depends on more "
+                "than its arguments (random numbers, a counter, an array that was changed since). Draw random numbers outside and "
+                "pass them in."
+            )
+
+
+def _mark(xs: Sequence[Any]) -> tuple[float, float]:
+    """Return a sum that changes with any entry and with their order, and the size of its terms."""
+    total = size = 0.0
+    at = 1
     with np.errstate(all="ignore"):
-        return [float(np.sum(np.abs(raw(x)))) for x in xs]
+        for x in xs:
+            flat = np.reshape(raw(x), (-1,))
+            if type(flat) is not np.ndarray:  # an array of another kind, whose numbers may be far away
+                return np.nan, np.nan
+            weights = 1.0 + np.modf(0.6180339887498949 * np.arange(at, at + flat.size))[0]
+            if flat.dtype.kind == "c":
+                flat = np.real(flat) + 0.5 * np.imag(flat)
+            total += float(flat @ weights)
+            size += float(np.abs(flat) @ weights)
+            at += flat.size
+    return total, size
 
 
 def _code(f: Any) -> Any:

@@ -246,3 +246,13 @@ def test_results_that_are_not_finite_are_the_same_as_without() -> None:
     f = dd.checkpoint(lambda x: np.log(x) * 0.0)
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(dd.grad(lambda x: f(x).sum())(np.array([0.0, 1.0])), [np.nan, 0.0])
+
+
+@pytest.mark.parametrize("change", [lambda w: w[::-1].copy(), lambda w: -w, lambda w: w + np.array([0.0, 0.0, 1e-3])])
+def test_an_array_that_is_changed_before_the_sweep_is_noticed(change: Any) -> None:
+    data = W[:3].copy()
+    y, pullback = dd.vjp(dd.checkpoint(lambda x: x * data), np.ones(3))
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], y)
+    data[:] = change(data)
+    with pytest.raises(RuleError, match="an array that was changed since"):
+        pullback(np.ones(3))

@@ -29,32 +29,14 @@ from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 class Body:
     """What one call of a checkpoint runs: the function, with what it closes over as an argument of its own.
 
-    ``seen`` holds the sizes of the operands and of the results when it ran first.
+    ``seen`` holds marks of the operands and of the results when it ran first.
     """
 
     __slots__ = ("f", "run", "seen")
 
     def __init__(self, f: Callable[..., Any], run: Callable[..., Any]) -> None:
         self.f, self.run = f, run
-        self.seen: tuple[list[float], list[float]] | None = None
-
-    def note(self, leaves: Sequence[Any], out: Any) -> None:
-        """Remember what the first run took and returned, in a number each."""
-        if self.seen is None:
-            self.seen = _sizes(leaves), _sizes([out])
-
-    def check(self, name: str, args: Sequence[Any], values: Sequence[Any]) -> None:
-        """Raise if a later run at the same operands returned other values, so that its derivative is another function's."""
-        if self.seen is None or _sizes(args) != self.seen[0]:
-            return
-        (then,), now = self.seen[1], sum(_sizes(values))
-        coarse = max([float(np.finfo(dtype_of(v)).eps) for v in values], default=0.0) ** 0.5
-        if np.isfinite(then) and not abs(now - then) <= coarse * max(abs(then), abs(now)):
-            raise RuleError(
-                f"{where()}: the checkpoint {name} returned other values when it was run again for its derivative: it depends on more "
-                "than its arguments (random numbers, a counter, an array that was changed since). Draw random numbers outside and "
-                "pass them in."
-            )
+        self.seen: tuple[list[Any], tuple[float, float]] | None = None
 
     def __eq__(self, other: object) -> bool:
         # One program wherever the code is one: nothing is known of what goes on inside but that all depends on all.
@@ -65,10 +47,41 @@ class Body:
     def __repr__(self) -> str:
         return f"Body({getattr(self.f, '__name__', self.f)})"
 
+    def note(self, leaves: Sequence[Any], out: Any) -> None:
+        """Remember what the first run took and returned, in two numbers each."""
+        if self.seen is None:
+            self.seen = [_mark([x]) for x in leaves], _mark([out])
 
-def _sizes(xs: Sequence[Any]) -> list[float]:
+    def check(self, name: str, args: Sequence[Any], values: Sequence[Any]) -> None:
+        """Raise if a later run at the same operands returned other values, so that its derivative is another function's."""
+        if self.seen is None or [_mark([x]) for x in args] != self.seen[0]:
+            return
+        (then, size), (now, _) = self.seen[1], _mark(values)
+        coarse = max([float(np.finfo(dtype_of(v)).eps) for v in values], default=0.0) ** 0.5
+        if np.isfinite(size) and not abs(now - then) <= coarse * size:
+            raise RuleError(
+                f"{where()}: the checkpoint {name} returned other values when it was run again for its derivative: it depends on more "
+                "than its arguments (random numbers, a counter, an array that was changed since). Draw random numbers outside and "
+                "pass them in."
+            )
+
+
+def _mark(xs: Sequence[Any]) -> tuple[float, float]:
+    """Return a sum that changes with any entry and with their order, and the size of its terms."""
+    total = size = 0.0
+    at = 1
     with np.errstate(all="ignore"):
-        return [float(np.sum(np.abs(raw(x)))) for x in xs]
+        for x in xs:
+            flat = np.reshape(raw(x), (-1,))
+            if type(flat) is not np.ndarray:  # an array of another kind, whose numbers may be far away
+                return np.nan, np.nan
+            weights = 1.0 + np.modf(0.6180339887498949 * np.arange(at, at + flat.size))[0]
+            if flat.dtype.kind == "c":
+                flat = np.real(flat) + 0.5 * np.imag(flat)
+            total += float(flat @ weights)
+            size += float(np.abs(flat) @ weights)
+            at += flat.size
+    return total, size
 
 
 def _code(f: Any) -> Any:
@@ -164,25 +177,38 @@ class Checkpoint(CustomFunction):
             return self.f(*args, **kwargs)
         operands: list[Any] = []
         layout = Layout((tuple(caught), args, kwargs), {}, operands)
-        body = Body(self.f, lambda caught, args, kwargs: again(iter(caught))(*args, **kwargs))
+        body = Body(self.f, lambda caught, args, kwargs: again(Fresh(caught))(*args, **kwargs))
         return layout.give(bind(self.rows[0], operands, {"call": layout, "body": body}))
 
 
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Callable[[Any], Any]:
+class Fresh:
+    """One rebuilding: the values that stand in the place of those caught, in order, and the functions made anew so far."""
+
+    __slots__ = ("functions", "values")
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = iter(values)
+        self.functions: dict[int, Any] = {}
+
+
+Make = Callable[[Fresh], Any]
+
+
+def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
 
     Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
     tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
     """
-    if id(f) in seen:
-        return lambda _: f
+    if id(f) in seen:  # it calls itself, or one that calls it
+        return lambda fresh: fresh.functions.get(id(f), f)
     seen = seen | {id(f)}
     if isinstance(f, partial):
         inner, args = lifted(f.func, caught, seen), _lifted_tree((f.args, f.keywords), caught, seen)
 
-        def made(values: Any) -> Any:
-            func = inner(values)
-            positional, keywords = args(values)
+        def made(fresh: Fresh) -> Any:
+            func = inner(fresh)
+            positional, keywords = args(fresh)
             return partial(func, *positional, **keywords)
 
         return made
@@ -198,34 +224,43 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Cal
             cells.append((cell, None))
             continue
         make = _lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start else None))
+        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
     defaults = _lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
     if len(caught) == before:
         return lambda _: f
 
-    def rebuilt(values: Any) -> Any:
-        closure = tuple([cell if make is None else CellType(make(values)) for cell, make in cells])
-        positional, keywords = defaults(values)
-        new = FunctionType(f.__code__, f.__globals__, f.__name__, positional or None, closure or None)
-        new.__kwdefaults__ = keywords or None
+    def rebuilt(fresh: Fresh) -> Any:
+        closure = tuple([cell if make is None else CellType() for cell, make in cells])
+        new = FunctionType(f.__code__, f.__globals__, f.__name__, None, closure or None)
+        fresh.functions[id(f)] = new
+        for cell, (_, make) in zip(closure, cells, strict=True):
+            if make is not None:
+                cell.cell_contents = make(fresh)
+        positional, keywords = defaults(fresh)
+        new.__defaults__, new.__kwdefaults__ = positional or None, keywords or None
         return new
 
     return rebuilt
 
 
-def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Callable[[Any], Any]:
+def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
     """Do the same for what a structure holds."""
+    if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
+        return lambda _: tree
     leaves, build = flatten(tree)
-    makes: list[Any] = []
+    makes: list[Make] = []
     for x in leaves:
         if type(x) in TRACED and plain(x) is x:
             caught.append(x)
-            makes.append(next)
+            makes.append(lambda fresh: next(fresh.values))
         elif isinstance(x, (FunctionType, partial)):
             makes.append(lifted(x, caught, seen))
         else:
-            makes.append(lambda _, x=x: x)
-    return lambda values: build([make(values) for make in makes])
+            makes.append(lambda _, x=x: x)  # type: ignore[misc]
+    return lambda fresh: build([make(fresh) for make in makes])
+
+
+_DATA = frozenset((int, float, complex, bool, str, bytes, type(None), np.float64, np.ndarray))
 
 
 def checkpoint(f: Callable[..., Any]) -> Any:

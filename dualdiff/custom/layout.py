@@ -206,9 +206,8 @@ def _number(name: str, v: Any) -> Any:
     if not hasattr(v, "dtype") or dtype_of(v).kind not in "fc":
         kind = f"an array of dtype {dtype_of(v)}" if hasattr(v, "dtype") else f"a {type(v).__name__!r}"
         raise RuleError(
-            f"{where()}: {name} returned {kind} beside its arguments under differentiation; a function with a rule of its own "
-            "returns floating-point numbers and arrays, or tuples, lists and dicts of them (.astype(float) where a "
-            "derivative of zero is meant)"
+            f"{where()}: {name} returned {kind}, which has no derivative. A function with a rule of its own returns floating-point numbers "
+            "and arrays, or tuples, lists and dicts of them; use .astype(float) where a derivative of zero is meant."
         )
     return v
 

@@ -42,14 +42,23 @@ class LinearMap:
         Shapes and dtypes.
     opaque : bool
         Whether it cannot be recorded.
+    around : sequence
+        Values that take part in it, which tell the type of its arrays.
     """
 
-    __slots__ = ("call", "gives", "name", "opaque", "takes")
+    __slots__ = ("call", "duck", "gives", "name", "opaque", "takes")
 
     def __init__(
-        self, name: str, call: Flat, takes: Sequence[Aval], gives: Sequence[Aval], opaque: bool = False
+        self,
+        name: str,
+        call: Flat,
+        takes: Sequence[Aval],
+        gives: Sequence[Aval],
+        opaque: bool = False,
+        around: Sequence[Any] = (),
     ) -> None:
         self.name, self.call, self.takes, self.gives, self.opaque = name, call, list(takes), list(gives), opaque
+        self.duck = next((x for x in map(raw, around) if not isinstance(x, _PLAIN)), None)
 
     def apply(self, xs: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Return the images of directions, ``lead`` in front."""
@@ -103,6 +112,8 @@ class LinearMap:
         None where it cannot be recorded, or where it looks at the values of its direction.
         """
         probes = [_generic(f) for f in self.takes]
+        if self.duck is not None:
+            probes = [np.zeros_like(self.duck, shape=f.shape, dtype=f.dtype) + p for f, p in zip(self.takes, probes)]
 
         def run(leaves: list[Any]) -> list[Any]:
             return [_filled(c, f) for c, f in zip(self.call(leaves), self.gives, strict=True)]
@@ -116,6 +127,8 @@ class LinearMap:
             return None, True
         finally:
             CAREFUL.reset(token)
+        if self.duck is not None:
+            return (None if tape.guards else tape), True
         if tape.guards or any(s < 0 and np.any(np.asarray(raw(v)) != 0) for s, v in zip(tape.outputs, values)):
             return (
                 None,
@@ -162,6 +175,9 @@ def _with_row(block: Any, j: int, c: Any) -> Any:
         block = np.zeros_like(c, shape=block.shape) + block
     block[j] = np.reshape(c, (-1,))
     return block
+
+
+_PLAIN = (np.ndarray, np.generic, int, float, complex)
 
 
 def _generic(form: Aval) -> Any:

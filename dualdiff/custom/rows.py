@@ -142,7 +142,7 @@ class GivenGeneral(Declared, General):
             given = iter(ts)
             return rule(args, params["call"], out, [next(given) if z is None else z for z in zeros])
 
-        return LinearMap(self.name, call, [form_of(args[k]) for k in live], [aval(out)], self.opaque)
+        return LinearMap(self.name, call, [form_of(args[k]) for k in live], [aval(out)], self.opaque, args)
 
     def _backward(self, live: Sequence[int], args: Sequence[Any], params: dict[str, Any], out: Any) -> LinearMap:
         """Return the map of a covector of the result to those of the operands that are asked for."""
@@ -153,7 +153,7 @@ class GivenGeneral(Declared, General):
             found = rule(args, params["call"], out, gs)
             return [found[k] for k in live]
 
-        return LinearMap(self.name, call, [aval(out)], [form_of(args[k]) for k in live], self.opaque)
+        return LinearMap(self.name, call, [aval(out)], [form_of(args[k]) for k in live], self.opaque, args)
 
     def _check_order(self, args: Sequence[Any]) -> None:
         if self.opaque and level_of(args) >= 0:

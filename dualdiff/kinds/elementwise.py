@@ -102,18 +102,18 @@ class Elementwise(Primitive):
                     t = t.reshape(lead + (1,) * (rank - len(s)) + s)
             if self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = np.conjugate(t) * dzbar(out, *args, **params)
+                c = np.conjugate(t) * dzbar(out, *args)
                 if dz is not None:
-                    c = c + t * dz(out, *args, **params)
+                    c = c + t * dz(out, *args)
             elif type(p) is int:
                 c = t if p == 1 else -t
             elif self.singular:
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    c = t * p(out, *args, **params)
+                    c = t * p(out, *args)
             elif self.choice:
-                c = chosen(sweep, t, p(out, *args, **params))
+                c = chosen(sweep, t, p(out, *args))
             else:
-                c = t * p(out, *args, **params)
+                c = t * p(out, *args)
             total = c if total is None else total + c
         if total is None:
             return None
@@ -130,12 +130,12 @@ class Elementwise(Primitive):
                 cotangents.append(None)
             elif self.wirtinger is not None and dtype_of(a).kind == "c":
                 dz, dzbar = self.wirtinger
-                c = np.conjugate(g) * dzbar(out, *args, **params)
-                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args, **params)))
+                c = np.conjugate(g) * dzbar(out, *args)
+                cotangents.append(c if dz is None else c + g * np.conjugate(dz(out, *args)))
             elif type(p) is int:
                 cotangents.append(g if p == 1 else -g)
             else:
-                q = p(out, *args, **params)
+                q = p(out, *args)
                 if dtype_of(q).kind == "c":
                     q = np.conjugate(q)
                 cotangents.append(chosen(sweep, g, q) if self.choice else g * q)
@@ -224,6 +224,21 @@ class Elementwise(Primitive):
 
 class WithParameters(Elementwise):
     """An elementwise function whose partials take its parameters as well: off the short ways, which know of none."""
+
+    def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
+        return Elementwise.push(self._at(params), sweep, tangents, args, params, out)
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        return Elementwise.pull(self._at(params), sweep, g, ins, args, params, out)
+
+    def _at(self, params: dict[str, Any]) -> Any:
+        """Return the row with its partials at such parameters: for one sweep, so that it enters no register."""
+        new = object.__new__(WithParameters)
+        new.__dict__.update(self.__dict__)
+        new.partials = tuple([functools.partial(p, **params) if callable(p) else p for p in self.partials])
+        return new
 
 
 def _times(g: Any, p: Any, out: Any, args: Sequence[Any]) -> Any:

@@ -135,6 +135,26 @@ def test_what_it_closes_over_is_differentiated() -> None:
     np.testing.assert_allclose(dd.hessian(lambda w: f(x, w))(w), dd.hessian(lambda w: plain(x, w))(w), rtol=1e-12)
 
 
+def test_functions_that_call_themselves_or_one_another() -> None:
+    def f(x: Any, w: Any, again: bool) -> Any:
+        def one(n: int, v: Any) -> Any:
+            return v if n == 0 else one(n - 1, np.sin(v * w))
+
+        def even(n: int, v: Any) -> Any:
+            return v if n == 0 else odd(n - 1, v + 0.0)
+
+        def odd(n: int, v: Any) -> Any:
+            return even(n - 1, np.sin(v * w))
+
+        wrap = dd.checkpoint if again else lambda g: g
+        return (wrap(one)(3, x) + wrap(even)(4, x)).sum()
+
+    for operator in (dd.grad, dd.jacfwd):
+        found, expected = (operator(f, (0, 1))(X[:3], W[:3], again) for again in (True, False))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
 def test_a_value_of_an_outer_operator_that_is_closed_over() -> None:
     def f(w: Any) -> Any:
         return dd.grad(lambda x: np.sum(dd.checkpoint(lambda x: np.sin(x * w))(x)))(X[:3]).sum()
@@ -226,3 +246,13 @@ def test_results_that_are_not_finite_are_the_same_as_without() -> None:
     f = dd.checkpoint(lambda x: np.log(x) * 0.0)
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(dd.grad(lambda x: f(x).sum())(np.array([0.0, 1.0])), [np.nan, 0.0])
+
+
+@pytest.mark.parametrize("change", [lambda w: w[::-1].copy(), lambda w: -w, lambda w: w + np.array([0.0, 0.0, 1e-3])])
+def test_an_array_that_is_changed_before_the_sweep_is_noticed(change: Any) -> None:
+    data = W[:3].copy()
+    y, pullback = dd.vjp(dd.checkpoint(lambda x: x * data), np.ones(3))
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], y)
+    data[:] = change(data)
+    with pytest.raises(RuleError, match="an array that was changed since"):
+        pullback(np.ones(3))

@@ -17,6 +17,7 @@ from dualdiff.errors import InputError, RuleError
 from dualdiff.kinds import PRIMITIVES
 from dualdiff.testing import check_rule
 from tests.custom.flavours import FLAVOURS, SECOND_ORDER, compiled
+from tests.duck import StrictDuck, unwrap
 
 X = np.array([0.3, 1.2, 2.0])
 A = np.array([[1.0, 2.0, 0.5], [-1.0, 0.25, 3.0]])
@@ -163,6 +164,23 @@ def test_object_arrays_of_differentiated_numbers_are_packed() -> None:
     f = dd.primitive(np.sin, partials=np.cos)
     g = dd.grad(lambda x: np.sum(f(np.array([x[0], 2.0 * x[1]], dtype=object))))(X)
     np.testing.assert_allclose(g, [np.cos(X[0]), 2 * np.cos(2 * X[1]), 0.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        dd.primitive(np.sin, partials=np.cos),
+        dd.primitive(lambda x: np.sin(x), jvp=lambda p, t: np.cos(p[0]) * t[0]),
+        dd.primitive(lambda x: np.sin(x), vjp=lambda p, w: np.cos(p[0]) * w),
+        dd.checkpoint(lambda x: np.sin(x)),
+    ],
+)
+def test_other_types_of_array_go_through_rules_in_numpy(f: Any) -> None:
+    (found,) = dd.vjp(f, StrictDuck(X))[1](StrictDuck(np.ones(3)))
+    _, slope = dd.jvp(f, (StrictDuck(X),), (StrictDuck(np.ones(3)),))
+    for d in (found, slope):
+        assert type(d) is StrictDuck
+        np.testing.assert_allclose(unwrap(d), np.cos(X))
 
 
 def test_structural_zeros_stay_zero() -> None:

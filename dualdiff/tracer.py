@@ -383,6 +383,14 @@ class Tracer(Traced):
             raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
         if is_masked():
             refuse_own_rules("MaskedArray")
+        if calls("nditer"):
+            raise self._stumbled(
+                UnsupportedFunctionError(
+                    f"{where()}: np.nditer walks through the memory of an array, which a value that is being differentiated does "
+                    "not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
+                ),
+                "array",
+            )
         return self._refuse(
             "conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"),
             "leave the conversion out (the value is an array already), put numbers together with np.stack, "

@@ -268,16 +268,6 @@ def _nditer(x):
     return next(np.nditer(x))
 
 
-@case(TracedAssignmentError, "np.select")
-def _piecewise_of_plain_data(x):
-    np.piecewise(np.arange(3.0), [np.array([True, False, True])], [lambda v: v * x[0]])
-
-
-@case(TracedAssignmentError, "otypes=")
-def _vectorize_with_types(x):
-    np.vectorize(lambda v: v * 2, otypes=[float])(x)
-
-
 @case(DerivativeError)
 def _tobytes(x):
     x.tobytes()

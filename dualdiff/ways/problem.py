@@ -35,7 +35,7 @@ from dualdiff.errors import (
     raised_by_user,
 )
 from dualdiff.kinds import CAREFUL
-from dualdiff.kinds.base import USERS
+from dualdiff.kinds.base import SUSPECTS
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -65,28 +65,6 @@ class Problem:
     def n(self) -> int:
         """The number of inputs, counted as scalars."""
         return sum([size_of(shape_of(x)) for x in self.inputs])
-
-
-_STORED_BY = {
-    "piecewise": "np.piecewise of a plain array stores what its functions return, which is being differentiated, in a plain "
-    "array. Write np.where(condition, a, b), or np.select for more than two.",
-    "_vectorize_call": "np.vectorize(f, otypes=…) stores what f returns, which is being differentiated, in a plain array. Leave "
-    "otypes= out, or write f for whole arrays.",
-}
-"""What to write where a function of NumPy's stored values, by the name of what it runs."""
-
-
-def _how_to_store(error: DerivativeError) -> DerivativeError:
-    """Return an error that says which function of NumPy's stored a value in a plain array, by the functions that it passed."""
-    tb = error.__traceback__
-    while tb is not None:
-        name = tb.tb_frame.f_code.co_name
-        if name in _STORED_BY and tb.tb_frame.f_globals.get("__name__", "").startswith("numpy."):
-            new = TracedAssignmentError(f"{str(error).partition(': ')[0]}: {_STORED_BY[name]}")
-            new.__cause__ = error
-            return new
-        tb = tb.tb_next
-    return error
 
 
 def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
@@ -125,7 +103,6 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
         warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     if failed is not None:
-        failed = _how_to_store(failed) if isinstance(failed, TracedAssignmentError) else failed
         outer = NOTES.get()
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
@@ -139,7 +116,7 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     A result that is not finite says by itself that the point lies outside of the domain. A function inside another operator
     may well be constant in its own argument, and so may a derivative, which another pass computes.
     """
-    if NOTES.get() is not None or not problem.inputs or problem.function is None or LEVELS.current != run.level:
+    if NOTES.get() is not None or not problem.n or problem.function is None or LEVELS.current != run.level:
         return
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
@@ -182,11 +159,6 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{call[0]}: {type(e).__name__}: {e}. The function was given a value that is being differentiated (its argument {name!r}), "
             "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
             "freeze the argument on purpose with dd.stop_gradient(x)."
-        )
-    elif isinstance(e, TypeError) and "NPY_ITER_REFS_OK" in str(e):
-        new = UnsupportedFunctionError(
-            f"{line_of_traceback(e)}: np.nditer walks through the memory of an array, which a value that is being "
-            "differentiated does not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
         )
     else:
         return e
@@ -248,31 +220,32 @@ def peel(v: Any, run: Any) -> Any:
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
-    if problem.check is not False:
-        _look_closer(problem, found[0])
+    _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
     return found
 
 
-def _look_closer(problem: Problem, tape: Tape | None) -> None:
+def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:
     """Hold a function against differences where its first recording looks suspicious, or where that was asked for."""
+    if NOTES.get() is not None or getattr(problem.call, "examined", False):
+        return
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None
-    if (not asked and (captures is None or (captures.examined and not USERS))) or NOTES.get() is not None:
-        return
-    if getattr(problem.call, "examined", False):
-        return
-    if captures is not None:
+    suspected = bool(SUSPECTS) and problem.check is not False
+    SUSPECTS.clear()
+    if captures is not None and not captures.examined:
         captures.examined = True
-    if tape is None and (asked or USERS):  # dual numbers leave no trace
-        tape = captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
-    if tape is None or not (asked or is_suspicious(tape)):
+        if problem.check is not False and any(plain) and not all(plain):
+            tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
+            suspected = suspected or is_suspicious(tape)
+    if not (asked or suspected):
         return
     tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+    SUSPECTS.clear()
     if hasattr(problem.call, "examined"):
         problem.call.examined = True
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
-    if problem.check is True or is_suspicious(tape):
+    if problem.check is True or suspected:
         examine(problem, tape, values)
 
 
@@ -402,8 +375,7 @@ def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
-    if problem.check is not False:
-        _look_closer(problem, None)
+    _look_closer(problem, None, [t is None for t in found[1]])
     return found
 
 

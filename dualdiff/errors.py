@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_CALL = os.path.join(HERE, "operators", "calls.py")
 _STAND_INS = os.path.join(HERE, "capture", "")
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _POLYNOMIALS = os.path.join(_NUMPY, "polynomial", "")
@@ -325,6 +326,8 @@ def code_frame() -> FrameType | None:
     found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
+        if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
+            break
         if frame.f_code in REPLACED:
             inside = True
         elif (

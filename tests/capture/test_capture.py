@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.optimize
+import scipy.special
 import scipy.stats
 from numpy import asarray, zeros
 
@@ -193,6 +194,8 @@ CODE["lambda"] = lambda x: np.array([math.exp(x[0]), x[1] * x[2]])
 CODE["object"] = Robot()
 CODE["method"] = Robot().tip
 CODE["partial"] = functools.partial(Robot().tip, scale=0.5)
+CODE["softmax"] = scipy.special.softmax
+CODE["logsumexp"] = lambda x: scipy.special.logsumexp(x[:2]) * np.ones(2)
 CODE["rosen"] = scipy.optimize.rosen
 CODE["simpson"] = lambda x: scipy.integrate.simpson(x[0] * np.exp(-x[1] * np.linspace(0, 1, 5)), x=np.linspace(0, 1, 5))
 CODE["logpdf"] = lambda x: scipy.stats.norm.logpdf(np.array([0.1, 2.0]), loc=x[0], scale=x[1])

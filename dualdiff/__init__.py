@@ -1,9 +1,11 @@
 """Exact derivatives of ordinary NumPy code, in both modes of automatic differentiation."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dualdiff import coloring, errors, numpy
 from dualdiff.allocator import keep_freed_memory
 from dualdiff.capture import capture
-from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive
 from dualdiff.operators import (
     JacobianPlan,
     PlanChangedWarning,
@@ -39,6 +41,20 @@ from dualdiff.tensor import (
     tensor,
     zeros,
 )
+
+if TYPE_CHECKING:
+    from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive
+
+_LATER = dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom")
+"""Rooms that many programs never enter, imported when first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
 
 __all__ = [
     "JacobianPlan",

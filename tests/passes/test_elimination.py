@@ -17,6 +17,7 @@ import dualdiff as dd
 import dualdiff.numpy as dnp
 from dualdiff.errors import InputError
 from dualdiff.lab.problems import scalar
+from dualdiff.capture import captures_of
 from dualdiff.passes import elimination
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
 from dualdiff.tape import Tape
@@ -33,7 +34,7 @@ def recorded(f: Callable[..., Any], *args: Any, replayable: bool = True) -> tupl
         found = f(*leaves)
         return list(found) if isinstance(found, tuple) else [found]
 
-    return record(Problem(call, list(args)), replayable=replayable)
+    return record(Problem(call, list(args), f, captures_of(f)), replayable=replayable)
 
 
 def graph_of(f: Callable[..., Any], *args: Any) -> Graph:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import dualdiff as dd
 import dualdiff.numpy as dnp
+from dualdiff.capture import captures_of
 from dualdiff.errors import InputError
 from dualdiff.lab.problems import scalar
-from dualdiff.capture import captures_of
 from dualdiff.passes import elimination
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
 from dualdiff.tape import Tape

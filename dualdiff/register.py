@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Movement, Partial, Primitive
 from dualdiff.values import Traced, bind
+
+REAL_ONLY = "no"
+"""Of complex points: the function itself, or its rule, refuses them by name."""
+PHASES = "in reverse mode, of what does not hang on phases"
+"""Of complex points: the function returns vectors that are defined up to a phase."""
+
+
+class Facts(NamedTuple):
+    """What a row says of itself where neither its function nor its kind tells it.
+
+    Attributes
+    ----------
+    complex : str, optional
+        What it does at complex points. By default a ufunc takes them if it has a loop for them, and every other function does.
+    second : bool
+        Whether it has derivatives of the second and every higher order.
+    kinks : sequence
+        Of a function written in others: its kinks, each as a :class:`Kink` or as the function whose kinks it shares.
+    without : sequence of (str, str)
+        The arguments by which it has no derivative, and why.
+    """
+
+    complex: str | None = None
+    second: bool = True
+    kinks: Sequence[Any] = ()
+    without: Sequence[tuple[str, str]] = ()
+
+
+NOTHING = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +54,15 @@ class Entry:
     reason: str = ""
     domain: Any = None
     primitive: Primitive | None = None
+    facts: Facts = NOTHING
 
 
 UMATH: Any = np._core.umath  # type: ignore[attr-defined]
 """Where NumPy keeps its ufuncs, those too that have no public name."""
 
 
+BESIDE: list[Callable[[], Iterable[Entry]]] = []
+"""Rooms that answer for functions which no protocol brings to the register; each returns how it knows them."""
 REGISTER: dict[Any, Entry] = {}
 """Every function the engine knows, by the function object. It is written while the rules are imported, and not after:
 those of NumPy with dualdiff, those of a library that some programs never import when one of its functions is first met.
@@ -56,11 +88,12 @@ def register(
     reason: str = "",
     domain: Any = None,
     primitive: Primitive | None = None,
+    facts: Facts = NOTHING,
 ) -> None:
     """Write one row of the register. Several names of one function, and names this NumPy lacks (None), are fine."""
     for function in functions if isinstance(functions, (tuple, list)) else (functions,):
         if function is not None:
-            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive)
+            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive, facts)
 
 
 def elementwise(function: Any, *partials: Partial, domain: Any, **options: Any) -> Elementwise:
@@ -93,11 +126,13 @@ def movement(function: Any, domain: Any = None) -> Movement:
     return row
 
 
-def composite(*functions: Any, domain: Any = None, status: str = "composite") -> Callable[[Any], Any]:
+def composite(
+    *functions: Any, domain: Any = None, status: str = "composite", facts: Facts = NOTHING
+) -> Callable[[Any], Any]:
     """Add a function written in primitives: decorate a function with NumPy's own signature."""
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
-        register([f for f in functions if f is not None], status, handler, domain=domain)
+        register([f for f in functions if f is not None], status, handler, domain=domain, facts=facts)
         return handler
 
     return decorate

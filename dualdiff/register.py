@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Movement, Partial, Primitive
+from dualdiff.shapes import dtype_of
 from dualdiff.values import Traced, bind
 
 REAL_ONLY = "no"
 """Of complex points: the function itself, or its rule, refuses them by name."""
-PHASES = "in reverse mode, of what does not hang on phases"
+PHASES = "of what does not hang on phases"
 """Of complex points: the function returns vectors that are defined up to a phase."""
 
 
@@ -126,13 +128,31 @@ def movement(function: Any, domain: Any = None) -> Movement:
     return row
 
 
+def real_only(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that refuses complex values that are being differentiated, by its name."""
+
+    @functools.wraps(handler)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Traced) and dtype_of(x).kind == "c" for x in (*args, *kwargs.values())):
+            raise UnsupportedFunctionError(
+                f"{where()}: {name} takes real numbers only, and so has no derivative at complex ones. Give it np.real(z), "
+                "np.imag(z) or np.abs(z), or freeze the argument on purpose with dd.stop_gradient(z)."
+            )
+        return handler(*args, **kwargs)
+
+    return checked
+
+
 def composite(
     *functions: Any, domain: Any = None, status: str = "composite", facts: Facts = NOTHING
 ) -> Callable[[Any], Any]:
     """Add a function written in primitives: decorate a function with NumPy's own signature."""
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
-        register([f for f in functions if f is not None], status, handler, domain=domain, facts=facts)
+        for f in functions:
+            if f is not None:
+                row = real_only(name_of(f), handler) if facts.complex == REAL_ONLY else handler
+                register(f, status, row, domain=domain, facts=facts)
         return handler
 
     return decorate

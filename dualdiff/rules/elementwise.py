@@ -354,7 +354,7 @@ def _frexp(x: Any) -> Any:
     return np.ldexp(x, -i), i
 
 
-@composite(np.divmod, facts=Facts(kinks=[np.remainder]))
+@composite(np.divmod, facts=Facts(REAL_ONLY, kinks=[np.remainder]))
 def _divmod(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y), np.remainder(x, y)
 
@@ -409,7 +409,8 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
         return a
     if tol > 1:
         tol = float(tol * np.finfo(dtype_of(a)).eps)
-    return np.real(a) if np.all(np.absolute(np.imag(a)) < tol) else a
+    y = np.imag(a)  # whose absolute value has a kink
+    return np.real(a) if np.all(np.logical_and(np.less(y, tol), np.greater(y, -tol))) else a
 
 
 # --------------------------------------------------------------------------------------------------

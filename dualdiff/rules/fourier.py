@@ -238,8 +238,8 @@ def _several(all_axes: Any, two_axes: Any, handler: Callable[..., Any], facts: F
     def last_two(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
         return handler(a, s, axes, norm, out)
 
-    register(all_axes, "composite", handler, facts=facts)
-    register(two_axes, "composite", last_two, facts=facts)
+    composite(all_axes, facts=facts)(handler)
+    composite(two_axes, facts=facts)(last_two)
 
 
 _several(np.fft.fftn, np.fft.fft2, fftn)

@@ -284,7 +284,7 @@ def _interpolating(function: Any, whole: int, skip_nan: bool) -> None:
         q = q if whole == 1 else operand(q) / whole
         return _quantile(name, a, q, axis, out, method, keepdims, weights, skip_nan)
 
-    register(function, "composite", handler, facts=Facts(REAL_ONLY, kinks=[np.sort]))
+    composite(function, facts=Facts(REAL_ONLY, kinks=[np.sort]))(handler)
 
 
 _interpolating(np.quantile, 1, skip_nan=False)

@@ -71,14 +71,14 @@ def cov(
             free = total - ddof * np.sum(w * aweights) / total
         free = np.where(np.less_equal(free, 0), 0.0, free)
     d = x - mean
-    c = np.matmul(d, np.conjugate(d if w is None else d * w).T)
+    c = np.matmul(d if w is None else d * w, np.conjugate(d).T)
     c = c * (1 / free if type(free) is not int else np.true_divide(1, max(free, 0)).item())
     return np.squeeze(c)
 
 
 def _weights(w: Any, name: str, n: int) -> Any:
     """Return the weights of a covariance, held against what NumPy asks of them."""
-    w = operand(w)
+    w = np.real(operand(w))  # as NumPy takes them, with a warning
     if name == "fweights" and not np.all(np.equal(w, np.round(w))):
         raise TypeError("fweights must be integer")
     if len(shape_of(w)) > 1:

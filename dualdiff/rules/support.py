@@ -30,7 +30,7 @@ In forward and reverse mode, to second and every higher order, at real and at co
 what the marks say.
 
 - ʳ at real points only: NumPy or SciPy, or the rule, refuses complex ones by name;
-- ᵖ at complex points {phases};
+- ᵖ at complex points {phases}: their vectors are defined up to one;
 - ¹ once only: the derivative itself has no derivative of a closed form;
 - ᵏ has kinks or ties, at which a convention holds: see [below](#kinks-and-ties);
 - ᵃ has arguments by which there is no derivative: see [below](#arguments-without-a-derivative).

@@ -150,8 +150,7 @@ def entries() -> list[Entry]:
     for library in JOINED:
         importlib.import_module(library)
     join()
-    found = [e for e in REGISTER.values() if "._" not in e.name]
-    return found + [e for more in BESIDE for e in more()]
+    return [*REGISTER.values(), *[e for more in BESIDE for e in more()]]
 
 
 @overload
@@ -194,7 +193,8 @@ def support(function: str | Callable[..., Any] | None = None) -> Supported | Sup
     listed = entries()
     if function is None:
         # A function and an older name of its stand under one name each.
-        return Supported({e.name: _record(e) for e in sorted(listed, key=lambda e: e.name)}.values())
+        public = sorted([e for e in listed if "._" not in e.name], key=lambda e: e.name)
+        return Supported({e.name: _record(e) for e in public}.values())
     if not isinstance(function, str):
         found = [e for e in listed if e.function is function]
         if not found:
@@ -229,7 +229,7 @@ def _alias(name: str, listed: Iterable[Entry]) -> Entry | None:
 
 def _unknown(name: str, listed: Iterable[Entry]) -> InputError:
     """Return the error for a name that is not known, with the nearest ones that are."""
-    names = sorted({e.name for e in listed})
+    names = sorted({e.name for e in listed if "._" not in e.name})
     last = name.rpartition(".")[2].lower()
     near = [n for n in names if n.rpartition(".")[2].lower() == last]
     near += difflib.get_close_matches(name, names, n=3)

@@ -16,7 +16,7 @@ from scipy import special
 
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.kinds import Discrete, Elementwise, General, Sweep
-from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, refused, register
+from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, real_only, refused, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import along_axes, axes_of, expand
 from dualdiff.rules.special.rows import PARAMETER, POSITIVE, REAL, UNIT, named
@@ -34,6 +34,8 @@ def drop_in(name: str, domain: Any = REAL, facts: Facts = NOTHING) -> Callable[[
     def decorate(function: Any) -> Any:
         original = getattr(special, name, None)
         if original is not None:
+            if facts.complex == REAL_ONLY:
+                function = real_only(f"scipy.special.{name}", function)
             DROP_INS[original] = function
             replaced(original)
             if original not in REGISTER:
@@ -173,11 +175,6 @@ _log_softmax = General(
 
 def _normalised(primitive: General, x: Any, axis: Any) -> Any:
     x = _inexact(operand(x))
-    if dtype_of(x).kind == "c":
-        raise UnsupportedFunctionError(
-            f"{where()}: {primitive.name} of complex numbers is not in dualdiff's vocabulary. "
-            "Write it with np.exp and np.sum."
-        )
     if not shape_of(x):
         x = np.reshape(x, (1,))
         return np.reshape(bind(primitive, (x,), {"axis": (-1,)}), ())

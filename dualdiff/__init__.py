@@ -27,6 +27,7 @@ from dualdiff.operators import (
     vjp,
 )
 from dualdiff.passes.kinks import kinks
+from dualdiff.rules.supported import support
 from dualdiff.tensor import (
     Tensor,
     arange,
@@ -92,6 +93,7 @@ __all__ = [
     "plan_jacobian",
     "primitive",
     "stop_gradient",
+    "support",
     "tensor",
     "value_and_grad",
     "value_and_jacobian",

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Movement, Partial, Primitive
+from dualdiff.shapes import dtype_of
 from dualdiff.values import Traced, bind
+
+REAL_ONLY = "no"
+"""Of complex points: the function itself, or its rule, refuses them by name."""
+PHASES = "of what does not hang on phases"
+"""Of complex points: the function returns vectors that are defined up to a phase."""
+
+
+class Facts(NamedTuple):
+    """What a row says of itself where neither its function nor its kind tells it.
+
+    Attributes
+    ----------
+    complex : str, optional
+        What it does at complex points. By default a ufunc takes them if it has a loop for them, and every other function does.
+    second : bool
+        Whether it has derivatives of the second and every higher order.
+    kinks : sequence
+        Of a function written in others: its kinks, each as a :class:`Kink` or as the function whose kinks it shares.
+    without : sequence of (str, str)
+        The arguments by which it has no derivative, and why.
+    """
+
+    complex: str | None = None
+    second: bool = True
+    kinks: Sequence[Any] = ()
+    without: Sequence[tuple[str, str]] = ()
+
+
+NOTHING = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +56,15 @@ class Entry:
     reason: str = ""
     domain: Any = None
     primitive: Primitive | None = None
+    facts: Facts = NOTHING
 
 
 UMATH: Any = np._core.umath  # type: ignore[attr-defined]
 """Where NumPy keeps its ufuncs, those too that have no public name."""
 
 
+BESIDE: list[Callable[[], Iterable[Entry]]] = []
+"""Rooms that answer for functions which no protocol brings to the register; each returns how it knows them."""
 REGISTER: dict[Any, Entry] = {}
 """Every function the engine knows, by the function object. It is written while the rules are imported, and not after:
 those of NumPy with dualdiff, those of a library that some programs never import when one of its functions is first met.
@@ -56,11 +90,12 @@ def register(
     reason: str = "",
     domain: Any = None,
     primitive: Primitive | None = None,
+    facts: Facts = NOTHING,
 ) -> None:
     """Write one row of the register. Several names of one function, and names this NumPy lacks (None), are fine."""
     for function in functions if isinstance(functions, (tuple, list)) else (functions,):
         if function is not None:
-            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive)
+            REGISTER[function] = Entry(function, name_of(function), status, handler, reason, domain, primitive, facts)
 
 
 def elementwise(function: Any, *partials: Partial, domain: Any, **options: Any) -> Elementwise:
@@ -93,11 +128,31 @@ def movement(function: Any, domain: Any = None) -> Movement:
     return row
 
 
-def composite(*functions: Any, domain: Any = None, status: str = "composite") -> Callable[[Any], Any]:
+def real_only(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that refuses complex values that are being differentiated, by its name."""
+
+    @functools.wraps(handler)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Traced) and dtype_of(x).kind == "c" for x in (*args, *kwargs.values())):
+            raise UnsupportedFunctionError(
+                f"{where()}: {name} takes real numbers only, and so has no derivative at complex ones. Give it np.real(z), "
+                "np.imag(z) or np.abs(z), or freeze the argument on purpose with dd.stop_gradient(z)."
+            )
+        return handler(*args, **kwargs)
+
+    return checked
+
+
+def composite(
+    *functions: Any, domain: Any = None, status: str = "composite", facts: Facts = NOTHING
+) -> Callable[[Any], Any]:
     """Add a function written in primitives: decorate a function with NumPy's own signature."""
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
-        register([f for f in functions if f is not None], status, handler, domain=domain)
+        for f in functions:
+            if f is not None:
+                row = real_only(name_of(f), handler) if facts.complex == REAL_ONLY else handler
+                register(f, status, row, domain=domain, facts=facts)
         return handler
 
     return decorate

@@ -434,6 +434,13 @@ MUTANTS = [
     Mutant(
         "general: a push that changes", "purity", General("f", lambda x: 2 * x, push=Restless(), pull=double_pull), (X,)
     ),
+    # layout
+    Mutant(
+        "elementwise: a partial in the order of memory",
+        "layout",
+        Elementwise("f", lambda x: x * x, lambda _y, x: 2 * x.ravel("K").reshape(x.shape)),
+        (X,),
+    ),
     # precision
     Mutant(
         "elementwise: a partial in double precision",

@@ -8,6 +8,7 @@ differentiated reaches it, as an argument or out of the function it is given; on
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 
 from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.register import BESIDE, Entry
 
 ROOTS = (
     (
@@ -100,6 +102,20 @@ def _listed() -> list[tuple[str, str, str]]:
     return found
 
 
+def rows() -> list[Entry]:
+    """Return how the register would know the iterative functions that this SciPy has: all of them refused."""
+    found = []
+    for module, name, remedy in _listed():
+        real = getattr(importlib.import_module(module), name, None)
+        if real is not None and not inspect.isclass(real):
+            reason = (
+                f"it finds its answer by iteration, whose steps are not differentiated. {remedy.format(name='solve')}"
+            )
+            found.append(Entry(real, f"{module}.{name}", "refused", reason=reason))
+    return found
+
+
+BESIDE.append(rows)
 NAMES = frozenset(name for _, name, _ in _listed())
 """The names of all iterative functions of SciPy."""
 MODULES = frozenset(module for module, _, _ in _listed())

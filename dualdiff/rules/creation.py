@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import TracedAssignmentError, where
-from dualdiff.register import UMATH, composite
+from dualdiff.register import REAL_ONLY, REGISTER, UMATH, Facts, composite
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement.reshaping import as_shape
 from dualdiff.shapes import dtype_of, shape_of
@@ -31,7 +31,9 @@ for _function in (np.zeros_like, np.ones_like, np.empty_like):
     _like(_function)
 
 composite(UMATH._ones_like, status="discrete")(np.ones_like)
-composite(UMATH.clip)(np.clip)  # the method of a plain array calls it: a.clip(traced, traced)
+composite(UMATH.clip, facts=REGISTER[np.clip].facts)(
+    np.clip
+)  # the method of a plain array calls it: a.clip(traced, traced)
 
 
 @composite(np.full_like)
@@ -197,7 +199,7 @@ composite(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: _laid(asarra
 composite(np.asfortranarray)(lambda a, dtype=None, *, like=None: _laid(asarray(a, dtype), "F"))
 composite(np.require)(lambda a, dtype=None, requirements=None, *, like=None: asarray(a, dtype))
 composite(np.full)(full)
-composite(np.arange)(arange)
+composite(np.arange, facts=Facts(REAL_ONLY))(arange)
 
 
 def _filled(function: Callable[..., Any]) -> None:

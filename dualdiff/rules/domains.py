@@ -27,7 +27,7 @@ def _below_zero(x: Any) -> Any:
 
 
 def _beyond_one(x: Any) -> Any:
-    return np.greater(np.abs(x), 1)
+    return np.logical_or(np.less(x, -1), np.greater(x, 1))  # of the absolute value it would be asked at a kink
 
 
 def _extended(function: Any, plain: Any, leaves: Callable[[Any], Any]) -> None:

@@ -21,7 +21,7 @@ from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, whe
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
 from dualdiff.kinds.kinks import JUMP, Kink, gap, integer, size
-from dualdiff.register import composite, elementwise
+from dualdiff.register import REAL_ONLY, Facts, composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD, Columns, Terms
 from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
@@ -343,7 +343,7 @@ _sign.kink = Kink(size, JUMP, "np.tanh(x / width) is a smooth sign")
 _fraction.kink = Kink(integer, "1: that between the jumps", "keep away from integers")
 
 
-@composite(np.modf)
+@composite(np.modf, facts=Facts(kinks=[_fraction.kink]))
 def _modf(x: Any) -> Any:
     return bind(_fraction, (x,), {}), bind(_whole, (x,), {})
 
@@ -354,12 +354,12 @@ def _frexp(x: Any) -> Any:
     return np.ldexp(x, -i), i
 
 
-@composite(np.divmod)
+@composite(np.divmod, facts=Facts(REAL_ONLY, kinks=[np.remainder]))
 def _divmod(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y), np.remainder(x, y)
 
 
-@composite(np.sign, status="discrete")
+@composite(np.sign, facts=Facts(kinks=[_sign.kink]))
 def _signum(x: Any) -> Any:
     if dtype_of(x).kind != "c":
         return bind(_sign, (x,), {})
@@ -396,7 +396,7 @@ _real.completed = lambda old, new: real(new) + 1j * imag(old)
 _imag.completed = lambda old, new: real(old) + 1j * real(new)
 
 
-@composite(np.angle)
+@composite(np.angle, facts=Facts(kinks=[np.arctan2]))
 def _angle(z: Any, deg: bool = False) -> Any:
     a = np.arctan2(np.imag(z), np.real(z))
     return a * (180 / math.pi) if deg else a
@@ -409,7 +409,8 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
         return a
     if tol > 1:
         tol = float(tol * np.finfo(dtype_of(a)).eps)
-    return np.real(a) if np.all(np.absolute(np.imag(a)) < tol) else a
+    y = np.imag(a)  # whose absolute value has a kink
+    return np.real(a) if np.all(np.logical_and(np.less(y, tol), np.greater(y, -tol))) else a
 
 
 # --------------------------------------------------------------------------------------------------
@@ -565,7 +566,7 @@ def _as_bounds(x: Any, *bounds: Any) -> Any:
     return [np.array(b, dtype) if type(b) in NUMBERS else operand(b) for b in bounds]
 
 
-@composite(np.clip)
+@composite(np.clip, facts=Facts(kinks=[between.kink, np.maximum, np.minimum]))
 def _clip(
     a: Any,
     a_min: Any = np._NoValue,
@@ -670,7 +671,7 @@ def _bessel_i(n: int) -> Elementwise:
     return Elementwise(f"I{n}", fn, lambda _y, x: 0.5 * (_bessel_i(n - 1)(x) + _bessel_i(n + 1)(x)))
 
 
-@composite(np.i0, domain=REAL)
+@composite(np.i0, domain=REAL, facts=Facts(REAL_ONLY))
 def _i0(x: Any) -> Any:
     return _bessel_i(0)(x)
 
@@ -678,7 +679,7 @@ def _i0(x: Any) -> Any:
 _unwrap_row = Elementwise("np.unwrap", np.unwrap, 1, domain=REAL)
 
 
-@composite(np.unwrap, domain=REAL)
+@composite(np.unwrap, domain=REAL, facts=Facts(REAL_ONLY))
 def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
     for what, setting in (("discont", discont), ("period", period)):
         if type(setting) in TRACED:

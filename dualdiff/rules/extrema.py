@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.kinds import General, Sweep, chosen
 from dualdiff.kinds.kinks import Kink, runner_up
-from dualdiff.register import composite, register
+from dualdiff.register import Facts, composite, register
 from dualdiff.rules.folding import (
     NONE,
     add_reduce,
@@ -100,7 +100,7 @@ max_of = _extremum(np.max, np.maximum.reduce, -math.inf, np.maximum, (np.amax,))
 min_of = _extremum(np.min, np.minimum.reduce, math.inf, np.minimum, (np.amin,))
 
 
-@composite(np.ptp)
+@composite(np.ptp, facts=Facts(kinks=[np.max, np.min]))
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
     """``np.ptp``."""
     return deliver(max_of(a, axis, None, keepdims) - min_of(a, axis, None, keepdims), out, "np.ptp")

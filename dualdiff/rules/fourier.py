@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.kinds import Linear
-from dualdiff.register import composite, register
+from dualdiff.register import NOTHING, REAL_ONLY, Facts, composite, register
 from dualdiff.rules.folding import along_axes, deliver
 from dualdiff.shapes import dtype_of, negative_axes, shape_of
 from dualdiff.values import bind, fixed, operand
@@ -153,7 +153,8 @@ for _function, _handler, _row in (
     (np.fft.rfft, rfft, rfft_),
     (np.fft.irfft, irfft, irfft_),
 ):
-    register(_function, "linear", _handler, domain="real", primitive=_row)
+    _facts = Facts(REAL_ONLY) if _row is rfft_ else NOTHING
+    register(_function, "linear", _handler, domain="real", primitive=_row, facts=_facts)
 
 
 @composite(np.fft.hfft)
@@ -162,7 +163,7 @@ def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = Non
     return irfft(np.conjugate(operand(a)), n, axis, other_way(norm), out)
 
 
-@composite(np.fft.ihfft)
+@composite(np.fft.ihfft, facts=Facts(REAL_ONLY))
 def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
     """``np.fft.ihfft``."""
     return deliver(np.conjugate(rfft(a, n, axis, other_way(norm))), out, "np.fft.ihfft")
@@ -231,17 +232,17 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any =
     return deliver(irfft(x, sizes[-1], axes[-1], norm), out, "np.fft.irfftn")
 
 
-def _several(all_axes: Any, two_axes: Any, handler: Callable[..., Any]) -> None:
+def _several(all_axes: Any, two_axes: Any, handler: Callable[..., Any], facts: Facts = NOTHING) -> None:
     """Register a transform along all axes, and under the name of that along the last two."""
 
     def last_two(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
         return handler(a, s, axes, norm, out)
 
-    register(all_axes, "composite", handler)
-    register(two_axes, "composite", last_two)
+    composite(all_axes, facts=facts)(handler)
+    composite(two_axes, facts=facts)(last_two)
 
 
 _several(np.fft.fftn, np.fft.fft2, fftn)
 _several(np.fft.ifftn, np.fft.ifft2, ifftn)
-_several(np.fft.rfftn, np.fft.rfft2, rfftn)
+_several(np.fft.rfftn, np.fft.rfft2, rfftn, Facts(REAL_ONLY))
 _several(np.fft.irfftn, np.fft.irfft2, irfftn)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.register import composite, register
+from dualdiff.register import Facts, composite, register
 from dualdiff.rules.elementwise import root
 from dualdiff.rules.extrema import max_of, min_of
 from dualdiff.rules.folding import NONE, converted, deliver, freedom, is_nan, keeps_axes, masked, square_of, taking_part
@@ -43,7 +43,7 @@ _leaving_out(np.nancumsum, cumsum, 0.0)
 _leaving_out(np.nancumprod, cumprod, 1.0)
 
 
-def _nan_extremum(function: Any, handler: Callable[..., Any], opposite: float) -> None:
+def _nan_extremum(function: Any, like: Any, handler: Callable[..., Any], opposite: float) -> None:
     def skipping(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = NONE
     ) -> Any:
@@ -55,11 +55,11 @@ def _nan_extremum(function: Any, handler: Callable[..., Any], opposite: float) -
             y = np.where(none, math.nan, y)
         return deliver(number(y), out, f"np.{function.__name__}")
 
-    register(function, "composite", skipping)
+    register(function, "composite", skipping, facts=Facts(kinks=[like]))
 
 
-_nan_extremum(np.nanmax, max_of, -math.inf)
-_nan_extremum(np.nanmin, min_of, math.inf)
+_nan_extremum(np.nanmax, np.max, max_of, -math.inf)
+_nan_extremum(np.nanmin, np.min, min_of, math.inf)
 
 
 @composite(np.nanmean)
@@ -101,7 +101,7 @@ def _nan_moment(function: Any) -> None:
             y = root(y, zero)
         return deliver(y, out, f"np.{function.__name__}")
 
-    register(function, "composite", skipping)
+    register(function, "composite", skipping, facts=Facts(kinks=[np.std] if function is np.nanstd else []))
 
 
 _nan_moment(np.nanvar)

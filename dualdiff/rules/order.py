@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.kinds import Discrete, General, Linear, Sweep, scatter_add
 from dualdiff.kinds.kinks import Kink, apart
-from dualdiff.register import composite, register
+from dualdiff.register import REAL_ONLY, Facts, composite, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import NONE, along_axes, axes_last, deliver, flat, folded, is_nan, keeps_axes, settled_form
 from dualdiff.rules.sums import mean_of, weights_along
@@ -93,7 +93,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 register(np.sort, "general", sort, domain="distinct", primitive=sort_)
 
 
-@composite(np.sort_complex)
+@composite(np.sort_complex, facts=Facts(kinks=[np.sort]))
 def sort_complex(a: Any) -> Any:
     """``np.sort_complex``: by real parts, and among equal ones by imaginary parts."""
     x = sort(a)
@@ -119,7 +119,7 @@ def _between(low: Any, high: Any, part: Any) -> Any:
     return np.where(np.less(part, 0.5), low + (high - low) * part, high - (high - low) * (1 - part))
 
 
-@composite(np.median)
+@composite(np.median, facts=Facts(kinks=[np.sort]))
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
     """``np.median``."""
     rows, _, kept = _sorted_rows(a, axis)
@@ -284,7 +284,7 @@ def _interpolating(function: Any, whole: int, skip_nan: bool) -> None:
         q = q if whole == 1 else operand(q) / whole
         return _quantile(name, a, q, axis, out, method, keepdims, weights, skip_nan)
 
-    register(function, "composite", handler)
+    composite(function, facts=Facts(REAL_ONLY, kinks=[np.sort]))(handler)
 
 
 _interpolating(np.quantile, 1, skip_nan=False)
@@ -293,7 +293,7 @@ _interpolating(np.nanquantile, 1, skip_nan=True)
 _interpolating(np.nanpercentile, 100, skip_nan=True)
 
 
-@composite(np.nanmedian)
+@composite(np.nanmedian, facts=Facts(kinks=[np.sort]))
 def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = NONE) -> Any:
     """``np.nanmedian``."""
     rows, _, kept = _sorted_rows(a, axis)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.register import composite
+from dualdiff.register import Facts, composite
 from dualdiff.rules.elementwise import unsupported
 from dualdiff.rules.indexing import positions
 from dualdiff.rules.movement.axes import along
@@ -44,7 +44,7 @@ def _pairs(x: Any, rank: int) -> list[Any]:
     return [(flat[int(i)], flat[int(j)]) for i, j in rows]
 
 
-@composite(np.pad)
+@composite(np.pad, facts=Facts(kinks=[np.max, np.min, np.sort]))
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     x = operand(array)
     rank = len(shape_of(x))

@@ -10,7 +10,7 @@ import numpy as np
 from dualdiff.kinds import Discrete, Multilinear
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import MOST_LINKS, links_of
-from dualdiff.register import composite, register
+from dualdiff.register import Facts, composite, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement.axes import along, axis_of, ints
 from dualdiff.rules.movement.broadcasting import broadcasted
@@ -258,7 +258,7 @@ _lands.kink = Kink(
 )
 
 
-@composite(np.interp)
+@composite(np.interp, facts=Facts(kinks=[_lands.kink]))
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Join the points (xp, fp) by straight lines; at a point the slope is the mean of those beside it."""
     x, xp, fp = operand(x), operand(xp), operand(fp)

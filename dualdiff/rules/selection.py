@@ -12,7 +12,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, Movement
 from dualdiff.kinds.kinks import Kink, gap
 from dualdiff.labels import OWN, Labels, numbered
-from dualdiff.register import composite, register
+from dualdiff.register import Facts, composite, register
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import positions
 from dualdiff.rules.movement.axes import along, axis_of, ints
@@ -158,6 +158,7 @@ def extract(condition: Any, arr: Any) -> Any:
 _differ = Discrete("np.unique", np.not_equal)
 """Whether sorted neighbours differ."""
 _differ.kink = Kink(lambda _out, x, y: gap(x, y), "that of the first of the equal entries", "make the entries distinct")
+_DISTINCT = Facts(kinks=[_differ.kink])
 
 
 def _sorted_groups(x: Any, equal_nan: bool) -> tuple[Any, Any]:
@@ -173,7 +174,7 @@ def _sorted_groups(x: Any, equal_nan: bool) -> tuple[Any, Any]:
     return order, np.concatenate([[True], new])
 
 
-@composite(np.unique)
+@composite(np.unique, facts=_DISTINCT)
 def unique(
     ar: Any,
     return_index: bool = False,
@@ -204,7 +205,7 @@ def unique(
     return found[0] if len(found) == 1 else tuple(found)
 
 
-@composite(np.unique_values)
+@composite(np.unique_values, facts=_DISTINCT)
 def unique_values(x: Any, /) -> Any:
     return unique(x, equal_nan=False)
 
@@ -215,7 +216,7 @@ def _unique_like(function: Any, **options: bool) -> None:
     def handler(x: Any, /) -> Any:
         return result(*unique(x, equal_nan=False, **options))
 
-    composite(function)(handler)
+    composite(function, facts=_DISTINCT)(handler)
 
 
 _unique_like(np.unique_counts, return_counts=True)
@@ -223,12 +224,12 @@ _unique_like(np.unique_inverse, return_inverse=True)
 _unique_like(np.unique_all, return_index=True, return_inverse=True, return_counts=True)
 
 
-@composite(np.union1d)
+@composite(np.union1d, facts=_DISTINCT)
 def union1d(ar1: Any, ar2: Any) -> Any:
     return unique(joined((ar1, ar2), None))
 
 
-@composite(np.intersect1d)
+@composite(np.intersect1d, facts=_DISTINCT)
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     if return_indices:
         raise unsupported(
@@ -240,13 +241,13 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     return x[:-1][np.flatnonzero(fixed(x[1:] == x[:-1]))]
 
 
-@composite(np.setdiff1d)
+@composite(np.setdiff1d, facts=_DISTINCT)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     x = ravel(ar1) if assume_unique else unique(ar1)
     return x[np.flatnonzero(~fixed(np.isin(x, ar2)))]
 
 
-@composite(np.setxor1d)
+@composite(np.setxor1d, facts=_DISTINCT)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     x = joined((ar1, ar2), None) if assume_unique else joined((unique(ar1), unique(ar2)))
     x = x[fixed(np.argsort(x, kind="stable"))]

@@ -19,6 +19,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Linear, Sweep
 from dualdiff.kinds.base import ALL, Asked, Step
 from dualdiff.labels import MOST_LINKS, Labels, lanes, links_of
+from dualdiff.register import BESIDE, Entry
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -204,6 +205,13 @@ def _ones(matrix: Any) -> Any:
 
 
 product = SparseProduct("scipy.sparse product", _product, pull=_adjoint)
+_PRODUCTS_OF_MATRICES = ("S @ x", "x @ S", "S.dot(x)", "S.T @ X", "csr_matrix * x")
+BESIDE.append(
+    lambda: [
+        Entry(None, f"scipy.sparse: {how}", product.kind, _times, domain="real", primitive=product)
+        for how in _PRODUCTS_OF_MATRICES
+    ]
+)
 
 
 # --------------------------------------------------------------------------------------------------

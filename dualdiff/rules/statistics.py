@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, scatter_add
-from dualdiff.register import composite
+from dualdiff.register import REAL_ONLY, Facts, composite
 from dualdiff.rules.folding import converted, flat
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, contains_traced, fixed, operand
@@ -78,7 +78,7 @@ def cov(
 
 def _weights(w: Any, name: str, n: int) -> Any:
     """Return the weights of a covariance, held against what NumPy asks of them."""
-    w = operand(w)
+    w = np.real(operand(w))  # as NumPy takes them, with a warning
     if name == "fweights" and not np.all(np.equal(w, np.round(w))):
         raise TypeError("fweights must be integer")
     if len(shape_of(w)) > 1:
@@ -116,7 +116,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return np.where(np.greater(c, 1), 1.0, np.where(np.less(c, -1), -1.0, c))
 
 
-@composite(np.bincount)
+@composite(np.bincount, facts=Facts(REAL_ONLY))
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """``np.bincount``: linear in its weights."""
     x = operand(x)
@@ -164,7 +164,7 @@ def _bin_of(data: Any, edges: Any) -> Any:
     return at
 
 
-@composite(np.histogramdd)
+@composite(np.histogramdd, facts=Facts(REAL_ONLY))
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """``np.histogramdd`` of plain data: linear in its weights."""
     _counts("np.histogramdd", sample, range, *(bins if isinstance(bins, (list, tuple)) else (bins,)))
@@ -194,7 +194,7 @@ def _histogramdd(sample: Any, bins: Any, range: Any, density: Any, weights: Any)
     return n, edges
 
 
-@composite(np.histogram2d)
+@composite(np.histogram2d, facts=Facts(REAL_ONLY))
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """``np.histogram2d`` of plain data: linear in its weights."""
     _counts("np.histogram2d", x, y, range, *(bins if isinstance(bins, (list, tuple)) else (bins,)))
@@ -213,7 +213,7 @@ _count_of_edges = Discrete(
 )
 
 
-@composite(np.histogram_bin_edges)
+@composite(np.histogram_bin_edges, facts=Facts(kinks=[np.max, np.min]))
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """``np.histogram_bin_edges``: they move with the least and the greatest datum; their number is piecewise constant."""
     if not isinstance(bins, str) and len(shape_of(operand(bins))) == 1:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
+from dualdiff.register import BESIDE, NOTHING, REAL_ONLY, Entry, Facts
 from dualdiff.rules import fourier
 from dualdiff.rules.cosines import TRANSPOSE, dct_, dst_, fht_, ifht_
 from dualdiff.rules.elementwise import cast
@@ -22,11 +24,16 @@ from dualdiff.values import bind, contains_traced, fixed, operand
 
 DROP_INS: dict[Any, Callable[..., Any]] = {}
 """For every transform of SciPy, a function of the same signature for values that are being differentiated."""
+ROWS: list[Entry] = []
+"""How the register would know them: each is linear, whatever the functions it is written in."""
+BESIDE.append(lambda: ROWS)
 
 
-def _drop_in(name: str) -> Callable[[Any], Any]:
+def _drop_in(name: str, facts: Facts = NOTHING) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
-        DROP_INS[getattr(scipy.fft, name)] = function
+        original = getattr(scipy.fft, name)
+        DROP_INS[original] = function
+        ROWS.append(Entry(original, f"scipy.fft.{name}", "linear", function, domain="real", facts=facts))
         return function
 
     return decorate
@@ -71,8 +78,13 @@ def _sizes_and_axes(x: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:
     return [shape[i] if n == -1 else n for n, i in zip(sizes, axes, strict=True)], axes
 
 
+def _takes(name: str) -> Facts:
+    """Say that the transforms which are halved take real signals only."""
+    return Facts(REAL_ONLY) if name.startswith(("rfft", "ihfft")) else NOTHING
+
+
 def _one_axis(name: str, function: Callable[..., Any]) -> None:
-    @_drop_in(name)
+    @_drop_in(name, _takes(name))
     def transform(
         x: Any,
         n: Any = None,
@@ -87,7 +99,7 @@ def _one_axis(name: str, function: Callable[..., Any]) -> None:
 
 
 def _all_axes(name: str, function: Callable[..., Any], axes_of_two: bool = False, halved: bool = False) -> None:
-    @_drop_in(name)
+    @_drop_in(name, _takes(name))
     def transform(
         x: Any,
         s: Any = None,
@@ -135,6 +147,14 @@ for _name, _function in (
 # cosines and sines
 
 
+@lru_cache(maxsize=1)
+def _forgets_to_orthogonalize() -> bool:
+    """Whether this SciPy leaves ``orthogonalize=`` unread where the signal is complex, as versions up to 1.17 do."""
+    x = np.array([1.0, 2.0, 4.0])
+    real, turned = (scipy.fft.dct(z, norm="ortho", orthogonalize=False) for z in (x, 1j * x))
+    return not np.allclose(1j * real, turned)
+
+
 def _cosines(name: str, row: Any, inverse: bool) -> None:
     """Write the drop-ins of a transform, or of its inverse: along one axis, and along several."""
 
@@ -142,7 +162,8 @@ def _cosines(name: str, row: Any, inverse: bool) -> None:
         other = fourier.other_way(norm)
         if type not in TRANSPOSE:
             raise ValueError(f"Invalid type {type}; must be 1, 2, 3 or 4")
-        orthogonalize = norm == "ortho" if orthogonalize is None else bool(orthogonalize)
+        if orthogonalize is None or (dtype_of(x).kind == "c" and _forgets_to_orthogonalize()):
+            orthogonalize = norm == "ortho"
         if inverse:
             type, norm = TRANSPOSE[type], other
         (axis,) = negative_axes(axis, len(shape_of(x)))
@@ -151,7 +172,7 @@ def _cosines(name: str, row: Any, inverse: bool) -> None:
             if n < 1:
                 raise ValueError(f"invalid number of data points ({n}) specified")
             x = fourier.resized(x, n, axis)
-        return bind(row, (x,), {"type": type, "norm": norm, "orthogonalize": orthogonalize, "axis": axis})
+        return bind(row, (x,), {"type": type, "norm": norm, "orthogonalize": bool(orthogonalize), "axis": axis})
 
     @_drop_in(name)
     def one_axis(
@@ -195,13 +216,13 @@ def _hankel(row: Any, x: Any, dln: Any, mu: Any, offset: Any, bias: Any) -> Any:
     return bind(row, (_input(x),), params)
 
 
-@_drop_in("fht")
+@_drop_in("fht", Facts(REAL_ONLY))
 def fht(a: Any, dln: Any, mu: Any, offset: Any = 0.0, bias: Any = 0.0) -> Any:
     """``scipy.fft.fht``: linear in its array."""
     return _hankel(fht_, a, dln, mu, offset, bias)
 
 
-@_drop_in("ifht")
+@_drop_in("ifht", Facts(REAL_ONLY))
 def ifht(A: Any, dln: Any, mu: Any, offset: Any = 0.0, bias: Any = 0.0) -> Any:
     """``scipy.fft.ifht``: linear in its array."""
     return _hankel(ifht_, A, dln, mu, offset, bias)

@@ -280,6 +280,76 @@ def purity_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
             raise LawError("an input or a seed was written to")
 
 
+def layout_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
+    """How an array lies in memory does not matter: with gaps, backwards, by columns, one number standing for many entries.
+
+    Points and seeds lie so by turns, and are read-only.
+    """
+    s = Subject(f, args)
+    values, v = s.plain(), s.direction(rng)
+    w = s.covector(rng, values)
+    pushed, pulled = s.push(v)[1], s.pull(w)[1]
+    # A product may add in another order where its operand lies otherwise.
+    rounding = [_finite(y) + largest(v) for y in values], [largest(w)] * len(s.inputs)
+    for name, lies in LAYOUTS.items():
+        other = Subject(f, [lies(x) for x in args])
+        there, seeds, covectors = other.call(other.inputs), [lies(t) for t in v], [lies(c) for c in w]
+        if not _is_indifferent(s, v, lies):
+            continue
+        same_all(f"values ({name})", other.push(seeds)[0], there, factor=1e-3)
+        same_all(f"push ({name})", other.push(seeds)[1], pushed, left_behind=rounding[0])
+        same_all(f"push through the tape ({name})", other.push_tape(seeds)[1], pushed, left_behind=rounding[0])
+        same_all(f"pull ({name})", other.pull(covectors)[1], pulled, left_behind=rounding[1])
+    ones = [np.ones(shape_of(x), dtype_of(x))[()] for x in v], [np.ones(shape_of(c), dtype_of(c))[()] for c in w]
+    spread = [[np.broadcast_to(one.dtype.type(1), shape_of(one))[()] for one in each] for each in ones]
+    same_all("push (one number spread out)", s.push(spread[0])[1], s.push(ones[0])[1], left_behind=rounding[0])
+    same_all("pull (one number spread out)", s.pull(spread[1])[1], s.pull(ones[1])[1], left_behind=rounding[1])
+
+
+def _is_indifferent(s: Subject, v: Sequence[Any], lies: Callable[[Any], Any]) -> bool:
+    """Whether NumPy returns the same however its operands lie.
+
+    Not where it reads them in the order of memory, or makes a view of one and a copy of the other, and that is written into.
+    """
+    beside = [x + 1e-6 * t for x, t in zip(s.inputs, v, strict=True)]  # so that no two entries are equal by chance
+    values, there = s.call(beside), s.call([lies(x) for x in beside])
+    return all(
+        np.allclose(y, z, rtol=1e-9, atol=1e-9 * _size(y), equal_nan=True) for y, z in zip(values, there, strict=True)
+    )
+
+
+def _with_gaps(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    gaps = np.full([2 * n + 1 for n in x.shape], -77, x.dtype)
+    inside: Any = (*[slice(1, None, 2)] * x.ndim, ...)
+    found = gaps[inside]
+    found[...] = x
+    found.flags.writeable = False
+    return found
+
+
+def _backwards(x: Any) -> Any:
+    turn = (slice(None, None, -1),) * np.ndim(x)
+    return _locked(x[turn])[turn] if isinstance(x, np.ndarray) else x
+
+
+def _by_columns(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    x = x.copy("F")
+    x.flags.writeable = False
+    return x
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "with gaps": _with_gaps,
+    "backwards": _backwards,
+    "by columns": _by_columns,
+}
+"""How the same entries may lie in memory."""
+
+
 def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """float32 in, float32 out: values as NumPy types them, derivatives as their values; and they agree with float64."""
     small = [np.asarray(x, np.float32)[()] for x in args]
@@ -595,6 +665,7 @@ LAWS: dict[str, Callable[..., Any]] = {
     "zero": zero_law,
     "second": second_law,
     "purity": purity_law,
+    "layout": layout_law,
     "precision": precision_law,
     "replay": replay_law,
     "pattern": pattern_law,

@@ -40,7 +40,7 @@ class Subject:
 
     def plain(self, leaves: Sequence[Any] | None = None) -> list[Any]:
         """Run the function without the engine, on copies, and return its outputs."""
-        return self.call([x.copy() if hasattr(x, "copy") else x for x in (self.inputs if leaves is None else leaves)])
+        return self.call([_copied(x) for x in (self.inputs if leaves is None else leaves)])
 
     def push(self, tangents: Sequence[Any], lead: tuple[int, ...] = ()) -> tuple[list[Any], list[Any]]:
         """Return the values and the tangents by dual numbers."""
@@ -77,6 +77,12 @@ class Subject:
     def covector(self, rng: np.random.Generator, values: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:
         """Return a random covector of the outputs."""
         return [random_like(v, rng, lead) for v in values]
+
+
+def _copied(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        return x.copy("K")  # a function may ask how its operand lies
+    return x.copy() if hasattr(x, "copy") else x
 
 
 def filled(found: Sequence[Any], like: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:

@@ -61,4 +61,7 @@ class Sample:
     second: bool = True  # whether second derivatives are compared (false at rows that are refused there)
     duck: bool = True  # whether it must run on an array type that refuses coercion
     truth: bool = True  # whether the function's own value is exact enough to be differenced
-    complex: bool = False  # whether it is differentiated at complex points as well
+    #: whether it is differentiated at complex points as well, or in which operands; None: if the row says so, and no other
+    #: sample of it does
+    complex: bool | tuple[int, ...] | None = None
+    tiny: bool = True  # whether its value tells complex numbers much smaller than 1 apart: 1 + 1e-21j is 1 to some

@@ -4,14 +4,51 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import defaultdict
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 import tests.catalogue
+from dualdiff.rules.supported import YES, support
 from tests.catalogue.base import Sample
 
+TINY = 1e-3
+"""What is not drawn where a function's own value does not tell complex numbers apart that are smaller."""
 
+
+@lru_cache(maxsize=1)
 def samples() -> list[Sample]:
     """Return the samples of all modules of this package, in the order of their names."""
     found: list[Sample] = []
     for module in sorted(pkgutil.iter_modules(tests.catalogue.__path__), key=lambda m: m.name):
         found += getattr(importlib.import_module(f"tests.catalogue.{module.name}"), "SAMPLES", [])
     return found
+
+
+def of_function() -> dict[Any, list[Sample]]:
+    """Return the samples of each function."""
+    found: dict[Any, list[Sample]] = defaultdict(list)
+    for s in samples():
+        found[s.function].append(s)
+    return found
+
+
+def at_complex_points() -> list[Sample]:
+    """Return the samples that are differentiated at complex points: those that say so, and all of the rows that have none."""
+    found = []
+    for function, these in of_function().items():
+        if any(s.complex for s in these):
+            found += [s for s in these if s.complex]
+        elif function is not None and support(function).complex == YES:
+            found += [s for s in these if s.complex is None]
+    return found
+
+
+def complex_points(sample: Sample, real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a complex point of a sample, of two real ones."""
+    if not sample.tiny:
+        real, imaginary = (tuple([np.where(np.abs(x) < TINY, 0.0, x)[()] for x in part]) for part in (real, imaginary))
+    places = sample.complex if type(sample.complex) is tuple else range(len(real))
+    return tuple([x + 0.5j * y if k in places else x for k, (x, y) in enumerate(zip(real, imaginary, strict=True))])

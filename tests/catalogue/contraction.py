@@ -205,14 +205,23 @@ add(
 add("polyadd", np.polyadd, np.polyadd, arrays(3), arrays(2))
 add("polysub", np.polysub, np.polysub, arrays(2), arrays(4))
 add("polymul", np.polymul, np.polymul, arrays(3, "positive"), arrays(2, "positive"))
-add("poly", np.poly, np.poly, arrays(3))
+add("poly", np.poly, np.poly, arrays(3), complex=False)
+add("poly of complex roots", np.poly, lambda x: np.poly(x + np.array([4j, 5j, 6j])), arrays(3), complex=True)
 add("polyder", np.polyder, partial(np.polyder, m=2), arrays(5))
 add("polyint", np.polyint, np.polyint, arrays(3))
 add("polydiv", np.polydiv, np.polydiv, arrays(5, "positive"), arrays(2, "positive"))
 add("polydiv by a longer one", np.polydiv, lambda u, v: np.polydiv(u, v)[1], arrays(2), arrays(3, "positive"))
 POINTS = np.array([-1.0, -0.25, 0.5, 1.25, 2.0])
 POINTS.flags.writeable = False
-add("polyfit", np.polyfit, lambda y, w: np.polyfit(POINTS, y, 2, w=w), arrays(5), arrays(5, "positive"), float32=False)
+add(
+    "polyfit",
+    np.polyfit,
+    lambda y, w: np.polyfit(POINTS, y, 2, w=w),
+    arrays(5),
+    arrays(5, "positive"),
+    float32=False,
+    complex=(0,),
+)
 add(
     "polyfit in its points",
     np.polyfit,

@@ -94,7 +94,15 @@ def unary(f: Any, domain: str, complex: bool) -> list[Sample]:
     shapes: list[Any] = [(), (3,), (2, 0), (2, 1, 3)]
     float32 = True
     return [
-        Sample(f"{name_of(f)} {s}", f, f, st.tuples(arrays(s, domain)), complex=complex, float32=float32)
+        Sample(
+            f"{name_of(f)} {s}",
+            f,
+            f,
+            st.tuples(arrays(s, domain)),
+            complex=complex,
+            float32=float32,
+            tiny=f is not np.log1p,  # NumPy's is the logarithm of 1 + z
+        )
         for s in shapes[:3]
     ]
 
@@ -211,6 +219,7 @@ SAMPLES: list[Sample] = [
     one("np.angle", np.angle, lambda x: np.angle(x + 2j), complex=True, domain="positive"),
     one("np.angle in degrees", np.angle, lambda x: np.angle(x + 2j, deg=True), complex=True, domain="positive"),
     one("np.real_if_close", np.real_if_close, lambda x: np.real_if_close(x + 0j)),
+    one("np.real_if_close of what is not", np.real_if_close, lambda x: np.real_if_close(x + 4j), complex=True),
     one("abs(z)", np.absolute, lambda x: abs(x + 2j) ** 2, complex=True, domain="positive"),
     one("np.sign(z)", np.sign, lambda x: np.sign(x + 2j), complex=True, domain="positive"),
     # casts and phases

@@ -243,7 +243,14 @@ for _mode in ("full", "same", "valid"):
         add(np.correlate, lambda a, v, m=_mode: np.correlate(a, v, m), (_n,), (_m,), complex=True, duck=_n == 5)
 _INSIDE = st.tuples(*[st.floats(0.125, 0.875)] * 3).map(np.array)
 _POINTS = _INCREASING.map(lambda x: (x - x[0]) / (x[-1] - x[0]))
-add(np.interp, lambda x, f: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f), (5,), (4,), duck=False)
+add(
+    np.interp,
+    lambda x, f: np.interp(x, np.array([0.0, 0.3, 0.7, 1.0]), f),
+    (5,),
+    (4,),
+    duck=False,
+    complex=(1,),
+)
 add(np.interp, lambda x, xp, f: np.interp(x, xp, f), _INSIDE, _POINTS, (4,), duck=False)
 add(
     np.interp,

@@ -48,15 +48,8 @@ DOUBLE = {
     "mathieu_modsem2", "modfresnelp", "modfresnelm", "ncfdtrinc", "chndtrinc", "nrdtrisd", "kl_div", "smirnov", "smirnovi",
     "bdtr", "bdtrc", "bdtri", "pbdv", "pbvv", "pbwa", "itairy", "powm1", "cotdg", "tandg", "wright_bessel", "log_wright_bessel",
 }  # fmt: skip
-#: by q the solution itself has no derivative
-ONCE = {"mathieu_a", "mathieu_b"}
-#: holomorphic, and taken at complex points too
-COMPLEX = {
-    "erf", "erfc", "erfcx", "erfi", "dawsn", "wofz", "ndtr", "log_ndtr", "fresnel", "gamma", "loggamma", "rgamma", "psi",
-    "jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e", "hyp0f1", "hyp1f1", "hyp2f1", "airy",
-    "sici", "shichi", "exp1", "expi", "spence", "elliprf", "elliprc", "elliprg", "expm1", "log1p", "xlogy", "xlog1py",
-    "wrightomega", "eval_legendre", "eval_jacobi", "elliprd",
-}  # fmt: skip
+#: computed from 1 ± z, or so
+COARSE = {"eval_legendre", "eval_jacobi"}
 
 
 def names() -> list[str]:
@@ -80,6 +73,16 @@ def called(ufunc: Any, name: str, domains: tuple[str, ...], spread: bool) -> Cal
     return call
 
 
+def taken_complex(entry: Entry, domains: tuple[str, ...]) -> tuple[int, ...]:
+    """Return which of the operands that are drawn may be complex: those are in a loop of the ufunc's that takes complex ones."""
+    if entry.facts.complex is not None:
+        return ()
+    loops = [loop.partition("->")[0] for loop in entry.function.types if "D" in loop.partition("->")[0]]
+    places = {k for loop in loops for k, letter in enumerate(loop) if letter == "D"}
+    drawn = [k for k, d in enumerate(domains) if d in DOMAINS]
+    return tuple([i for i, k in enumerate(drawn) if k in places])
+
+
 def of_row(name: str, entry: Entry) -> list[Sample]:
     domains = entry.domain if type(entry.domain) is tuple else (entry.domain,)
     drawn = [d for d in domains if d in DOMAINS]
@@ -94,10 +97,11 @@ def of_row(name: str, entry: Entry) -> list[Sample]:
                 called(entry.function, name, domains, spread),
                 st.tuples(*[arrays(s, d) for s, d in zip(shapes, drawn, strict=True)]),
                 float32=not spread and name not in DOUBLE and not name.startswith(("pro_", "obl_")),
-                second=name not in ONCE,
+                second=entry.facts.second,
                 truth=name not in ROUGH,
                 duck=not spread,
-                complex=name in COMPLEX,
+                complex=taken_complex(entry, domains),
+                tiny=name not in COARSE,
             )
         )
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from dualdiff.kinds import General, Sweep
 from dualdiff.labels import Labels, only
-from dualdiff.register import composite
+from dualdiff.register import PHASES, Facts, composite
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.letters import conj
 from dualdiff.rules.linalg.equal_values import (
@@ -99,7 +99,7 @@ def _triangle(uplo: str) -> dict[str, bool]:
     return {"lower": uplo.upper() == "L"}
 
 
-@composite(np.linalg.eigh, status="general", domain="distinct eigenvalues")
+@composite(np.linalg.eigh, status="general", domain="distinct eigenvalues", facts=Facts(PHASES))
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """``np.linalg.eigh``: a function of the triangle it reads."""
     a = operand(a)
@@ -181,7 +181,7 @@ def eigvals(a: Any) -> Any:
 _EigResult: Any = type(np.linalg.eig(np.eye(1)))
 
 
-@composite(np.linalg.eig, status="general", domain="distinct eigenvalues")
+@composite(np.linalg.eig, status="general", domain="distinct eigenvalues", facts=Facts(PHASES))
 def eig(a: Any) -> Any:
     """``np.linalg.eig``: vectors of length 1, whose phases are arbitrary where they are complex."""
     a = operand(a)

@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.kinds import General, Sweep
 from dualdiff.kinds.kinks import Kink
-from dualdiff.register import composite
+from dualdiff.register import Facts, composite
 from dualdiff.rules.discrete import asks
 from dualdiff.rules.elementwise import over, unsupported
 from dualdiff.rules.extrema import max_of, min_of
@@ -129,7 +129,9 @@ def _as_float(x: Any) -> Any:
     return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
 
 
-@composite(np.linalg.norm, status="general", domain="nonzero")
+@composite(
+    np.linalg.norm, status="general", domain="nonzero", facts=Facts(kinks=[norm2_.kink, np.absolute, np.max, np.min])
+)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """``np.linalg.norm`` of vectors and matrices; at 0 its derivative is 0, and ties share it evenly."""
     _check_order(ord)
@@ -149,20 +151,20 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     raise ValueError("Improper number of dimensions to norm.")
 
 
-@composite(getattr(np.linalg, "vector_norm", None), domain="nonzero")
+@composite(getattr(np.linalg, "vector_norm", None), domain="nonzero", facts=Facts(kinks=[np.linalg.norm]))
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """``np.linalg.vector_norm``."""
     x = _as_float(x)
     return _vector_norm(x, ord, negative_axes(axis, len(shape_of(x))), bool(keepdims))
 
 
-@composite(getattr(np.linalg, "matrix_norm", None), domain="nonzero")
+@composite(getattr(np.linalg, "matrix_norm", None), domain="nonzero", facts=Facts(kinks=[np.linalg.norm]))
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """``np.linalg.matrix_norm``."""
     return _matrix_norm(_as_float(x), ord, (-2, -1), bool(keepdims))
 
 
-@composite(np.linalg.cond)
+@composite(np.linalg.cond, facts=Facts(kinks=[np.linalg.norm]))
 def cond(x: Any, p: Any = None) -> Any:
     """``np.linalg.cond``."""
     x = operand(x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dualdiff.errors import DegenerateError, where
 from dualdiff.kinds import General, Sweep
-from dualdiff.register import composite
+from dualdiff.register import PHASES, Facts, composite
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.linalg.equal_values import (
     CLOSE,
@@ -172,7 +172,7 @@ def svdvals(x: Any, /) -> Any:
     return np.real(bind(svd_, (x,), {"vectors": False})[..., m * k : m * k + k])
 
 
-@composite(np.linalg.svd, status="general", domain="distinct singular values")
+@composite(np.linalg.svd, status="general", domain="distinct singular values", facts=Facts(PHASES))
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     """``np.linalg.svd``."""
     a = operand(a)

@@ -16,7 +16,7 @@ from scipy import special
 
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.kinds import Discrete, Elementwise, General, Sweep
-from dualdiff.register import REGISTER, refused, register
+from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, real_only, refused, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import along_axes, axes_of, expand
 from dualdiff.rules.special.rows import PARAMETER, POSITIVE, REAL, UNIT, named
@@ -28,16 +28,18 @@ DROP_INS: dict[Any, Callable[..., Any]] = {}
 """SciPy's function, and the one that does the same to differentiated values."""
 
 
-def drop_in(name: str, domain: Any = REAL) -> Callable[[Any], Any]:
+def drop_in(name: str, domain: Any = REAL, facts: Facts = NOTHING) -> Callable[[Any], Any]:
     """Write the drop-in of a SciPy function of this name; nothing happens where this version has none."""
 
     def decorate(function: Any) -> Any:
         original = getattr(special, name, None)
         if original is not None:
+            if facts.complex == REAL_ONLY:
+                function = real_only(f"scipy.special.{name}", function)
             DROP_INS[original] = function
             replaced(original)
             if original not in REGISTER:
-                register(original, "composite", function, domain=domain)
+                register(original, "composite", function, domain=domain, facts=facts)
         return function
 
     return decorate
@@ -173,30 +175,25 @@ _log_softmax = General(
 
 def _normalised(primitive: General, x: Any, axis: Any) -> Any:
     x = _inexact(operand(x))
-    if dtype_of(x).kind == "c":
-        raise UnsupportedFunctionError(
-            f"{where()}: {primitive.name} of complex numbers is not in dualdiff's vocabulary. "
-            "Write it with np.exp and np.sum."
-        )
     if not shape_of(x):
         x = np.reshape(x, (1,))
         return np.reshape(bind(primitive, (x,), {"axis": (-1,)}), ())
     return bind(primitive, (x,), {"axis": axes_of(axis, len(shape_of(x)), True)["axis"]})
 
 
-@drop_in("softmax")
+@drop_in("softmax", facts=Facts(REAL_ONLY))
 def softmax(x: Any, axis: Any = None) -> Any:
     """Return eˣ/Σ eˣ, as :func:`scipy.special.softmax`."""
     return _normalised(_softmax, x, axis)
 
 
-@drop_in("log_softmax")
+@drop_in("log_softmax", facts=Facts(REAL_ONLY))
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """Return x - log Σ eˣ, as :func:`scipy.special.log_softmax`."""
     return _normalised(_log_softmax, x, axis)
 
 
-@drop_in("softplus")
+@drop_in("softplus", facts=Facts(REAL_ONLY))
 def softplus(x: Any, **kwargs: Any) -> Any:
     """Return log(1+eˣ), as :func:`scipy.special.softplus`."""
     return np.logaddexp(0, x, **kwargs)
@@ -206,7 +203,7 @@ def softplus(x: Any, **kwargs: Any) -> Any:
 # gamma functions
 
 
-@drop_in("multigammaln", "above three")
+@drop_in("multigammaln", "above three", facts=Facts(REAL_ONLY))
 def multigammaln(a: Any, d: Any) -> Any:
     """Return the logarithm of the multivariate gamma function, as :func:`scipy.special.multigammaln`."""
     n: Any = _whole(d, "the dimension d of multigammaln")[()]  # a number
@@ -218,7 +215,7 @@ def multigammaln(a: Any, d: Any) -> Any:
     return np.float64(n * (n - 1) * 0.25) * np.log(np.pi) + np.sum(np.stack(terms), axis=0)
 
 
-@drop_in("polygamma", POSITIVE)
+@drop_in("polygamma", POSITIVE, facts=Facts(REAL_ONLY))
 def polygamma(n: Any, x: Any) -> Any:
     """Return the n-th derivative of the digamma function, as :func:`scipy.special.polygamma`."""
     n = _whole(n, "the order n of polygamma")
@@ -227,7 +224,7 @@ def polygamma(n: Any, x: Any) -> Any:
     return np.where(n == 0, special.psi(x), found) if np.any(n == 0) else found
 
 
-@drop_in("zeta", (PARAMETER, POSITIVE))
+@drop_in("zeta", (PARAMETER, POSITIVE), facts=Facts(REAL_ONLY))
 def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
     """Return Riemann's or Hurwitz's zeta function, as :func:`scipy.special.zeta`."""
     more = {} if out is None else {"out": out}
@@ -238,7 +235,7 @@ _riemann: Any = named("_riemann_zeta")
 _hurwitz: Any = named("_zeta")
 
 
-@drop_in("comb", ("above two", "above half"))
+@drop_in("comb", ("above two", "above half"), facts=Facts(REAL_ONLY))
 def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Any:
     """Return the number of combinations, as :func:`scipy.special.comb`."""
     _not_exact("comb", exact)
@@ -248,7 +245,7 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> An
     return np.where(_chosen(N, k), special.binom(N, k), 0.0)[()]
 
 
-@drop_in("perm", ("above two", "above half"))
+@drop_in("perm", ("above two", "above half"), facts=Facts(REAL_ONLY))
 def perm(N: Any, k: Any, exact: bool = False) -> Any:
     """Return the number of arrangements, as :func:`scipy.special.perm`."""
     _not_exact("perm", exact)
@@ -296,7 +293,7 @@ def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
     return named("_lambertw")(z, np.asarray(fixed(k, "the branch k of lambertw"), dtype=np.dtype("long")), tol)
 
 
-@drop_in("diric", (REAL, "order"))
+@drop_in("diric", (REAL, "order"), facts=Facts(REAL_ONLY))
 def diric(x: Any, n: Any) -> Any:
     """Return sin(nx/2)/(n sin(x/2)), as :func:`scipy.special.diric`; right also at the zeros of the denominator."""
     n = _whole(n, "the order n of diric")
@@ -430,7 +427,7 @@ def assoc_legendre_p(n: Any, m: Any, z: Any, *, branch_cut: int = 2, norm: bool 
     return _up_to(diff_n, "assoc_legendre_p", n, m, z, branch_cut=branch_cut, norm=norm)
 
 
-@drop_in("sph_legendre_p", ("order", "order", "inner"))
+@drop_in("sph_legendre_p", ("order", "order", "inner"), facts=Facts(REAL_ONLY))
 def sph_legendre_p(n: Any, m: Any, theta: Any, *, diff_n: int = 0) -> Any:
     """Return spherical Legendre functions, as :func:`scipy.special.sph_legendre_p`."""
     return _up_to(diff_n, "sph_legendre_p", n, m, theta)
@@ -450,7 +447,7 @@ def legendre_p(n: Any, z: Any, *, diff_n: int = 0) -> Any:
     return np.stack(found)
 
 
-@drop_in("sph_harm_y", ("order", "order", "inner", REAL))
+@drop_in("sph_harm_y", ("order", "order", "inner", REAL), facts=Facts(REAL_ONLY))
 def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, *, diff_n: int = 0) -> Any:
     """Return spherical harmonics, as :func:`scipy.special.sph_harm_y`; without stacks of their derivatives."""
     if diff_n:

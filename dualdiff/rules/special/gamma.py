@@ -54,6 +54,7 @@ row(
     NO_FORMULA,
     lambda _y, s, q: -s * _zeta(s + 1, q),
     singular=True,
+    real_only=True,  # complex is the argument of which no slope is known
     domain=(PARAMETER, POSITIVE),
 )
 

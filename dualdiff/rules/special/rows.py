@@ -16,7 +16,7 @@ from scipy.special import _ufuncs
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Elementwise
-from dualdiff.register import REGISTER, discrete, refused, register
+from dualdiff.register import REAL_ONLY, REGISTER, Facts, discrete, refused, register
 from dualdiff.shapes import dtype_of
 from dualdiff.values import TRACED
 
@@ -52,7 +52,14 @@ def named(name: str) -> Any:
 
 
 def row(
-    name: str, args: str, *partials: Any, domain: Any, real_only: bool = False, function: Any = None, **options: Any
+    name: str,
+    args: str,
+    *partials: Any,
+    domain: Any,
+    real_only: bool = False,
+    second: bool = True,
+    function: Any = None,
+    **options: Any,
 ) -> Elementwise | None:
     """Add the row of a ufunc with one result.
 
@@ -68,6 +75,8 @@ def row(
         Where each operand is drawn from.
     real_only : bool
         Whether SciPy also takes complex numbers, but the function is then not holomorphic.
+    second : bool
+        Whether its partials have derivatives in turn.
     """
     ufunc = function or named(name)
     if ufunc is None:
@@ -79,6 +88,7 @@ def row(
         _guarded(found, args.split(), partials, real_only) if real_only or _has_gaps(partials) else found,
         domain=domain,
         primitive=found,
+        facts=_facts(args, partials, real_only, second),
     )
     return found
 
@@ -98,8 +108,17 @@ def rows(name: str, args: str, *partials: Sequence[Any], domain: Any, real_only:
         return tuple([one(*operands) for one in each])
 
     register(
-        ufunc, "composite", _guarded(all_of_them, args.split(), gaps, real_only, f"scipy.special.{name}"), domain=domain
+        ufunc,
+        "composite",
+        _guarded(all_of_them, args.split(), gaps, real_only, f"scipy.special.{name}"),
+        domain=domain,
+        facts=_facts(args, gaps, real_only, True),
     )
+
+
+def _facts(args: str, partials: Sequence[Any], real_only: bool, second: bool) -> Facts:
+    gaps = [(name, p.why) for name, p in zip(args.split(), partials, strict=True) if type(p) is Without]
+    return Facts(REAL_ONLY if real_only else None, second, without=gaps)
 
 
 def _taken(ufunc: Any, i: int) -> Callable[..., Any]:

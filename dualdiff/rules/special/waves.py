@@ -73,8 +73,22 @@ def _mean_square(solution: Any, m: Any, q: Any) -> Any:
 
 
 # how a characteristic value changes with q (Hellmann and Feynman): the mean of 2 cos 2t, weighted by the solution
-row("mathieu_a", "m q", ORDER, lambda _a, m, q: _mean_square(special.mathieu_cem, m, q), domain=("order", Q))
-row("mathieu_b", "m q", ORDER, lambda _b, m, q: _mean_square(special.mathieu_sem, m, q), domain=("order", Q))
+row(
+    "mathieu_a",
+    "m q",
+    ORDER,
+    lambda _a, m, q: _mean_square(special.mathieu_cem, m, q),
+    second=False,
+    domain=("order", Q),
+)
+row(
+    "mathieu_b",
+    "m q",
+    ORDER,
+    lambda _b, m, q: _mean_square(special.mathieu_sem, m, q),
+    second=False,
+    domain=("order", Q),
+)
 
 # --------------------------------------------------------------------------------------------------
 # parabolic cylinder functions

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules
-from dualdiff.callers import calls, compares, formats, is_masked, is_pandas, stores_item
+from dualdiff.callers import calls, calls_cache, compares, formats, is_masked, is_pandas, stores_item
 from dualdiff.errors import (
     STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
@@ -37,6 +37,7 @@ from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import (
     FAMILIAR,
+    FOUND,
     NAMESPACES,
     NOTHING,
     PACKING,
@@ -555,7 +556,12 @@ class Tracer(Traced):
             return (
                 False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
             )
-        if type(other) not in TRACED or not _are_keys(self, other):
+        if type(other) not in TRACED:
+            equal = self._equal(other)
+            if equal and self.run.keys and id(self) in self.run.keys and not compares():
+                return self._is_found(other)
+            return equal
+        if not _are_keys(self, other):
             return self._equal(other)
         equal = self._equal(other)
         if equal and not is_same(self, other) and not compares():
@@ -565,6 +571,24 @@ class Tracer(Traced):
                 "does not depend on them (indices), or of the plain numbers, float(dd.stop_gradient(x))."
             )
         return equal
+
+    def _is_found(self, key: Any) -> bool:
+        """Whether this value, looked up by its own, is to find what is kept for an equal plain number.
+
+        A cache of results is not: what it keeps was computed of plain numbers. A table is; whether it is one, or a cache
+        written by hand, the operator asks differences.
+        """
+        of_cache = calls_cache()
+        if of_cache:
+            return False
+        if of_cache is None:
+            raise TracedConversionError(
+                f"{where()}: this looks up a value that is being differentiated, in a table or in the cache of a function "
+                "(functools.lru_cache), and which of them cannot be told here. What a cache keeps for the plain number would lose the "
+                "derivative. Put the look-up in the table on a line of another function, or freeze its key with dd.stop_gradient(x)."
+            )
+        self.run.keys[FOUND] = None
+        return True
 
     __ne__ = _comparison(np.not_equal)
     __and__ = __rand__ = _comparison(np.bitwise_and)

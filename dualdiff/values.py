@@ -24,6 +24,8 @@ NUMBERS = frozenset((int, float, np.float64))
 """The types of number that NumPy computes with in double precision, without a cast."""
 PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 """The types of an inexact value that carries no mark: ours to make, to add up in and to write into."""
+FOUND = 0
+"""Among the keys of a run (the identities of values that were hashed): that one was looked up, and an equal plain number found."""
 NOTHING: dict[str, Any] = {}
 """The parameters of a row that takes none; shared, and never written."""
 

@@ -50,13 +50,15 @@ class RunAgain(Exception):  # noqa: N818  (a request, not an error)
 class Captures:
     """What is captured while a function runs: modules, each with its level, and the variables of enclosing functions."""
 
-    __slots__ = ("checked", "examined", "mode", "modules", "seen_constant", "told")
+    __slots__ = ("checked", "examined", "found_keys", "mode", "modules", "seen_constant", "told", "trusts_keys")
 
     def __init__(self, f: Any, mode: Any = "auto") -> None:
         self.mode = mode
         self.modules: dict[int, list[Any]] = {}  # by identity: the names, the level, what conversions stand in
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
+        self.found_keys = False  # whether it looked up a value, and found what is kept for an equal plain number
+        self.trusts_keys = False  # whether that was held against differences
         self.told = mode != "auto"
         self.seen_constant = False  # whether dual numbers met a result without derivative, and a recording was asked
         if mode == "never":

@@ -43,7 +43,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
@@ -122,6 +122,8 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
+    if run.keys is not None and FOUND in run.keys and captures is not None:
+        captures.found_keys = True
     if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
         warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     if failed is not None:
@@ -257,6 +259,10 @@ def _look_closer(problem: Problem, tape: Tape | None) -> None:
     """Hold a function against differences where its first recording looks suspicious, or where that was asked for."""
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None
+    if captures is not None and captures.found_keys and not captures.trusts_keys and NOTES.get() is None:
+        tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+        examine(problem, tape, values)
+        captures.trusts_keys = True
     if (not asked and (captures is None or (captures.examined and not USERS))) or NOTES.get() is not None:
         return
     if getattr(problem.call, "examined", False):

@@ -56,7 +56,9 @@ def calls(name: str) -> bool:
     )
 
 
-_LOOKS_UP = frozenset(("get", "setdefault", "pop", "index", "count", "remove", "add", "discard", "set", "frozenset", "dict"))
+_LOOKS_UP = frozenset(
+    ("get", "setdefault", "pop", "index", "count", "remove", "add", "discard", "set", "frozenset", "dict")
+)
 
 
 def calls_cache() -> bool | None:

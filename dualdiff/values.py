@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, UnsupportedFunctionError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, UnsupportedFunctionError, forgive, where
 from dualdiff.shapes import shape_of
 
 ndarray = np.ndarray
@@ -308,7 +308,12 @@ def operand(x: Any) -> Any:
         return np.asarray(x)
     if hasattr(x, "__float__"):
         return float(x)
-    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
+    error = InputError(
+        f"{where()}: cannot combine a value that is being differentiated with {type(x).__name__!r}, which is no number or array of "
+        "numbers. Make one of it first, with np.asarray or float."
+    )
+    forgive(error)  # as where NumPy refuses: Python asks the other operand, and code may try another way
+    raise error
 
 
 def fixed(x: Any, what: str = "this argument") -> Any:

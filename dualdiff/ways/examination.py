@@ -87,7 +87,9 @@ def examine(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
         here = at(0.0)
         if not np.array_equal(here, at(0.0), equal_nan=True):
             return  # another value at every call: differences tell nothing
-        jumps = np.zeros(here.shape, bool)  # where the value here is no limit of those beside it: a branch is taken here alone
+        jumps = np.zeros(
+            here.shape, bool
+        )  # where the value here is no limit of those beside it: a branch is taken here alone
         for h in (STEP, STEP / 4):
             up, down = at(h), at(-h)
             differences.append((up - down) / (2 * h))

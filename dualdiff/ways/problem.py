@@ -6,6 +6,7 @@ unit seeds, directions side by side, the zeros of outputs that depend on nothing
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.advice import LIBRARY, instead, traced_argument, written
 from dualdiff.capture import Captures, RunAgain, captured_runs
-from dualdiff.capture.active import is_active
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
@@ -32,7 +33,9 @@ from dualdiff.errors import (
     forgive,
     line_of_traceback,
     outside,
+    public_name,
     raised_by_user,
+    users_frame,
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import USERS
@@ -65,28 +68,6 @@ class Problem:
     def n(self) -> int:
         """The number of inputs, counted as scalars."""
         return sum([size_of(shape_of(x)) for x in self.inputs])
-
-
-_STORED_BY = {
-    "piecewise": "np.piecewise of a plain array stores what its functions return, which is being differentiated, in a plain "
-    "array. Write np.where(condition, a, b), or np.select for more than two.",
-    "_vectorize_call": "np.vectorize(f, otypes=…) stores what f returns, which is being differentiated, in a plain array. Leave "
-    "otypes= out, or write f for whole arrays.",
-}
-"""What to write where a function of NumPy's stored values, by the name of what it runs."""
-
-
-def _how_to_store(error: DerivativeError) -> DerivativeError:
-    """Return an error that says which function of NumPy's stored a value in a plain array, by the functions that it passed."""
-    tb = error.__traceback__
-    while tb is not None:
-        name = tb.tb_frame.f_code.co_name
-        if name in _STORED_BY and tb.tb_frame.f_globals.get("__name__", "").startswith("numpy."):
-            new = TracedAssignmentError(f"{str(error).partition(': ')[0]}: {_STORED_BY[name]}")
-            new.__cause__ = error
-            return new
-        tb = tb.tb_next
-    return error
 
 
 def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
@@ -127,7 +108,6 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
         warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     if failed is not None:
-        failed = _how_to_store(failed) if isinstance(failed, TracedAssignmentError) else failed
         outer = NOTES.get()
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
@@ -176,19 +156,20 @@ def translated(e: Exception, problem: Problem) -> Exception:
             "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
         )
     elif (
-        type(e) in _FOREIGN
-        and (call := foreign_call(e)) is not None
-        and (name := _traced_argument(call[1])) is not None
+        type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := traced_argument(call[1])) is not None
     ):
+        fix = instead(public_name(call[1])) or LIBRARY
         new = ForeignError(
-            f"{call[0]}: {type(e).__name__}: {e}. The function was given a value that is being differentiated (its argument {name!r}), "
-            "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
-            "freeze the argument on purpose with dd.stop_gradient(x)."
+            f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
+            f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
         )
-    elif isinstance(e, TypeError) and "NPY_ITER_REFS_OK" in str(e):
-        new = UnsupportedFunctionError(
-            f"{line_of_traceback(e)}: np.nditer walks through the memory of an array, which a value that is being "
-            "differentiated does not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
+    elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
+        call = written(*frame)
+        fix = (instead(call.function) if call is not None else None) or LIBRARY
+        text = "compiled code" if call is None else call.text
+        new = ForeignError(
+            f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
+            f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
         )
     else:
         return e
@@ -196,19 +177,16 @@ def translated(e: Exception, problem: Problem) -> Exception:
     return new
 
 
+def _told(e: Exception) -> str:
+    """Return what an error of other code says, without the names of our classes."""
+    return f"{type(e).__name__}: {_OURS.sub('differentiated value', str(e)).rstrip('. ')}"
+
+
 _FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
-
-
-def _traced_argument(frame: Any) -> str | None:
-    """Return the name of an argument of a running function that carries a derivative."""
-    code = frame.f_code
-    count = (
-        code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])
-    )  # *args, **kwargs
-    for name in code.co_varnames[:count]:
-        if is_active(frame.f_locals.get(name)):
-            return str(name)
-    return None
+_OURS = re.compile(
+    r"\b(numpy\.)?(TracedArray|" + "|".join(sorted({c.__name__ for c in TRACED})) + r")\b|Traced\(.*?\)+"
+)
+"""The names of the classes of differentiated values, by which errors of compiled code call their argument."""
 
 
 def outputs_of(values: Sequence[Any]) -> list[Any]:

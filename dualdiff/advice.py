@@ -159,8 +159,8 @@ _NUMPY = {
     "as_strided": "Write np.lib.stride_tricks.sliding_window_view(x, n), or an index x[i[:, None] + j]",
     "fromarrays": "Records have fields of plain numbers; keep the arrays apart, or in a dict",
     "array": "Put the numbers together with np.stack([…]), without dtype=",
-    "asarray": "Leave the conversion out (the value is an array already, and x.astype(dtype) changes its precision), or use a numpy that is "
-    "imported at the top of the module, where it is captured",
+    "asarray": "Leave the conversion out (the value is an array already, and x.astype(dtype) changes its precision), or use a numpy that "
+    "is imported at the top of the module, where it is captured",
     "float64": "Leave the conversion out: the value is a number already",
     "float32": "Write x.astype(np.float32)",
     "complex128": "Write x.astype(complex), or x + 0j",

@@ -80,7 +80,7 @@ class Captures:
 
     def _add(self, names: dict[str, Any]) -> None:
         name = str(names.get("__name__", ""))
-        if not _is_reached(name):
+        if not _is_reached(name) and getattr(sys.modules.get(name), "__dict__", None) is names:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):

@@ -17,9 +17,19 @@ from dualdiff.capture.names import real_of
 MOST = 300
 """How many functions a look follows."""
 _ALWAYS = frozenset(
-    ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "shuffle")
+    [
+        "array",
+        "asarray",
+        "asanyarray",
+        "ascontiguousarray",
+        "asfortranarray",
+        "asarray_chkfinite",
+        "shuffle",
+        "r_",
+        "c_",
+    ]
 )
-_FILLED = frozenset(("zeros", "empty", "ones", "full", "eye", "identity"))
+_FILLED = frozenset(["zeros", "empty", "ones", "full", "eye", "identity"])
 _FOREIGN = ("numpy", "scipy", "dualdiff")
 
 

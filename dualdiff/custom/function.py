@@ -15,10 +15,18 @@ from dualdiff.containers import plain
 from dualdiff.custom.layout import Held, Layout
 from dualdiff.errors import InputError, RuleError, where
 from dualdiff.kinds import given_to
+from dualdiff.kinds.base import SUSPECTS
 from dualdiff.trees import flatten
 from dualdiff.values import TRACED, Traced, bind, contains_traced, fixed, ndarray, packed
 
 Names = int | str | Sequence[int | str]
+
+
+def own(result: Any, args: Any) -> Any:
+    """Return a result that shares no memory with an argument: differentiated, it never does."""
+    if type(result) is np.ndarray and any(type(a) is np.ndarray and np.may_share_memory(result, a) for a in args):
+        return result.copy()
+    return result
 
 
 class CustomFunction:
@@ -57,6 +65,11 @@ class CustomFunction:
         self.__name__: str = getattr(self.f, "__name__", type(self.f).__name__)
         self.__wrapped__ = self.f
 
+    #: whether it was held against differences
+    examined = False
+    #: whether its derivative is computed, or meant to be what it is: nobody holds it against differences unasked
+    trusted = False
+
     def take(self, *rows: Any) -> None:
         """Make rows this function's own."""
         given_to(self, rows)
@@ -81,11 +94,17 @@ class CustomFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the function's value; where something is being differentiated, its rule goes with it."""
         if not is_traced(args) and not is_traced(kwargs.values()):
-            return self.f(*args, **kwargs)
+            return own(self.f(*args, **kwargs), args)
+        self.suspect()
         args, kwargs, names = self.arranged(args, kwargs)
         operands: list[Any] = []
         layout = Layout(args, kwargs, operands, names)
         return self.carried_out(layout, operands)
+
+    def suspect(self) -> None:
+        """Let the operator that runs this hold it against differences, the first time it is differentiated."""
+        if not self.examined and not self.trusted and self not in SUSPECTS:
+            SUSPECTS.append(self)
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         """Bind the row, and give the results their structure back."""

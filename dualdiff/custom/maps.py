@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import RuleError, where
+from dualdiff.errors import NOTES, RuleError, where
 from dualdiff.kinds import CAREFUL
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -119,6 +119,7 @@ class LinearMap:
             return [_filled(c, f) for c, f in zip(self.call(leaves), self.gives, strict=True)]
 
         token = CAREFUL.set(False)
+        noted = NOTES.set(None)  # what goes wrong here is answered here
         try:
             tape, values = record(Problem(run, probes), replayable=True)
         except RuleError:
@@ -126,6 +127,7 @@ class LinearMap:
         except Exception:  # compiled code met a traced value, in whatever way; called with plain ones it may do
             return None, True
         finally:
+            NOTES.reset(noted)
             CAREFUL.reset(token)
         if self.duck is not None:
             return (None if tape.guards else tape), True

@@ -16,6 +16,8 @@ from dualdiff.trees import flatten, tree_map
 class _Spelt(CustomFunction):
     """What both have in common: a rule that comes after the function, and arguments that stay where they are."""
 
+    trusted = True  # many such rules are meant to be another derivative than the function's
+
     _how = ""
 
     def __init__(self, f: Callable[..., Any], nondiff_argnums: Sequence[int] = (), nondiff_argnames: Any = ()) -> None:
@@ -154,6 +156,8 @@ def custom_jvp(
     Returns
     -------
     callable
+        A rule in this spelling may be meant to be another derivative than the function's (clipped, straight through), so nobody
+        holds it against differences unasked: ``check=True`` of an operator and :func:`dualdiff.testing.check_rule` do.
         It has the methods ``defjvp(rule)``, where ``rule(*nondiff, primals, tangents)`` returns the value and its tangent, and
         ``defjvps(*rules)``, one ``rule(tangent, value, *primals)`` for each argument.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from itertools import chain
@@ -95,8 +94,8 @@ def _row_of(owner: Any, number: int) -> Any:
     return owner.rows[number]
 
 
-USERS: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The rows whose rules a user gave and nobody has held against differences yet."""
+SUSPECTS: list[Any] = []
+"""Functions whose rules a user gave, which were differentiated since an operator looked, and never held against differences."""
 
 
 def given_to(owner: Any, rows: Sequence[Any]) -> None:
@@ -106,7 +105,6 @@ def given_to(owner: Any, rows: Sequence[Any]) -> None:
         if not PRIMITIVES[row.name]:
             del PRIMITIVES[row.name]
         row.by_user = True
-        USERS.add(row)
         row.owner = owner, number
 
 

@@ -24,7 +24,7 @@ from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
-from dualdiff.values import TRACED, bind, native, number, operand, packed
+from dualdiff.values import PACKING, TRACED, bind, native, number, operand, packed
 
 HARMLESS = ("order", "subok")
 """Options that say how a result lies in memory, which a derivative need not know."""
@@ -79,7 +79,11 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
 
 def _entry_by_entry(ufunc: Any, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Call what ``np.frompyfunc`` made of a function, on entries that are traced one by one."""
-    found = ufunc(*[np.asarray(i, dtype=object) if type(i) in TRACED else i for i in inputs], **kwargs)
+    token = PACKING.set(True)
+    try:
+        found = ufunc(*[np.asarray(i, dtype=object) if type(i) in TRACED else i for i in inputs], **kwargs)
+    finally:
+        PACKING.reset(token)
     return tuple(map(packed, found)) if ufunc.nout > 1 else packed(found)
 
 

@@ -507,7 +507,8 @@ def _agrees_with_a_difference(s: Subject, v: Sequence[Any], jv: Sequence[Any]) -
     h = 1e-6
     ahead, behind = (s.plain([x + step * t for x, t in zip(s.inputs, v, strict=True)]) for step in (h, -h))
     return all(
-        shape_of(a) == shape_of(b) and np.allclose(d, (a - b) / (2 * h), rtol=1e-4, atol=1e-4 * (1 + largest([a])))
+        shape_of(a) == shape_of(b) == shape_of(d)
+        and np.allclose(d, (a - b) / (2 * h), rtol=1e-4, atol=1e-4 * (1 + largest([a])))
         for d, a, b in zip(jv, ahead, behind, strict=True)
     )
 

@@ -32,7 +32,7 @@ class Subject:
         leaves, self.build = flatten(tuple(args))
         self.f = f
         self.inputs = [check_input(x, "an argument") for x in leaves]
-        self.problem = Problem(self.call, self.inputs, f, captures_of(f))
+        self.problem = Problem(self.call, self.inputs, f, captures_of(f), check=False)
 
     def call(self, leaves: list[Any]) -> list[Any]:
         """Run the function on flat leaves; return its flat outputs."""

@@ -38,7 +38,7 @@ from dualdiff.errors import (
     users_frame,
 )
 from dualdiff.kinds import CAREFUL
-from dualdiff.kinds.base import USERS
+from dualdiff.kinds.base import SUSPECTS
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -121,7 +121,7 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     A result that is not finite says by itself that the point lies outside of the domain. A function inside another operator
     may well be constant in its own argument, and so may a derivative, which another pass computes.
     """
-    if NOTES.get() is not None or not problem.inputs or problem.function is None or LEVELS.current != run.level:
+    if NOTES.get() is not None or not problem.n or problem.function is None or LEVELS.current != run.level:
         return
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
@@ -228,36 +228,36 @@ def peel(v: Any, run: Any) -> Any:
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
-    if problem.check is not False:
-        _look_closer(problem, found[0])
+    _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
     return found
 
 
-def _look_closer(problem: Problem, tape: Tape | None) -> None:
+def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:
     """Hold a function against differences where its first recording looks suspicious, or where that was asked for."""
+    if NOTES.get() is not None or getattr(problem.call, "examined", False):
+        return
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None
-    if captures is not None and captures.found_keys and not captures.trusts_keys and NOTES.get() is None:
-        tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
-        examine(problem, tape, values)
-        captures.trusts_keys = True
-    if (not asked and (captures is None or (captures.examined and not USERS))) or NOTES.get() is not None:
-        return
-    if getattr(problem.call, "examined", False):
-        return
-    if captures is not None:
+    suspected = bool(SUSPECTS) and problem.check is not False
+    SUSPECTS.clear()
+    by_key = captures is not None and captures.found_keys and not captures.trusts_keys and problem.check is not False
+    if captures is not None and not captures.examined:
         captures.examined = True
-    if tape is None and (asked or USERS):  # dual numbers leave no trace
-        tape = captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
-    if tape is None or not (asked or is_suspicious(tape)):
+        if problem.check is not False and any(plain) and not all(plain):
+            tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
+            suspected = suspected or is_suspicious(tape)
+    if not (asked or suspected or by_key):
         return
     tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+    SUSPECTS.clear()
     if hasattr(problem.call, "examined"):
         problem.call.examined = True
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
-    if problem.check is True or is_suspicious(tape):
+    if problem.check is True or suspected or by_key:
         examine(problem, tape, values)
+    if by_key:
+        captures.trusts_keys = True  # type: ignore[union-attr]
 
 
 def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:
@@ -386,8 +386,7 @@ def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
-    if problem.check is not False:
-        _look_closer(problem, None)
+    _look_closer(problem, None, [t is None for t in found[1]])
     return found
 
 

@@ -165,6 +165,15 @@ class Robot:
         return scale * self(q)[:2, 2]
 
 
+def in_pieces(x: Any) -> Any:
+    t = np.linspace(0.0, 1.0, 4)
+    return np.piecewise(t, [t < 0.5, t >= 0.5], [lambda t: x[0] * t, lambda t: x[1] * t**2])
+
+
+def joined(x: Any) -> Any:
+    return [np.r_[x, 1.0, x[::-1] * 2, 0:2], np.c_[x, x**2, [1.0, 2.0, x[0]]]]
+
+
 def recursion(x: Any) -> Any:
     if len(x) == 1:
         out = np.zeros(1)
@@ -177,7 +186,7 @@ CODE: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         filled, filled_by_a_bare_name, filled_in_a_loop, a_matrix_of_entries, a_frame, converted_at_the_top, numbers_of_math,
-        numbers_of_cmath, converted_by_float, converted_by_complex, lists_of_entries, vectorized, recursion,
+        numbers_of_cmath, converted_by_float, converted_by_complex, lists_of_entries, vectorized, in_pieces, joined, recursion,
     )
 }  # fmt: skip
 CODE["lambda"] = lambda x: np.array([math.exp(x[0]), x[1] * x[2]])

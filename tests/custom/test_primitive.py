@@ -254,8 +254,8 @@ def test_both_sides_may_be_given() -> None:
         return np.cos(p[0]) * w
 
     f = dd.primitive(np.sin, jvp=jvp, vjp=vjp)
-    dd.jvp(f, (0.5,), (1.0,))
-    dd.grad(f)(0.5)
+    dd.jvp(f, (0.5,), (1.0,), check=False)
+    dd.grad(f, check=False)(0.5)
     assert sides == ["forward", "reverse"]
 
 

@@ -55,16 +55,16 @@ def test_what_is_not_differentiated_comes_first() -> None:
         (x,), (t,) = primals, tangents
         return f(x), 2.0 * t
 
-    assert dd.grad(lambda x: g(np.sin, x))(0.5) == 2.0
-    assert dd.jvp(lambda x: g(np.sin, x), (0.5,), (3.0,))[1] == 6.0
+    assert dd.grad(lambda x: g(np.sin, x), check=False)(0.5) == 2.0
+    assert dd.jvp(lambda x: g(np.sin, x), (0.5,), (3.0,), check=False)[1] == 6.0
     assert set(seen) == {np.sin}
 
     h = dd.custom_vjp(lambda lo, x, hi: x, nondiff_argnums=(0, 2))
     h.defvjp(lambda lo, x, hi: (x, None), lambda lo, hi, kept, g: (np.clip(g, lo, hi),))
-    assert dd.grad(lambda x: 10 * h(-1.0, x, 4.0))(2.0) == 4.0
+    assert dd.grad(lambda x: 10 * h(-1.0, x, 4.0), check=False)(2.0) == 4.0
     named = dd.custom_vjp(nondiff_argnames=("lo", "hi"))(lambda lo, x, hi: x)
     named.defvjp(lambda lo, x, hi: (x, None), lambda lo, hi, kept, g: (np.clip(g, lo, hi),))
-    assert dd.grad(lambda x: 10 * named(lo=-1.0, x=x, hi=3.0))(2.0) == 3.0
+    assert dd.grad(lambda x: 10 * named(lo=-1.0, x=x, hi=3.0), check=False)(2.0) == 3.0
     with pytest.raises(RuleError, match="parameter 'lo'"):
         dd.grad(lambda lo: named(lo, 1.0, 2.0))(0.0)
     assert plain(3.0) == 3.0

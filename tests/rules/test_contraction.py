@@ -185,6 +185,7 @@ def test_gufunc_options() -> None:
         dd.grad(lambda x: np.matmul(x, A, axes=[(0, 1), (0, 1), (0, 1)]).sum())(A)
 
 
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.NoDerivativeWarning")  # constants among them
 def test_matrix_powers() -> None:
     both(lambda x: np.linalg.matrix_power(x * A, 3), 2.0, 3 * 4 * np.linalg.matrix_power(A, 3))
     both(lambda x: np.linalg.matrix_power(x * A, -1), 2.0, -np.linalg.inv(A) / 4)

@@ -523,7 +523,7 @@ def test_a_plain_copy_of_a_container_is_read_only() -> None:
         np.array(y)[0] = 1.0
         return y + x
 
-    assert type(raw(dd.vjp(f, np.ones(2))[0])) is np.ndarray
+    assert type(raw(dd.vjp(f, np.ones(2), capture="never")[0])) is np.ndarray
 
 
 def test_containers_leave_operators_as_plain_arrays() -> None:
@@ -562,7 +562,7 @@ def test_plain_destinations_raise(name: str, operator: Any) -> None:
         return x
 
     with pytest.raises(TracedAssignmentError, match=r"test_indexing\.py"):
-        operator(f, 2.0)
+        operator(dd.capture(f, "never"), 2.0)
 
 
 def test_storing_plain_values_in_plain_arrays_at_traced_places() -> None:

@@ -71,6 +71,7 @@ def test_quantiles_by_every_method_have_numpys_value(method: str) -> None:
                     np.testing.assert_allclose(got, expected, rtol=1e-15)
 
 
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.NoDerivativeWarning")  # constants among them
 @pytest.mark.parametrize("method", METHODS)
 def test_a_quantile_moves_with_its_rank_as_the_method_says(method: str) -> None:
     x = np.array([1.0, 2.0, 4.0, 8.0, 3.0])

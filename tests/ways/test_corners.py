@@ -12,10 +12,14 @@ from scipy.sparse import csr_array
 
 import dualdiff as dd
 from dualdiff.coloring import color_columns
+from dualdiff.dual import CrowdedError, Pushing
 from dualdiff.errors import InputError, TracedConversionError
-from dualdiff.passes import costs
+from dualdiff.kinds.base import Step
+from dualdiff.passes import costs, push
 from dualdiff.passes.structure import same
-from dualdiff.ways import WAYS, Mixed, RowSparse, options
+from dualdiff.tangents import Map, Terms
+from dualdiff.tape import record
+from dualdiff.ways import WAYS, Mixed, Program, RowSparse, options
 from dualdiff.ways.choice import said_bytes
 from dualdiff.ways.colored import Columns, Rows
 from tests.ways.test_ways import X, check
@@ -268,8 +272,11 @@ def test_an_error_of_ours_is_found_under_one_of_the_function(mode: Any) -> None:
         except Exception as e:
             raise ValueError("mine") from e
 
-    with pytest.raises(TracedConversionError, match=r"test_corners\.py, line \d+: float\(\)"):
-        dd.jacobian(f, mode=mode)(X)
+    with pytest.raises(ValueError, match="mine") as caught:  # the user's own word, and ours under it
+        dd.jacobian(f, mode=mode, capture="never")(X)
+    assert isinstance(caught.value.__cause__, TracedConversionError)
+    assert "test_corners.py, line" in str(caught.value.__cause__)
+    np.testing.assert_allclose(dd.jacobian(f, mode=mode)(X)[:, 0], np.ones(3))  # captured, there is no error
 
 
 def test_a_mode_that_colours_takes_the_colours_given() -> None:
@@ -303,3 +310,40 @@ def test_a_pattern_without_entries_needs_no_group() -> None:
         columns, rows = way.fewest(nothing)
         found = way.compression(nothing)
         assert (columns, rows) == (0, 0) == (found.column_count, found.row_count)
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 4, 20])
+def test_multiplications_of_products_are_as_many_in_any_chunks(chunk: int | None) -> None:
+    steps = [("product", 1, 20, 10, 300), None, ("product", 2, 20, 10, 500)]
+    q: dict[str, float] = {}
+    costs.add_sweep(q, [s and Step(*s) for s in steps], 20, "push_", chunk)
+    assert q["flop"] == 20 * (300 + 2 * 500)
+
+
+def test_one_direction_is_costed_as_one_sweep() -> None:
+    tape, _ = record(lambda x: np.sin(x) * x, 2.0, replayable=True)
+    program = Program(tape)
+    q: dict[str, float] = {}
+    costs.add_run_of_duals(q, tape, program.steps, program.forms(1), 1)
+    assert q["dual"] == len(tape) == 2
+    assert q["push_one"] == 3.0
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "elimination"])
+def test_who_asked_for_a_way_is_told_so(mode: str) -> None:
+    said = dd.jacobian(lambda x: np.sin(x) * x[::-1], mode=mode).explain(WIDE)
+    assert said.reason.startswith(f"{mode}: asked for by mode={mode!r} (")
+
+
+def test_a_run_that_is_too_crowded_stops_before_it_fills_its_memory() -> None:
+    run = Pushing((100,), most=5000)
+    terms = Terms({Map(np.arange(1, 51, dtype=np.int32)): np.ones(50)})
+    np.testing.assert_array_equal(run.dense(terms, np.ones(50)), np.eye(100, 50))
+    with pytest.raises(CrowdedError):
+        run.dense(Terms({Map(np.arange(1, 52, dtype=np.int32)): np.ones(51)}), np.ones(51))
+
+
+def test_a_tangent_that_overflows_is_infinite_without_a_word() -> None:
+    tape, _ = record(lambda x: np.square(x * 1e-100), np.array([1e200, 1.0]), replayable=True)
+    (found,) = push(tape, [np.eye(2) * 1e308], [len(tape.inputs) + len(tape) - 1], (2,))
+    np.testing.assert_allclose(found, [[np.inf, 0.0], [0.0, 2e108]])

@@ -207,14 +207,13 @@ _PUMA = (
 
 def _puma_link(angle: float, twist_cosine: float, twist_sine: float, length: float, offset: float) -> Array:
     c, s, ca, sa = np.cos(angle), np.sin(angle), twist_cosine, twist_sine
-    return np.array(
-        [
-            [c, -s * ca, s * sa, length * c],
-            [s, c * ca, -c * sa, length * s],
-            [0, sa, ca, offset],
-            [0, 0, 0, 1],
-        ]
-    )
+    rows = [
+        [c, -s * ca, s * sa, length * c],
+        [s, c * ca, -c * sa, length * s],
+        [0.0, sa, ca, offset],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+    return np.stack([np.stack(row) for row in rows])
 
 
 def _puma_arm(x: Array) -> Array:

@@ -48,6 +48,16 @@ def _node(frame: FrameType, at: int) -> ast.expr | None:
     return None
 
 
+def _is_of(node: ast.expr, frame: FrameType) -> bool:
+    """Whether the names of an expression are those of the code: source that was edited since is another one."""
+    code = frame.f_code
+    known = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+    function = node.func if isinstance(node, ast.Call) else node
+    names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
+    names |= {n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)}
+    return isinstance(function, ast.Call) or names <= known
+
+
 def _value(node: ast.expr, frame: FrameType) -> Any:
     """Return what a name in the source stands for; modules and generators of random numbers are looked into, nothing else is."""
     if isinstance(node, ast.Name):
@@ -61,6 +71,7 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
         kind = owner if isinstance(owner, type) else owner.__class__
         if isinstance(owner, ModuleType) or kind.__module__.partition(".")[0] in ("numpy", "random"):
             return getattr(owner, node.attr, None)
+        return getattr(owner, "__dict__", {}).get(node.attr)
     elif isinstance(node, ast.Call):  # np.frompyfunc(f, 1, 1)(x)
         return _value(node.func, frame)
     return None
@@ -95,7 +106,7 @@ def _holds(v: Any) -> bool:
 def written(frame: FrameType, at: int | None = None) -> Written | None:
     """Return the call at which a frame is; None if it is at something else, or its source is not known."""
     node = _node(frame, frame.f_lasti if at is None else at)
-    if not isinstance(node, (ast.Call, ast.Subscript)):
+    if not isinstance(node, (ast.Call, ast.Subscript)) or not _is_of(node, frame):
         return None
     text = ast.unparse(node)
     if isinstance(node, ast.Subscript):
@@ -213,7 +224,10 @@ def _passed_numpy(user: FrameType, inner: FrameType | None) -> str | None:
     return None
 
 
-GENERAL = "Use NumPy's functions of the value itself, put numbers together with np.stack, and make arrays that are filled inside the function"
+GENERAL = (
+    "Use NumPy's functions of the value itself (np.sin for math.sin), put numbers together with np.stack, and fill arrays that are made "
+    "inside the function"
+)
 LIBRARY = "Write what it does with NumPy's functions, or give it a derivative of its own with dd.primitive"
 
 
@@ -275,7 +289,7 @@ def of_store() -> str:
             f"{LIBRARY}. To freeze it on purpose: dd.stop_gradient(x)."
         )
     target = _node(user, user.f_lasti)
-    if not isinstance(target, ast.Subscript):
+    if not isinstance(target, ast.Subscript) or not _is_of(target.value, user):
         return STORED_IN_PLAIN_ARRAY
     text, array = _short(ast.unparse(target)), _short(ast.unparse(target.value))
     return (

@@ -50,9 +50,9 @@ from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, n
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: that would cost every call two microseconds
 class Problem:
-    """A function of flat, floating-point leaves that returns flat leaves.
+    """A function of flat, floating-point leaves that returns flat leaves. Nobody writes into one.
 
     ``call(leaves)`` runs the user's function and returns its flat outputs (and remembers their structure).
     """
@@ -103,11 +103,15 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
-    if run.keys is not None and FOUND in run.keys and captures is not None:
-        captures.found_keys = True
-    if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
-        warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
-    if failed is not None:
+    if run.keys is not None and FOUND in run.keys and captures is not None and not captures.trusts_keys:
+        captures.found_keys, captures.examined = True, False
+    if failed is None:
+        for v in found:  # type: ignore[union-attr]
+            if type(v) in TRACED and v.run is run:
+                break
+        else:
+            warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
+    else:
         outer = NOTES.get()
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
@@ -164,9 +168,9 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
         )
     elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
-        call = written(*frame)
-        fix = (instead(call.function) if call is not None else None) or LIBRARY
-        text = "compiled code" if call is None else call.text
+        here = written(*frame)
+        fix = (instead(here.function) if here is not None else None) or LIBRARY
+        text = "compiled code" if here is None else here.text
         new = ForeignError(
             f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
             f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
@@ -227,9 +231,27 @@ def peel(v: Any, run: Any) -> Any:
 
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
-    found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
-    _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
+    captures = problem.captures
+    if captures is None or not captures.modules:  # where nothing stumbles, no more than this is done
+        try:
+            found = _record(problem, replayable, lines)
+        except RunAgain as e:
+            found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1, e)
+    else:
+        found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+    if _is_to_be_looked_at(problem, captures):
+        _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
     return found
+
+
+def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
+    """Whether a run gives a reason to hold the function against differences, or is the first one."""
+    return (
+        bool(SUSPECTS)
+        or problem.check is True
+        or problem.strict is not None
+        or (captures is not None and not captures.examined)
+    )
 
 
 def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:
@@ -385,8 +407,16 @@ def _duals_by_rows(
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
-    _look_closer(problem, None, [t is None for t in found[1]])
+    captures = problem.captures
+    if captures is None or not captures.modules:
+        try:
+            found = _run_duals_once(problem, tangents, lead, finish, most)
+        except RunAgain as e:
+            found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0, e)
+    else:
+        found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+    if _is_to_be_looked_at(problem, captures):
+        _look_closer(problem, None, [t is None for t in found[1]])
     return found
 
 

@@ -66,13 +66,13 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
                 return names[node.id]
     elif isinstance(node, ast.Attribute):
         owner = _value(node.value, frame)
-        if getattr(owner, "__name__", "") == "default_rng":
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).rpartition(".")[2] == "default_rng":
             owner = np.random.Generator
         kind = owner if isinstance(owner, type) else owner.__class__
         if isinstance(owner, ModuleType) or kind.__module__.partition(".")[0] in ("numpy", "random"):
             return getattr(owner, node.attr, None)
         return getattr(owner, "__dict__", {}).get(node.attr)
-    elif isinstance(node, ast.Call):  # np.frompyfunc(f, 1, 1)(x)
+    elif isinstance(node, ast.Call):  # np.random.RandomState(0).normal(x)
         return _value(node.func, frame)
     return None
 
@@ -85,6 +85,8 @@ def _name(function: Any) -> str:
     if kind.__module__.startswith("numpy.random"):
         return f"numpy.random.{name}"
     module = str(getattr(function, "__module__", None) or "")
+    if module.startswith("numpy.random."):
+        module = "numpy.random"
     return f"{module}.{name}" if module else name
 
 
@@ -162,7 +164,6 @@ _DRAWS = {
 }  # fmt: skip
 _NUMPY = {
     "fromiter": "Put the numbers together with np.stack(list(…))",
-    "frompyfunc": "Write np.vectorize(f)(x), or np.stack([f(t) for t in x])",
     "nditer": "Go through its entries with x.flat, or with np.ndindex(x.shape)",
     "ndenumerate": "Go through its entries with np.ndindex(x.shape) and x[i]",
     "r_": "Write np.concatenate, with one entry as x[:1] or np.stack([t])",

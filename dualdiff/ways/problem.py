@@ -105,14 +105,19 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             failed = notes[-1]
     if run.keys is not None and FOUND in run.keys and captures is not None and not captures.trusts_keys:
         captures.found_keys, captures.examined = True, False
+        hold = problem.check is not False  # differences say more than the warning would
+    else:
+        hold = False
     if failed is None:
         for v in found:  # type: ignore[union-attr]
             if type(v) in TRACED and v.run is run:
                 break
         else:
-            warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
+            if not hold:
+                warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     else:
         outer = NOTES.get()
+        SUSPECTS.clear()  # a rule that was given and failed says so itself
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
         raise failed
@@ -264,14 +269,18 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
     SUSPECTS.clear()
     by_key = captures is not None and captures.found_keys and not captures.trusts_keys and problem.check is not False
     if captures is not None and not captures.examined:
-        captures.examined = True
+        captures.examined, captures.found_keys = True, False
         if problem.check is not False and any(plain) and not all(plain):
             tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
             suspected = suspected or is_suspicious(tape)
     if not (asked or suspected or by_key):
         return
-    tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDerivativeWarning)  # the run that is looked at has said so
+        tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
     SUSPECTS.clear()
+    if captures is not None:
+        captures.found_keys = False
     if hasattr(problem.call, "examined"):
         problem.call.examined = True
     if problem.strict is not None:

@@ -10,7 +10,8 @@ import dis
 import os
 import sys
 from dis import opname
-from types import CodeType, FrameType
+from functools import _lru_cache_wrapper
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from dualdiff.errors import HERE, is_installed, is_numpy
@@ -53,6 +54,31 @@ def calls(name: str) -> bool:
         and opname[frame.f_code.co_code[frame.f_lasti]].startswith(_CALLS)
         and name in frame.f_code.co_names
     )
+
+
+_LOOKS_UP = frozenset(
+    ("get", "setdefault", "pop", "index", "count", "remove", "add", "discard", "set", "frozenset", "dict")
+)
+
+
+def calls_cache() -> bool | None:
+    """Whether the caller calls a function whose results ``functools.lru_cache`` keeps; None where it may look up a table as well."""
+    frame = _caller()
+    if frame is None or not opname[frame.f_code.co_code[frame.f_lasti]].startswith(_CALLS):
+        return False
+    names = set(frame.f_code.co_names)
+    held = [*frame.f_locals.values(), *[frame.f_globals[n] for n in names if n in frame.f_globals]]
+    found = any(type(v) is _lru_cache_wrapper for v in held) or any(
+        type(vars(space).get(n)) is _lru_cache_wrapper for v in held for space in _spaces(v) for n in names
+    )
+    return None if found and names & _LOOKS_UP else found
+
+
+def _spaces(v: Any) -> list[Any]:
+    """Return where the attributes of a value are found: a module, a class or the classes of an object."""
+    if type(v) is ModuleType:
+        return [v]
+    return [*(v.__mro__ if isinstance(v, type) else type(v).__mro__)]
 
 
 _FORMATS: dict[tuple[CodeType, int], str | tuple[str, str] | None] = {}
@@ -153,4 +179,4 @@ def takes_objects() -> bool:
     return "stride_tricks" not in name if is_numpy(name) else not is_installed(name) or _PANDAS in name
 
 
-__all__ = ["calls", "compares", "formats", "is_masked", "is_pandas", "stores_item", "takes_objects"]
+__all__ = ["calls", "calls_cache", "compares", "formats", "is_masked", "is_pandas", "stores_item", "takes_objects"]

@@ -43,6 +43,7 @@ __all__ = [
     "line_of",
     "line_of_traceback",
     "user_frame",
+    "users_frame",
     "where",
 ]
 
@@ -60,13 +61,19 @@ class Stumble(NamedTuple):
     kind: str
 
 
+def _page(kind: type) -> str:
+    """Return where the documentation says more of a class of errors or warnings."""
+    return f"docs: reference/errors#{kind.__name__.lower()}"
+
+
 class DerivativeError(Exception):
-    """Base of every error dualdiff raises on purpose."""
+    """Base of every error dualdiff raises on purpose. A traceback ends with where the documentation says more of its class."""
 
     stumble: Stumble | None = None
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.add_note(_page(type(self)))
         notes = NOTES.get()
         if notes is not None:
             notes.append(self)
@@ -99,7 +106,14 @@ class NoDerivativeError(DerivativeError, ValueError):
     """A result, or an argument, through which no derivative passes, where ``strict=True`` asked for one."""
 
 
-class NoDerivativeWarning(UserWarning):
+class DocumentedWarning(UserWarning):
+    """Base of the warnings, which end with where the documentation says more of their class."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} ({_page(type(self))})"
+
+
+class NoDerivativeWarning(DocumentedWarning):
     """A result carries no derivative although the function read its argument."""
 
 
@@ -111,7 +125,7 @@ class CaptureError(UnsupportedFunctionError):
     """A function that gives another value while its modules are captured, or that capture cannot follow."""
 
 
-class CaptureWarning(UserWarning):
+class CaptureWarning(DocumentedWarning):
     """A function runs once more, because a line of it takes differentiated values for plain ones."""
 
 
@@ -221,22 +235,29 @@ def outside() -> int:
     return level
 
 
+def passage() -> tuple[FrameType | None, FrameType | None, FrameType | None]:
+    """Return the frame of the user's code, that of the library function it called there (None for NumPy's), and the innermost one."""
+    first: FrameType | None = sys._getframe(1)
+    user, entered, frame = user_frame(first), None, first
+    if user is None:
+        return None, None, first
+    while frame is not None and frame is not user:
+        if not frame.f_code.co_filename.startswith(HERE):
+            entered = frame
+        frame = frame.f_back
+    return user, None if entered is None or _is_ours(entered.f_code.co_filename) else entered, first
+
+
 def where() -> str:
     """Say where the user's code is at this moment, and which function of a library it called there, for the head of a message."""
-    frame: FrameType | None = sys._getframe(1)
-    entered: FrameType | None = None
-    user = user_frame(frame)
+    user, entered, _ = passage()
     if user is None:
         return "here"
-    while frame is not user:
-        if not frame.f_code.co_filename.startswith(HERE):  # type: ignore[union-attr]
-            entered = frame
-        frame = frame.f_back  # type: ignore[union-attr]
-    inside = "" if entered is None or _is_ours(entered.f_code.co_filename) else f", in {_public_name(entered)}"
+    inside = "" if entered is None else f", in {public_name(entered)}"
     return f"{os.path.basename(user.f_code.co_filename)}, line {user.f_lineno}{inside}"
 
 
-def _public_name(frame: FrameType) -> str:
+def public_name(frame: FrameType) -> str:
     """Return the name under which people know a function of a library: ``scipy.linalg.solve``, not where it is written."""
     module = str(frame.f_globals.get("__name__", ""))
     name = frame.f_code.co_qualname
@@ -278,8 +299,19 @@ def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
             if n + 1 == len(frames):
                 return None
             entered = frames[n + 1][0]
-            return f"{os.path.basename(name)}, line {line}, in {_public_name(entered)}", entered
+            return f"{os.path.basename(name)}, line {line}, in {public_name(entered)}", entered
     return None
+
+
+def users_frame(error: BaseException) -> tuple[FrameType, int] | None:
+    """Return the frame, and its instruction, of the user's code in which an error arose with nothing of a library below it."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if tb is None:
+        return None
+    name = tb.tb_frame.f_code.co_filename
+    return None if is_installed(name) or _is_ours(name) else (tb.tb_frame, tb.tb_lasti)
 
 
 def line_of_traceback(error: BaseException) -> str:

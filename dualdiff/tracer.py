@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules
-from dualdiff.callers import calls, compares, formats, is_masked, is_pandas, stores_item
+from dualdiff.advice import of_loss, of_store
+from dualdiff.callers import calls, calls_cache, compares, formats, is_masked, is_pandas, stores_item
 from dualdiff.errors import (
-    STORED_IN_PLAIN_ARRAY,
     EscapedValueError,
+    InPlaceError,
     Stumble,
     TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
     code_frame,
+    forgive,
     where,
 )
 from dualdiff.kinds import Elementwise, Primitive
@@ -37,6 +39,7 @@ from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import (
     FAMILIAR,
+    FOUND,
     NAMESPACES,
     NOTHING,
     PACKING,
@@ -207,6 +210,8 @@ class Tracer(Traced):
     __pandas_priority__ = 1e6
     #: whether the value has no derivative at this level, so that it may become a plain one
     discrete = False
+    #: how a message says to leave the recording on purpose
+    _opt_out = "To freeze it on purpose: dd.stop_gradient(x)."
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value
@@ -227,6 +232,13 @@ class Tracer(Traced):
     @property
     def shape(self) -> tuple[int, ...]:
         return shape_of(self.value)
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        raise InPlaceError(
+            f"{where()}: x.shape = … would give another shape to an array that is being differentiated, which others may hold. "
+            "Write x = x.reshape(shape)."
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -285,11 +297,12 @@ class Tracer(Traced):
         """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
         return False
 
-    def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
+    def _refuse(self, what: str, kind: str = "array") -> Any:
+        what, fix = of_loss(what)
         raise self._stumbled(
             TracedConversionError(
                 f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
-                f"Instead, {fix}."
+                f"{fix}. {self._opt_out}"
             ),
             kind,
         )
@@ -312,24 +325,15 @@ class Tracer(Traced):
         if formats():  # printing loses nothing
             return float(raw(self))
         if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
-        return self._refuse(
-            "float()",
-            "use NumPy's functions (math.sin → np.sin, math.erf → scipy.special.erf), make arrays that are filled entry by entry "
-            "with np.zeros_like(x) or dualdiff.numpy.zeros, or freeze the value on purpose with dd.stop_gradient(x)",
-            "float" if calls("float") else "array",
-        )
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
+        return self._refuse("float()", "float" if calls("float") else "array")
 
     def __complex__(self) -> complex:
         if self._may_leave():
             return complex(self.run.leave(self))
         if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
-        return self._refuse(
-            "complex()",
-            "use NumPy's functions, or freeze it on purpose with dd.stop_gradient(x)",
-            "complex" if calls("complex") else "array",
-        )
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
+        return self._refuse("complex()", "complex" if calls("complex") else "array")
 
     def __int__(self) -> int:
         return int(self.run.leave(self))
@@ -339,7 +343,12 @@ class Tracer(Traced):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "biu":
-            raise TypeError(f"{where()}: only integer values can be used as an index, not {self.dtype}")
+            error = TracedConversionError(
+                f"{where()}: only whole numbers can be an index, a shape or a count, and this is a {self.dtype} under differentiation "
+                "(NumPy refuses a plain one as well). Write int(x): which entries are read has no derivative."
+            )
+            forgive(error)  # nothing is lost where the caller goes another way, as NumPy's own code does
+            raise error
         return operator.index(self.run.leave(self))
 
     def __bool__(self) -> bool:
@@ -380,22 +389,10 @@ class Tracer(Traced):
         if (error := refusal()) is not None:
             raise error
         if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {STORED_IN_PLAIN_ARRAY}"), "store")
+            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
         if is_masked():
             refuse_own_rules("MaskedArray")
-        if calls("nditer"):
-            raise self._stumbled(
-                UnsupportedFunctionError(
-                    f"{where()}: np.nditer walks through the memory of an array, which a value that is being differentiated does "
-                    "not have. Go through its entries with x.flat, np.ndenumerate(x) or np.ndindex(x.shape)."
-                ),
-                "array",
-            )
-        return self._refuse(
-            "conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"),
-            "leave the conversion out (the value is an array already), put numbers together with np.stack, "
-            "or freeze it with dd.stop_gradient(x)",
-        )
+        return self._refuse("conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"))
 
     def _as_objects(self, copy: bool | None) -> ndarray[Any, Any]:
         """Return an array of Python objects, the entries: what a list is made of on the way to one traced array."""
@@ -563,7 +560,12 @@ class Tracer(Traced):
             return (
                 False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right
             )
-        if type(other) not in TRACED or not _are_keys(self, other):
+        if type(other) not in TRACED:
+            equal = self._equal(other)
+            if equal and self.run.keys and id(self) in self.run.keys and not compares():
+                return self._is_found(other)
+            return equal
+        if not _are_keys(self, other):
             return self._equal(other)
         equal = self._equal(other)
         if equal and not is_same(self, other) and not compares():
@@ -573,6 +575,24 @@ class Tracer(Traced):
                 "does not depend on them (indices), or of the plain numbers, float(dd.stop_gradient(x))."
             )
         return equal
+
+    def _is_found(self, key: Any) -> bool:
+        """Whether this value, looked up by its own, is to find what is kept for an equal plain number.
+
+        A cache of results is not: what it keeps was computed of plain numbers. A table is; whether it is one, or a cache
+        written by hand, the operator asks differences.
+        """
+        of_cache = calls_cache()
+        if of_cache:
+            return False
+        if of_cache is None:
+            raise TracedConversionError(
+                f"{where()}: this looks up a value that is being differentiated, in a table or in the cache of a function "
+                "(functools.lru_cache), and which of them cannot be told here. What a cache keeps for the plain number would lose the "
+                "derivative. Put the look-up in the table on a line of another function, or freeze its key with dd.stop_gradient(x)."
+            )
+        self.run.keys[FOUND] = None
+        return True
 
     __ne__ = _comparison(np.not_equal)
     __and__ = __rand__ = _comparison(np.bitwise_and)

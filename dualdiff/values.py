@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, UnsupportedFunctionError, where
+from dualdiff.errors import OUTLIVED, EscapedValueError, InputError, UnsupportedFunctionError, forgive, where
 from dualdiff.shapes import shape_of
 
 ndarray = np.ndarray
@@ -24,6 +24,8 @@ NUMBERS = frozenset((int, float, np.float64))
 """The types of number that NumPy computes with in double precision, without a cast."""
 PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 """The types of an inexact value that carries no mark: ours to make, to add up in and to write into."""
+FOUND = 0
+"""Among the keys of a run (the identities of values that were hashed): that one was looked up, and an equal plain number found."""
 NOTHING: dict[str, Any] = {}
 """The parameters of a row that takes none; shared, and never written."""
 
@@ -306,7 +308,12 @@ def operand(x: Any) -> Any:
         return np.asarray(x)
     if hasattr(x, "__float__"):
         return float(x)
-    raise TypeError(f"{where()}: cannot combine a differentiated value with {type(x).__name__!r}")
+    error = InputError(
+        f"{where()}: cannot combine a value that is being differentiated with {type(x).__name__!r}, which is no number or array of "
+        "numbers. Make one of it first, with np.asarray or float."
+    )
+    forgive(error)  # as where NumPy refuses: Python asks the other operand, and code may try another way
+    raise error
 
 
 def fixed(x: Any, what: str = "this argument") -> Any:

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from dualdiff import errors
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -60,3 +62,21 @@ def test_notebooks_run_and_show_the_same(path):
     for before, after in zip(saved.cells, again.cells, strict=True):
         if before.cell_type == "code":
             assert shown(after.outputs) == shown(before.outputs), before.source
+
+
+def _kinds(kind: type) -> list[type]:
+    return [k for sub in kind.__subclasses__() for k in (sub, *_kinds(sub))]
+
+
+def test_every_error_and_warning_has_a_section_and_points_to_it():
+    import dualdiff.testing  # noqa: F401  (its errors are subclasses as well)
+
+    headings = re.findall(r"^#+ (\w+)$", (ROOT / "docs" / "reference" / "errors.md").read_text(), flags=re.MULTILINE)
+    kinds = [*_kinds(errors.DerivativeError), *_kinds(errors.DocumentedWarning)]
+    assert len(kinds) > 20
+    for kind in kinds:
+        if kind.__module__.startswith("dualdiff"):
+            assert kind.__name__ in headings
+    error = errors.TracedConversionError("what happened")
+    assert error.__notes__ == ["docs: reference/errors#tracedconversionerror"]
+    assert str(errors.CaptureWarning("what happened")).endswith("(docs: reference/errors#capturewarning)")

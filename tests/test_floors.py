@@ -21,6 +21,7 @@ FLOORS = {
     "allocator": 1,
     "coloring": 0,
     "values": 1,
+    "advice": 2,
     "tangents": 2,
     "kinds": 3,
     "register": 4,

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,15 @@ class RunAgain(Exception):  # noqa: N818  (a request, not an error)
 class Captures:
     """What is captured while a function runs: modules, each with its level, and the variables of enclosing functions."""
 
-    __slots__ = ("checked", "examined", "mode", "modules", "seen_constant", "told")
+    __slots__ = ("checked", "examined", "found_keys", "mode", "modules", "seen_constant", "told", "trusts_keys")
 
     def __init__(self, f: Any, mode: Any = "auto") -> None:
         self.mode = mode
         self.modules: dict[int, list[Any]] = {}  # by identity: the names, the level, what conversions stand in
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
+        self.found_keys = False  # whether it looked up a value, and found what is kept for an equal plain number
+        self.trusts_keys = False  # whether that was held against differences
         self.told = mode != "auto"
         self.seen_constant = False  # whether dual numbers met a result without derivative, and a recording was asked
         if mode == "never":
@@ -157,6 +159,14 @@ _KNOWN: dict[int, tuple[Any, Captures]] = {}
 
 def captures_of(f: Any) -> Captures | None:
     """Return what is captured for a function, which is remembered for all functions of the same code."""
+    if type(f) is FunctionType and not f.__dict__:
+        known = _KNOWN.get(id(f.__code__))
+        if known is not None and known[0]() is f.__code__:
+            return known[1]
+    return _captures_of(f)
+
+
+def _captures_of(f: Any) -> Captures | None:
     if type(f) is Captured:
         return f.captures
     code = getattr(f, "__code__", None)
@@ -182,15 +192,18 @@ def captures_of(f: Any) -> Captures | None:
     return captures
 
 
-def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_values: int) -> tuple[Any, Any]:
+def captured_runs(
+    problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_values: int, stumbled: RunAgain | None = None
+) -> tuple[Any, Any]:
     """Run a function as often as it takes until nothing stumbles; check the first captured value against a plain one.
 
-    ``once`` runs it and returns a pair, whose item ``of_values`` holds the function's values.
+    ``once`` runs it and returns a pair, whose item ``of_values`` holds the function's values. ``stumbled`` is what a run before this
+    one ended with.
     """
     captures = problem.captures
     if captures is None:
         return once()
-    first = None
+    first = None if stumbled is None else stumbled.args[0]
     for _ in range(MOST_RUNS):
         try:
             found = once()

@@ -19,6 +19,7 @@ import numpy as np
 from dualdiff.capture import creation, maths, solvers
 from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.callables import Compiled, Concatenator, Vectorized, given_lists, uncached, vectorize
+from dualdiff.capture.indices import indices
 from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
@@ -61,6 +62,8 @@ def drop_in(real: Any, function: Any) -> None:
 
 def _fill() -> None:
     for real, new in {**creation.makers(), **maths.functions()}.items():
+        _enter(_TABLE, real, new)
+    for real, new in indices(_TABLE[id(np.fromiter)][1]):
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
     _enter(_TABLE, np.r_, Concatenator(np.r_, False))

@@ -50,6 +50,8 @@ def _moving(method: Any) -> Any:
         x = operand(x)
         return np.take(np.reshape(x, -1), method(_positions(x), *args, **kwargs))
 
+    call.__name__ = method.__name__  # as messages call it
+    vars(call)["__self__"] = method.__self__
     return call
 
 

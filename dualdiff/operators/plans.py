@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import InputError
+from dualdiff.errors import DocumentedWarning, InputError
 from dualdiff.operators.calls import Argnums, Call
 from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.values import TRACED
@@ -17,7 +17,7 @@ from dualdiff.ways import Decisions, Explanation, Options, Way, evaluate, explai
 from dualdiff.ways.decisions import follow, key_of
 
 
-class PlanChangedWarning(UserWarning):
+class PlanChangedWarning(DocumentedWarning):
     """The function ran another program than the one a plan was made for; the plan was made again and stays right."""
 
 

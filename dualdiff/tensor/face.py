@@ -202,13 +202,6 @@ class Tensor(Tracer):
             return repr(self)
         return format(self.item() if self.size == 1 else self.value, spec)
 
-    def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
-        return super()._refuse(
-            what,
-            f"use .item() for the plain number of an eager tensor, .detach() for a constant; otherwise {fix}",
-            kind,
-        )
-
     def __float__(self) -> float:
         return super().__float__() if self.requires_grad and stores_item() else float(self.item())
 

@@ -6,6 +6,7 @@ unit seeds, directions side by side, the zeros of outputs that depend on nothing
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.advice import LIBRARY, instead, traced_argument, written
 from dualdiff.capture import Captures, RunAgain, captured_runs
-from dualdiff.capture.active import is_active
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
@@ -32,7 +33,9 @@ from dualdiff.errors import (
     forgive,
     line_of_traceback,
     outside,
+    public_name,
     raised_by_user,
+    users_frame,
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import SUSPECTS
@@ -43,13 +46,13 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: that would cost every call two microseconds
 class Problem:
-    """A function of flat, floating-point leaves that returns flat leaves.
+    """A function of flat, floating-point leaves that returns flat leaves. Nobody writes into one.
 
     ``call(leaves)`` runs the user's function and returns its flat outputs (and remembers their structure).
     """
@@ -100,10 +103,21 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
-    if failed is None and not any(type(v) in TRACED and v.run is run for v in found):  # type: ignore[union-attr]
-        warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
-    if failed is not None:
+    if run.keys is not None and FOUND in run.keys and captures is not None and not captures.trusts_keys:
+        captures.found_keys, captures.examined = True, False
+        hold = problem.check is not False  # differences say more than the warning would
+    else:
+        hold = False
+    if failed is None:
+        for v in found:  # type: ignore[union-attr]
+            if type(v) in TRACED and v.run is run:
+                break
+        else:
+            if not hold:
+                warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
+    else:
         outer = NOTES.get()
+        SUSPECTS.clear()  # a rule that was given and failed says so itself
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
         raise failed
@@ -151,14 +165,20 @@ def translated(e: Exception, problem: Problem) -> Exception:
             "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
         )
     elif (
-        type(e) in _FOREIGN
-        and (call := foreign_call(e)) is not None
-        and (name := _traced_argument(call[1])) is not None
+        type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := traced_argument(call[1])) is not None
     ):
+        fix = instead(public_name(call[1])) or LIBRARY
         new = ForeignError(
-            f"{call[0]}: {type(e).__name__}: {e}. The function was given a value that is being differentiated (its argument {name!r}), "
-            "which it does not take. Write what it does with NumPy's functions, give it a derivative of its own with dd.primitive, or "
-            "freeze the argument on purpose with dd.stop_gradient(x)."
+            f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
+            f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
+        )
+    elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
+        here = written(*frame)
+        fix = (instead(here.function) if here is not None else None) or LIBRARY
+        text = "compiled code" if here is None else here.text
+        new = ForeignError(
+            f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
+            f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
         )
     else:
         return e
@@ -166,19 +186,16 @@ def translated(e: Exception, problem: Problem) -> Exception:
     return new
 
 
+def _told(e: Exception) -> str:
+    """Return what an error of other code says, without the names of our classes."""
+    return f"{type(e).__name__}: {_OURS.sub('differentiated value', str(e)).rstrip('. ')}"
+
+
 _FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
-
-
-def _traced_argument(frame: Any) -> str | None:
-    """Return the name of an argument of a running function that carries a derivative."""
-    code = frame.f_code
-    count = (
-        code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])
-    )  # *args, **kwargs
-    for name in code.co_varnames[:count]:
-        if is_active(frame.f_locals.get(name)):
-            return str(name)
-    return None
+_OURS = re.compile(
+    r"\b(numpy\.)?(TracedArray|" + "|".join(sorted({c.__name__ for c in TRACED})) + r")\b|Traced\(.*?\)+"
+)
+"""The names of the classes of differentiated values, by which errors of compiled code call their argument."""
 
 
 def outputs_of(values: Sequence[Any]) -> list[Any]:
@@ -219,9 +236,27 @@ def peel(v: Any, run: Any) -> Any:
 
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
-    found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
-    _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
+    captures = problem.captures
+    if captures is None or not captures.modules:  # where nothing stumbles, no more than this is done
+        try:
+            found = _record(problem, replayable, lines)
+        except RunAgain as e:
+            found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1, e)
+    else:
+        found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+    if _is_to_be_looked_at(problem, captures):
+        _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
     return found
+
+
+def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
+    """Whether a run gives a reason to hold the function against differences, or is the first one."""
+    return (
+        bool(SUSPECTS)
+        or problem.check is True
+        or problem.strict is not None
+        or (captures is not None and not captures.examined)
+    )
 
 
 def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:
@@ -232,21 +267,28 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
     asked = problem.check is True or problem.strict is not None
     suspected = bool(SUSPECTS) and problem.check is not False
     SUSPECTS.clear()
+    by_key = captures is not None and captures.found_keys and not captures.trusts_keys and problem.check is not False
     if captures is not None and not captures.examined:
-        captures.examined = True
+        captures.examined, captures.found_keys = True, False
         if problem.check is not False and any(plain) and not all(plain):
             tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
             suspected = suspected or is_suspicious(tape)
-    if not (asked or suspected):
+    if not (asked or suspected or by_key):
         return
-    tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDerivativeWarning)  # the run that is looked at has said so
+        tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
     SUSPECTS.clear()
+    if captures is not None:
+        captures.found_keys = False
     if hasattr(problem.call, "examined"):
         problem.call.examined = True
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
-    if problem.check is True or suspected:
+    if problem.check is True or suspected or by_key:
         examine(problem, tape, values)
+    if by_key:
+        captures.trusts_keys = True  # type: ignore[union-attr]
 
 
 def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:
@@ -374,8 +416,16 @@ def _duals_by_rows(
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
-    _look_closer(problem, None, [t is None for t in found[1]])
+    captures = problem.captures
+    if captures is None or not captures.modules:
+        try:
+            found = _run_duals_once(problem, tangents, lead, finish, most)
+        except RunAgain as e:
+            found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0, e)
+    else:
+        found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+    if _is_to_be_looked_at(problem, captures):
+        _look_closer(problem, None, [t is None for t in found[1]])
     return found
 
 

@@ -437,9 +437,9 @@ class Holder:
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        ("by_an_attribute", TracedConversionError, "leave the conversion out"),
+        ("by_an_attribute", TracedConversionError, "eave the conversion out"),
         ("into_a_buffer", TracedAssignmentError, "np.zeros_like"),
-        ("by_an_import", TracedConversionError, "leave the conversion out"),
+        ("by_an_import", TracedConversionError, "eave the conversion out"),
         ("into_a_default", TracedAssignmentError, "np.zeros_like"),
     ],
 )

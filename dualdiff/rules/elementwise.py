@@ -745,10 +745,13 @@ def into(result: Any, out: Any, name: str) -> Any:
             out[...] = np.asarray(result)
             return out
         if not result._may_leave():
-            raise TracedAssignmentError(
-                f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
-                f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
-                "function under differentiation."
+            raise result._stumbled(
+                TracedAssignmentError(
+                    f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
+                    f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
+                    "function under differentiation."
+                ),
+                "store",
             )
         result = result.run.leave(result)
     out[...] = result

@@ -379,11 +379,15 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
     index = tuple(map(left, index)) if type(index) is tuple else left(index)
     if type(x) not in TRACED:
         values = tuple([v.run.leave(v) if type(v) in TRACED and v._may_leave() else v for v in values])
-        if any(type(v) in TRACED for v in values):
-            raise TracedAssignmentError(
-                f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
-                "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
-                "np.bincount(i, weights)."
+        lost: Any = next((v for v in values if type(v) in TRACED), None)
+        if lost is not None:
+            raise lost._stumbled(
+                TracedAssignmentError(
+                    f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
+                    "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
+                    "np.bincount(i, weights)."
+                ),
+                "store",
             )
         ufunc.at(x, index, *values)
         return

@@ -33,7 +33,7 @@ def truss(areas):
         k = area / L * np.outer([-c, -s, c, s], [-c, -s, c, s])
         dofs = np.array([2 * i, 2 * i + 1, 2 * j, 2 * j + 1])
         K[np.ix_(dofs, dofs)] += k
-    free = [3, 4, 5, 6, 7]
+    free = [2, 4, 5, 6, 7]
     f = np.zeros(8)
     f[5] = -1.0
     u = np.zeros(8)

@@ -60,17 +60,27 @@ def matrix(J: Any, x: np.ndarray) -> np.ndarray:
     return np.concatenate([np.reshape(leaf, (-1, x.size)) for leaf in leaves(J)])
 
 
+def slope(f: Any, x: np.ndarray, e: np.ndarray, width: float) -> Any:
+    """Return one central difference; NaN where the step leaves the domain or the branch."""
+    try:
+        with np.errstate(all="ignore"):
+            return (values(f(x + e)) - values(f(x - e))) / width
+    except (ValueError, np.linalg.LinAlgError):
+        return np.nan
+
+
 def differences(f: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Jacobian by extrapolated central differences, entry by entry at its best step, and how sure it is."""
     best = error = None
+    size = values(f(x)).shape
     for h in 2.0 ** -np.arange(4, 16):
         columns = []
         for j in range(x.size):
             e = np.zeros(x.size)
             e[j] = h * max(abs(x[j]), 1e-3)
-            central = [(values(f(x + s * e)) - values(f(x - s * e))) / (2 * s * e[j]) for s in (1.0, 0.5, 0.25)]
+            central = [slope(f, x, s * e, 2 * s * e[j]) for s in (1.0, 0.5, 0.25)]
             once = [(4 * b - a) / 3 for a, b in itertools.pairwise(central)]
-            columns.append(((16 * once[1] - once[0]) / 15, abs(once[1] - once[0])))
+            columns.append((np.broadcast_to((16 * once[1] - once[0]) / 15, size), abs(once[1] - once[0]) + np.zeros(size)))
         found, bar = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
         bar[~np.isfinite(bar)] = np.inf
         if best is None:
@@ -104,16 +114,18 @@ def test_it_is_differentiated_as_it_stands(room: ModuleType, f: Any, x: np.ndarr
     scale = np.maximum(abs(truth), 1e-3 * np.max(abs(truth), axis=1, keepdims=True))
     sure = bar <= 1e-4 * scale
     assert sure.mean() > 0.9  # the differences can tell
-    found = {}
+    found, again = {}, {}
     for jac in (dd.jacfwd, dd.jacrev, dd.jacobian):
         of = jac(f)
         found[jac.__name__] = J = matrix(of(x), x)
         assert J.shape == truth.shape
         assert np.all((abs(J - truth) <= np.maximum(1e-6 * scale, 10 * bar))[sure])
-        np.testing.assert_array_equal(matrix(of(x), x), J)
+        again[jac.__name__] = matrix(of(x), x)
     sizes = np.max(abs(truth), axis=1, keepdims=True) + 1e-300
     for J in found.values():
         assert np.max(abs(J - found["jacrev"]) / sizes) <= 1e-10
+    for name, J in again.items():  # jacobian may have settled on another way by then
+        assert np.max(abs(J - found[name]) / sizes) <= (1e-13 if name == "jacobian" else 0.0)
     value, _ = dd.vjp(f, x)
     np.testing.assert_allclose(values(value), plain, rtol=1e-12, atol=1e-12 * max(1.0, np.max(abs(plain))))
     np.testing.assert_array_equal(values(f(x.copy())), plain)

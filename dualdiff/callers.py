@@ -49,11 +49,12 @@ _TAKES = (*_CALLS, "UNPACK_", "LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "FOR_I
 def calls(name: str) -> bool:
     """Whether the caller may be calling a certain function, which its code names: ``float(t)``, or ``a, b = map(float, ts)``."""
     frame = _caller()
-    return (
-        frame is not None
-        and opname[frame.f_code.co_code[frame.f_lasti]].startswith(_TAKES)
-        and name in frame.f_code.co_names
-    )
+    if frame is None or name not in frame.f_code.co_names:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while opname[code[at]] == "CACHE":  # where 3.11 stands while a function in Python is called
+        at -= 2
+    return opname[code[at]].startswith(_TAKES)
 
 
 _FORMATS: dict[tuple[CodeType, int], str | tuple[str, str] | None] = {}

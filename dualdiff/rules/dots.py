@@ -2,8 +2,8 @@
 
 It turns its operand into an array, brings both to one dtype, and hands those that BLAS does not know, where one has no axes, to
 ``A * x``. So a traced value that is asked from inside such a call answers with an array without axes, of the widest dtype
-(:class:`Factor`), which meets ``A`` in that product and there is what it stands for. Were it taken for a number by anybody
-else, it would be NaN.
+(:class:`Factor`), which meets ``A`` in that product and there is what it stands for. Should it never get there, since the
+method was not an array's, the run is told.
 """
 
 from __future__ import annotations
@@ -33,11 +33,23 @@ class Factor(np.ndarray):
         if ufunc is np.multiply and method == "__call__" and not kwargs and len(inputs) == 2:
             a, x = inputs
             if x is self and x.traced is not None and type(a) is np.ndarray:
+                _met(x.traced)
                 return np.dot(_narrowed(a, dtype_of(self.traced)), self.traced)
-        raise TracedConversionError(
-            f"{where()}: the method .dot of something that is no array met a value that is being differentiated. Write "
-            "np.dot(A, x) or A @ x with arrays, or freeze the value on purpose with dd.stop_gradient(x)."
-        )
+        raise _unmet()
+
+
+def _unmet() -> TracedConversionError:
+    return TracedConversionError(
+        f"{where()}: the method .dot of something that is no array was given a value that is being differentiated. Write "
+        "np.dot(A, x) or A @ x with arrays, or freeze the value on purpose with dd.stop_gradient(x)."
+    )
+
+
+def _met(x: Any) -> None:
+    """Strike out that a traced value was given to a product, since it got there."""
+    notes = x.run.notes
+    if notes is not None:
+        notes[:] = [e for e in notes if e.__dict__.get("operand") is not x]
 
 
 def factor(x: Any, dtype: Any) -> Factor | None:
@@ -47,6 +59,11 @@ def factor(x: Any, dtype: Any) -> Factor | None:
     kind = WIDE[1] if x.dtype.kind == "c" else WIDE[0]
     new = np.full((), np.nan, kind).view(Factor)
     new.traced = x
+    notes = x.run.notes
+    if notes is not None and not any(e.__dict__.get("operand") is x for e in notes):
+        error = _unmet()
+        error.__dict__["operand"] = x
+        notes.append(error)
     return new
 
 

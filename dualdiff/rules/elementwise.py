@@ -24,7 +24,7 @@ from dualdiff.kinds.kinks import JUMP, Kink, gap, integer, size
 from dualdiff.register import composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD, Columns, Terms
-from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
+from dualdiff.values import NUMBERS, TRACED, bind, container, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
 UNIT, ABOVE_ONE, ABOVE_MINUS_ONE = "unit", "above one", "above minus one"
@@ -525,7 +525,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     elif len(functions) != len(conditions):
         n = len(conditions)
         raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
-    y = np.zeros_like(x)
+    y = np.zeros_like(x) if type(x) in TRACED else container(np.zeros_like(x))
     for c, f in zip(conditions, functions, strict=True):
         if not callable(f):
             y[c] = f

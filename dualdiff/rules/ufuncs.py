@@ -79,7 +79,7 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
 
 def _entry_by_entry(ufunc: Any, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Call what ``np.frompyfunc`` made of a function, on entries that are traced one by one."""
-    found = ufunc(*[np.asarray(i, dtype=object) if type(i) in TRACED else i for i in inputs], **kwargs)
+    found = ufunc(*[i._as_objects(None) if type(i) in TRACED else i for i in inputs], **kwargs)
     return tuple(map(packed, found)) if ufunc.nout > 1 else packed(found)
 
 

@@ -139,7 +139,7 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     A result that is not finite says by itself that the point lies outside of the domain. A function inside another operator
     may well be constant in its own argument, and so may a derivative, which another pass computes.
     """
-    if NOTES.get() is not None or not problem.inputs or problem.function is None or LEVELS.current != run.level:
+    if NOTES.get() is not None or not problem.n or problem.function is None or LEVELS.current != run.level:
         return
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return

@@ -13,6 +13,7 @@ import pytest
 import dualdiff as dd
 from dualdiff.capture import binding
 from tests.corpus import (
+    algorithms,
     chemistry,
     elements,
     filters,
@@ -25,7 +26,7 @@ from tests.corpus import (
     statistics,
 )
 
-ROOMS = [chemistry, elements, filters, finance, least_squares, minimisation, odes, robots, signals, statistics]
+ROOMS = [algorithms, chemistry, elements, filters, finance, least_squares, minimisation, odes, robots, signals, statistics]
 CORPUS = [(room, f, np.array(x)) for room in ROOMS for f, x in room.POINTS]
 
 
@@ -133,3 +134,21 @@ def test_it_is_differentiated_as_it_stands(room: ModuleType, f: Any, x: np.ndarr
     assert not binding._BOUND
     assert after.keys() == before.keys()
     assert all(after[name] is before[name] for name in before)
+
+
+SMALL = [(f, x) for _, f, x in CORPUS if x.size <= 4][::4]
+
+
+@pytest.mark.parametrize(("f", "x"), SMALL, ids=[name_of(f) for f, _ in SMALL])
+def test_second_derivatives(f: Any, x: np.ndarray) -> None:
+    def summary(x: Any) -> Any:
+        return sum([np.sum(np.sin(leaf)) + np.sum(0.1 * leaf) for leaf in leaves(f(x))])
+
+    truth, bar = differences(dd.jacrev(summary), x)
+    size = np.max(abs(truth))
+    found = [dd.hessian(summary)(x)]
+    found += [outer(inner(summary))(x) for outer in (dd.jacfwd, dd.jacrev) for inner in (dd.jacfwd, dd.jacrev)]
+    for H in found:
+        assert np.all(abs(H - truth) <= np.maximum(1e-6 * size, 10 * bar))
+        np.testing.assert_allclose(H, found[0], rtol=1e-8, atol=1e-8 * size)
+        np.testing.assert_allclose(H, H.T, rtol=1e-8, atol=1e-8 * size)

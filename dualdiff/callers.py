@@ -44,16 +44,18 @@ def compares() -> bool:
 
 
 _CALLS = ("CALL", "PRECALL")  # where it is the latter, 3.11 has specialised the two to one
+_TAKES = (*_CALLS, "UNPACK_", "LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "FOR_ITER")
 
 
 def calls(name: str) -> bool:
-    """Whether the caller is at a call, in code that names a certain function: ``float(t)`` perhaps, or ``map(float, ts)``."""
+    """Whether the caller may be calling a certain function, which its code names: ``float(t)``, or ``a, b = map(float, ts)``."""
     frame = _caller()
-    return (
-        frame is not None
-        and opname[frame.f_code.co_code[frame.f_lasti]].startswith(_CALLS)
-        and name in frame.f_code.co_names
-    )
+    if frame is None or name not in frame.f_code.co_names:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while opname[code[at]] == "CACHE":  # where 3.11 stands while a function in Python is called
+        at -= 2
+    return opname[code[at]].startswith(_TAKES)
 
 
 _LOOKS_UP = frozenset(
@@ -121,9 +123,11 @@ def _pushes(i: dis.Instruction, effect: int) -> int | None:
     return effect + 1 if i.opname == "LOAD_ATTR" else 1
 
 
-def _left_operand(code: CodeType, at: int) -> str | tuple[str, str] | None:
-    """Walk back over the straight line to the instruction that made the left operand of the one at ``at``."""
-    place = 2  # of the wanted value, counted from the top of the stack
+def _maker(code: CodeType, at: int, place: int) -> tuple[dis.Instruction, int] | None:
+    """Walk back over the straight line before ``at``, to the instruction that made one of the values on the stack.
+
+    The value is counted from the top of the stack, 1 being the top; among what the instruction made it is counted alike.
+    """
     for i in reversed([i for i in dis.get_instructions(code) if i.offset < at]):
         if i.opcode in dis.hasjrel or i.opcode in dis.hasjabs:
             return None
@@ -132,11 +136,45 @@ def _left_operand(code: CodeType, at: int) -> str | tuple[str, str] | None:
         if made is None:
             return None
         if place <= made:
-            return _text(i, place)
+            return i, place
         if i.is_jump_target:
             return None
         place -= effect
     return None
+
+
+def _left_operand(code: CodeType, at: int) -> str | tuple[str, str] | None:
+    found = _maker(code, at, 2)
+    return None if found is None else _text(*found)
+
+
+_METHODS: dict[tuple[CodeType, int], str | None] = {}
+"""The method that is called at an instruction; None where the straight line before it does not tell."""
+
+
+def calls_method(name: str) -> bool:
+    """Whether the caller is at a call of a method of that name, ``a.dot(t)``."""
+    frame = _caller()
+    if frame is None or name not in frame.f_code.co_names:
+        return False
+    code, at = frame.f_code, frame.f_lasti
+    key = code, at
+    if key not in _METHODS:
+        _METHODS[key] = _method_called(code, at)
+    return _METHODS[key] == name
+
+
+def _method_called(code: CodeType, at: int) -> str | None:
+    if opname[code.co_code[at]] not in _CALLS:
+        return None
+    arguments = code.co_code[at + 1]
+    start = at
+    while start >= 2 and opname[code.co_code[start - 2]] in ("PRECALL", "CACHE"):
+        start -= 2  # in 3.11 a call is two instructions
+    found = _maker(code, start, arguments + 1)
+    if found is None or found[0].opname not in ("LOAD_METHOD", "LOAD_ATTR"):
+        return None
+    return str(found[0].argval)
 
 
 def _text(i: dis.Instruction, place: int) -> str | tuple[str, str] | None:
@@ -179,4 +217,14 @@ def takes_objects() -> bool:
     return "stride_tricks" not in name if is_numpy(name) else not is_installed(name) or _PANDAS in name
 
 
-__all__ = ["calls", "calls_cache", "compares", "formats", "is_masked", "is_pandas", "stores_item", "takes_objects"]
+__all__ = [
+    "calls",
+    "calls_cache",
+    "calls_method",
+    "compares",
+    "formats",
+    "is_masked",
+    "is_pandas",
+    "stores_item",
+    "takes_objects",
+]

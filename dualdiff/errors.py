@@ -182,8 +182,9 @@ class InputError(DerivativeError, TypeError, ValueError):
 
 STORED_IN_PLAIN_ARRAY = (
     "this stores a value that is being differentiated in a plain NumPy array, which would lose its derivative. "
-    "Make the array with np.zeros_like(x), np.empty_like(x) or dualdiff.numpy.zeros(…), or collect the entries in a "
-    "list and use np.stack or np.array."
+    "Make the array inside the function (one made before the call stays plain, and so does what NumPy makes that is imported in "
+    "the function): with np.zeros_like(x), np.empty_like(x) or dualdiff.numpy.zeros(…); or collect the entries in a list and use "
+    "np.stack or np.array."
 )
 
 

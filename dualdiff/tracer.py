@@ -384,6 +384,8 @@ class Tracer(Traced):
             if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
                 return np.array(out, dtype=dtype)
             return shown(self, out, writeable=True)
+        if (factor := rules.dots.factor(self, dtype)) is not None:
+            return factor
         if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
             return self._as_objects(copy)
         if (error := refusal()) is not None:

@@ -128,30 +128,6 @@ def vectorize(real: Any = np.vectorize) -> Any:
     return make
 
 
-class Concatenator:
-    """``np.r_`` and ``np.c_`` of traced values, in brackets that hold arrays, numbers and slices."""
-
-    def __init__(self, real: Any, columns: bool) -> None:
-        self._real = real
-        self._columns = columns
-
-    def __getitem__(self, key: Any) -> Any:
-        items = key if type(key) is tuple else (key,)
-        if not any(map(is_active, items)):
-            return plain_call(self._real.__getitem__, (key,), {})
-        if any(isinstance(i, str) for i in items):
-            raise UnsupportedFunctionError(
-                f"{where()}: np.r_ and np.c_ of differentiated values take no text; write np.concatenate, with the axis"
-            )
-        parts = [np.r_[i] if isinstance(i, slice) else np.atleast_1d(operand(i)) for i in items]
-        if self._columns:
-            return np.concatenate([p[:, None] if p.ndim == 1 else p for p in parts], axis=-1)
-        return np.concatenate(parts)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
 def given_lists(real: Any) -> Any:
     """A function of NumPy that takes traced values in lists as well."""
     entry = REGISTER.get(real)
@@ -204,4 +180,4 @@ class _Ufunc:
         return hash(self._real)
 
 
-__all__ = ["Compiled", "Concatenator", "Vectorized", "called", "given_lists", "uncached", "vectorize"]
+__all__ = ["Compiled", "Vectorized", "called", "given_lists", "uncached", "vectorize"]

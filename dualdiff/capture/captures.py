@@ -103,7 +103,7 @@ class Captures:
                 self._add(s.names)
             elif s.kind in CONVERSIONS and s.kind not in known[2]:
                 known[2] |= {s.kind}
-            elif s.kind == "array" and known[1] < EVERYTHING:
+            elif s.kind in ("array", *CONVERSIONS) and known[1] < EVERYTHING:
                 known[1] = EVERYTHING
             else:
                 continue

@@ -7,6 +7,7 @@ captured every maker is NumPy's own.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -167,6 +168,19 @@ def _asfarray(real: Any) -> Any:
     return asarray_chkfinite
 
 
+def _fromiter(real: Any) -> Any:
+    """``fromiter``, whose iterable runs once."""
+
+    @functools.wraps(real)
+    def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
+        if not ACTIVE.get():
+            return real(iter, dtype, count, **kwargs)
+        items = list(iter if count < 0 else itertools.islice(iter, count))
+        return made.array(items, _dtype(dtype)) if is_active(items) else _holding(real(items, dtype, count, **kwargs))
+
+    return fromiter
+
+
 def _piecewise(real: Any) -> Any:
     """``piecewise``, whose result takes what the functions return."""
 
@@ -181,7 +195,7 @@ def _piecewise(real: Any) -> Any:
 def makers() -> dict[Any, Any]:
     """Return the stand-in for each of NumPy's makers of arrays."""
     found: dict[Any, Any] = {}
-    for name in ("zeros", "ones", "empty", "eye", "identity", "tri", "fromfunction", "fromiter"):
+    for name in ("zeros", "ones", "empty", "eye", "identity", "tri", "fromfunction"):
         found[getattr(np, name)] = _maker(getattr(np, name))
     for name in ("zeros_like", "ones_like", "empty_like", "full_like"):
         found[getattr(np, name)] = _like(getattr(np, name))
@@ -197,6 +211,7 @@ def makers() -> dict[Any, Any]:
     found[np.arange] = _between(np.arange, made.arange)
     for name in ("linspace", "logspace", "geomspace"):
         found[getattr(np, name)] = _between(getattr(np, name), getattr(made, name))
+    found[np.fromiter] = _fromiter(np.fromiter)
     found[np.piecewise] = _piecewise(np.piecewise)
     return found
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from dualdiff.capture import creation, maths, solvers
 from dualdiff.capture.active import any_active, plain_call
-from dualdiff.capture.callables import Compiled, Concatenator, Vectorized, given_lists, uncached, vectorize
-from dualdiff.capture.indices import indices
-from dualdiff.capture.randoms import GENERATORS, Random, making
+from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
+from dualdiff.capture.joining import joining
+from dualdiff.capture.randoms import GENERATORS, Random, drawing, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
 
@@ -61,13 +61,9 @@ def drop_in(real: Any, function: Any) -> None:
 
 
 def _fill() -> None:
-    for real, new in {**creation.makers(), **maths.functions()}.items():
-        _enter(_TABLE, real, new)
-    for real, new in indices(_TABLE[id(np.fromiter)][1]):
+    for real, new in {**creation.makers(), **maths.functions(), **joining(), **drawing()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
-    _enter(_TABLE, np.r_, Concatenator(np.r_, False))
-    _enter(_TABLE, np.c_, Concatenator(np.c_, True))
     _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
     legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
     for name in ("permutation", "shuffle", "choice"):

@@ -49,9 +49,12 @@ def full_like(
 ) -> Any:
     fill_value = operand(fill_value)
     if isinstance(fill_value, Traced) and not isinstance(a, Traced) and not fill_value._may_leave():  # type: ignore[attr-defined]
-        raise TracedAssignmentError(
-            f"{where()}: np.full_like of a plain array makes a plain array, which cannot hold a differentiated value. "
-            "Make it like a differentiated array, np.full_like(x, value), or use dualdiff.numpy.full(shape, value)."
+        raise fill_value._stumbled(  # type: ignore[attr-defined]
+            TracedAssignmentError(
+                f"{where()}: np.full_like of a plain array makes a plain array, which cannot hold a differentiated value. "
+                "Make it like a differentiated array, np.full_like(x, value), or use dualdiff.numpy.full(shape, value)."
+            ),
+            "store",
         )
     out = np.empty_like(a, dtype=dtype, order=order, subok=subok, shape=None if shape is None else fixed(shape))
     out[...] = fill_value

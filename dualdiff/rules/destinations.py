@@ -28,10 +28,14 @@ def _stores(function: Any) -> Any:
                 store(destination, *args, **kwargs)
                 return
             given = [*map(operand, args), *map(operand_or_option, kwargs.values())]
-            if any(isinstance(a, Traced) and not a._may_leave() for a in given):  # type: ignore[attr-defined]
-                raise TracedAssignmentError(
-                    f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, "
-                    "which would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
+            lost: Any = next((a for a in given if isinstance(a, Traced) and not a._may_leave()), None)  # type: ignore[attr-defined]
+            if lost is not None:
+                raise lost._stumbled(
+                    TracedAssignmentError(
+                        f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, "
+                        "which would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
+                    ),
+                    "store",
                 )
             function(destination, *map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()})
 

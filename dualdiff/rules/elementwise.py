@@ -24,7 +24,7 @@ from dualdiff.kinds.kinks import JUMP, Kink, gap, integer, size
 from dualdiff.register import REAL_ONLY, Facts, composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
 from dualdiff.tangents import INSTEAD, Columns, Terms
-from dualdiff.values import NUMBERS, TRACED, bind, is_number, number, operand, under
+from dualdiff.values import NUMBERS, TRACED, bind, container, is_number, number, operand, under
 
 REAL, POSITIVE, NONZERO, NONNEGATIVE = "real", "positive", "nonzero", "nonnegative"
 UNIT, ABOVE_ONE, ABOVE_MINUS_ONE = "unit", "above one", "above minus one"
@@ -526,7 +526,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     elif len(functions) != len(conditions):
         n = len(conditions)
         raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
-    y = np.zeros_like(x)
+    y = np.zeros_like(x) if type(x) in TRACED else container(np.zeros_like(x))
     for c, f in zip(conditions, functions, strict=True):
         if not callable(f):
             y[c] = f
@@ -746,10 +746,13 @@ def into(result: Any, out: Any, name: str) -> Any:
             out[...] = np.asarray(result)
             return out
         if not result._may_leave():
-            raise TracedAssignmentError(
-                f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
-                f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
-                "function under differentiation."
+            raise result._stumbled(
+                TracedAssignmentError(
+                    f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
+                    f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
+                    "function under differentiation."
+                ),
+                "store",
             )
         result = result.run.leave(result)
     out[...] = result

@@ -24,7 +24,7 @@ from dualdiff.rules.discrete import left
 from dualdiff.rules.elementwise import cast, into, unsupported
 from dualdiff.rules.indexing import canonical_index, has_integer_arrays, places
 from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
-from dualdiff.values import PACKING, TRACED, bind, native, number, operand, packed
+from dualdiff.values import TRACED, bind, native, number, operand, packed
 
 HARMLESS = ("order", "subok")
 """Options that say how a result lies in memory, which a derivative need not know."""
@@ -79,11 +79,7 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
 
 def _entry_by_entry(ufunc: Any, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Call what ``np.frompyfunc`` made of a function, on entries that are traced one by one."""
-    token = PACKING.set(True)
-    try:
-        found = ufunc(*[np.asarray(i, dtype=object) if type(i) in TRACED else i for i in inputs], **kwargs)
-    finally:
-        PACKING.reset(token)
+    found = ufunc(*[i._as_objects(None) if type(i) in TRACED else i for i in inputs], **kwargs)
     return tuple(map(packed, found)) if ufunc.nout > 1 else packed(found)
 
 
@@ -383,11 +379,15 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
     index = tuple(map(left, index)) if type(index) is tuple else left(index)
     if type(x) not in TRACED:
         values = tuple([v.run.leave(v) if type(v) in TRACED and v._may_leave() else v for v in values])
-        if any(type(v) in TRACED for v in values):
-            raise TracedAssignmentError(
-                f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
-                "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
-                "np.bincount(i, weights)."
+        lost: Any = next((v for v in values if type(v) in TRACED), None)
+        if lost is not None:
+            raise lost._stumbled(
+                TracedAssignmentError(
+                    f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
+                    "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
+                    "np.bincount(i, weights)."
+                ),
+                "store",
             )
         ufunc.at(x, index, *values)
         return

@@ -27,7 +27,6 @@ from dualdiff.operators import (
     vjp,
 )
 from dualdiff.passes.kinks import kinks
-from dualdiff.rules.supported import support
 from dualdiff.tensor import (
     Tensor,
     arange,
@@ -44,9 +43,13 @@ from dualdiff.tensor import (
 )
 
 if TYPE_CHECKING:
-    from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive
+    from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
+    from dualdiff.rules.supported import support
 
-_LATER = dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom")
+_LATER = {
+    **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
+    "support": "dualdiff.rules.supported",
+}
 """Rooms that many programs never enter, imported when first asked for."""
 
 

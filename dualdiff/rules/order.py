@@ -125,7 +125,8 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     rows, _, kept = _sorted_rows(a, axis)
     n = shape_of(rows)[-1]
     if n == 0:
-        return deliver(mean_of(rows, -1), out, "np.median")
+        y = mean_of(rows, -1)
+        return deliver(np.reshape(y, kept) if keeps_axes(keepdims) else y, out, "np.median")
     last = rows[..., -1]
     y = rows[..., n // 2] if n % 2 else (rows[..., n // 2 - 1] + rows[..., n // 2]) / 2
     y = np.where(is_nan(last), last, y)

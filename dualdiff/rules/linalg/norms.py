@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from dualdiff.rules.letters import conj
 from dualdiff.rules.linalg.singular_values import svdvals
 from dualdiff.rules.linalg.solving import inv
 from dualdiff.rules.sums import sum_of
-from dualdiff.shapes import dtype_of, negative_axes, shape_of
+from dualdiff.shapes import dtype_of, negative_axes, shape_of, size_of
 from dualdiff.values import TRACED, bind, ndarray, number, operand
 
 
@@ -77,6 +78,20 @@ pnorm_.kink = Kink(
 )
 
 
+@lru_cache(maxsize=1)
+def _nothing_has_a_norm() -> bool:
+    """Whether the largest of no entries is 0 to this NumPy's norms, as to newer ones, and no error."""
+    try:
+        return bool(np.linalg.norm(np.zeros(0), np.inf) == 0)
+    except ValueError:
+        return False
+
+
+def _largest(x: Any) -> Callable[..., Any]:
+    """Return what folds entries to the largest of them; none at all add up to 0."""
+    return sum_of if not size_of(shape_of(x)) and _nothing_has_a_norm() else max_of
+
+
 def _check_order(order: Any) -> None:
     if type(order) in TRACED:
         raise unsupported("np.linalg.norm", ["ord"], "np.sum(np.abs(x) ** p) ** (1 / p) for a differentiated order")
@@ -88,7 +103,7 @@ def _vector_norm(x: Any, order: Any, axis: tuple[int, ...], keepdims: bool) -> A
     if order is None or order == 2:
         return bind(norm2_, (x,), params)
     if order == math.inf:
-        return max_of(np.abs(x), **params)
+        return _largest(x)(np.abs(x), **params)
     if order == -math.inf:
         return min_of(np.abs(x), **params)
     if order == 0:
@@ -109,11 +124,11 @@ def _matrix_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
         return bind(norm2_, (x,), {"axis": axes, "keepdims": keepdims})
     if order in (1, -1, math.inf, -math.inf):
         first, second = (row, column) if abs(order) == 1 else (column, row)
-        pick = max_of if order > 0 else min_of
+        pick = _largest(x) if order > 0 else min_of
         y = pick(sum_of(np.abs(x), first, keepdims=True), second, keepdims=True)
     elif order in (2, -2, "nuc"):
         s = svdvals(np.moveaxis(x, axes, (-2, -1)))
-        fold: Callable[..., Any] = sum_of if order == "nuc" else max_of if order == 2 else min_of
+        fold: Callable[..., Any] = sum_of if order == "nuc" else _largest(s) if order == 2 else min_of
         # A singular value is an absolute value: at zero its derivative is taken as zero.
         y = fold(np.abs(s), axis=-1)
         shape = list(shape_of(x))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, where
 from dualdiff.register import composite, name_of
 from dualdiff.rules.discrete import owner
@@ -30,8 +31,8 @@ def _stores(function: Any) -> Any:
             given = [*map(operand, args), *map(operand_or_option, kwargs.values())]
             if any(isinstance(a, Traced) and not a._may_leave() for a in given):  # type: ignore[attr-defined]
                 raise TracedAssignmentError(
-                    f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, "
-                    "which would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
+                    f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, which would "
+                    f"lose its derivative. {of_own_code('Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…).')}"
                 )
             function(destination, *map(fixed, args), **{k: fixed(v) for k, v in kwargs.items()})
 

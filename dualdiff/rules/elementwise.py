@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
@@ -746,9 +747,10 @@ def into(result: Any, out: Any, name: str) -> Any:
             return out
         if not result._may_leave():
             raise TracedAssignmentError(
-                f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
-                f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
-                "function under differentiation."
+                f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its derivative. "
+                + of_own_code(
+                    f"Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the function."
+                )
             )
         result = result.run.leave(result)
     out[...] = result

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.errors import STORED_IN_PLAIN_ARRAY, is_numpy, passage, public_name
+from dualdiff.errors import HERE, STORED_IN_PLAIN_ARRAY, is_numpy, passage, public_name
 from dualdiff.values import TRACED
 
 LONGEST = 60
@@ -180,6 +180,30 @@ _NUMPY = {
     "bool": "Write x != 0", "int64": "Write int(x), or x.astype(int)", "int32": "Write int(x), or x.astype(int)",
     "require": "Leave the conversion out: the value is an array already",
 }  # fmt: skip
+_SOLVES = "Write np.linalg.solve(A, b), which is differentiated"
+_DISTANCES = "Write np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1)), or np.linalg.norm of these differences"
+_LINEAR = (
+    "It is linear in the signal: give it a derivative with dd.primitive(matvec=f, rmatvec=f_transposed), or write it as a product, A @ x, "
+    "with a constant (sparse) matrix"
+)
+_SPLINE = (
+    "Where the knots are constant, s' is the derivative of s: dd.primitive(s, partials=s.derivative()); np.interp is differentiated in "
+    "knots and argument"
+)
+_SCIPY = {
+    "linalg.solve": _SOLVES, "linalg.cho_factor": _SOLVES, "linalg.cho_solve": _SOLVES, "linalg.lu_factor": _SOLVES,
+    "linalg.lu_solve": _SOLVES, "linalg.solve_triangular": _SOLVES, "linalg.solve_banded": _SOLVES, "linalg.solveh_banded": _SOLVES,
+    "linalg.inv": "Write np.linalg.inv", "linalg.det": "Write np.linalg.det", "linalg.cholesky": "Write np.linalg.cholesky",
+    "linalg.svd": "Write np.linalg.svd", "linalg.qr": "Write np.linalg.qr", "linalg.pinv": "Write np.linalg.pinv",
+    "linalg.lstsq": "Write np.linalg.lstsq",
+    "linalg.eigh": "Write np.linalg.eigh(A); of A v = w B v, with M = np.linalg.inv(np.linalg.cholesky(B)), np.linalg.eigh(M @ A @ M.T)",
+    "spatial.distance.cdist": _DISTANCES, "spatial.distance.pdist": _DISTANCES,
+    "signal.lfilter": _LINEAR, "signal.convolve2d": _LINEAR, "signal.savgol_filter": _LINEAR, "signal.sosfilt": _LINEAR,
+    "ndimage.gaussian_filter": _LINEAR, "ndimage.laplace": _LINEAR, "ndimage.convolve": _LINEAR, "ndimage.correlate": _LINEAR,
+    "ndimage.uniform_filter": _LINEAR, "ndimage.gaussian_filter1d": _LINEAR,
+    "interpolate.CubicSpline": _SPLINE, "interpolate.PchipInterpolator": _SPLINE, "interpolate.BSpline": _SPLINE,
+    "interpolate.Akima1DInterpolator": _SPLINE,
+}  # fmt: skip
 for _same in ("asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"):
     _NUMPY[_same] = _NUMPY["asarray"]
 _CAPTURED = ' (with math imported at the top of its module and no capture="never", math is differentiated as it stands)'
@@ -205,6 +229,10 @@ def instead(function: str) -> str | None:
             "complex": "Leave complex() out, or write a + 1j * b",
             "array": _NUMPY["array"],
         }.get(name)
+    if function.startswith("scipy."):
+        return _SCIPY.get(function.removeprefix("scipy.").replace(".__init__", ""))
+    if function.startswith("pandas."):
+        return "pandas objects hold plain numbers: compute with the array itself, and keep labels beside it"
     if function in _ELSEWHERE:
         return f"Write {_ELSEWHERE[function]} for {function}"
     if module.partition(".")[0] == "numpy":
@@ -263,6 +291,26 @@ def of_loss(what: str) -> tuple[str, str]:
     return f"{call.text} ({what}{lost})", fix
 
 
+def of_compiled() -> str:
+    """Return what to write instead of compiled code that a library function reached, as a sentence without its full stop."""
+    entered = passage()[1]
+    return (None if entered is None else instead(public_name(entered))) or LIBRARY
+
+
+def of_own_code(otherwise: str) -> str:
+    """Return what to write where a NumPy function stores into a plain array: another sentence where NumPy's own code does so."""
+    user, entered, inner = passage()
+    below, frame = None, inner
+    while frame is not None and frame is not user:
+        if not frame.f_code.co_filename.startswith(HERE):
+            below = frame
+        frame = frame.f_back
+    if below is None:
+        return otherwise
+    name = public_name(below if entered is None else entered)
+    return f"It does so inside {name}. {instead(name) or LIBRARY}. To freeze the value on purpose: dd.stop_gradient(x)."
+
+
 _STORED_BY = {
     "piecewise": "np.piecewise of a plain array stores what its functions return, which is being differentiated, in a plain array, which "
     "would lose its derivative. Write np.where(condition, a, b), or np.select for more than two",
@@ -315,4 +363,4 @@ def _origin(node: ast.expr, frame: FrameType) -> str:
     return ""
 
 
-__all__ = ["Written", "instead", "of_loss", "of_store", "traced_argument", "written"]
+__all__ = ["Written", "instead", "of_compiled", "of_loss", "of_own_code", "of_store", "traced_argument", "written"]

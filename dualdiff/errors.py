@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from contextvars import ContextVar
 from dis import opname
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -259,9 +259,21 @@ def where() -> str:
 
 
 def public_name(frame: FrameType) -> str:
-    """Return the name under which people know a function of a library: ``scipy.linalg.solve``, not where it is written."""
-    module = str(frame.f_globals.get("__name__", ""))
-    name = frame.f_code.co_qualname
+    """Return the name under which people know a function of a library: ``scipy.linalg.solve``, not where it is written.
+
+    A decorator's inner function bears the name of the function it decorates, and a method of a private class that of the object's.
+    """
+    module, name = str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname
+    if "<locals>" in name:
+        for variable in frame.f_code.co_freevars:
+            inner = frame.f_locals.get(variable)
+            if isinstance(inner, FunctionType):
+                module, name = str(inner.__module__), inner.__qualname__
+                break
+    owner, _, method = name.rpartition(".")
+    if owner.startswith("_") and "self" in frame.f_locals:
+        kind = type(frame.f_locals["self"])
+        module, name = kind.__module__, f"{kind.__qualname__}.{method}"
     parts = module.split(".")
     for n, part in enumerate(parts):
         if part.startswith("_"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.advice import of_compiled
 from dualdiff.capture.active import ACTIVE, any_active, is_active, plain_call
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REGISTER
@@ -21,7 +22,12 @@ def called(function: Any) -> str:
     """Return the name under which a function is known."""
     module = str(getattr(function, "__module__", "") or "")
     parts = [p for p in module.split(".") if p and not p.startswith("_")]
-    return ".".join([*parts, str(getattr(function, "__qualname__", getattr(function, "__name__", function)))])
+    return ".".join(
+        [
+            *parts,
+            str(getattr(function, "__qualname__", getattr(function, "__name__", function))).removeprefix("function "),
+        ]
+    )
 
 
 class Compiled:
@@ -35,9 +41,8 @@ class Compiled:
         """Call the compiled function on plain values."""
         if any_active(args, kwargs):
             raise UnsupportedFunctionError(
-                f"{where()}: {called(self._real)} is compiled code, which cannot carry a derivative. Write it with NumPy's "
-                "functions, give it a derivative of its own with dd.primitive, or freeze its arguments on purpose with "
-                "dd.stop_gradient(x)."
+                f"{where()}: {called(self._real)} is compiled code, which cannot carry a derivative. {of_compiled()}. To freeze its "
+                "arguments on purpose: dd.stop_gradient(x)."
             )
         return plain_call(self._real, args, kwargs)
 

@@ -174,7 +174,7 @@ def shielded(x: Any) -> Any:
 
 def level_of(xs: Sequence[Any]) -> int:
     """Return the level of the innermost operator that differentiates one of some values; -1 for none."""
-    return max([x.run.level for x in xs if type(x) in TRACED], default=-1)
+    return max([x.run.level for x in map(plain, xs) if type(x) in TRACED], default=-1)
 
 
 def check_closed(name: str, what: str, found: Sequence[Any], inputs: Sequence[Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.containers import plain
 from dualdiff.custom.blackbox import SECOND, Partial
 from dualdiff.custom.layout import Layout, check_closed, checked, level_of, shielded, side_by_side
 from dualdiff.custom.maps import LinearMap, form_of
@@ -311,6 +312,7 @@ def partial_of(name: str, k: int, rule: Any, count: int, parametric: bool) -> An
 
 
 def _checked_partial(name: str, what: str, q: Any, out: Any, args: Sequence[Any]) -> Any:
+    q = plain(q)  # code of a captured module may have made it
     shape, have = shape_of(out), shape_of(q)
     if not hasattr(q, "dtype") and not isinstance(q, (int, float, complex)):
         raise RuleError(f"{where()}: {what} of {name} returned {q!r} where an array of shape {shape} is needed")

@@ -12,7 +12,7 @@ import numpy as np
 
 from dualdiff.capture import captures_of
 from dualdiff.containers import check_input, plain
-from dualdiff.errors import InputError, TracedAssignmentError
+from dualdiff.errors import InputError, TracedAssignmentError, where
 from dualdiff.operators.aliases import guarded, shared
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.trees import flatten, paths, tree_map
@@ -191,6 +191,10 @@ class Call:
             ):  # NumPy's words where a guarded plain array is written
                 raise TracedAssignmentError(Twin.refusal) from error
             raise
+        if result is None:
+            raise InputError(
+                f"{where()}: the function returned None, which has no derivative. Is a return missing at its end?"
+            )
         if self.has_aux:
             try:
                 result, self.aux = result

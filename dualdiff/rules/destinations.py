@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, where
 from dualdiff.register import composite, name_of
 from dualdiff.rules.discrete import owner
@@ -33,7 +34,8 @@ def _stores(function: Any) -> Any:
                 raise lost._stumbled(
                     TracedAssignmentError(
                         f"{where()}: {name_of(function)} stores a value that is being differentiated in a plain array, "
-                        "which would lose its derivative. Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…)."
+                        "which would lose its derivative. "
+                        + of_own_code("Make the array with np.zeros_like(x) or dualdiff.numpy.zeros(…).")
                     ),
                     "store",
                 )

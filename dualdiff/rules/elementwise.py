@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
 from dualdiff.kinds.base import Asked
@@ -749,8 +750,10 @@ def into(result: Any, out: Any, name: str) -> Any:
             raise result._stumbled(
                 TracedAssignmentError(
                     f"{where()}: {name} was to store a differentiated value in a plain array (out=), which would lose its "
-                    f"derivative. Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the "
-                    "function under differentiation."
+                    "derivative. "
+                    + of_own_code(
+                        f"Write y = {name}(...) without out=, or make the array with np.empty_like(x) inside the function."
+                    )
                 ),
                 "store",
             )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
 from dualdiff.kinds.base import later
@@ -384,8 +385,10 @@ def _at(ufunc: Any, name: str, x: Any, index: Any, *values: Any) -> None:
             raise lost._stumbled(
                 TracedAssignmentError(
                     f"{where()}: {name}.at would store a differentiated value in a plain array, which would lose its "
-                    "derivative. Make the array with np.zeros_like(x) of a differentiated x inside the function, or use "
-                    "np.bincount(i, weights)."
+                    "derivative. "
+                    + of_own_code(
+                        "Make the array with np.zeros_like(x) of a differentiated x inside the function, or use np.bincount(i, weights)."
+                    )
                 ),
                 "store",
             )

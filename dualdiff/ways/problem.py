@@ -36,6 +36,7 @@ from dualdiff.errors import (
     public_name,
     raised_by_user,
     users_frame,
+    where,
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import SUSPECTS
@@ -183,6 +184,8 @@ def translated(e: Exception, problem: Problem) -> Exception:
     else:
         return e
     new.__cause__ = e
+    for note in getattr(e, "__notes__", ()):
+        new.add_note(note)
     return new
 
 
@@ -193,7 +196,9 @@ def _told(e: Exception) -> str:
 
 _FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
 _OURS = re.compile(
-    r"\b(numpy\.)?(TracedArray|" + "|".join(sorted({c.__name__ for c in TRACED})) + r")\b|Traced\(.*?\)+"
+    r"\b(numpy\.)?(TracedArray|"
+    + "|".join(sorted({c.__name__ for c in TRACED}))
+    + r")\b|<class 'dualdiff\.[\w.]+'>|Traced\(.*?\)+"
 )
 """The names of the classes of differentiated values, by which errors of compiled code call their argument."""
 
@@ -210,21 +215,23 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
                 raise InputError(_discrete(v))
         elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
             raise InputError(
-                f"the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them"
+                f"{where()}: the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them"
             )
         elif type(v) is int or type(v) is bool:
             v = float(v)
         elif dtype_of(v).kind in "biu":  # forward mode cannot tell a decision from a constant, so neither mode does
             raise InputError(_discrete(v))
         elif dtype_of(v).kind not in "fc":
-            raise InputError(f"the function returned an array of dtype {dtype_of(v)}, which has no derivative")
+            raise InputError(
+                f"{where()}: the function returned an array of dtype {dtype_of(v)}, which has no derivative"
+            )
         out.append(v)
     return out
 
 
 def _discrete(v: Any) -> str:
     return (
-        f"the function returned a value of dtype {dtype_of(v)}: such a value has no derivative. "
+        f"{where()}: the function returned a value of dtype {dtype_of(v)}: such a value has no derivative. "
         "If its zero derivative is meant, return it as a float (.astype(float))."
     )
 

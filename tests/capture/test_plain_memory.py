@@ -92,9 +92,7 @@ def test_what_it_does_not_reach() -> None:
             BUFFER[i] = x[i]
         return BUFFER @ x
 
-    with pytest.raises(
-        TracedAssignmentError, match=r"test_plain_memory\.py, line \d+.*array of the module"
-    ):
+    with pytest.raises(TracedAssignmentError, match=r"test_plain_memory\.py, line \d+.*array of the module"):
         dd.grad(fills)(X)
     with pytest.raises(UnsupportedFunctionError, match="makes a np.matrix"):
         dd.jacfwd(lambda x: np.r_["r", x])(X)

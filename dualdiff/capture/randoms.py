@@ -89,7 +89,11 @@ def _drawing(method: Any) -> Any:
 
 def drawing() -> dict[Any, Any]:
     """Return what stands for the functions of ``numpy.random`` that draw numbers."""
-    found = {n: getattr(np.random, n) for n in np.random.__all__ if n not in ("seed", "get_state", "set_state", "default_rng")}
+    found = {
+        n: getattr(np.random, n)
+        for n in np.random.__all__
+        if n not in ("seed", "get_state", "set_state", "default_rng")
+    }
     return {f: _drawing(f) for n, f in found.items() if callable(f) and not isinstance(f, type)}
 
 

@@ -92,7 +92,9 @@ def test_what_it_does_not_reach() -> None:
             BUFFER[i] = x[i]
         return BUFFER @ x
 
-    with pytest.raises(TracedAssignmentError, match=r"test_plain_memory.py, line \d+.*made before the call stays plain"):
+    with pytest.raises(
+        TracedAssignmentError, match=r"test_plain_memory.py, line \d+.*made before the call stays plain"
+    ):
         dd.grad(fills)(X)
     with pytest.raises(UnsupportedFunctionError, match="makes a np.matrix"):
         dd.jacfwd(lambda x: np.r_["r", x])(X)
@@ -101,7 +103,9 @@ def test_what_it_does_not_reach() -> None:
         lambda x: np.random.normal(x[0], x[1]),
         lambda x: np.random.default_rng(0).uniform(0.0, high=x[2], size=3),
     ):
-        with pytest.raises(UnsupportedFunctionError, match=r"test_plain_memory.py, line \d+: .*mu \+ s \* rng.standard_normal"):
+        with pytest.raises(
+            UnsupportedFunctionError, match=r"test_plain_memory.py, line \d+: .*mu \+ s \* rng.standard_normal"
+        ):
             dd.jacfwd(draw)(X)
 
 

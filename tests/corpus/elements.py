@@ -51,9 +51,7 @@ def quadrilateral(xy):
     K = np.zeros((8, 8))
     for xi in GAUSS:
         for eta in GAUSS:
-            dN = 0.25 * np.array(
-                [[-(1 - eta), 1 - eta, 1 + eta, -(1 + eta)], [-(1 - xi), -(1 + xi), 1 + xi, 1 - xi]]
-            )
+            dN = 0.25 * np.array([[-(1 - eta), 1 - eta, 1 + eta, -(1 + eta)], [-(1 - xi), -(1 + xi), 1 + xi, 1 - xi]])
             J = dN @ coordinates
             dNdx = np.linalg.inv(J) @ dN
             B = np.zeros((3, 8))

@@ -107,7 +107,9 @@ def sabr(p):
         lfk = np.log(f / K)
         z = nu / alpha * fk * lfk
         x = np.log((np.sqrt(1 - 2 * rho * z + z**2) + z - rho) / (1 - rho))
-        top = 1 + ((1 - beta) ** 2 / 24 * alpha**2 / fk**2 + rho * beta * nu * alpha / 4 / fk + (2 - 3 * rho**2) / 24 * nu**2)
+        top = 1 + (
+            (1 - beta) ** 2 / 24 * alpha**2 / fk**2 + rho * beta * nu * alpha / 4 / fk + (2 - 3 * rho**2) / 24 * nu**2
+        )
         below = fk * (1 + (1 - beta) ** 2 / 24 * lfk**2 + (1 - beta) ** 4 / 1920 * lfk**4)
         vols[i] = alpha / below * z / x * top
     return vols

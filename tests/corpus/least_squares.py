@@ -200,7 +200,9 @@ def discrete_integral_equation(x):
     cube = (x + t + 1) ** 3
     f = np.array(x, copy=True)
     for i in range(n):
-        f[i] += h / 2 * ((1 - t[i]) * np.sum(t[: i + 1] * cube[: i + 1]) + t[i] * np.sum((1 - t[i + 1 :]) * cube[i + 1 :]))
+        f[i] += (
+            h / 2 * ((1 - t[i]) * np.sum(t[: i + 1] * cube[: i + 1]) + t[i] * np.sum((1 - t[i + 1 :]) * cube[i + 1 :]))
+        )
     return f
 
 

@@ -154,7 +154,9 @@ def kernel_density(h):
     scores = np.zeros(n)
     for i in range(n):
         others = np.delete(WAITING, i)
-        scores[i] = np.log(np.mean(np.exp(-0.5 * ((WAITING[i] - others) / h[0]) ** 2)) / (h[0] * math.sqrt(2 * math.pi)))
+        scores[i] = np.log(
+            np.mean(np.exp(-0.5 * ((WAITING[i] - others) / h[0]) ** 2)) / (h[0] * math.sqrt(2 * math.pi))
+        )
     return scores.mean()
 
 

@@ -230,7 +230,9 @@ def where() -> str:
         return "here"
     while frame is not user:
         if not frame.f_code.co_filename.startswith(HERE):  # type: ignore[union-attr]
-            entered = frame
+            # SciPy's decorators are not what the user called.
+            if entered is None or not str(frame.f_globals.get("__name__", "")).startswith("scipy._lib"):  # type: ignore[union-attr]
+                entered = frame
         frame = frame.f_back  # type: ignore[union-attr]
     inside = "" if entered is None or _is_ours(entered.f_code.co_filename) else f", in {_public_name(entered)}"
     return f"{os.path.basename(user.f_code.co_filename)}, line {user.f_lineno}{inside}"

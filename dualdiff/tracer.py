@@ -286,9 +286,16 @@ class Tracer(Traced):
         return False
 
     def _refuse(self, what: str, fix: str, kind: str = "array") -> Any:
+        here = where()
+        entered = here.partition(", in ")[2]
+        if entered.startswith("scipy."):
+            fix = (
+                f"write what {entered} does with NumPy's functions of the argument itself, give it a derivative of its own with "
+                "dd.primitive, or freeze the argument on purpose with dd.stop_gradient(x)"
+            )
         raise self._stumbled(
             TracedConversionError(
-                f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
+                f"{here}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
                 f"Instead, {fix}."
             ),
             kind,

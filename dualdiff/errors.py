@@ -229,10 +229,10 @@ def where() -> str:
     if user is None:
         return "here"
     while frame is not user:
-        if not frame.f_code.co_filename.startswith(HERE):  # type: ignore[union-attr]
-            # SciPy's decorators are not what the user called.
-            if entered is None or not str(frame.f_globals.get("__name__", "")).startswith("scipy._lib"):  # type: ignore[union-attr]
-                entered = frame
+        known = str(frame.f_globals.get("__name__", ""))  # type: ignore[union-attr]
+        # SciPy's decorators are not what the user called.
+        if known.partition(".")[0] != "dualdiff" and (entered is None or not known.startswith("scipy._lib")):
+            entered = frame
         frame = frame.f_back  # type: ignore[union-attr]
     inside = "" if entered is None or _is_ours(entered.f_code.co_filename) else f", in {_public_name(entered)}"
     return f"{os.path.basename(user.f_code.co_filename)}, line {user.f_lineno}{inside}"

@@ -18,7 +18,7 @@ from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Binding, bind, of_cells, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
-from dualdiff.capture.names import EVERYTHING, MAKERS
+from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
 from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
@@ -347,8 +347,10 @@ def capture(f: Callable[..., Any], modules: str | Sequence[ModuleType] = "always
 
 def asked(f: Callable[..., Any], mode: Any) -> Callable[..., Any]:
     """Return a function that is captured as an operator's ``capture=`` says."""
-    if mode == "auto" or not callable(f):
+    if not callable(f):
         return f
+    if mode == "auto":
+        return in_place_of(f)
     check_mode(mode)
     return Captured(f, mode if isinstance(mode, str) else tuple(mode))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.special
 from numpy import c_, r_
 
 import dualdiff as dd
-from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError
+from dualdiff.errors import TracedAssignmentError, TracedConversionError, UnsupportedFunctionError
 
 X = np.array([0.3, 0.7, 1.2])
 T = np.linspace(0.0, 1.0, 5)
@@ -94,7 +97,7 @@ def test_what_it_does_not_reach() -> None:
 
     with pytest.raises(TracedAssignmentError, match=r"test_plain_memory\.py, line \d+.*array of the module"):
         dd.grad(fills)(X)
-    with pytest.raises(UnsupportedFunctionError, match="makes a np.matrix"):
+    with pytest.raises(UnsupportedFunctionError, match=r"makes a np\.matrix"):
         dd.jacfwd(lambda x: np.r_["r", x])(X)
     for draw in (
         lambda x: np.random.default_rng(0).normal(x[0], 1.0),
@@ -114,3 +117,18 @@ def test_random_numbers_and_joined_constants_stay_plain(jac: Any) -> None:
         return np.array([x[0], x[1]]) * rng.normal(size=2) + r_[0.0, 1.0] * rng.random(np.zeros(2).size)
 
     np.testing.assert_array_equal(jac(noisy)(X)[:, :2], np.diag(np.random.default_rng(3).normal(size=2)))
+
+
+@modes
+def test_a_function_of_a_library_is_differentiated_itself(jac: Any) -> None:
+    np.testing.assert_allclose(jac(math.sin)(0.3), math.cos(0.3), rtol=1e-15)
+    p = scipy.special.softmax(X)
+    np.testing.assert_allclose(jac(scipy.special.softmax)(X), np.diag(p) - np.outer(p, p), rtol=1e-13)
+    np.testing.assert_array_equal(jac(np.array)(X), np.eye(3))
+
+
+def test_a_conversion_in_a_library_names_the_function_that_was_called() -> None:
+    message = r"test_plain_memory\.py, line \d+, in scipy\.linalg\.(eigh|solve_banded): .*write what scipy\.linalg\."
+    for f in (lambda x: scipy.linalg.eigh(np.diag(x))[0], lambda x: scipy.linalg.solve_banded((0, 0), x[None], X)):
+        with pytest.raises(TracedConversionError, match=message):
+            dd.jacfwd(f)(X)

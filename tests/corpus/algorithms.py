@@ -152,11 +152,12 @@ def spline(y):
         M[i, i - 1 : i + 2] = h[i - 1], 2 * (h[i - 1] + h[i]), h[i]
         rhs[i] = 6 * ((y[i + 1] - y[i]) / h[i] - (y[i] - y[i - 1]) / h[i - 1])
     s = np.linalg.solve(M, rhs)
-    t = 0.4 * h
-    return [
-        y[i] + t[i] * ((y[i + 1] - y[i]) / h[i] - h[i] * (2 * s[i] + s[i + 1]) / 6 + t[i] * (s[i] / 2 + t[i] * (s[i + 1] - s[i]) / (6 * h[i])))
-        for i in range(n)
-    ]  # fmt: skip
+    between = []
+    for i in range(n):
+        t = 0.4 * h[i]
+        slope = (y[i + 1] - y[i]) / h[i] - h[i] * (2 * s[i] + s[i + 1]) / 6
+        between.append(y[i] + t * (slope + t * (s[i] / 2 + t * (s[i + 1] - s[i]) / (6 * h[i]))))
+    return between
 
 
 def legendre(c):

@@ -129,9 +129,12 @@ class Call:
         self.argnums: tuple[int | str, ...] = (
             (argnums % n,) if type(argnums) is int and -n <= argnums < n else positions(f, argnums, args, kwargs)
         )
-        leaves, self.build_inputs = flatten(
-            self._given(self.argnums[0]) if self.single else tuple([self._given(a) for a in self.argnums])
-        )
+        first = self.argnums[0] if self.single else None
+        if type(first) is int:
+            leaves, self.build_inputs = flatten(args[first])
+        else:
+            given = [self._given(a) for a in self.argnums]
+            leaves, self.build_inputs = flatten(given[0] if self.single else tuple(given))
         # Where arguments share memory: the leaves and the other arguments that do, and what refuses writes into them.
         self.apart: tuple[set[int], set[Any], Twin] | None = None
         if len(leaves) > 1 or len(args) + len(kwargs) > len(self.argnums):
@@ -178,11 +181,15 @@ class Call:
             args = [tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in enumerate(args)]
             kwargs = {k: tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in kwargs.items()}
         built = self.build_inputs(leaves)
-        for a, v in zip(self.argnums, (built,) if self.single else built):
-            if isinstance(a, str):
-                kwargs = {**kwargs, a: v}
-            else:
-                args[a] = v
+        first = self.argnums[0] if self.single else None
+        if type(first) is int:
+            args[first] = built
+        else:
+            for a, v in zip(self.argnums, (built,) if self.single else built):
+                if isinstance(a, str):
+                    kwargs = {**kwargs, a: v}
+                else:
+                    args[a] = v
         try:
             result = self.f(*args, **kwargs)
         except ValueError as error:

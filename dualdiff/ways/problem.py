@@ -82,7 +82,7 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     RunAgain
         If a traced value stumbled into code that can be captured, and is from now on.
     """
-    if kinks.raises():
+    if kinks.SETTING.get() == kinks.RAISE:
         kinks.check(kinks.unchecked(lambda: record(problem, replayable=True, lines=True))[0])
     captures, notes = problem.captures, run.notes
     token = NOTES.set(notes)
@@ -106,16 +106,12 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             failed = notes[-1]
     if run.keys is not None and FOUND in run.keys and captures is not None and not captures.trusts_keys:
         captures.found_keys, captures.examined = True, False
-        hold = problem.check is not False  # differences say more than the warning would
-    else:
-        hold = False
     if failed is None:
         for v in found:  # type: ignore[union-attr]
             if type(v) in TRACED and v.run is run:
                 break
         else:
-            if not hold:
-                warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
+            warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     else:
         outer = NOTES.get()
         SUSPECTS.clear()  # a rule that was given and failed says so itself
@@ -133,6 +129,8 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     """
     if NOTES.get() is not None or not problem.n or problem.function is None or LEVELS.current != run.level:
         return
+    if problem.captures is not None and problem.captures.found_keys and problem.check is not False:
+        return  # it is held against differences, which say more
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
     if type(run) is not Tape:  # dual numbers leave no trace: a recording, once a function, says whether it was read
@@ -258,12 +256,9 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
 
 def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
     """Whether a run gives a reason to hold the function against differences, or is the first one."""
-    return (
-        bool(SUSPECTS)
-        or problem.check is True
-        or problem.strict is not None
-        or (captures is not None and not captures.examined)
-    )
+    if SUSPECTS or problem.check is True or problem.strict is not None:
+        return True
+    return captures is not None and not captures.examined
 
 
 def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:

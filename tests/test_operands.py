@@ -40,7 +40,7 @@ SORTS: dict[str, Callable[[Any], Any]] = {
     "broadcast": broadcast,
 }
 APPLIED = ("value", "push", "adjoint", "batch", "zero", "second", "purity")
-FEW = [s for function, these in of_function().items() for s in (these[:3] if function is not None else these)]
+FEW = [s for function, these in of_function().items() for s in (these[:2] if function is not None else these)]
 """Some samples of every function."""
 
 

@@ -20,7 +20,7 @@ from dualdiff.capture import creation, maths, solvers
 from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.joining import joining
-from dualdiff.capture.randoms import GENERATORS, Random, drawing, making
+from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
 
@@ -61,7 +61,7 @@ def drop_in(real: Any, function: Any) -> None:
 
 
 def _fill() -> None:
-    for real, new in {**creation.makers(), **maths.functions(), **joining(), **drawing()}.items():
+    for real, new in {**creation.makers(), **maths.functions(), **joining()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
     _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
-from dualdiff.capture.active import any_active, is_active, plain_call
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.capture.active import is_active
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.values import operand
 
@@ -29,7 +27,7 @@ class Random:
             return _moving(method)
         if name == "shuffle":
             return _shuffling(method)
-        return _drawing(method) if callable(method) and not name.startswith("_") else method
+        return method
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._real, name, value)
@@ -73,32 +71,6 @@ def _shuffling(method: Any) -> Any:
     return call
 
 
-def _drawing(method: Any) -> Any:
-    """A method that draws numbers: the distribution's parameters are plain."""
-
-    @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if any_active(args, kwargs):
-            raise UnsupportedFunctionError(
-                f"{where()}: {method.__name__} draws random numbers, and its argument is being differentiated. Draw standard ones "
-                "and transform them (mu + s * rng.standard_normal(n), a + (b - a) * rng.random(n)), or freeze the argument on "
-                "purpose with dd.stop_gradient(x)."
-            )
-        return plain_call(method, args, kwargs)
-
-    return call
-
-
-def drawing() -> dict[Any, Any]:
-    """Return what stands for the functions of ``numpy.random`` that draw numbers."""
-    found = {
-        n: getattr(np.random, n)
-        for n in np.random.__all__
-        if n not in ("seed", "get_state", "set_state", "default_rng")
-    }
-    return {f: _drawing(f) for n, f in found.items() if callable(f) and not isinstance(f, type)}
-
-
 def making(real: Any) -> Any:
     """A function or class that makes a generator."""
 
@@ -111,4 +83,4 @@ def making(real: Any) -> Any:
 GENERATORS = (np.random.Generator, np.random.RandomState)
 """The classes of generators."""
 
-__all__ = ["GENERATORS", "Random", "drawing", "making"]
+__all__ = ["GENERATORS", "Random", "making"]

@@ -104,9 +104,7 @@ def test_what_it_does_not_reach() -> None:
         lambda x: np.random.normal(x[0], x[1]),
         lambda x: np.random.default_rng(0).uniform(0.0, high=x[2], size=3),
     ):
-        with pytest.raises(
-            UnsupportedFunctionError, match=r"test_plain_memory.py, line \d+: .*mu \+ s \* rng.standard_normal"
-        ):
+        with pytest.raises(DerivativeError, match=r"test_plain_memory\.py, line \d+: .*(normal|uniform)\("):
             dd.jacfwd(draw)(X)
 
 

@@ -13,7 +13,7 @@ import scipy.special
 from numpy import c_, r_
 
 import dualdiff as dd
-from dualdiff.errors import TracedAssignmentError, TracedConversionError, UnsupportedFunctionError
+from dualdiff.errors import DerivativeError, TracedAssignmentError, TracedConversionError, UnsupportedFunctionError
 
 X = np.array([0.3, 0.7, 1.2])
 T = np.linspace(0.0, 1.0, 5)
@@ -126,7 +126,7 @@ def test_a_function_of_a_library_is_differentiated_itself(jac: Any) -> None:
 
 
 def test_a_conversion_in_a_library_names_the_function_that_was_called() -> None:
-    message = r"test_plain_memory\.py, line \d+, in scipy\.linalg\.(eigh|solve_banded): .*write what scipy\.linalg\."
+    message = r"test_plain_memory\.py, line \d+, in scipy\.linalg\.(eigh|solve_banded): .*[wW]rite .*np\.linalg"
     for f in (lambda x: scipy.linalg.eigh(np.diag(x))[0], lambda x: scipy.linalg.solve_banded((0, 0), x[None], X)):
         with pytest.raises(TracedConversionError, match=message):
             dd.jacfwd(f)(X)

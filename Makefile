@@ -25,7 +25,7 @@ demo: $(VENV)/.stamp-demo  ## fit real measurements with exact Jacobians
 	@$(BIN)/python -m dualdiff $(DEMO_ARGS)
 
 test: $(VENV)/.stamp-test  ## run the tests and the doctests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-lint  ## check style, format and types
 	$(BIN)/ruff check .

@@ -564,7 +564,7 @@ class Tracer(Traced):
             )
         if type(other) not in TRACED:
             equal = self._equal(other)
-            if equal and self.run.keys and id(self) in self.run.keys and not compares():
+            if self.run.keys and id(self) in self.run.keys and equal and not compares():
                 return self._is_found(other)
             return equal
         if not _are_keys(self, other):

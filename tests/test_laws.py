@@ -115,7 +115,8 @@ def test_laws_of_terms(sample: Sample) -> None:
             small = tuple([np.asarray(x, np.float32)[()] for x in operands])
             apply_forms(sample.call, small, seed, ("always terms",), ("terms",))
         if sample.complex:
-            turned = tuple([(1 + 0.5j) * x for x in operands])
+            places = sample.complex if isinstance(sample.complex, tuple) else range(len(operands))
+            turned = tuple([(1 + 0.5j) * x if i in places else x for i, x in enumerate(operands)])
             apply_forms(sample.call, turned, seed, ("always terms",), FORMS)
 
 

@@ -120,7 +120,6 @@ TRIED = {
     "gaussian_filter": (lambda x: scipy.ndimage.gaussian_filter(x, 1.0), UnsupportedFunctionError, "gaussian_filter", "rmatvec"),
     "kmeans": (lambda x: scipy.cluster.vq.kmeans(spd(x), 2)[0], UnsupportedFunctionError, "in scipy.cluster.vq.kmeans", "primitive"),
     "pandas": (lambda x: (pd.Series(x) * 2).to_numpy(), TracedConversionError, "in pandas", "labels beside it"),
-    "polyroots": (lambda x: np.polynomial.polynomial.polyroots(x), TracedAssignmentError, "inside numpy.polynomial", "primitive"),
 }  # fmt: skip
 
 

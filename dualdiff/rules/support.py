@@ -22,7 +22,7 @@ Every function NumPy lets a library override is here, every ufunc of NumPy and o
 `scipy.sparse` matrices, and SciPy's solvers. What no rule covers raises when it meets a differentiated value, and names the
 function and your line: nothing falls through. `ndarray` methods, operators and `ufunc` methods (`np.add.reduce`,
 `np.multiply.outer`, `np.add.at` …) stand on the same rules. The functions and classes of `numpy.polynomial` are
-plain Python over these; their `fit` and `roots` need numbers, and `np.polyfit` and `np.roots` do not.
+plain Python over these, which capture differentiates, their `fit` and `roots` included.
 
 ## Differentiated
 

@@ -194,6 +194,8 @@ CODE["lambda"] = lambda x: np.array([math.exp(x[0]), x[1] * x[2]])
 CODE["object"] = Robot()
 CODE["method"] = Robot().tip
 CODE["partial"] = functools.partial(Robot().tip, scale=0.5)
+CODE["polyroots"] = lambda x: np.polynomial.polynomial.polyroots(np.array([x[0] * x[1], -2.0 - x[2], 1.0]))
+CODE["fit"] = lambda x: np.polynomial.Polynomial.fit(np.arange(3.0), x, 1).convert().coef
 CODE["softmax"] = scipy.special.softmax
 CODE["logsumexp"] = lambda x: scipy.special.logsumexp(x[:2]) * np.ones(2)
 CODE["rosen"] = scipy.optimize.rosen

@@ -42,11 +42,11 @@ def test_out_traced_and_plain() -> None:
     both(f, [1, 2], [[1, 0], [1, 1]])
     for call in (np.sum, np.mean, np.prod, np.max, np.var, np.std, np.median, np.ptp):
         with pytest.raises(TracedAssignmentError, match=f"np.{call.__name__}.*plain array"):
-            dd.grad(lambda x, call=call: call(x, axis=0, out=np.zeros(())))(np.ones(3))
+            dd.grad(lambda x, call=call: call(x, axis=0, out=np.zeros(())), capture="never")(np.ones(3))
         with pytest.raises(TracedAssignmentError):
-            dd.jacfwd(lambda x, call=call: call(x, axis=0, out=np.zeros(())))(np.ones(3))
+            dd.jacfwd(lambda x, call=call: call(x, axis=0, out=np.zeros(())), capture="never")(np.ones(3))
     with pytest.raises(TracedAssignmentError):
-        dd.grad(lambda x: np.cumsum(x, out=np.zeros(3)))(np.ones(3))
+        dd.grad(lambda x: np.cumsum(x, out=np.zeros(3)), capture="never")(np.ones(3))
     with pytest.raises(ValueError, match="shape"):
         dd.grad(lambda x: np.sum(x, out=np.zeros_like(x)))(np.ones(3))
 

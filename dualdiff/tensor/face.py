@@ -27,6 +27,7 @@ class Tensor(Tracer):
     """
 
     __slots__ = ()
+    _opt_out = "For the plain number of an eager tensor: x.item(); for a constant: x.detach()."
 
     def __init__(self, value: Any, node: Node | None, memory: Memory | None = None) -> None:
         self.value = value

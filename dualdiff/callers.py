@@ -43,7 +43,7 @@ def compares() -> bool:
     return _instruction() == "COMPARE_OP"
 
 
-_CALLS = ("CALL", "PRECALL")  # where it is the latter, 3.11 has specialised the two to one
+_CALLS = ("CALL", "CALL_KW", "PRECALL")  # where it is the latter, 3.11 has specialised the two to one
 _TAKES = (*_CALLS, "UNPACK_", "LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "FOR_ITER")
 
 
@@ -171,7 +171,8 @@ def _method_called(code: CodeType, at: int) -> str | None:
     start = at
     while start >= 2 and opname[code.co_code[start - 2]] in ("PRECALL", "CACHE"):
         start -= 2  # in 3.11 a call is two instructions
-    found = _maker(code, start, arguments + 1)
+    names = opname[code.co_code[at]] == "CALL_KW"  # from 3.13 on the names of keywords lie above the arguments
+    found = _maker(code, start, arguments + 1 + names)
     if found is None or found[0].opname not in ("LOAD_METHOD", "LOAD_ATTR"):
         return None
     return str(found[0].argval)

@@ -210,3 +210,4 @@ def _on_grid(c: Any, *points: Any) -> Any:
 _P = np.polynomial.polynomial
 composite(_P.polyval2d)(lambda x, y, c: _at_points(c, x, y))
 composite(_P.polygrid2d)(lambda x, y, c: _on_grid(c, x, y))
+composite(getattr(_P, "polyvalnd", None))(lambda pts, c: _at_points(c, *pts))

@@ -182,6 +182,8 @@ add("polyval", np.polyval, np.polyval, arrays(4), arrays((2, 3)), complex=True)
 _P = np.polynomial.polynomial
 add("polyval2d", _P.polyval2d, _P.polyval2d, arrays(3), arrays(3), arrays((2, 3)))
 add("polygrid2d", _P.polygrid2d, _P.polygrid2d, arrays(2), arrays(3), arrays((2, 3)))
+if hasattr(_P, "polyvalnd"):  # from NumPy 2.5 on
+    add("polyvalnd", _P.polyvalnd, lambda x, y, c: _P.polyvalnd((x, y), c), arrays(3), arrays(3), arrays((2, 3)))
 add("poly of a matrix", np.poly, np.poly, arrays((2, 2)).map(lambda a: a + np.diag([4.0, -4.0])), float32=False)
 POINTS = np.array([0.0, 0.5, 1.5, 2.0, 3.0])
 POINTS.flags.writeable = False

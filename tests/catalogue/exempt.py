@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 _LENIENT = "loud in NumPy; here it is taken, as an array of one entry or as nothing to do"
 _SCALES = (
     "a number times a matrix is no product of matrices: a sparse matrix of differentiated entries, refused by name"
@@ -11,6 +13,11 @@ OPERANDS: dict[str, dict[str, str]] = {
     "0-d": {
         "polyval2d": "coefficients need axes: loud, where NumPy makes them",
         "polygrid2d": "coefficients need axes: loud, where NumPy makes them",
+        **(
+            {"polyvalnd": "coefficients need axes: loud, where NumPy makes them"}
+            if hasattr(np.polynomial.polynomial, "polyvalnd")
+            else {}
+        ),
         "polyder": _LENIENT,
         "polyint": _LENIENT,
         "scipy.fft.fftn": "no axis to transform: loud, where SciPy returns the number",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff import rules
+from dualdiff import rules, solvers
 from dualdiff.advice import of_loss, of_store
 from dualdiff.callers import calls, calls_cache, compares, formats, is_masked, is_pandas, stores_item
 from dualdiff.errors import (
@@ -145,6 +145,7 @@ def _comparison(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
     def method(self: Any, other: Any) -> Any:
+        self._compared(_getframe(1))
         return bind(row, (self, operand(other)), {})
 
     return method
@@ -193,6 +194,7 @@ def _order(function: Any) -> Callable[..., Any]:
     row: Any = REGISTER[function].primitive
 
     def method(self: Any, other: Any) -> Any:
+        self._compared(_getframe(1))
         other = operand(other)
         if type(other) in TRACED and not other.run.open:
             other = raw(other)
@@ -307,13 +309,24 @@ class Tracer(Traced):
             kind,
         )
 
+    def _compared(self, asks: Any) -> None:
+        """Raise where a value with a derivative is compared by an iterative solver of SciPy: ``asks`` is the frame that compares."""
+        if str(asks.f_globals.get("__name__")).startswith("scipy.") and not self._may_leave():
+            error = solvers.refusal(asks)
+            if error is not None:
+                raise error
+
     def _stumbled(self, error: Any, kind: str) -> Any:
         """Note in whose code the value was taken for a plain one, for the operator that runs it."""
-        if "scipy.special" in sys.modules:
-            rules.ufuncs.special_functions()  # some functions of it are replaced
-        frame = code_frame()
-        if frame is not None:
-            error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind)
+        refused = solvers.refusal(_getframe(1))
+        if refused is not None:
+            error = refused  # which capture would not mend
+        else:
+            if "scipy.special" in sys.modules:
+                rules.ufuncs.special_functions()  # some functions of it are replaced
+            frame = code_frame()
+            if frame is not None:
+                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind)
         notes = self.run.notes
         if notes is not None and error not in notes:
             notes.append(error)
@@ -388,7 +401,7 @@ class Tracer(Traced):
             return factor
         if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
             return self._as_objects(copy)
-        if (error := refusal()) is not None:
+        if (error := solvers.refusal(_getframe(1)) or refusal()) is not None:
             raise error
         if stores_item():
             raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
@@ -558,6 +571,7 @@ class Tracer(Traced):
     _equal = _comparison(np.equal)
 
     def __eq__(self, other: Any) -> Any:
+        self._compared(_getframe(1))
         if not self.run.open and self.run.keys and id(self) in self.run.keys and not compares():
             return (
                 False  # a key of an ended run, still in somebody's cache, meets the key looked up now: a miss is right

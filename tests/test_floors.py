@@ -26,6 +26,7 @@ FLOORS = {
     "kinds": 3,
     "register": 4,
     "rules": 5,
+    "solvers": 5,
     "views": 6,
     "tracer": 7,
     "containers": 8,

@@ -74,9 +74,6 @@ class Captures:
         for g in (function, look.function_of(getattr(function, "__wrapped__", None))):
             if g is not None and (self.mode == "always" or look.makes_arrays(g)):
                 self._add(g.__globals__)
-        if function is not None:
-            for names in look.solving(f):
-                self._add(names)
 
     def _add(self, names: dict[str, Any]) -> None:
         name = str(names.get("__name__", ""))

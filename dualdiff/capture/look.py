@@ -1,4 +1,4 @@
-"""A look at a function's code before it runs: what it makes, which solvers it can reach, whose variables it uses."""
+"""A look at a function's code before it runs: what it makes, and whose variables it uses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import functools
 import sys
 from collections.abc import Iterator
 from dis import opname
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import solvers
 from dualdiff.capture.names import real_of
 
 MOST = 300
@@ -122,51 +121,10 @@ def _is_foreign(module: Any) -> bool:
     return root in _FOREIGN or (root in sys.stdlib_module_names and root != "__main__")
 
 
-def reached(f: Any) -> Iterator[FunctionType]:
-    """Yield the Python functions that a function can call, as far as names and variables tell."""
-    seen: set[int] = set()
-    todo = [g for g in (*_unwrapped(f), function_of(f)) if g is not None]
-    while todo and len(seen) < MOST:
-        function = todo.pop()
-        if id(function) in seen:
-            continue
-        seen.add(id(function))
-        yield function
-        known = function.__globals__
-        names = set(code_names(function.__code__))
-        values = [known[n] for n in names if n in known]
-        values += [*_contents(function), *(function.__defaults__ or ())]
-        for value in values:
-            value = real_of(value)
-            if isinstance(value, ModuleType):
-                if not _is_foreign(value.__name__):
-                    todo += [g for n in names for g in _of(getattr(value, n, None))]
-            else:
-                todo += _of(value)
-
-
 def _of(value: Any) -> list[Any]:
     if value is None or _is_foreign(getattr(value, "__module__", None) or type(value).__module__):
         return []
     return _unwrapped(value)
-
-
-def solving(f: Any) -> list[dict[str, Any]]:
-    """Return the names of the modules from which a function can reach an iterative solver of SciPy."""
-    if solvers.MODULES.isdisjoint(sys.modules):
-        return []
-    found: dict[int, dict[str, Any]] = {}
-    for function in reached(f):
-        names = set(code_names(function.__code__))
-        if names & solvers.NAMES:
-            found[id(function.__globals__)] = function.__globals__
-            for module in (
-                solvers.MODULES & sys.modules.keys()
-            ):  # from scipy.optimize import newton, inside the function
-                if module in names:
-                    space = vars(sys.modules[module])
-                    found[id(space)] = space
-    return list(found.values())
 
 
 def variables(f: Any) -> list[CellType]:
@@ -190,4 +148,4 @@ def variables(f: Any) -> list[CellType]:
     return list(found.values())
 
 
-__all__ = ["function_of", "makes_arrays", "solving", "variables"]
+__all__ = ["function_of", "makes_arrays", "variables"]

@@ -1,7 +1,7 @@
 """What stands for what: for each module and function that a captured module may know, the one that speaks with traced values.
 
 A stand-in is found by the identity of the real thing, never by its name, and never for a class. There are two levels: at the
-first the makers of arrays, ``math``, solvers and drop-ins are exchanged, at the second all functions of NumPy, so that
+first the makers of arrays, ``math`` and drop-ins are exchanged, at the second all functions of NumPy, so that
 they take traced values in lists as well. Most modules need only the first, where ``np.sin`` is NumPy's own and costs nothing.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import creation, maths, solvers
+from dualdiff.capture import creation, maths
 from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.joining import joining
@@ -31,7 +31,6 @@ _TABLE: dict[int, tuple[Any, Any]] = {}
 _LISTS: dict[int, tuple[Any, Any]] = {}
 _NAMESPACES: dict[tuple[int, int], Any] = {}
 _REAL: dict[int, tuple[Any, Any]] = {}
-_SOLVERS_OF: dict[str, ModuleType] = {}
 _NUMPY = (
     "numpy",
     "numpy.linalg",
@@ -95,17 +94,6 @@ def in_place_of(f: Any) -> Any:
     return found[1] if found is not None and found[0] is f else f
 
 
-def _fill_solvers() -> None:
-    """Enter the solvers of modules of SciPy that were imported since."""
-    _fill_drop_ins()
-    new = [m for m in solvers.MODULES if m in sys.modules and _SOLVERS_OF.get(m) is not sys.modules[m]]
-    if new:
-        _SOLVERS_OF.update({m: sys.modules[m] for m in new})
-        for real, refusing in solvers.solvers().items():
-            if id(real) not in _TABLE:
-                _enter(_TABLE, real, refusing)
-
-
 class Namespace(ModuleType):
     """A module some of whose names are stand-ins. It bears a name of its own, so that nobody takes it for NumPy."""
 
@@ -161,7 +149,7 @@ def _of_module(real: ModuleType, level: int) -> Any:
     if name in _NUMPY or real is math or real is cmath or name.endswith(_ARRAY_API):
         return _namespace(real, level)
     if name.partition(".")[0] == "scipy":
-        _fill_solvers()
+        _fill_drop_ins()
         return _namespace(real, level)
     return None
 
@@ -188,12 +176,8 @@ def stand_in(value: Any, level: int) -> Any:
         return Random(value)
     if kind is functools._lru_cache_wrapper:
         return _enter(_TABLE, value, uncached(value))
-    if (
-        kind is FunctionType
-        and str(value.__module__).startswith("scipy.")
-        and (value.__name__ in solvers.NAMES or (not _SPECIAL and value.__module__.startswith("scipy.special")))
-    ):
-        _fill_solvers()
+    if kind is FunctionType and not _SPECIAL and str(value.__module__).startswith("scipy.special"):
+        _fill_drop_ins()
         found = _TABLE.get(id(value))
         return None if found is None else found[1]
     if _is_compiled(value):

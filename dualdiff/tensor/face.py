@@ -203,6 +203,10 @@ class Tensor(Tracer):
             return repr(self)
         return format(self.item() if self.size == 1 else self.value, spec)
 
+    def _compared(self, asks: Any) -> None:
+        if self.requires_grad:
+            super()._compared(asks)
+
     def __float__(self) -> float:
         return super().__float__() if self.requires_grad and stores_item() else float(self.item())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import scipy.integrate
 import scipy.optimize
 import scipy.optimize as so
+import scipy.sparse.linalg
 from scipy.optimize import newton
 
 import dualdiff as dd
-from dualdiff.capture import solvers
+from dualdiff import solvers
 from dualdiff.errors import UnsupportedFunctionError
 
 ROOT = 0.45339765151640377
@@ -34,6 +36,116 @@ CALLS = {
     "quad": lambda p: scipy.integrate.quad(lambda s: np.exp(-p * s), 0, 1)[0],
     "solve_ivp": lambda p: scipy.integrate.solve_ivp(lambda t, y: [-p * y[0]], (0, 1), [1.0]).y[0, -1],
 }
+
+
+class _Model:
+    """A solver by an attribute of the class, and of the object."""
+
+    solve = staticmethod(newton)
+
+    def __init__(self) -> None:
+        self.own = newton
+
+    def by_the_class(self, p: Any) -> Any:
+        return self.solve(lambda x: x**2 - p, 2.0)
+
+    def by_the_object(self, p: Any) -> Any:
+        return self.own(lambda x: x**2 - p, 2.0)
+
+
+RENAMED = newton
+TABLE = {"newton": newton, "helper": lambda p: newton(lambda x: x**2 - p, 2.0)}
+
+
+def _closed(solve: Any) -> Any:
+    return lambda p: solve(lambda x: x**2 - p, 2.0)
+
+
+#: ways to come by a solver; each starts at the answer, where it takes no step: the derivative of its steps is 0, not 1/4
+WAYS = {
+    "argument": lambda p, solve=newton: solve(lambda x: x**2 - p, 2.0),
+    "variable": _closed(newton),
+    "partial": functools.partial(lambda p, solve: solve(lambda x: x**2 - p, 2.0), solve=newton),
+    "partial of the solver": lambda p: functools.partial(newton, x0=2.0)(lambda x: x**2 - p),
+    "class": _Model().by_the_class,
+    "object": _Model().by_the_object,
+    "renamed": lambda p: RENAMED(lambda x: x**2 - p, 2.0),
+    "table": lambda p: TABLE["newton"](lambda x: x**2 - p, 2.0),
+    "helper in a table": lambda p: TABLE["helper"](p),
+    "getattr": lambda p: getattr(so, "new" + "ton")(lambda x: x**2 - p, 2.0),
+    "array": lambda p: newton(lambda x: x**2 - p, np.array([2.0, 2.0]))[0],
+    "secant": lambda p: so.root_scalar(lambda x: x**2 - p, x0=2.0, x1=2.5, method="secant").root,
+    "fixed point": lambda p: so.fixed_point(lambda x: x + 4.0 - p, 2.0),
+    "toms748": lambda p: so.toms748(lambda x: x**2 - p, 2.0, 3.0),
+    "bfgs": lambda p: so.minimize(lambda w: (w[0] ** 2 - p) ** 2, np.array([2.0])).x[0],
+    "nelder-mead": lambda p: so.minimize(lambda w: (w[0] ** 2 - p) ** 2, np.array([2.0]), method="Nelder-Mead").x[0],
+    "bounded": lambda p: so.minimize_scalar(lambda w: (w**2 - p) ** 2, bounds=(1, 3), method="bounded").x,
+    "fsolve": lambda p: so.fsolve(lambda x: x**2 - p, 2.0)[0],
+    "least_squares": lambda p: so.least_squares(lambda x: x**2 - p, 2.0).x[0],
+    "krylov": lambda p: so.newton_krylov(lambda x: x**2 - p, np.array([2.0]))[0],
+    "quad_vec": lambda p: scipy.integrate.quad_vec(lambda s: p * s - 4 * s, 0, 1)[0],
+    "odeint": lambda p: scipy.integrate.odeint(lambda y, t: y * (p - 4), 1.0, [0.0, 1.0])[-1, 0],
+    "a step": lambda p: scipy.integrate.RK45(lambda t, y: y * (p - 4), 0.0, np.ones(1), 1.0).step() or 1.0,
+    "cg": lambda p: scipy.sparse.linalg.cg(np.eye(2), np.ones(2) * p)[0][0],
+}
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])
+@pytest.mark.parametrize("f", WAYS.values(), ids=WAYS)
+def test_whichever_way_a_function_comes_by_a_solver(f: Any, jac: Any) -> None:
+    for capture in ("auto", "never"):
+        with pytest.raises(UnsupportedFunctionError, match="iteration"):
+            jac(f, capture=capture)(4.0)
+
+
+def test_a_solver_that_is_an_argument_or_stands_in_a_variable_changed_since() -> None:
+    def mine(f: Any, x: float) -> Any:
+        return x - f(x) / (2 * x)
+
+    assert dd.grad(_closed(mine))(4.0) == 0.25
+    with pytest.raises(UnsupportedFunctionError, match="iteration"):
+        dd.grad(_closed(newton))(4.0)
+    f = lambda p, solve: solve(lambda x: x**2 - p, 2.0)  # noqa: E731
+    assert dd.grad(f)(4.0, mine) == 0.25
+    with pytest.raises(UnsupportedFunctionError, match="iteration"):
+        dd.grad(f)(4.0, newton)
+
+
+def test_a_step_is_refused_by_the_name_of_its_class() -> None:
+    with pytest.raises(UnsupportedFunctionError, match=r"scipy\.integrate\.RK45 finds"):
+        dd.grad(WAYS["a step"])(4.0)
+
+
+def test_a_caught_refusal_is_raised() -> None:
+    def f(p: Any) -> Any:
+        try:
+            return _closed(newton)(p)
+        except Exception:
+            return 2.0
+
+    with pytest.raises(UnsupportedFunctionError, match="iteration"):
+        dd.grad(f)(4.0)
+
+
+def test_eager_tensors_are_refused_where_they_are_recorded() -> None:
+    p = dd.tensor(4.0, requires_grad=True)
+    with pytest.raises(UnsupportedFunctionError, match="iteration"):
+        _closed(newton)(p)
+    assert float(_closed(newton)(p.detach())) == 2.0
+
+
+def test_an_operator_that_a_solver_calls_is_not_the_solvers() -> None:
+    x0 = np.array([1.2, 0.8, 1.1])
+    found = so.minimize(so.rosen, x0, jac=dd.grad(so.rosen), hess=dd.hessian(so.rosen), method="Newton-CG")
+    np.testing.assert_allclose(found.x, np.ones(3), atol=1e-4)
+
+    def f(x: Any) -> Any:  # decides, and makes an array, under the solver
+        y = np.zeros(3)
+        for i in range(3):
+            y[i] = x[i] ** 2 if x[i] > 0 else -x[i]
+        return y.sum()
+
+    assert so.minimize(f, x0, jac=dd.grad(f)).fun < 1e-6
 
 
 @pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])

@@ -1,22 +1,20 @@
-"""SciPy's iterative functions, which are looked up before any capture: differentiated step by step they can be silently wrong.
+"""SciPy's iterative functions, whose steps are not differentiated: each is refused as soon as something traced is asked in one.
 
 A solver that starts at the answer takes no step, so nothing depends on the parameters: its derivative would be zero. One that
-chooses its steps by comparisons has a derivative of those steps, not of the answer. Each is refused as soon as something
-differentiated reaches it, as an argument or out of the function it is given; on plain numbers it is SciPy's own.
+chooses its steps by comparisons has a derivative of those steps, not of the answer. Whichever way a function comes by a
+solver (its module's name, an argument, an attribute, another package), the solver decides by comparing what it was given or
+by making plain numbers of it. So a traced value that is compared, or asked for a plain one, looks who asks: no name need be
+exchanged, and on plain numbers a solver is SciPy's own.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-import numpy as np
-
-from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 
@@ -56,43 +54,6 @@ _REMEDY = {
 }
 
 
-def _holds(x: Any) -> bool:
-    """Whether a result of the user's function carries a derivative."""
-    return is_active(x) or (type(x) is np.ndarray and x.dtype.char == "O" and any(map(is_active, x.flat)))
-
-
-def refused(real: Callable[..., Any], name: str, remedy: str) -> Callable[..., Any]:
-    """Return what stands for a solver: itself on plain numbers, a refusal as soon as something traced reaches it."""
-
-    def refuse() -> None:
-        raise UnsupportedFunctionError(
-            f"{where()}: {name} finds its answer by iteration, whose steps are not differentiated: started at the answer it takes "
-            f"none, and its derivative would come out as zero. {remedy.format(name=name.rpartition('.')[2])}; or freeze what it is "
-            "given on purpose with dd.stop_gradient."
-        )
-
-    def watched(f: Any) -> Any:
-        @functools.wraps(f, updated=())
-        def call(*args: Any, **kwargs: Any) -> Any:
-            found = f(*args, **kwargs)
-            if _holds(found):
-                refuse()
-            return found
-
-        return call
-
-    def guard(f: Any) -> Any:
-        return watched(f) if inspect.isroutine(f) or isinstance(f, functools.partial) else f
-
-    @functools.wraps(real, updated=())
-    def solver(*args: Any, **kwargs: Any) -> Any:
-        if any_active(args, kwargs):
-            refuse()
-        return plain_call(real, map(guard, args), {k: guard(v) for k, v in kwargs.items()})
-
-    return solver
-
-
 def _listed() -> list[tuple[str, str, str]]:
     found = []
     for lists, remedy in _REMEDY.items():
@@ -116,19 +77,54 @@ def rows() -> list[Entry]:
 
 
 BESIDE.append(rows)
-NAMES = frozenset(name for _, name, _ in _listed())
-"""The names of all iterative functions of SciPy."""
-MODULES = frozenset(module for module, _, _ in _listed())
+_CODES: dict[CodeType, tuple[str, str]] = {}
+"""The code of every solver that is imported, with its name and the remedy."""
+_SEEN: dict[str, Any] = {}
+_OPERATOR = "dualdiff.operators.calls"
+"""The module that runs a function for an operator: what asks is the function's, not who called the operator."""
+_BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
+"""Packages whose code may run between a solver and the question that it asks."""
 
 
-def solvers() -> dict[Any, Any]:
-    """Return the stand-in for each iterative function of the SciPy modules imported so far."""
-    found: dict[Any, Any] = {}
+def _codes() -> dict[CodeType, tuple[str, str]]:
+    """Return the code of the solvers of all modules that were imported so far."""
     for module, name, remedy in _listed():
-        real = getattr(sys.modules.get(module), name, None)
-        if real is not None and not inspect.isclass(real):
-            found[real] = refused(real, f"{module}.{name}", remedy)
-    return found
+        space = sys.modules.get(module)
+        if space is None or _SEEN.get(f"{module}.{name}") is space:
+            continue
+        _SEEN[f"{module}.{name}"] = space
+        real = getattr(space, name, None)
+        functions = [f for c in real.__mro__[:-1] for f in vars(c).values()] if inspect.isclass(real) else [real]
+        for f in functions:
+            inner = inspect.unwrap(f) if callable(f) else None  # the code of a decorator is that of all it decorates
+            if type(inner) is FunctionType:
+                _CODES[inner.__code__] = f"{module}.{name}", remedy
+    return _CODES
 
 
-__all__ = ["MODULES", "NAMES", "refused", "solvers"]
+def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
+    """Return the error for a question that comes out of a solver; None where it comes from elsewhere.
+
+    Parameters
+    ----------
+    frame : frame
+        Whose code asks a traced value something.
+    """
+    codes = _codes()
+    while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
+        if name == _OPERATOR:
+            return None  # a solver of plain numbers, given an operator as its derivative
+        if frame.f_code in codes:
+            name, remedy = codes[frame.f_code]
+            if "self" in frame.f_locals:  # a method, which classes inherit from one another
+                name = f"{name.rpartition('.')[0]}.{type(frame.f_locals['self']).__name__}"
+            return UnsupportedFunctionError(
+                f"{where()}: {name} finds its answer by iteration, whose steps are not differentiated: started at the answer it takes "
+                f"none, and its derivative would come out as zero. {remedy.format(name=name.rpartition('.')[2])}; or freeze what it is "
+                "given on purpose with dd.stop_gradient."
+            )
+        frame = frame.f_back
+    return None
+
+
+__all__ = ["refusal"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.capture import captures_of
 from dualdiff.containers import plain
 from dualdiff.custom.function import CustomFunction, is_traced
 from dualdiff.custom.layout import Layout
@@ -109,7 +110,8 @@ class Recomputed(General):
             own = iter(leaves)
             return flatten(body.run(*call.arguments([next(own) if on else a for a, on in zip(args, active)])))[0]
 
-        return Problem(run, [a for a, on in zip(args, active) if on])
+        # Its modules are captured in the sweep as they were when it ran.
+        return Problem(run, [a for a, on in zip(args, active) if on], body.f, captures_of(body.f), inner=True)
 
     def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *args: Any, call: Layout, body: Body) -> Any:
         active = [t is not None for t in tangents]

@@ -64,6 +64,8 @@ class Problem:
     captures: Captures | None = None
     check: bool | str = "auto"
     strict: tuple[str, ...] | None = None
+    #: whether a rule runs it inside a pass, so that the operator around it says what is to be said
+    inner: bool = False
 
     @property
     def n(self) -> int:
@@ -127,7 +129,13 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
     A result that is not finite says by itself that the point lies outside of the domain. A function inside another operator
     may well be constant in its own argument, and so may a derivative, which another pass computes.
     """
-    if NOTES.get() is not None or not problem.n or problem.function is None or LEVELS.current != run.level:
+    if (
+        NOTES.get() is not None
+        or problem.inner
+        or not problem.n
+        or problem.function is None
+        or LEVELS.current != run.level
+    ):
         return
     if problem.captures is not None and problem.captures.found_keys and problem.check is not False:
         return  # it is held against differences, which say more
@@ -263,7 +271,7 @@ def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
 
 def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> None:
     """Hold a function against differences where its first recording looks suspicious, or where that was asked for."""
-    if NOTES.get() is not None or getattr(problem.call, "examined", False):
+    if NOTES.get() is not None or problem.inner or getattr(problem.call, "examined", False):
         return
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -256,3 +257,25 @@ def test_an_array_that_is_changed_before_the_sweep_is_noticed(change: Any) -> No
     data[:] = change(data)
     with pytest.raises(RuleError, match="an array that was changed since"):
         pullback(np.ones(3))
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev, dd.jacobian], ids=["forward", "reverse", "auto"])
+def test_code_as_it_is_written_is_captured_in_the_sweep_as_well(jac: Any) -> None:
+    def body(x: Any) -> Any:
+        y = np.zeros(3)
+        y[0] = math.sin(x[0])
+        y[1:] = np.asarray(x)[1:] ** 2
+        return y
+
+    kept = dd.checkpoint(body)
+    for f, g in (
+        (lambda x: kept(x) * x, lambda x: body(x) * x),
+        (lambda x: kept(kept(x)), lambda x: body(body(x))),
+        (lambda x: dd.checkpoint(lambda y: kept(y) * x[0])(x), lambda x: body(x) * x[0]),
+    ):
+        np.testing.assert_allclose(jac(f)(X[:3]), jac(g)(X[:3]), rtol=1e-14)
+
+
+def test_a_constant_checkpoint_says_nothing_of_its_own() -> None:
+    constant = dd.checkpoint(lambda x: np.ones(3) * (x[0] > -10))
+    np.testing.assert_array_equal(dd.grad(lambda x: np.sum(constant(x) * x))(X[:3]), np.ones(3))

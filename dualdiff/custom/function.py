@@ -103,8 +103,8 @@ class CustomFunction:
 
     def suspect(self) -> None:
         """Let the operator that runs this hold it against differences, the first time it is differentiated."""
-        if not self.examined and not self.trusted and self not in SUSPECTS:
-            SUSPECTS.append(self)
+        if not self.examined and not self.trusted and self not in SUSPECTS.found:
+            SUSPECTS.found.append(self)
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:
         """Bind the row, and give the results their structure back."""

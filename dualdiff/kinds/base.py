@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from itertools import chain
@@ -94,7 +95,14 @@ def _row_of(owner: Any, number: int) -> Any:
     return owner.rows[number]
 
 
-SUSPECTS: list[Any] = []
+class Suspects(threading.local):
+    """What a thread has to look at: an operator of another one must not take a function off its list."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+
+
+SUSPECTS = Suspects()
 """Functions whose rules a user gave, which were differentiated since an operator looked, and never held against differences."""
 
 

@@ -116,7 +116,7 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
             warn_of_nothing(problem, run, found)  # type: ignore[arg-type]
     else:
         outer = NOTES.get()
-        SUSPECTS.clear()  # a rule that was given and failed says so itself
+        SUSPECTS.found.clear()  # a rule that was given and failed says so itself
         if outer is not None and isinstance(failed, DerivativeError) and failed not in outer:
             outer.append(failed)
         raise failed
@@ -264,7 +264,7 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
 
 def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
     """Whether a run gives a reason to hold the function against differences, or is the first one."""
-    if SUSPECTS or problem.check is True or problem.strict is not None:
+    if SUSPECTS.found or problem.check is True or problem.strict is not None:
         return True
     return captures is not None and not captures.examined
 
@@ -275,8 +275,8 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
         return
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None
-    suspected = bool(SUSPECTS) and problem.check is not False
-    SUSPECTS.clear()
+    suspected = bool(SUSPECTS.found) and problem.check is not False
+    SUSPECTS.found.clear()
     by_key = captures is not None and captures.found_keys and not captures.trusts_keys and problem.check is not False
     if captures is not None and not captures.examined:
         captures.examined, captures.found_keys = True, False
@@ -288,7 +288,7 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDerivativeWarning)  # the run that is looked at has said so
         tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
-    SUSPECTS.clear()
+    SUSPECTS.found.clear()
     if captures is not None:
         captures.found_keys = False
     if hasattr(problem.call, "examined"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,24 @@ def test_a_wrong_rule_of_the_users_is_found_on_its_first_use(operator: Any) -> N
     f = _wrong()
     with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
         operator(f)
+
+
+def test_it_is_found_while_another_thread_differentiates_something_else() -> None:
+    wrong, called, done = _wrong(), threading.Event(), threading.Event()
+
+    def f(x: Any) -> Any:
+        y = wrong(x)
+        called.set()
+        assert done.wait(30)
+        return y
+
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(dd.grad(f), X)
+        assert called.wait(30)
+        np.testing.assert_array_equal(dd.grad(lambda x: np.sum(2 * x))(X), [2, 2])
+        done.set()
+        with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
+            found.result()
 
 
 @operators

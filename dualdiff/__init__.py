@@ -44,10 +44,12 @@ from dualdiff.tensor import (
 
 if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
+    from dualdiff.operators.compiled import compile
     from dualdiff.rules.supported import support
 
 _LATER = {
     **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
+    "compile": "dualdiff.operators.compiled",
     "support": "dualdiff.rules.supported",
 }
 """Rooms that many programs never enter, imported when first asked for."""
@@ -69,6 +71,7 @@ __all__ = [
     "capture",
     "checkpoint",
     "coloring",
+    "compile",
     "custom_jvp",
     "custom_vjp",
     "diagnose",

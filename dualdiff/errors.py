@@ -23,6 +23,7 @@ _STANDARD = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdl
 __all__ = [
     "CaptureError",
     "CaptureWarning",
+    "CompileWarning",
     "DegenerateDirectionError",
     "DegenerateError",
     "DerivativeError",
@@ -37,6 +38,7 @@ __all__ = [
     "NonDifferentiablePointError",
     "NonScalarError",
     "RuleError",
+    "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
     "UnsupportedFunctionError",
@@ -127,6 +129,14 @@ class CaptureError(UnsupportedFunctionError):
 
 class CaptureWarning(DocumentedWarning):
     """A function runs once more, because a line of it takes differentiated values for plain ones."""
+
+
+class StaleProgramError(DerivativeError, RuntimeError):
+    """A compiled program no longer gives what the function does that it was recorded from."""
+
+
+class CompileWarning(DocumentedWarning):
+    """A function that is not run as a compiled program, or no more."""
 
 
 class DegenerateError(DerivativeError, np.linalg.LinAlgError):

@@ -154,7 +154,12 @@ def is_finite_everywhere(x: Any) -> bool:
     """Whether a derivative holds no NaN and no infinity (under all levels)."""
     if type(x) is not ndarray:
         if is_replayed(x):
-            return bool(np.all(np.isfinite(x)))
+            finite = bool(np.all(np.isfinite(x)))
+            while not finite and type(x) in TRACED:
+                if x.run.replayed:
+                    x.run.careful = True
+                x = x.value
+            return finite
         x = raw(x)
         if type(x) is float or type(x) is np.float64:
             return math.isfinite(x)

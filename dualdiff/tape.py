@@ -538,15 +538,18 @@ class Recording(Tape):
         For each constant array, by equation and operand: a weak reference to the array it was copied from.
     places : list
         The user's line where each of the guards was noted.
+    careful : bool
+        Whether a derivative was not finite, and was computed again by rules that hold at such points only.
     """
 
-    __slots__ = ("origins", "places")
+    __slots__ = ("careful", "origins", "places")
     replayed = True
 
     def __init__(self) -> None:
         super().__init__(replayable=True, lines=True)
         self.origins: dict[tuple[int, int], Any] = {}
         self.places: list[Any] = []
+        self.careful = False
 
     def add_input(self, value: Any) -> Any:
         """Give an input the next slot."""

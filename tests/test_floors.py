@@ -37,6 +37,7 @@ FLOORS = {
     "capture": 11,
     "tensor": 12,
     "ways": 12,
+    "compiled": 12,
     "numpy": 12,
     "custom": 13,
     "operators": 13,

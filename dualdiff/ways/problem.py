@@ -73,8 +73,10 @@ class Problem:
         return sum([size_of(shape_of(x)) for x in self.inputs])
 
 
-def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
-    """Run the user's function, with its modules captured as far as is known, and tidy its outputs.
+def run_user(
+    problem: Problem, run: Any, leaves: list[Any], tidied: Callable[[Sequence[Any]], list[Any]] | None = None
+) -> list[Any]:
+    """Run the user's function, with its modules captured as far as is known, and tidy its outputs (by :func:`outputs_of`).
 
     Whatever the outcome, what went wrong meanwhile decides: the function may have caught our error, and NumPy wraps it in
     one of its own.
@@ -87,14 +89,15 @@ def run_user(problem: Problem, run: Any, leaves: list[Any]) -> list[Any]:
     if kinks.SETTING.get() == kinks.RAISE:
         kinks.check(kinks.unchecked(lambda: record(problem, replayable=True, lines=True))[0])
     captures, notes = problem.captures, run.notes
+    tidied = tidied or outputs_of
     token = NOTES.set(notes)
     failed: Exception | None = None
     found = None
     try:
         if captures is None or not captures.modules:
-            found = outputs_of(problem.call(leaves))
+            found = tidied(problem.call(leaves))
         else:
-            found = captures.call(problem.function, lambda given: outputs_of(problem.call(given)), leaves)
+            found = captures.call(problem.function, lambda given: tidied(problem.call(given)), leaves)
     except DerivativeError as e:
         failed = e
     except Exception as e:

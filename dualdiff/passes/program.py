@@ -1,0 +1,293 @@
+"""A recording as a program: what is computed, of what, in which order, with everything superfluous taken away.
+
+The equations of a recording (:class:`~dualdiff.tape.Recording`) become steps between numbered values. Steps that no result and
+no decision needs are left out (dead code), equal steps are one (common subexpressions), a factor that is one everywhere is no
+step, and an array of equal entries is a number. Nothing of this changes a bit of any result.
+
+The terms and the order of the passes are those of Aho, Lam, Sethi & Ullman, *Compilers*, 2nd ed., Addison-Wesley 2006,
+chapters 8 and 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.rules.elementwise import multiply
+from dualdiff.shapes import Aval, dtype_of, shape_of
+from dualdiff.tape import Recording
+
+__all__ = ["Check", "Form", "Program", "Slot", "Step", "program_of"]
+
+MOST_LOOKED_AT = 1 << 16
+"""Entries of a constant from which on nobody looks whether they are all equal."""
+
+
+class Form(NamedTuple):
+    """What a value is: its shape, its dtype, and its kind.
+
+    That is "array", "number" (one of NumPy's), "float" (one of Python's), or "other" (a sparse matrix).
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kind: str
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is one number of double precision."""
+        return self.kind in ("number", "float") and self.dtype == np.float64
+
+    def __str__(self) -> str:
+        name = str(self.dtype)
+        return name if not self.shape else f"{name}[{', '.join(map(str, self.shape))}]"
+
+
+class Step(NamedTuple):
+    """One function of values, and the user's line that asked for it (a code object and an instruction in it)."""
+
+    row: Primitive
+    operands: tuple[int, ...]
+    params: dict[str, Any]
+    result: int
+    place: Any
+
+
+class Slot(int):
+    """A place on a recording, among results that may be integers."""
+
+
+class Check(NamedTuple):
+    """A decision that Python took: a value, what it was, before which step it is to be looked at, and the user's line."""
+
+    value: int
+    then: Any
+    before: int
+    place: Any
+
+
+@dataclass(slots=True)
+class Program:
+    """Steps between numbered values: the inputs come first.
+
+    Attributes
+    ----------
+    inputs : int
+        How many inputs there are.
+    forms : dict
+        The form of every value.
+    constants : dict
+        The values that are the same in every run.
+    origins : dict
+        Of constants that are arrays: weak references to the arrays they were copied from.
+    steps, checks : list
+        In the order in which they are carried out.
+    outputs : tuple of int
+        The values asked for.
+    results : tuple of Form
+        As what each of them is returned: a number may have been computed as an array without axes.
+    recorded : int
+        How many equations the recording had.
+    """
+
+    inputs: int
+    forms: dict[int, Form]
+    constants: dict[int, Any]
+    origins: dict[int, Any]
+    steps: list[Step]
+    checks: list[Check]
+    outputs: tuple[int, ...]
+    results: tuple[Form, ...]
+    recorded: int
+
+
+_OTHER = Form((), np.dtype(object), "other")
+"""What is no number, and only returned."""
+
+
+def form_of(x: Any) -> Form:
+    """Return the form of a value, or of what is known of one."""
+    if type(x) is Aval:
+        return Form(x.shape, x.dtype, "array")
+    if type(x) in (float, int, complex, bool):
+        kind = "float"
+    else:
+        kind = "array" if type(x) is np.ndarray else "number" if isinstance(x, np.generic) else "other"
+    return Form(shape_of(x), dtype_of(x), kind)
+
+
+def program_of(tape: Recording, inputs: Sequence[Any], outputs: Sequence[Any], results: Sequence[Any]) -> Program:
+    """Turn a recording into a program.
+
+    Parameters
+    ----------
+    tape : Recording
+        The recording, closed.
+    inputs : sequence
+        What it was recorded for.
+    outputs : sequence
+        What is asked for: slots of the recording, or other values, which are constants.
+    results : sequence
+        What the function returned for the inputs.
+    """
+    return _Builder(tape, inputs).built(outputs, results)
+
+
+class _Builder:
+    """What is known of a recording while its program is written."""
+
+    def __init__(self, tape: Recording, inputs: Sequence[Any]) -> None:
+        self.tape = tape
+        n = len(inputs)
+        self.value_of: dict[int, int] = {i: i for i in range(n)}  # by slot
+        self.forms: dict[int, Form] = {i: form_of(x) for i, x in enumerate(inputs)}
+        self.constants: dict[int, Any] = {}
+        self.origins: dict[int, Any] = {}
+        self.by_content: dict[Any, int] = {}
+        self.by_step: dict[Any, int] = {}
+        self.next = n
+
+    def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
+        tape = self.tape
+        steps: list[Step] = []
+        checks: list[Check] = []
+        waiting = list(zip(tape.guards, tape.places, strict=True))[::-1]
+        first = len(tape.inputs)
+        lines = tape.lines or []
+        for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
+            while waiting and waiting[-1][0].at <= e:
+                guard, place = waiting.pop()
+                checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
+            operands = tuple(
+                [
+                    self.constant(a, tape.origins.get((e, k))) if i is None else self.value_of[i if i >= 0 else ~i]
+                    for k, (a, i) in enumerate(zip(args, ins, strict=True))
+                ]
+            )
+            form = form_of(out)
+            operands = self.as_numbers(row, operands, form)
+            same = self.unchanged(row, operands, form)
+            if same is None:
+                key = (row, operands, content(params))
+                same = self.by_step.get(key)
+                if same is None or self.forms[same] != form:
+                    same = self.new(form)
+                    self.by_step[key] = same
+                    steps.append(Step(row, operands, params, same, lines[e] if lines else None))
+            self.value_of[first + e] = same
+        for guard, place in reversed(waiting):
+            checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
+        asked = tuple([self.value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
+        steps, checks = _alive(steps, checks, asked)
+        used = {i for s in steps for i in s.operands} | set(asked) | {c.value for c in checks}
+        return Program(
+            len(tape.inputs),
+            self.forms,
+            {k: v for k, v in self.constants.items() if k in used},
+            {k: v for k, v in self.origins.items() if k in used},
+            steps,
+            checks,
+            asked,
+            tuple(
+                [form_of(r) if hasattr(r, "dtype") or isinstance(r, (int, float, complex)) else _OTHER for r in results]
+            ),
+            len(tape),
+        )
+
+    def new(self, form: Form) -> int:
+        self.forms[self.next] = form
+        self.next += 1
+        return self.next - 1
+
+    def constant(self, x: Any, origin: Any) -> int:
+        """Return the number of a constant; equal small ones, and copies of one array, are one."""
+        key = content(x)
+        known = self.by_content.get(key)
+        if known is None:
+            known = self.by_content[key] = self.new(form_of(x))
+            self.constants[known] = x
+            if origin is not None:
+                self.origins[known] = origin
+        return known
+
+    def returned(self, x: Any) -> int:
+        """Return the number of a constant result, which may be anything."""
+        if hasattr(x, "dtype") or isinstance(x, (int, float, complex)):
+            return self.constant(x, None)
+        number = self.new(_OTHER)
+        self.constants[number] = x
+        return number
+
+    def as_numbers(self, row: Primitive, operands: tuple[int, ...], form: Form) -> tuple[int, ...]:
+        """Let a constant whose entries are all equal be a number beside an operand that has the shape of the result."""
+        if not (isinstance(row, Elementwise) and isinstance(row.fn, np.ufunc) and len(operands) == 2 and form.shape):
+            return operands
+        for k in (0, 1):
+            a, b = operands[k], operands[1 - k]
+            x = self.constants.get(a)
+            if (
+                type(x) is np.ndarray
+                and x.ndim
+                and self.forms[b].shape == form.shape
+                and self.forms[b].dtype == x.dtype == form.dtype
+                and 0 < x.size <= MOST_LOOKED_AT
+                and x.dtype.kind == "f"
+                and bool(np.all(x == x.flat[0]))
+                and np.signbit(x).any() == np.signbit(x).all()
+            ):
+                number = self.constant(x.dtype.type(x.flat[0]), None)
+                return (number, b) if k == 0 else (b, number)
+        return operands
+
+    def unchanged(self, row: Primitive, operands: tuple[int, ...], form: Form) -> int | None:
+        """Return the operand that a product with one leaves as it is."""
+        if row is multiply:
+            for k in (0, 1):
+                x = self.constants.get(operands[k])
+                if x is not None and not shape_of(x) and x == 1 and self.forms[operands[1 - k]] == form:
+                    return operands[1 - k]
+        return None
+
+
+def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]) -> tuple[list[Step], list[Check]]:
+    """Leave out the steps that no output and no check needs; the checks stand before the same steps as they did."""
+    needed = {*outputs, *[c.value for c in checks]}
+    kept = []
+    for s in reversed(steps):
+        if s.result in needed:
+            needed.update(s.operands)
+            kept.append(s)
+    kept.reverse()
+    before = {id(s): n for n, s in enumerate(kept)}
+    counts, at = [0] * (len(steps) + 1), 0
+    for n, s in enumerate(steps):
+        counts[n] = at
+        at += id(s) in before
+    counts[len(steps)] = at
+    return kept, [c._replace(before=counts[c.before]) for c in checks]
+
+
+def content(x: Any) -> Any:
+    """Return a key that is equal for values that are the same bit by bit; one of its own for what cannot be looked at."""
+    kind = type(x)
+    if kind is np.ndarray:
+        if x.size > MOST_LOOKED_AT or x.dtype.hasobject:
+            return kind, id(x)
+        return kind, x.shape, x.dtype.str, x.strides, x.tobytes("K")
+    if kind is float or isinstance(x, np.generic):
+        return kind, np.asarray(x).tobytes()
+    if kind is complex:
+        return kind, np.asarray(x).tobytes()
+    if kind is tuple or kind is list:
+        return kind, *map(content, x)
+    if kind is dict:
+        return kind, *[(k, content(v)) for k, v in x.items()]
+    if kind is slice:
+        return kind, content(x.start), content(x.stop), content(x.step)
+    if kind in (int, bool, str, type(None), type(Ellipsis)) or isinstance(x, (np.dtype, type)):
+        return kind, x
+    return kind, id(x)

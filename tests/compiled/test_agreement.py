@@ -1,0 +1,205 @@
+"""A program gives what its function gives: for every row, for random programs and for the zoo, by numbers and by arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import dualdiff as dd
+from dualdiff.compiled import flat
+from dualdiff.errors import CompileWarning, StaleProgramError
+from dualdiff.lab.problems.zoo import zoo
+from dualdiff.trees import flatten
+from tests.catalogue.collection import samples
+from tests.strategies import Program, programs
+
+TIERS = {"numbers": 1e9, "arrays": -1.0}
+"""What a call of NumPy counts, so that one or the other is taken wherever it can be."""
+
+
+@pytest.fixture(params=TIERS, autouse=True)
+def tier(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(flat, "STEP", TIERS[request.param])
+    return request.param
+
+
+def outcome(f: Callable[..., Any], args: Any) -> Any:
+    """Return the results of a call, or the class of its error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # SciPy's, of degrees that are no integers
+        try:
+            return flatten(f(*args))[0]
+        except StaleProgramError:
+            raise
+        except Exception as error:
+            return type(error)
+
+
+def hold(f: Callable[..., Any], points: list[Any], exact: bool = False) -> None:
+    """Compile a function, and hold the program against it at every point: values, kinds, shapes and dtypes."""
+    program = dd.compile(f, check_every=None)
+    for args in points:
+        copies = [np.copy(x)[()] if type(x) is not np.ndarray else x.copy() for x in args]
+        expected = outcome(f, args)
+        found = outcome(program, args)
+        if isinstance(expected, type):
+            assert found is expected
+            continue
+        for x, y in zip(found, expected, strict=True):
+            assert type(x) is type(y)
+            assert np.asarray(x).dtype == np.asarray(y).dtype
+            if exact:
+                np.testing.assert_array_equal(x, y)
+            else:
+                size = float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y)))
+                np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-13 * size)
+        for x, y in zip(args, copies, strict=True):
+            np.testing.assert_array_equal(x, y)  # a program writes into nobody's memory
+
+
+EVERY_TIER = settings().max_examples > 100
+CASES = [
+    (sample, tier)
+    for n, sample in enumerate(samples())
+    for k, tier in enumerate(TIERS)
+    if EVERY_TIER or k == n % 2  # the quick profiles run every other row by numbers, and the rest by arrays
+]
+
+
+@pytest.mark.parametrize(("sample", "tier"), CASES, ids=[f"{s.name} {t}" for s, t in CASES], indirect=["tier"])
+def test_every_row(sample: Any, tier: str) -> None:
+    points: list[Any] = []
+
+    @settings(max_examples=50 if EVERY_TIER else 2)
+    @given(sample.operands)
+    def draw(operands: Any) -> None:
+        points.append(operands)
+
+    draw()
+
+    def derivatives(*operands: Any) -> Any:
+        places = tuple(i for i, x in enumerate(operands) if np.asarray(x).dtype.kind == "f")
+        return dd.value_and_jacobian(sample.call, places)(*operands)
+
+    with warnings.catch_warnings():
+        if not sample.second:  # a recorded derivative asks for the rule's own derivative, which is refused
+            warnings.simplefilter("ignore", CompileWarning)
+        hold(derivatives, points)
+
+
+@given(programs())
+def test_random_programs(program: Program) -> None:
+    point = program.point
+    points = [point, tuple(0.75 * x for x in point), tuple(x[..., ::-1] if np.ndim(x) else -x for x in point)]
+    hold(dd.value_and_jacobian(program, tuple(range(len(point)))), [*points, point])
+
+
+@pytest.mark.parametrize("case", zoo("small"), ids=lambda c: c.name)
+def test_the_zoo(case: Any) -> None:
+    points = [(case.point.copy(),), (1.25 * case.point,), (case.point[::-1].copy(),)]
+    hold(dd.jacobian(case.function), points)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.where(x > 0, np.sqrt(x), 0.0),
+        lambda x: 0.0 * np.sqrt(x),
+        lambda x: np.abs(x) + np.maximum(x, 0.0) + np.minimum(x, 1.0),
+        lambda x: np.log(x),
+        lambda x: 1 / x,
+        lambda x: x**1.5,
+        lambda x: np.exp(1000 * x),
+        lambda x: np.cumsum(x)[::2] / np.linalg.norm(x),
+        lambda x: np.sort(x) * np.max(x),
+        lambda x: x[x > 0],
+        lambda x: np.hypot(x, x[::-1]),
+        lambda x: np.sign(x) * x + np.floor(x) * x + np.rint(x),
+        lambda x: np.arctan2(x, x[::-1]) if x[0] > x[1] else np.sin(x),
+    ],
+)  # fmt: skip
+def test_kinks_infinities_and_what_is_no_number(f: Any) -> None:
+    values = [
+        [1.0, 2.0],
+        [2.0, 1.0],
+        [0.0, 1.0],
+        [-1.0, 2.0],
+        [np.nan, 1.0],
+        [np.inf, -np.inf],
+        [-0.0, 0.0],
+        [2.5, -1.5],
+    ]
+    hold(dd.value_and_jacobian(f), [(np.array(v),) for v in [*values, *values]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: (x, y, x),
+        lambda x, y: (x.T, x[::2], x[:, 1]),
+        lambda x, y: (np.zeros(3), x * 2, np.ones(2)),
+        lambda x, y: (x + y, (x + y)[0], np.broadcast_to(y, (2, 3))),
+        lambda x, y: (x[0] * 2).reshape(3, 1) + x[1],
+        lambda x, y: np.add.accumulate(x, axis=1) @ x.T,
+        lambda x, y: (x > y, np.argmax(x), x.astype(np.float32), x.astype(int) + 1),
+        lambda x, y: (np.exp(1j * x), np.abs(np.fft.fft(x)), np.linalg.svd(x)[1]),
+        lambda x, y: (float(x.shape[0]), "text", None, x.size, True, x * 0.5),
+    ],
+)  # fmt: skip
+def test_results_are_what_numpy_returns_and_nobody_elses(f: Any) -> None:
+    x, y = np.arange(1.0, 7.0).reshape(2, 3), 0.5
+    hold(f, [(x, y), (x * 2, -y), (np.asfortranarray(x), y), (x[::-1], np.float64(y)), (x, np.array(y))], exact=True)
+    program = dd.compile(f)
+    program(x, y)
+    first = flatten(program(x, y))[0]
+    kept = [np.copy(v) if type(v) is np.ndarray else v for v in first]
+    for v in first:
+        if type(v) is np.ndarray and v.flags.writeable:
+            v[...] = 0
+    np.testing.assert_array_equal(x, np.arange(1.0, 7.0).reshape(2, 3))
+    for v, w in zip(flatten(program(x, y))[0], kept, strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def test_writes_stay_where_they_are_written() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        y[1:] = x[:-1]
+        before = y.copy()
+        view = y[::2]
+        y[0] = x[1] * 2
+        z = y * 1.0
+        z[1] = before[1] + view[0]
+        y[1:] += y[:-1]
+        return y, before, z, view
+
+    hold(f, [(np.arange(1.0, 8.0),), (np.arange(7.0, 0.0, -1.0),)] * 2, exact=True)
+    hold(dd.jacobian(f), [(np.arange(1.0, 8.0),), (np.arange(7.0, 0.0, -1.0),)] * 2, exact=True)
+
+
+def test_without_functions_that_round_the_bits_are_the_same() -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for i in range(len(x) - 1):
+            total = total + 100 * (x[i + 1] - x[i] ** 2) ** 2 + np.sqrt(1 - x[i] * x[i + 1] / 8) / 3
+        return total
+
+    points = [(x,) for x in np.random.default_rng(0).uniform(0.1, 1.0, (20, 12))]
+    hold(dd.value_and_grad(f), points, exact=True)
+
+
+def test_no_program_is_given_up_here(tier: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CompileWarning)
+        for case in zoo("small"):
+            program = dd.compile(dd.jacobian(case.function))
+            program(case.point.copy())
+            report = program.explain(case.point.copy())
+            assert report.tier == "arrays" or tier == "numbers" or not report.steps

@@ -1,0 +1,387 @@
+"""The contract of compiled functions: what is looked after, what is refused, and what is said of it."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import sys
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff as dd
+from dualdiff.errors import CompileWarning, InputError, StaleProgramError
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+class Counted:
+    """A function that counts how often Python runs it."""
+
+    def __init__(self, f: Any) -> None:
+        self.f, self.calls = f, 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return self.f(*args, **kwargs)
+
+
+def test_python_code_runs_when_it_is_recorded_and_when_it_is_checked() -> None:
+    f = Counted(lambda x: x**2)
+    program = dd.compile(f)
+    counts = []
+    for _ in range(10):
+        np.testing.assert_array_equal(program(X), X**2)
+        counts.append(f.calls)
+    assert counts == [2, 3, 4, 4, 5, 5, 5, 5, 6, 6]  # run and recorded, then calls 1, 2, 4 and 8 of the program
+    f = Counted(lambda x: x**2)
+    program = dd.compile(f, check_every=None)
+    for _ in range(10):
+        program(X)
+    assert f.calls == 2
+
+
+# --------------------------------------------------------------------------------------------------
+# never stale without a word
+
+
+def test_a_branch_is_another_program() -> None:
+    f = Counted(lambda x: np.log(x[0]) * x if x[0] > 0 else x**2)
+    program = dd.compile(f, check_every=None)
+    for x in (X, -X, 2 * X, -2 * X, X):
+        np.testing.assert_array_equal(program(x), f.f(x))
+    assert f.calls == 4
+
+
+def test_after_eight_programs_the_function_runs_as_it_is() -> None:
+    def f(x: Any) -> Any:
+        return x * int(x[0])
+
+    program = dd.compile(f)
+    for n in range(8):
+        program(X + n)
+    with pytest.warns(
+        CompileWarning, match=r"f runs as it is.*more than 8 different courses.*test_compiled.py, line \d+"
+    ):
+        program(X + 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n in range(20):
+            np.testing.assert_array_equal(program(X + n), f(X + n))
+
+
+FACTOR, WEIGHTS, UNIT = 2.0, np.array([1.0, 2.0, 3.0]), ("m", 3)
+
+
+def of_the_module(x: Any) -> Any:
+    return x * FACTOR * WEIGHTS * UNIT[1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("FACTOR", 3.0), ("WEIGHTS", np.ones(3)), ("UNIT", ("m", 4))])
+def test_what_the_code_names_is_compared_at_each_call(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, gradient = dd.compile(of_the_module), dd.compile(dd.jacobian(of_the_module))
+    np.testing.assert_array_equal(program(X), of_the_module(X))
+    np.testing.assert_array_equal(gradient(X), dd.jacobian(of_the_module)(X))
+    monkeypatch.setitem(globals(), name, value)
+    np.testing.assert_array_equal(program(X), of_the_module(X))
+    np.testing.assert_array_equal(gradient(X), dd.jacobian(of_the_module)(X))
+
+
+def test_cells_defaults_and_attributes_are_compared_as_well() -> None:
+    scale = 2.0
+
+    def closed(x: Any) -> Any:
+        return x * scale
+
+    def by_default(x: Any, k: float = 3.0) -> Any:
+        return x * k
+
+    @dataclass
+    class Model:
+        rate: float
+        offset: Any
+
+        def run(self, x: Any) -> Any:
+            return x * self.rate + self.offset
+
+        def __call__(self, x: Any) -> Any:
+            return x * self.rate
+
+    model = Model(2.0, X)
+    programs = [dd.compile(f) for f in (closed, by_default, model.run, model)]
+    first = [p(X) for p in programs]
+    np.testing.assert_array_equal(first, [X * 2, X * 3, X * 2 + X, X * 2])
+    scale = 5.0
+    by_default.__defaults__ = (7.0,)
+    model.rate, model.offset = 11.0, 2 * X
+    np.testing.assert_array_equal([p(X) for p in programs], [X * 5, X * 7, X * 11 + 2 * X, X * 11])
+
+
+def test_an_array_written_into_is_found_by_the_check_and_named() -> None:
+    matrix = np.eye(3)
+    program = dd.compile(lambda x: matrix @ x)
+    program(X)
+    matrix[0, 0] = 5.0
+    with pytest.raises(
+        StaleProgramError,
+        match=r"its result is \[1.*by the program, \[5.*shape \(3, 3\) that test_compiled.py, line \d+ uses was written into",
+    ):
+        program(X)
+    np.testing.assert_array_equal(program(X), matrix @ X)  # it is recorded anew
+
+
+def helper(x: Any, state: dict[str, float]) -> Any:
+    return x * state["factor"]
+
+
+def test_what_only_a_helper_sees_is_found_by_the_check() -> None:
+    state = {"factor": 2.0}
+    program = dd.compile(lambda x: helper(x, state), check_every=3)
+    for _ in range(4):  # recorded, and calls 1 to 3
+        program(X)
+    state["factor"] = 3.0
+    program(X)  # call 4 of the program, which is not looked at
+    program(X)
+    with pytest.raises(StaleProgramError, match="outside of its arguments has changed, or is random"):
+        program(X)
+
+
+def test_random_numbers_and_counters_do_not_pass() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(StaleProgramError, match="random"):
+        dd.compile(lambda x: x * rng.normal())(X)
+    calls: list[int] = []
+    with pytest.raises(StaleProgramError):
+        dd.compile(lambda x: x + len(calls) * (calls.append(1) is None))(X)
+
+
+def test_a_function_that_writes_into_its_argument_runs_as_it_is() -> None:
+    def f(x: Any) -> Any:
+        x[0] = 0.0
+        return x * 2
+
+    program = dd.compile(f)
+    x = X.copy()
+    with pytest.warns(CompileWarning, match="writes into an argument"):
+        program(x)
+    y = X.copy()
+    np.testing.assert_array_equal(program(y), [0, 4, 6])
+    assert y[0] == 0
+
+
+def test_what_cannot_be_recorded_runs_as_it_is_and_says_why() -> None:
+    program = dd.compile(dd.jacobian(lambda x: np.diff(x) ** 2, sparse=True))
+    with pytest.warns(CompileWarning, match="cannot be recorded.*sparse"):
+        found = program(X)
+    np.testing.assert_array_equal(found.toarray(), dd.jacobian(lambda x: np.diff(x) ** 2)(X))
+    with pytest.raises(InputError, match="has no program for these arguments: it cannot be recorded"):
+        program.explain(X)
+
+
+def test_a_result_that_is_not_finite_is_the_functions() -> None:
+    gradient = dd.compile(dd.grad(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0))))
+    for x in (X, X - 1, X, X - 1):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(gradient(x), np.where(x > 0, 0.5 / np.sqrt(x), 0.0))
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert dd.compile(np.log)(np.array([0.0]))[0] == -np.inf
+    with pytest.raises(InputError, match="not finite here"), np.errstate(all="ignore"):
+        dd.compile(np.log).explain(np.array([0.0]))
+
+
+# --------------------------------------------------------------------------------------------------
+# arguments
+
+
+def test_forms_of_arguments() -> None:
+    f = Counted(lambda x: x * 2)
+    program = dd.compile(f, check_every=None)
+    forms = [
+        X,
+        X[:2],
+        X.reshape(3, 1),
+        X.astype(np.float32),
+        2.0,
+        np.float64(2),
+        np.array(2.0),
+        1j,
+        np.arange(3),
+        np.eye(3).T[::2],
+    ]
+    for x in forms * 2:
+        found, expected = program(x), f.f(x)
+        assert type(found) is type(expected)
+        np.testing.assert_array_equal(found, expected)
+        assert np.asarray(found).dtype == np.asarray(expected).dtype
+    assert f.calls == 2 * len(forms)
+
+
+def test_structures_keywords_and_what_is_no_number() -> None:
+    def f(x: Any, *, options: dict[str, Any], name: str, n: int) -> Any:
+        return {name: [x * options["scale"], n], "sum": options["shift"][0] + n}
+
+    program = dd.compile(f)
+    for n in (1, 2, 1):
+        given = {"scale": 2.0 * n, "shift": (X, None)}
+        found = program(X, options=given, name="a", n=n)
+        expected = f(X, options=given, name="a", n=n)
+        assert found.keys() == expected.keys()
+        np.testing.assert_array_equal(found["a"][0], expected["a"][0])
+        assert found["a"][1] == n
+        np.testing.assert_array_equal(found["sum"], expected["sum"])
+
+
+def test_errors_are_those_of_the_function() -> None:
+    def f(x: Any) -> Any:
+        if x[0] < 0:
+            raise ValueError("below zero")
+        return x.reshape(3) * 2
+
+    program = dd.compile(f)
+    program(X)
+    with pytest.raises(ValueError, match="below zero"):
+        program(-X)
+    with pytest.raises(ValueError, match="reshape"):
+        program(np.ones(4))
+    with pytest.raises(TypeError):
+        program()
+
+
+def test_misuse() -> None:
+    with pytest.raises(InputError, match="must be a function"):
+        dd.compile(3)  # type: ignore[arg-type]
+    for wrong in (0, -1, 2.5, "often"):
+        with pytest.raises(InputError, match="check_every"):
+            dd.compile(np.sin, check_every=wrong)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------------
+# among others
+
+
+def test_inside_other_operators_the_function_itself_runs() -> None:
+    f = lambda x: np.sum(np.sin(x) * x)  # noqa: E731
+    program = dd.compile(f)
+    program(X)
+    np.testing.assert_array_equal(dd.grad(program)(X), dd.grad(f)(X))
+    np.testing.assert_array_equal(dd.hessian(dd.compile(f))(X), dd.hessian(f)(X))
+    hessian = dd.compile(dd.jacfwd(dd.compile(dd.grad(program))))
+    for x in (X, 2 * X):
+        np.testing.assert_allclose(hessian(x), dd.hessian(f)(x), rtol=1e-14)
+
+
+def filled(x: Any) -> Any:
+    y = np.zeros(3)
+    for i in range(3):
+        y[i] = x[i] ** 2
+    return y
+
+
+def test_code_that_has_to_be_captured() -> None:
+    for f in (filled, dd.jacobian(filled)):
+        program = dd.compile(f)
+        for x in (X, 2 * X):
+            np.testing.assert_array_equal(program(x), f(x))
+
+
+def test_methods_are_compiled_in_their_class() -> None:
+    class Model:
+        rate = 2.0
+
+        @dd.compile
+        def run(self, x: Any) -> Any:
+            return x * self.rate
+
+    np.testing.assert_array_equal(Model().run(X), 2 * X)
+    other = Model()
+    other.rate = 3.0
+    np.testing.assert_array_equal(other.run(X), 3 * X)
+
+
+def of_a_module(x: Any) -> Any:
+    return np.sin(x)
+
+
+def test_it_pickles_as_its_recipe() -> None:
+    program = dd.compile(of_a_module, check_every=7)
+    program(X)
+    again = pickle.loads(pickle.dumps(program))
+    assert again.check_every == 7
+    np.testing.assert_array_equal(again(X), np.sin(X))
+    assert program.__name__ == "of_a_module"
+    assert repr(program) == "compile(of_a_module)"
+
+
+def test_threads_do_not_share_buffers() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(50, 50))
+
+    def f(x: Any) -> Any:
+        return np.sum(np.tanh(matrix @ x) ** 2 * np.exp(-x))
+
+    gradient = dd.compile(dd.grad(f), check_every=None)
+    points = [rng.normal(size=50) for _ in range(40)]
+    expected = [dd.grad(f)(x) for x in points]
+    gradient(points[0])
+    assert gradient.explain(points[0]).buffers > 0
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(lambda k: [gradient(x) for x in points], range(16)):
+                np.testing.assert_array_equal(found, expected)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_many_calls_hold_no_memory() -> None:
+    gradient = dd.compile(dd.grad(lambda x: np.sum(np.sin(x) * x)), check_every=None)
+    for x in (X, np.linspace(0.0, 1.0, 300)):
+        held = []
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                for _ in range(2000):
+                    gradient(x)
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        assert held[2] - held[1] < 1000
+
+
+# --------------------------------------------------------------------------------------------------
+# asking
+
+
+def test_explain_says_of_what_a_program_is_made() -> None:
+    weights = np.linspace(0.0, 1.0, 300)
+
+    def f(x: Any) -> Any:
+        return np.exp(x) * weights if x[0] < 5 else x
+
+    report = dd.compile(f).explain(weights)
+    assert (report.tier, report.equations, report.steps) == ("arrays", 4, 4)
+    assert len(report.constants) == len(report.checks) == 1
+    text = str(report)
+    assert "f: 4 equations recorded, 4 needed, run as 4 calls of NumPy" in text
+    assert "float64[300]" in text
+    assert "holds while: 1" in text
+    assert report.source.startswith("def program(x0, buffers):")
+    small = dd.compile(dd.grad(lambda x: x[0] * x[1])).explain(X)
+    assert small.tier == "scalars"
+    assert "operations on numbers" in str(small)
+
+
+def test_a_program_is_seen_in_tracebacks_and_source() -> None:
+    source = dd.compile(lambda x: x[0] * x[1]).source(X)
+    names: dict[str, Any] = {"float64": np.float64, "changed": RuntimeError}
+    exec(source, names)
+    assert names["program"](X) == (2.0,)
+    with pytest.raises(InputError, match="plain arguments"):
+        dd.grad(lambda x: dd.compile(np.sum).explain(x))(X)

@@ -8,7 +8,17 @@ import nbformat
 import pytest
 
 from dualdiff import errors
+from dualdiff.passes.costs import machine
 from tests.documents import NOTEBOOKS, PAGES, ROOT, blocks, executed, masked, run, shown, store_page
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch):
+    """Choose by the shipped constants, as the documents do, whatever this machine has been measured to be."""
+    monkeypatch.setenv("DUALDIFF_CALIBRATION", "shipped")
+    machine.cache_clear()
+    yield
+    machine.cache_clear()
 
 
 @pytest.mark.parametrize("path", [p for p in PAGES if blocks(p)], ids=lambda p: p.relative_to(ROOT).as_posix())

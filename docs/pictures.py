@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "dualdiff"  # the same names in the file each time
+mpl.use("svg")
+mpl.rcParams["svg.hashsalt"] = "dualdiff"  # the same names in the file each time
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -74,7 +74,9 @@ def shown(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def masked(text: str) -> str:
-    """Return text without what differs from run to run, or with the place of a block: times, widths of columns, lines.
+    """Return text without what differs from run to run, from machine to machine, or with the place of a block.
+
+    These are times, error bars, the last digits of long numbers, widths of columns, and lines of a page.
 
     >>> masked("forward   4  42.5 µs    147 µs  ← chosen") == masked("forward  4  40 µs  1.2 ms  ← chosen")
     True
@@ -86,6 +88,8 @@ def masked(text: str) -> str:
     text = re.sub(r"(?<![\w.])[\d.,]+(?:e[+-]?\d+)? ?(?:ns|[µu]s|ms|s|min)\b", "TIME", text)
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
+    text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
+    text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()

@@ -9,7 +9,7 @@ import pytest
 
 from dualdiff import errors
 from dualdiff.passes.costs import machine
-from tests.documents import NOTEBOOKS, PAGES, ROOT, blocks, executed, masked, run, shown, store_page
+from tests.documents import NOTEBOOKS, PAGES, ROOT, blocks, executed, masked, run, runs_here, shown, store_page
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def shipped(monkeypatch):
 @pytest.mark.parametrize("path", [p for p in PAGES if blocks(p)], ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_examples_run_and_print_what_they_say(path):
     names: dict[str, object] = {}
-    for block in blocks(path):
+    for block in filter(runs_here, blocks(path)):
         printed = run(block, path, names)
         for claim in block.claims:
             assert claim in printed.split("\n"), f"{path.name} says {claim!r}, but the example printed {printed}"

@@ -96,7 +96,7 @@ def masked(text: str) -> str:
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
     text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
-    text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
+    text = re.sub(r"± (?:\d(?:\.\d)?e[+-]\d+|[A-Z]+)", "± BAR", text)
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()

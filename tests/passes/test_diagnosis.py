@@ -10,7 +10,7 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.errors import InputError
-from dualdiff.passes.diagnosis import kinks_of
+from dualdiff.passes.diagnosis import findings_of, kinks_of
 from dualdiff.tape import record
 
 
@@ -162,6 +162,16 @@ def test_a_recording_without_lines_and_values_says_less() -> None:
     bare = replace(found, values={}, convention="")
     assert str(bare).split("\n")[0] == str(found).split("\n")[0]
     assert "operand" not in str(bare)
+
+
+def test_of_operands_that_were_not_kept_nothing_is_said() -> None:
+    with np.errstate(over="ignore"):
+        tape, y = record(np.exp, np.append(np.zeros(40_000), 1e3))
+    tape.outputs = [y.mark]
+    found = findings_of(tape, 0.0)
+    assert kinds(found)[0] == ("np.exp", "value")
+    assert found[0].entries.tolist() == [[40_000]]
+    assert found[0].values == {}
 
 
 def test_where_no_advice_is_known_none_is_given() -> None:

@@ -165,3 +165,17 @@ def test_strict_asks_nothing_of_what_leads_nowhere() -> None:
     with pytest.raises(NoDerivativeError, match=r"argument \[1\] reaches no result"):
         dd.grad(f, argnums=(0, 1), strict=True)(1.0, 2.0)
     assert dd.grad(f, strict=True)(1.0, 2.0) == 2.0
+
+
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd], ids=["reverse", "forward"])
+def test_what_was_kept_for_a_plain_number_is_a_mismatch_not_a_warning(operator: Any) -> None:
+    kept: dict[Any, Any] = {}
+
+    def f(x: Any) -> Any:
+        if x not in kept:
+            kept[x] = x * x
+        return kept[x]
+
+    f(0.3)
+    with pytest.raises(DerivativeMismatch, match="found in a cache"):
+        operator(f)(0.3)

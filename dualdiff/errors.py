@@ -279,7 +279,8 @@ def where() -> str:
 def public_name(frame: FrameType) -> str:
     """Return the name under which people know a function of a library: ``scipy.linalg.solve``, not where it is written.
 
-    A decorator's inner function bears the name of the function it decorates, and a method of a private class that of the object's.
+    A decorator's inner function bears the name of the function it decorates, and an inherited method that of the object's class, as far
+    as this is one of the library's.
     """
     module, name = str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname
     if "<locals>" in name:
@@ -289,9 +290,11 @@ def public_name(frame: FrameType) -> str:
                 module, name = str(inner.__module__), inner.__qualname__
                 break
     owner, _, method = name.rpartition(".")
-    if owner.startswith("_") and "self" in frame.f_locals:
-        kind = type(frame.f_locals["self"])
-        module, name = kind.__module__, f"{kind.__qualname__}.{method}"
+    library = module.partition(".")[0]
+    for kind in type(frame.f_locals.get("self")).__mro__:
+        if owner and kind.__module__.partition(".")[0] == library and hasattr(kind, method):
+            module, name = kind.__module__, f"{kind.__qualname__}.{method}"
+            break
     parts = module.split(".")
     for n, part in enumerate(parts):
         if part.startswith("_"):

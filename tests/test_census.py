@@ -27,6 +27,10 @@ from tests.catalogue.special import UNSAFE
 LAZY = (np.fft, np.linalg, np.polynomial.polynomial, np.strings, np.char, recfunctions, scimath, stride_tricks)
 #: differentiable, but the sample stands under another name of the same function
 UNDER_ANOTHER_NAME = {"np.amax", "np.amin", "np.trapz"}
+REFUSED_METHODS = {
+    *("data", "ctypes", "dump", "dumps", "tobytes", "tofile", "byteswap", "getfield", "setfield", "resize", "setflags")
+}
+"""What an array answers of its memory, which a value that is being differentiated does not have."""
 
 
 def resolved(function: Any) -> Any:
@@ -72,19 +76,7 @@ def test_every_method_of_an_array_is_answered() -> None:
     # NumPy 2.0 still has methods that only say where they have gone.
     lacking = [n for n in dir(np.ndarray) if n[0] != "_" and hasattr(x, n) and not hasattr(Tracer, n)]
     assert not lacking
-    for name in (
-        "data",
-        "ctypes",
-        "dump",
-        "dumps",
-        "tobytes",
-        "tofile",
-        "byteswap",
-        "getfield",
-        "setfield",
-        "resize",
-        "setflags",
-    ):
+    for name in REFUSED_METHODS:
 
         def call(x: Any, name: str = name) -> Any:
             return getattr(x, name)(1)

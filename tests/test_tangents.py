@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pytest
+
+import dualdiff as dd
 from dualdiff.passes import costs
-from dualdiff.tangents import Map
+from dualdiff.tangents import INSTEAD, Map, Terms, store
 from dualdiff.tape import record
 from dualdiff.ways import Forward, Program, RowSparse
+from tests.thresholds import ALWAYS_TERMS, thresholds
 
 
 def test_maps_are_keys_by_their_entries() -> None:
@@ -21,7 +26,7 @@ def test_maps_are_keys_by_their_entries() -> None:
     assert Map(np.zeros((0, 3), int)) == Map(np.zeros((0, 3), int))
 
 
-def test_elements_beyond_the_cache_have_their_own_price(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_elements_beyond_the_cache_have_their_own_price(monkeypatch: pytest.MonkeyPatch) -> None:
     n = 60
     tape, y = record(lambda x: np.sin(x) * x, np.ones(n), replayable=True)
     tape.outputs = [y.mark]
@@ -36,3 +41,31 @@ def test_elements_beyond_the_cache_have_their_own_price(monkeypatch) -> None:  #
         assert near.get("far", 0) == 0
         assert far["far"] > 0
         assert near["element"] == far["element"] + far["far"]
+
+
+@pytest.mark.parametrize("outer", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])
+def test_a_write_into_terms_that_are_differentiated_again(outer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    thresholds(monkeypatch, SMALL=0, **ALWAYS_TERMS)
+
+    def f(x: Any) -> Any:
+        y = x**3
+        y[0] = x[1] * y[2]
+        return np.sum(y)
+
+    x = np.array([0.5, 2.0, 3.0])
+    wanted = np.diag([0.0, 6 * x[1], 6 * x[2] * (1 + x[1])])
+    wanted[1, 2] = wanted[2, 1] = 3 * x[2] ** 2
+    np.testing.assert_allclose(outer(dd.jacfwd(f))(x), wanted, rtol=1e-14, atol=1e-14)
+
+
+def test_terms_that_are_traced_are_not_written_into() -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        terms = Terms({Map(np.array([1, 2, 3])): x})
+        seen.append(store([terms, None], 0, np.zeros(3), 1.0))
+        assert terms  # it is as it was
+        return x
+
+    dd.jvp(f, (np.ones(3),), (np.ones(3),))
+    assert seen[0] is INSTEAD

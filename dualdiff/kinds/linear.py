@@ -30,22 +30,18 @@ class Linear(Primitive):
         name: str,
         fn: Callable[..., Any],
         pull: Callable[..., Any],
-        push: Callable[..., Any] | None = None,
         joins: Callable[..., Labels] | None = None,
         domain: Any = None,
     ) -> None:
         super().__init__(name, fn, domain)
         self.joins = joins
         self.transpose = pull
-        self.forward = push
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
         return False, (False,)
 
     def push(self, sweep: Sweep, tangents: Sequence[Any], args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         (t,) = tangents
-        if self.forward is not None:
-            return self.forward(t, args[0], sweep.lead, **params)
         return bind(self, (t,), params)
 
     def pull(

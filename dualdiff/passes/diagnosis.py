@@ -209,8 +209,6 @@ def kinks_of(tape: Tape, tolerance: float) -> Iterator[Finding]:
             or any(type(a) is Aval for a in args)
         ):
             continue
-        if all(dtype_of(a).kind not in "fc" for a in args):
-            continue
         with np.errstate(all="ignore"):
             distance = row.distance([raw(a) for a in args], params, raw(out) if type(out) is not Aval else out)
             near = np.asarray(distance <= tolerance)
@@ -310,9 +308,7 @@ def _first_adjoint(tape: Tape) -> tuple[Finding | None, bool]:
     if not bad or bad[-1][0] >= n:  # nothing of it arrives
         return None, True
     slot, mask = bad[0]
-    readers = [e for e, i in enumerate(tape.operands) if slot in i]
-    if not readers:  # an output that is read by nobody: the covector it starts with is finite
-        return None, False
+    readers = [e for e, i in enumerate(tape.operands) if slot in i]  # one at least: an output starts with ones
     e = next((e for e in reversed(readers) if _odd_partial(tape, e) is not None), readers[-1])
     return _finding(tape, e, "adjoint", mask), False
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Self
 
 from dualdiff.errors import InputError
-from dualdiff.passes.costs import Quantities, peak
-from dualdiff.passes.elimination import eliminated
-from dualdiff.passes.multiplications import Multiplications
-from dualdiff.shapes import shape_of
+from dualdiff.passes.costs import Quantities
+from dualdiff.passes.elimination import CELLS, eliminated
+from dualdiff.passes.multiplications import Multiplications, edges
+from dualdiff.shapes import shape_of, size_of
+from dualdiff.tape import Tape
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, as_asked
 from dualdiff.ways.program import Program
+
+PER_ITEM = 300
+"""Bytes of a vertex, an edge or an entry that is found, in the dictionaries that hold them."""
+PER_CELL = 32
+"""Bytes of a number in a batch of unit directions, with what is made of it on its way through an equation."""
 
 
 class Elimination(Way):
@@ -32,7 +38,9 @@ class Elimination(Way):
         return {"frame": 1.0, "record": len(program), "vertex": vertices}
 
     def memory(self, program: Program) -> int:
-        return self.entries * program.itemsize + program.bytes + peak(program.tape, 1)
+        tape = program.tape
+        items = self.inputs + 2 * edges(tape) + program.pattern.nnz  # a vertex that is no input has an edge at least
+        return self.entries * program.itemsize + program.bytes + PER_ITEM * items + PER_CELL * _largest_batch(tape)
 
     def multiplications(self, program: Program) -> Multiplications | None:
         try:
@@ -49,3 +57,14 @@ class Elimination(Way):
             raise RuntimeError("elimination runs on a recording")
         whole = eliminated(program.tape, shapes=[shape_of(v) for v in program.values])
         return Answer(list(program.values), whole=as_asked(whole, options))
+
+
+def _largest_batch(tape: Tape) -> int:
+    """Return the most numbers in a batch of unit directions at an equation whose edges are found by pushing them."""
+    most = 0
+    for row, ins, args, _, out, _ in tape.equations:
+        if row.differentiable and row.kind not in ("elementwise", "movement"):
+            sizes = [size_of(shape_of(a)) for i, a in zip(ins, args, strict=True) if i is not None and i >= 0]
+            wide = max(size_of(shape_of(out)), *sizes, 1)
+            most = max(most, wide * min(max(sizes, default=0), max(1, CELLS // wide)))
+    return most

@@ -160,6 +160,10 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
         )
 
 
+_OBJECTS_IN_SPARSE = ("unsupported data types in input", "support dtype object", "no supported conversion for types")
+"""How scipy.sparse says that it was given an array of Python objects."""
+
+
 def translated(e: Exception, problem: Problem) -> Exception:
     """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
     if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
@@ -167,9 +171,7 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
             "would lose its derivative. Write y = s - x, which is a differentiated array."
         )
-    elif isinstance(e, ValueError) and (
-        "unsupported data types in input" in str(e) or "support dtype object" in str(e)
-    ):
+    elif isinstance(e, (TypeError, ValueError)) and any(said in str(e) for said in _OBJECTS_IN_SPARSE):
         new = UnsupportedFunctionError(
             f"{line_of_traceback(e)}: scipy.sparse met an array of Python objects, with which it cannot compute. Its products with a "
             "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."

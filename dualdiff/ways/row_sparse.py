@@ -204,7 +204,7 @@ def _runs(order: Any, terms: int, size: int) -> Any:
     found = []
     for k in range(terms):
         to = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
-        source = order[to] - k * size
+        source = order[to] - k * size  # it ascends: a term has one entry a row at most, and the rows stand in order
         # A run ends where either step changes; a lone entry between two runs is a run of its own.
         change = np.flatnonzero((np.diff(to, n=2) != 0) | (np.diff(source, n=2) != 0)) + 1
         if len(change) > 2 * most:
@@ -214,8 +214,6 @@ def _runs(order: Any, terms: int, size: int) -> Any:
             later = change[change > start]
             stop = int(later[0]) + 1 if len(later) else n
             by, step = (to[start + 1] - to[start], source[start + 1] - source[start]) if stop - start > 1 else (1, 1)
-            if step < 1:
-                return None
             last = stop - 1
             runs.append(
                 (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.kinds import Discrete, Primitive, Sweep
-from dualdiff.kinds.base import Asked
+from dualdiff.kinds import Discrete, Primitive, Sweep, base
+from dualdiff.kinds.base import Asked, nonzero
 from dualdiff.values import bind, operand
 
 X = np.linspace(0.5, 1.5, 200)
@@ -60,8 +61,25 @@ def test_a_row_of_no_kind_goes_every_way(options: Any) -> None:
     )
 
 
-def test_a_row_of_no_kind_knows_no_links() -> None:
+def test_a_row_of_no_kind_knows_no_links_and_declares_no_entries() -> None:
     assert folded.links(0, (X,), {}, X) is None
+    assert folded.entries(0, (X,), {}, X) is None
+
+
+def test_a_traced_zero_counts_as_reached() -> None:
+    x = np.array([0.0, 1.0])
+    np.testing.assert_array_equal(nonzero(x), [False, True])
+    seen = []
+    dd.jvp(lambda x: seen.append(nonzero(x)) or x, (x,), (x,))
+    np.testing.assert_array_equal(seen[0], [True, True])
+
+
+def test_a_pickled_row_brings_the_table_that_it_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = pickle.dumps(folded)
+    assert pickle.loads(kept) is folded
+    monkeypatch.delitem(base.PRIMITIVES, "folded")  # as in a process that has not imported the table
+    monkeypatch.setattr(base, "later", [lambda: base.PRIMITIVES.update(folded=[folded])])
+    assert pickle.loads(kept) is folded
 
 
 def test_what_is_piecewise_constant_has_neither_tangent_nor_cotangent() -> None:

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualdiff.kinds import add_runs, gather, scatter, scatter_add, sum_into
+import dualdiff as dd
+from dualdiff.kinds import Movement, add_runs, gather, scatter, scatter_add, sum_into
+from dualdiff.kinds.base import Asked
 from dualdiff.testing import LAWS
-from tests.test_laws import apply
+from dualdiff.values import bind, operand
+from tests.test_laws import FORMS, THRESHOLDS, apply, apply_forms
+from tests.thresholds import ALWAYS_TERMS, thresholds
 
 many = settings(max_examples=max(60, settings().max_examples))
 SHAPES = st.sampled_from([(), (1,), (4,), (2, 3), (3, 1, 2), (0,), (2, 0)])
@@ -66,3 +70,42 @@ def test_a_place_named_twice_takes_both(size: int, lead: tuple[int, ...], positi
 @pytest.mark.parametrize("shape", [(5,), (2, 5)])
 def test_the_rows_of_adjoints_obey_the_laws_too(f: Any, shape: tuple[int, ...]) -> None:
     apply(set(LAWS), f, (np.linspace(0.3, 1.7, int(np.prod(shape))).reshape(shape),), 1)
+
+
+class Backwards(Movement):
+    """The entries from the last to the first: a row that says nothing but the function."""
+
+    pads = False
+
+
+backwards = Backwards("backwards", lambda x: x[..., ::-1])
+
+
+def test_a_row_that_says_nothing_but_its_function_obeys_the_laws_too() -> None:
+    x = np.array([0.3, 1.7, -0.4, 2.0])
+
+    def f(x: Any) -> Any:
+        return np.sin(bind(backwards, (operand(x * x),), {}))
+
+    apply(LAWS.keys() - set(FORMS), f, (x,), 1)
+    apply_forms(f, (x,), 1, THRESHOLDS, FORMS)
+    wanted = np.diag(2 * x * np.cos(x * x))[::-1]
+    for jac in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_allclose(jac(f)(x), wanted, rtol=1e-14)
+
+
+def test_directions_of_all_entries_stay_so_where_no_zeros_come_between() -> None:
+    x = np.ones(4)
+    columns = frozenset({1, 2})
+    assert backwards.forecast(Asked([columns], [x], {}, x, 10, 1)) == columns
+
+
+@pytest.mark.parametrize("terms", [False, True], ids=["arrays", "terms"])
+def test_one_entry_that_fills_many_gathers_their_covectors(terms: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if terms:
+        thresholds(monkeypatch, SMALL=0, **ALWAYS_TERMS)
+    x = np.linspace(0.3, 1.7, 60)
+    wanted = np.diag(np.sin(x[0]) * np.ones(60))
+    wanted[:, 0] += np.cos(x[0]) * x
+    for jac in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_allclose(jac(lambda x: np.broadcast_to(np.sin(x[:1]), (60,)) * x)(x), wanted, rtol=1e-14)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.errors import InputError
+from dualdiff.passes.diagnosis import findings_of, kinks_of
+from dualdiff.tape import record
 
 
 def kinds(found: Any) -> list[tuple[str, str]]:
@@ -146,3 +149,33 @@ def test_what_cannot_be_looked_at_is_refused() -> None:
         dd.diagnose(np.sin)
     with pytest.raises(InputError, match="outside"):
         dd.grad(lambda x: x * len(dd.diagnose(np.sin, x)))(1.0)
+
+
+def test_a_recording_without_lines_and_values_says_less() -> None:
+    x = np.array([0.0, 1.0])
+    tape, y = record(np.abs, x, replayable=True)
+    tape.outputs = [y.mark]
+    (found,) = kinks_of(tape, 0.0)
+    assert found.line == "an unknown line"
+    assert "\n  taken for the derivative at the kink" in str(found)
+    assert found.entries.tolist() == [[0]]
+    bare = replace(found, values={}, convention="")
+    assert str(bare).split("\n")[0] == str(found).split("\n")[0]
+    assert "operand" not in str(bare)
+
+
+def test_of_operands_that_were_not_kept_nothing_is_said() -> None:
+    with np.errstate(over="ignore"):
+        tape, y = record(np.exp, np.append(np.zeros(40_000), 1e3))
+    tape.outputs = [y.mark]
+    found = findings_of(tape, 0.0)
+    assert kinds(found)[0] == ("np.exp", "value")
+    assert found[0].entries.tolist() == [[40_000]]
+    assert found[0].values == {}
+
+
+def test_where_no_advice_is_known_none_is_given() -> None:
+    found = dd.diagnose(np.square, 1e200)
+    assert kinds(found)[0] == ("np.square", "value")
+    assert not found[0].advice
+    assert "instead:" not in str(found[0])

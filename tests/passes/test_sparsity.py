@@ -268,3 +268,16 @@ def test_copies_keep_what_was_written_before() -> None:
     expected[3 * N :, [0, 2]] = True
     assert (pattern(copied, X) == expected).all()
     assert ((dd.jacrev(copied, flat=True)(X) != 0) <= expected).all()
+
+
+def test_an_entry_is_written_from_an_array_of_one() -> None:
+    def f(x: Any) -> Any:
+        y = x * x
+        y[0:1] = np.stack([x[2] * x[3]])
+        y[[5]] = np.sin(x[1:2])
+        return y
+
+    wanted = np.eye(N, dtype=bool)
+    wanted[0] = wanted[5] = False
+    wanted[0, [2, 3]] = wanted[5, 1] = True
+    np.testing.assert_array_equal(pattern(f, X), wanted)

@@ -545,3 +545,10 @@ def test_traced_destinations_are_written(jac: Any) -> None:
         return y
 
     assert np.diagonal(jac(f)(np.array([0.5, 2.0]))).tolist() == [1, 0]
+
+
+def test_the_slope_of_tanh_near_one_in_a_matrix() -> None:
+    x = np.array([[0.3, 20.0, -0.1], [5.0, -20.0, 1.0]])
+    wanted = [[1 / math.cosh(t) ** 2 for t in row] for row in x.tolist()]
+    np.testing.assert_allclose(np.diag(both(np.tanh, x).reshape(6, 6)).reshape(2, 3), wanted, rtol=1e-14)
+    assert both(np.tanh, np.zeros((0, 2))).shape == (0, 2, 0, 2)

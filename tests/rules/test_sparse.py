@@ -206,3 +206,21 @@ def test_a_function_with_a_sparse_product_is_planned_and_pickled() -> None:
 
 def _of_module(x: Any) -> Any:
     return S34 @ x
+
+
+@pytest.mark.parametrize("capture", ["auto", "never"])
+@pytest.mark.parametrize(
+    "call", [lambda b: S34 @ b, lambda b: csr_array(b[None]) @ np.ones(4)], ids=["product", "constructor"]
+)
+def test_arrays_of_objects_are_refused_at_the_users_line(call: Any, capture: Any) -> None:
+    def f(x: Any) -> Any:
+        box = np.empty(4, dtype=object)
+        for i in range(4):
+            box[i] = x[i]
+        return call(box)
+
+    for operator in (dd.jacfwd, dd.jacrev):
+        with pytest.raises(
+            UnsupportedFunctionError, match=r"test_sparse.py, line \d+: scipy.sparse met an array of Python objects"
+        ):
+            operator(f, capture=capture)(X4)

@@ -276,6 +276,9 @@ def test_multiplications_are_in_the_unit_of_elimination() -> None:
     assert count(lambda x: (W @ np.cos(x)).sum(), "reverse") == (35 + 5, True)
     assert count(np.sin, "forward") == count(lambda x: x[::-1] + 1, "reverse") == (0, True)
     assert count(lambda x: np.sin(x) * np.cos(x), "elimination") == (10, True)
+    # Of more than 4096 edges a graph is not written out: the bound is the number here, and does not claim more.
+    W = np.ones((900, 5))
+    assert count(lambda x: np.sin(W @ np.cos(x)), "forward") == (4500 + 4500, False)
     long = dd.jacobian(lambda x: np.sum(np.cos(np.sin(x)))).explain(np.ones(30_000)).ways
     assert [str(w.multiplications) for w in long] == ["at most 60,000", "at most 60,000"]
 
@@ -547,6 +550,19 @@ def peak_of(J: Any, x: Any) -> int:
         (stencil, 30_000, {"sparse": True, "coloring": "rows"}, 1.0),
         (stencil, 30_000, {"sparse": True, "coloring": "rows"}, 0.8),
         (stencil, 30_000, {"sparse": True, "coloring": "both"}, 1.0),
+        (stencil, 300, {"mode": "elimination"}, 1.0),  # nearly all of it the graph
+        (
+            lambda x: np.sum(np.cos(np.sin(x))),
+            2000,
+            {"mode": "elimination"},
+            1.0,
+        ),  # nearly all of it a batch of directions
+        (
+            lambda x: np.sin(np.ones((100, 1)) * np.sum(x)),
+            100,
+            {"mode": "elimination"},
+            1.0,
+        ),  # nearly all of it what is found
     ],
 )
 def test_the_peak_stays_within_what_is_allowed(f: Any, n: int, options: dict[str, Any], share: float) -> None:

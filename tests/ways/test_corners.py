@@ -193,6 +193,7 @@ def test_what_was_not_looked_at_is_not_told() -> None:
     with pytest.raises(RuntimeError, match="tree of parts"):
         Mixed().says
     assert Columns().details == ""
+    assert RowSparse(entries=1234).details == "1,234 structural nonzeros, read from the terms of each run"
     assert Columns(columns=1).says == "pushing 1 group of columns"
 
 

@@ -145,3 +145,37 @@ def test_settings_are_checked() -> None:
     for call in (lambda: dd.grad(np.sum, check="yes"), lambda: dd.jvp(np.sum, (X,), (X,), check=3)):
         with pytest.raises(InputError, match="check="):
             call()
+
+
+@pytest.mark.parametrize("capture", ["auto", "never"])
+def test_a_function_that_cannot_be_evaluated_beside_the_point_is_not_held_against_differences(capture: Any) -> None:
+    def f(x: Any) -> Any:
+        if not np.array_equal(dd.stop_gradient(x), X):
+            raise ValueError("a table of one point")
+        return np.sum(x * x)
+
+    np.testing.assert_array_equal(dd.grad(f, check=True, capture=capture)(X), 2 * X)
+
+
+def test_strict_asks_nothing_of_what_leads_nowhere() -> None:
+    def f(x: Any, y: Any) -> Any:
+        np.exp(y)
+        return x * 2.0
+
+    with pytest.raises(NoDerivativeError, match=r"argument \[1\] reaches no result"):
+        dd.grad(f, argnums=(0, 1), strict=True)(1.0, 2.0)
+    assert dd.grad(f, strict=True)(1.0, 2.0) == 2.0
+
+
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd], ids=["reverse", "forward"])
+def test_what_was_kept_for_a_plain_number_is_a_mismatch_not_a_warning(operator: Any) -> None:
+    kept: dict[Any, Any] = {}
+
+    def f(x: Any) -> Any:
+        if x not in kept:
+            kept[x] = x * x
+        return kept[x]
+
+    f(0.3)
+    with pytest.raises(DerivativeMismatch, match="found in a cache"):
+        operator(f)(0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from dualdiff.testing.laws import LawError, adjoint_law, demand, inner, replay_l
 from dualdiff.testing.subject import Subject
 from dualdiff.testing.tolerances import tolerance
 from dualdiff.trees import flatten, paths
+
+LOGGER = logging.getLogger("dualdiff.testing")
+"""Hears of every report; the pytest plugin counts them there."""
 
 
 class CheckError(DerivativeError, AssertionError):
@@ -37,6 +41,9 @@ class Report:
 
     verdict: Verdict
     lines: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        LOGGER.debug("%s", self, extra={"report": self})
 
     def __str__(self) -> str:
         return "\n".join([*self.lines, f"verdict: {self.verdict}"])

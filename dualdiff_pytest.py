@@ -7,10 +7,10 @@ the checks report it hears through the standard library's logging, and where no 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -84,13 +84,10 @@ class Derivatives(logging.Handler):
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Show of a check that failed the lines of the test, and not those of the check."""
-        if call.excinfo is not None and not item.config.getoption("fulltrace") and _is_check(call.excinfo.value):
-            inside = tuple(_directories())
-            shown = call.excinfo.traceback.filter(lambda entry: not str(entry.path).startswith(inside))
-            if shown:
-                call.excinfo.traceback = shown
-            call.excinfo.value.__cause__ = None
-            call.excinfo.value.__suppress_context__ = True
+        error = None if call.excinfo is None else call.excinfo.value
+        if error is not None and _is_check(error) and not item.config.getoption("fulltrace"):
+            error.__cause__, error.__suppress_context__ = None, True
+            call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(_shown(error.__traceback__)))
         return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -126,7 +123,12 @@ def _is_check(error: BaseException) -> bool:
     return checks is not None and isinstance(error, checks.CheckError)
 
 
-def _directories() -> Iterator[str]:
-    for name in ("dualdiff", "hypothesis"):
-        if (module := sys.modules.get(name)) is not None and module.__file__:
-            yield os.path.dirname(module.__file__) + os.sep
+def _shown(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of dualdiff and of Hypothesis, but those that pytest hides itself."""
+    if traceback is None:
+        return None
+    rest, frame = _shown(traceback.tb_next), traceback.tb_frame
+    module = str(frame.f_globals.get("__name__", ""))
+    if module.split(".")[0] in ("dualdiff", "hypothesis") and "__tracebackhide__" not in frame.f_locals:
+        return rest
+    return TracebackType(rest, frame, traceback.tb_lasti, traceback.tb_lineno)

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -159,11 +158,6 @@ def test_the_programs_have_every_feature() -> None:
         "two results",
     }
     assert {f for f in wanted if seen[f] < 5} == set()
-
-
-@pytest.mark.parametrize("source", ["def f(x):\n    return x * 2"])
-def test_programs_print_as_their_source(source: str) -> None:
-    assert repr(Program(source, (np.ones(2),))) == f"\n{source}\nat [1., 1.]"
 
 
 __all__ = ["example"]

@@ -57,7 +57,8 @@ def derivatives_agree(
         noisy. "count": it counts in the statistics. "discard": Hypothesis draws another in its place, and complains if
         most are discarded. "raise": it fails the test.
     settings : hypothesis.settings
-        How many examples to try, and the like. No deadline is set: the first call takes longest.
+        How many examples to try, and the like; by default those of the profile. There is no deadline, because the first
+        call takes longest, and no explanation, which would name lines of the check.
     **options
         Of the checks, such as ``argnum=`` or ``directions=``.
 
@@ -141,7 +142,10 @@ def _test(
     test.__name__ = test.__qualname__ = _name(f)
     test.__module__ = getattr(f, "__module__", None) or __name__
     test.__doc__ = f"Derivatives of {_name(f)} agree at every point drawn."
-    run = given(**arguments)(hypothesis.settings(settings, deadline=None)(test))
+    asked = hypothesis.settings.default if settings is None else settings
+    # An explanation would name lines of the check, and takes a hundred runs more.
+    phases = [phase for phase in asked.phases if phase is not hypothesis.Phase.explain]
+    run = given(**arguments)(hypothesis.settings(asked, deadline=None, phases=phases)(test))
 
     def whole() -> None:
         __tracebackhide__ = True
@@ -168,7 +172,8 @@ _ADVICE = (
 
 
 def _name(f: Callable[..., Any]) -> str:
-    return str(getattr(f, "__name__", type(f).__name__))
+    name = str(getattr(f, "__name__", type(f).__name__))
+    return name if name.isidentifier() else "f"  # a lambda's name is none, and Hypothesis would look for its source
 
 
 def _names(f: Callable[..., Any], n: int) -> list[str]:

@@ -29,7 +29,7 @@ class Entries:
     then halves.
     """
 
-    __slots__ = ("domain", "first", "levels", "named", "often", "unit")
+    __slots__ = ("domain", "first", "levels", "multiples", "named", "often", "unit")
 
     def __init__(
         self, domain: str | Ends | Interval, scale: float, bits: int, including: Sequence[float], dtype: np.dtype
@@ -44,7 +44,6 @@ class Entries:
         if dtype.kind == "u" and self.domain.low < 0:
             self.domain = Interval(0.0, self.domain.high, open=False, nonzero=self.domain.nonzero)
         self.unit = 2.0**-bits
-        self.named = tuple(including)
         found = {level: self.domain.multiples(level, scale) for level in sorted({0, min(1, bits), bits})}
         self.levels = {level: ends for level, ends in found.items() if ends[0] <= ends[1]}
         if not self.levels:
@@ -56,25 +55,27 @@ class Entries:
             raise InputError(
                 f"{dtype} does not represent all multiples of 2**-{fine} up to {scale:g}; lower scale, or bits"
             )
-        if wrong := [x for x in self.named if x not in self.domain]:
+        if wrong := [x for x in including if x not in self.domain]:
             raise InputError(f"including names {wrong[0]!r}, which is not in the domain {domain!r}")
         zero = (ZERO, ZERO) if 0.0 in self.domain else ()
         coarse = tuple(level for level in self.levels if level < fine)
-        self.first: tuple[Any, ...] = (*zero, *coarse, *coarse, *(NAMED,) * (2 * bool(self.named)), *(fine,) * 6)
-        self.often: tuple[Any, ...] = (*self.first, SAME, OPPOSITE)
+        first = (*zero, *coarse, *coarse, *(NAMED,) * (2 * bool(including)), *(fine,) * 6)
+        # Made once, because making a strategy takes longer than drawing from it.
+        self.first, self.often = st.sampled_from(first), st.sampled_from((*first, SAME, OPPOSITE))
+        self.named = st.sampled_from(tuple(map(float, including)))
+        self.multiples = {n: st.integers(low, high - self.gap(low, high)) for n, (low, high) in self.levels.items()}
 
     def one(self, draw: Draw, before: Sequence[float] = ()) -> float:
         """Draw one entry."""
-        what = draw(st.sampled_from(self.often if before else self.first))
+        what = draw(self.often if before else self.first)
         if what == ZERO:
             return 0.0
         if what == NAMED:
-            return float(draw(st.sampled_from(self.named)))
+            return draw(self.named)
         if what in (SAME, OPPOSITE):
             tied = draw(st.sampled_from(before))
             return -tied if what == OPPOSITE and -tied in self.domain else tied
-        low, high = self.levels[what]
-        return self.skipped(draw(st.integers(low, high - self.gap(low, high))), low, high) * 2.0**-what
+        return self.skipped(draw(self.multiples[what]), *self.levels[what]) * 2.0**-what
 
     def several(self, draw: Draw, n: int) -> list[float]:
         """Draw entries, among them some that tie."""

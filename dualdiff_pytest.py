@@ -22,16 +22,16 @@ PROPERTY = "dualdiff"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add an option, and the setting that it overrides."""
-    text = 'what becomes of a test with checks of derivatives that could not decide: "count" (default) or "fail"'
-    parser.addini(INI, text, default="count")
-    parser.getgroup("dualdiff").addoption("--dualdiff-inconclusive", choices=("count", "fail"), help=text)
+    text = 'what becomes of a test with checks of derivatives that could not decide: "ignore" (default) or "raise"'
+    parser.addini(INI, text, default="ignore")
+    parser.getgroup("dualdiff").addoption("--dualdiff-inconclusive", choices=("ignore", "raise"), help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to listen."""
     policy = config.getoption("dualdiff_inconclusive") or config.getini(INI)
-    if policy not in ("count", "fail"):
-        raise pytest.UsageError(f'{INI} is "count" or "fail", not {policy!r}')
+    if policy not in ("ignore", "raise"):
+        raise pytest.UsageError(f'{INI} is "ignore" or "raise", not {policy!r}')
     config.pluginmanager.register(Derivatives(policy), "dualdiff derivatives")
 
 
@@ -73,7 +73,7 @@ class Derivatives(logging.Handler):
             self.logger.propagate = propagates
             if self.heard:
                 item.user_properties.append((PROPERTY, dict(self.heard)))
-        if self.policy == "fail" and self.undecided:
+        if self.policy == "raise" and self.undecided:
             pytest.fail(
                 f"{self.heard['inconclusive']} of {self.heard.total()} checks of derivatives could not decide; the first:\n"
                 f"{self.undecided}",
@@ -118,9 +118,9 @@ def _number(n: int, noun: str) -> str:
 
 
 def _is_check(error: BaseException) -> bool:
-    """Whether an error says that a check failed; that class is there only where its module has been imported."""
+    """Whether an error says that a check failed; those classes are there only where their module has been imported."""
     checks: Any = sys.modules.get("dualdiff.testing")
-    return checks is not None and isinstance(error, checks.CheckError)
+    return checks is not None and isinstance(error, (checks.CheckError, checks.InconclusiveError))
 
 
 def _shown(traceback: TracebackType | None) -> TracebackType | None:

@@ -3,26 +3,39 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dualdiff.testing.checks import CheckError, Report, check, check_jacobian, check_jvp, check_vjp
-from dualdiff.testing.differences import Estimate, complex_step, estimate, judge, richardson
-from dualdiff.testing.laws import LAWS, LawError
+from dualdiff.testing.checks import check, check_gradient, check_hessian, check_jacobian, check_jvp, check_vjp
+from dualdiff.testing.laws import LAWS
+from dualdiff.testing.mistakes import kind_of
+from dualdiff.testing.noise import noise_of
+from dualdiff.testing.points import DOMAINS, Domain
+from dualdiff.testing.report import CheckError, Doubt, InconclusiveError, Report
 from dualdiff.testing.rules import check_rule
 from dualdiff.testing.subject import Subject
 from dualdiff.testing.tolerances import TOLERANCES, tolerance
+from dualdiff.testing.verdict import LawError, judge
+from dualdiff.testing.witness import Estimate, complex_step, differences, estimate
 
 __all__ = [
     "check",
+    "check_jacobian",
+    "check_gradient",
+    "check_hessian",
     "check_jvp",
     "check_vjp",
-    "check_jacobian",
     "check_rule",
     "Report",
+    "Doubt",
     "CheckError",
+    "InconclusiveError",
+    "Domain",
+    "DOMAINS",
     "Estimate",
     "estimate",
-    "richardson",
+    "differences",
     "complex_step",
+    "noise_of",
     "judge",
+    "kind_of",
     "LAWS",
     "LawError",
     "Subject",

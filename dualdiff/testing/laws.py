@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from dualdiff.dual import Pushing
-from dualdiff.errors import DerivativeError
 from dualdiff.kinds import Primitive, Sweep
 from dualdiff.kinds.base import Asked
 from dualdiff.labels import written
@@ -22,7 +21,6 @@ from dualdiff.passes.costs import form_of_result
 from dualdiff.reach import numbers, pushed
 from dualdiff.shapes import aval, dtype_of, fit, shape_of, size_of
 from dualdiff.tangents import INSTEAD, ONE, Map, Terms, whole
-from dualdiff.testing.differences import Estimate, judge_entries
 from dualdiff.testing.steps import (
     Seeds,
     Step,
@@ -36,6 +34,7 @@ from dualdiff.testing.steps import (
 )
 from dualdiff.testing.subject import Subject, random_like
 from dualdiff.testing.tolerances import tolerance
+from dualdiff.testing.verdict import LawError, demand
 from dualdiff.trees import flatten
 from dualdiff.ways.problem import record
 
@@ -49,10 +48,6 @@ in does: a term is a direction (going up) or a covector (going down) times parti
 proportion. So a law allows, beside the part of the result, this part of the tolerance times the size of what came in: 1e-15
 of it in double precision, five roundings of one such term. A wrong rule is off by a share of a term, not by its last digit.
 """
-
-
-class LawError(DerivativeError, AssertionError):
-    """A derivative broke a law."""
 
 
 def same(what: str, a: Any, b: Any, scale: float | None = None, factor: float = 1.0, coarse: Any = np.float64) -> None:
@@ -180,20 +175,6 @@ def truth_law(f: Function, *args: Any, rng: np.random.Generator) -> str:
             if demand(f"derivative of output {n} by operand {i}", d, truth, n) != "agree":
                 found = "inconclusive"
     return found
-
-
-def demand(what: str, derivative: Any, truth: Estimate, output: int) -> str:
-    """Raise if a derivative lies outside the error bar of an estimate; return "agree" or "inconclusive"."""
-    if shape_of(derivative) != truth.values[output].shape:
-        raise LawError(f"{what}: its shape is {shape_of(derivative)}, the value's {truth.values[output].shape}")
-    verdicts = judge_entries(derivative, truth, output)
-    if (verdicts == "disagree").any():
-        at = tuple(int(i) for i in np.argwhere(verdicts == "disagree")[0])
-        raise LawError(
-            f"{what}: entry {at} is {np.asarray(derivative)[at]!r}, "
-            f"by {truth.method} {truth.values[output][at]!r} ± {truth.errors[output][at]:.1g}"
-        )
-    return "inconclusive" if (verdicts == "inconclusive").any() else "agree"
 
 
 def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[int] = (0, 1, 3)) -> None:

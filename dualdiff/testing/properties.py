@@ -12,11 +12,12 @@ from hypothesis import assume, event, given
 from hypothesis.strategies import SearchStrategy
 
 from dualdiff.errors import InputError
-from dualdiff.testing.checks import CheckError, Report, check, check_jacobian, check_jvp, check_vjp
+from dualdiff.testing.checks import check, check_jacobian, check_jvp, check_vjp
+from dualdiff.testing.report import InconclusiveError, Report, name_of
 
 __all__ = ["derivatives_agree"]
 
-Inconclusive = Literal["count", "discard", "raise"]
+Inconclusive = Literal["ignore", "discard", "raise"]
 Test = Callable[[], None]
 
 
@@ -25,7 +26,7 @@ def derivatives_agree(
     jac: Callable[..., Any] | None = None,
     jvp: Callable[..., Any] | None = None,
     vjp: Callable[..., Any] | None = None,
-    inconclusive: Inconclusive = "count",
+    inconclusive: Inconclusive = "ignore",
     settings: Any = None,
     **options: Any,
 ) -> Any:
@@ -52,15 +53,16 @@ def derivatives_agree(
     jvp, vjp : callable
         A hand-written directional derivative or pullback, as :func:`check_jvp` and :func:`check_vjp` take them. Several
         hand-written derivatives are all checked.
-    inconclusive : {"count", "discard", "raise"}
+    inconclusive : {"ignore", "discard", "raise"}
         What becomes of a point at which no witness can decide: at a kink, at the edge of a domain, where ``f`` is
-        noisy. "count": it counts in the statistics. "discard": Hypothesis draws another in its place, and complains if
+        noisy. "ignore": it counts in the statistics and no more. "discard": Hypothesis draws another in its place, and complains if
         most are discarded. "raise": it fails the test.
     settings : hypothesis.settings
         How many examples to try, and the like; by default those of the profile. There is no deadline, because the first
         call takes longest, and no explanation, which would name lines of the check.
     **options
-        Of the checks, such as ``argnum=`` or ``directions=``.
+        Of the checks, such as ``argnum=``, ``rtol=``, ``noise=`` or ``directions=``. They draw no further points here unless
+        ``points=`` says so: the strategies do.
 
     Returns
     -------
@@ -72,8 +74,9 @@ def derivatives_agree(
     InputError
         If there is no strategy, or something that is neither a function nor a strategy.
     CheckError
-        When the test runs: if two witnesses disagree at a point; and if every point was inconclusive, so that nothing
-        was tested.
+        When the test runs: if two witnesses disagree at a point.
+    InconclusiveError
+        When it has run: if every point was inconclusive, so that nothing was tested.
 
     Examples
     --------
@@ -99,16 +102,17 @@ def derivatives_agree(
             "derivatives_agree needs a strategy for each argument of the function, such as "
             "derivatives_agree(f, jac, vectors(3)) with vectors from dualdiff.testing.strategies"
         )
-    if inconclusive not in ("count", "discard", "raise"):
-        raise InputError(f'inconclusive is "count", "discard" or "raise", not {inconclusive!r}')
+    if inconclusive not in ("ignore", "discard", "raise"):
+        raise InputError(f'inconclusive is "ignore", "discard" or "raise", not {inconclusive!r}')
     if len(functions) == 2:
         jac = functions[1]
 
     def of(f: Callable[..., Any]) -> Test:
         def reports(args: tuple[Any, ...]) -> list[Report]:
-            found = [check_jacobian(f, jac, *args, **options)] if jac is not None else []
-            found += [check_jvp(f, jvp, args, **options)] if jvp is not None else []
-            found += [check_vjp(f, vjp, args, **options)] if vjp is not None else []
+            by_hand = {"points": 0, **options}
+            found = [check_jacobian(f, jac, *args, **by_hand)] if jac is not None else []
+            found += [check_jvp(f, jvp, args, **by_hand)] if jvp is not None else []
+            found += [check_vjp(f, vjp, args, **by_hand)] if vjp is not None else []
             return found or [check(f, *args, **options)]
 
         return _test(f, reports, drawn, inconclusive, settings)
@@ -135,14 +139,13 @@ def _test(
             if report.verdict == "agree":
                 continue
             undecided[:] = [f"{', '.join(f'{name} = {x!r}' for name, x in point.items())}\n{report}"]
-            if inconclusive == "raise":
-                raise CheckError(f"no witness could decide; {_ADVICE}\n{report}")
+            report.raise_unless_agreed(inconclusive="raise" if inconclusive == "raise" else "ignore")
             assume(inconclusive != "discard")
 
     test.__name__ = test.__qualname__ = _name(f)
     test.__module__ = getattr(f, "__module__", None) or __name__
     test.__doc__ = f"Derivatives of {_name(f)} agree at every point drawn."
-    asked = hypothesis.settings.default if settings is None else settings
+    asked: Any = hypothesis.settings.default if settings is None else settings
     # An explanation would name lines of the check, and takes a hundred runs more.
     phases = [phase for phase in asked.phases if phase is not hypothesis.Phase.explain]
     run = given(**arguments)(hypothesis.settings(asked, deadline=None, phases=phases)(test))
@@ -153,9 +156,9 @@ def _test(
         undecided.clear()
         run()
         if seen["inconclusive"] and not seen["agree"]:
-            raise CheckError(
-                f"{_name(f)}: not one of {seen['inconclusive']} points was conclusive, so that nothing was tested; "
-                f"{_ADVICE} The last of them: {undecided[0]}"
+            raise InconclusiveError(
+                f"{_name(f)}: not one of {seen['inconclusive']} points was conclusive, so that nothing was tested; draw "
+                f"points away from kinks and inside the domain (domain=, apart=). The last of them: {undecided[0]}"
             )
 
     # One dictionary for both, so that Hypothesis, its decorators and its plugin take the one for the other.
@@ -165,14 +168,8 @@ def _test(
     return whole
 
 
-_ADVICE = (
-    "draw points away from kinks and inside the domain (domain=, apart=), or say how noisy the function is, where the "
-    "check takes it."
-)
-
-
 def _name(f: Callable[..., Any]) -> str:
-    name = str(getattr(f, "__name__", type(f).__name__))
+    name = name_of(f)
     return name if name.isidentifier() else "f"  # a lambda's name is none, and Hypothesis would look for its source
 
 

@@ -11,10 +11,10 @@ from dualdiff.custom import CustomFunction
 from dualdiff.errors import DerivativeError, InputError
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.testing import laws
-from dualdiff.testing.checks import CheckError, Report
-from dualdiff.testing.differences import Verdict
 from dualdiff.testing.laws import LawError
+from dualdiff.testing.report import CheckError, Report
 from dualdiff.testing.subject import Subject
+from dualdiff.testing.verdict import Verdict
 from dualdiff.trees import flatten
 
 MEANINGS = {
@@ -80,7 +80,7 @@ def check_rule(
     >>> check_rule(wrong, 0.5)
     Traceback (most recent call last):
         ...
-    dualdiff.testing.checks.CheckError: sin breaks a law: the rule is the derivative of the function (truth). ...
+    dualdiff.testing.report.CheckError: sin breaks a law: the rule is the derivative of the function (truth). ...
     >>> right = dd.primitive(np.sin, partials=np.cos)
     >>> check_rule(right, 0.5).verdict
     'agree'
@@ -196,7 +196,7 @@ def _held_coarsely(law: str, s: Subject, rng: np.random.Generator) -> Any:
         known = np.isfinite(e)
         if not np.all(known):
             return "inconclusive"
-        _near(f"the derivative of output {n}, by {truth.method}", d, t, _size(t) + truth.sizes[n])
+        _near(f"the derivative of output {n}, by {truth.method}", d, t, _size(t) + _size(truth.sizes[n]))
     return "agree"
 
 

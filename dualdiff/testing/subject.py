@@ -12,7 +12,7 @@ from dualdiff.containers import check_input
 from dualdiff.passes import push, replay
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.testing.differences import Estimate, estimate
+from dualdiff.testing.witness import Estimate, estimate
 from dualdiff.trees import flatten
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 

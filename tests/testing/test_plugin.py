@@ -80,22 +80,22 @@ def test_workers_send_what_they_heard(run) -> None:
 @pytest.mark.parametrize("how", ["option", "ini"])
 def test_what_was_not_decided_may_fail(run, pytester: pytest.Pytester, how: str) -> None:
     if how == "ini":
-        pytester.makeini("[pytest]\ndualdiff_inconclusive = fail")
-    found = run(CHECKS, *(["--dualdiff-inconclusive=fail"] if how == "option" else []))
+        pytester.makeini("[pytest]\ndualdiff_inconclusive = raise")
+    found = run(CHECKS, *(["--dualdiff-inconclusive=raise"] if how == "option" else []))
     found.assert_outcomes(passed=2, failed=1)
     found.stdout.fnmatch_lines(["1 of 2 checks of derivatives could not decide; the first:", "*inconclusive*"])
 
 
 def test_the_option_overrides_the_setting(run, pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\ndualdiff_inconclusive = fail")
-    run(CHECKS, "--dualdiff-inconclusive=count").assert_outcomes(passed=3)
+    pytester.makeini("[pytest]\ndualdiff_inconclusive = raise")
+    run(CHECKS, "--dualdiff-inconclusive=ignore").assert_outcomes(passed=3)
 
 
 def test_a_setting_that_does_not_exist_is_refused(run, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ndualdiff_inconclusive = sometimes")
     found = run(CHECKS)
     assert found.ret == pytest.ExitCode.USAGE_ERROR
-    assert 'dualdiff_inconclusive is "count" or "fail", not \'sometimes\'' in found.stderr.str()
+    assert 'dualdiff_inconclusive is "ignore" or "raise", not \'sometimes\'' in found.stderr.str()
 
 
 def test_a_failure_shows_the_test_and_not_the_check(run) -> None:

@@ -14,11 +14,13 @@ from hypothesis import find, given, settings
 
 import dualdiff as dd
 from dualdiff.errors import InputError
+from dualdiff.register import REGISTER
 from dualdiff.testing import check
 from dualdiff.testing.strategies import VOCABULARIES, Program, programs
 from dualdiff.testing.strategies.vocabulary import KINKED
 
 repeatable = settings(max_examples=80, derandomize=True, database=None, deadline=None)
+searching = settings(max_examples=2000, derandomize=True, database=None, deadline=None)
 
 
 def drawn(**options: Any) -> list[Program]:
@@ -158,3 +160,12 @@ def test_errors_in_a_program_show_its_line() -> None:
 def test_what_programs_cannot_say_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         programs(**options)
+
+
+def test_every_elementwise_function_of_one_or_two_operands_can_be_said() -> None:
+    ufuncs = [f for f, e in REGISTER.items() if e.status == "elementwise" and isinstance(f, np.ufunc) and "np." in e.name]
+    said = [f for f in ufuncs if f.nin <= 2]
+    assert len(said) > 50
+    for f in said:
+        program = find(programs([f], max_ops=3), lambda p, f=f: f.__name__ in p.source, settings=searching)
+        assert all(np.all(np.isfinite(v)) for v in flat(program(*program.point)))

@@ -10,8 +10,8 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from dualdiff.errors import InputError
-from dualdiff.register import REGISTER
-from dualdiff.testing.strategies import DOMAINS, KINDS, arrays, matrices, scalars, vectors
+from dualdiff.testing import DOMAINS
+from dualdiff.testing.strategies import KINDS, arrays, matrices, scalars, vectors
 
 repeatable = settings(max_examples=120, derandomize=True, database=None)
 quiet = settings(database=None, max_examples=1000, derandomize=True)
@@ -36,7 +36,7 @@ def test_numbers_are_multiples_of_a_power_of_two_in_their_domain(domain: Any) ->
         assert type(x) is float
         assert (16 * x).is_integer()
         assert abs(x) <= 8
-        assert domain[0] <= x <= domain[1] if isinstance(domain, tuple) else x in DOMAINS[domain]
+        assert domain[0] <= x <= domain[1] if isinstance(domain, tuple) else DOMAINS[domain].holds(x)
 
 
 def test_zeros_ties_whole_numbers_and_both_signs_are_frequent() -> None:
@@ -72,7 +72,7 @@ def test_entries_may_be_kept_apart() -> None:
     for domain in ("real", "nonzero", "positive"):
         for x in drawn(vectors(5, domain=domain, apart=0.25)):
             assert np.min(np.diff(np.sort(x))) >= 0.25
-            assert all(v in DOMAINS[domain] for v in x)
+            assert np.all(DOMAINS[domain].holds(x))
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,6 @@ def test_shapes_may_be_drawn() -> None:
     assert {x.size for x in drawn(vectors(st.sampled_from([0, 7])))} == {0, 7}
     shapes = {x.shape for x in drawn(matrices())}
     assert sum(m != n for m, n in shapes) > len(shapes) / 2
-
-
-def test_every_domain_of_elementwise_rows_is_an_interval_here() -> None:
-    named = [e.domain if isinstance(e.domain, tuple) else (e.domain,) for e in REGISTER.values() if "np." in e.name]
-    elementwise = {d for e, ds in zip(REGISTER.values(), named) if e.status == "elementwise" for d in ds}
-    assert elementwise <= set(DOMAINS)
-    assert len(elementwise) >= 6
 
 
 def smallest(A: Any) -> float:
@@ -138,10 +131,10 @@ def test_the_simplest_positive_definite_matrix_is_the_identity() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: scalars("postive"), "there is no domain 'postive'"),
-        (lambda: scalars((1.0, 0.0)), "is empty"),
+        (lambda: scalars("postive"), "domain='postive' is no domain"),
+        (lambda: scalars((1.0, 0.0)), "is no domain"),
         (lambda: scalars((0.01, 0.02)), "raise scale, or bits"),
-        (lambda: scalars(3), "a name or a pair"),
+        (lambda: scalars(3), "is no domain"),
         (lambda: scalars(scale=-1), "a positive number"),
         (lambda: scalars(bits=-1), "from 0 to 30"),
         (lambda: scalars("positive", including=[0.0]), "not in the domain"),

@@ -15,7 +15,6 @@ except ImportError as error:
         "dualdiff.testing.strategies draws with Hypothesis, which is not installed: pip install 'dualdiff[hypothesis]'"
     ) from error
 
-from dualdiff.testing.strategies.domains import DOMAINS, Interval
 from dualdiff.testing.strategies.grid import arrays, scalars, vectors
 from dualdiff.testing.strategies.matrix import KINDS, matrices
 from dualdiff.testing.strategies.program import Program, programs
@@ -28,8 +27,6 @@ __all__ = [
     "matrices",
     "programs",
     "Program",
-    "DOMAINS",
-    "Interval",
     "KINDS",
     "VOCABULARIES",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from dualdiff.errors import InputError
-from dualdiff.testing.strategies.domains import Ends, Interval, interval
+from dualdiff.testing.points import Domain, domain_of
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -22,6 +23,27 @@ ZERO, SAME, OPPOSITE, NAMED = "zero", "same", "opposite", "named"
 """Entries that are not drawn from a level of the grid: 0, one drawn before, its negative, one the caller named."""
 
 
+def multiples(domain: Domain, bits: int, scale: float) -> tuple[int, int]:
+    """Return the least and the greatest ``k`` with ``k / 2**bits`` in a domain and no larger than ``scale``.
+
+    Where there is none, the first is greater than the second.
+
+    Examples
+    --------
+    >>> multiples(domain_of("positive"), 4, 8.0)
+    (1, 128)
+    """
+    unit = 2.0**-bits
+    low, high = math.ceil(max(domain.low, -scale) / unit), math.floor(min(domain.high, scale) / unit)
+    if domain.open:
+        low += low * unit == domain.low
+        high -= high * unit == domain.high
+    if not domain.zero:
+        low += low == 0
+        high -= high == 0
+    return low, high
+
+
 class Entries:
     """Draws entries of one domain: a coarse grid or a fine one, zeros, ties, and numbers the caller names.
 
@@ -31,20 +53,18 @@ class Entries:
 
     __slots__ = ("domain", "first", "levels", "multiples", "named", "often", "unit")
 
-    def __init__(
-        self, domain: str | Ends | Interval, scale: float, bits: int, including: Sequence[float], dtype: np.dtype
-    ) -> None:
+    def __init__(self, domain: Any, scale: float, bits: int, including: Sequence[float], dtype: np.dtype) -> None:
         if not (isinstance(bits, int) and 0 <= bits <= 30):
             raise InputError(f"bits says of which power of two entries are multiples, from 0 to 30, not {bits!r}")
         if not (0 < scale < math.inf):
             raise InputError(f"scale is the largest modulus of an entry, a positive number, not {scale!r}")
         if dtype.kind in "iu":
             bits = 0
-        self.domain = interval(domain)
+        self.domain = domain_of(domain)
         if dtype.kind == "u" and self.domain.low < 0:
-            self.domain = Interval(0.0, self.domain.high, open=False, nonzero=self.domain.nonzero)
+            self.domain = replace(self.domain, low=0.0)
         self.unit = 2.0**-bits
-        found = {level: self.domain.multiples(level, scale) for level in sorted({0, min(1, bits), bits})}
+        found = {level: multiples(self.domain, level, scale) for level in sorted({0, min(1, bits), bits})}
         self.levels = {level: ends for level, ends in found.items() if ends[0] <= ends[1]}
         if not self.levels:
             raise InputError(
@@ -55,9 +75,9 @@ class Entries:
             raise InputError(
                 f"{dtype} does not represent all multiples of 2**-{fine} up to {scale:g}; lower scale, or bits"
             )
-        if wrong := [x for x in including if x not in self.domain]:
+        if wrong := [x for x in including if not self.domain.holds(x)]:
             raise InputError(f"including names {wrong[0]!r}, which is not in the domain {domain!r}")
-        zero = (ZERO, ZERO) if 0.0 in self.domain else ()
+        zero = (ZERO, ZERO) if self.domain.holds(0.0) else ()
         coarse = tuple(level for level in self.levels if level < fine)
         first = (*zero, *coarse, *coarse, *(NAMED,) * (2 * bool(including)), *(fine,) * 6)
         # Made once, because making a strategy takes longer than drawing from it.
@@ -74,7 +94,7 @@ class Entries:
             return draw(self.named)
         if what in (SAME, OPPOSITE):
             tied = draw(st.sampled_from(before))
-            return -tied if what == OPPOSITE and -tied in self.domain else tied
+            return -tied if what == OPPOSITE and self.domain.holds(-tied) else tied
         return self.skipped(draw(self.multiples[what]), *self.levels[what]) * 2.0**-what
 
     def several(self, draw: Draw, n: int) -> list[float]:
@@ -89,7 +109,7 @@ class Entries:
         step = math.ceil(apart / self.unit)
         low, high = next(reversed(self.levels.values()))
         low, high = -(-low // step), high // step
-        if self.domain.nonzero:
+        if not self.domain.zero:
             low, high = low + (low == 0), high - (high == 0)
         room = high - low + 1 - self.gap(low, high)
         if room < n:
@@ -99,7 +119,7 @@ class Entries:
 
     def gap(self, low: int, high: int) -> int:
         """Return how many multiples between two are left out: zero, or none."""
-        return int(self.domain.nonzero and low < 0 < high)
+        return int(not self.domain.zero and low < 0 < high)
 
     def skipped(self, k: int, low: int, high: int) -> int:
         """Count past the zero that is left out."""

@@ -10,14 +10,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dualdiff.errors import InputError
-from dualdiff.testing.strategies.domains import Ends, Interval
 from dualdiff.testing.strategies.entries import BITS, SCALE, Draw, entries_of
 
 Shape = tuple[int, ...]
 
 
 def scalars(
-    domain: str | Ends | Interval = "real",
+    domain: Any = "real",
     *,
     dtype: Any = float,
     scale: float = SCALE,
@@ -28,8 +27,9 @@ def scalars(
 
     Parameters
     ----------
-    domain : str, (low, high) or Interval
-        A name of :data:`DOMAINS`, such as "positive", or a pair of ends, which are included.
+    domain : str, (low, high) or Domain
+        As the checks take it: a name of :data:`dualdiff.testing.DOMAINS`, such as "positive", or a pair of ends, which are
+        included.
     dtype : dtype
         A Python float is drawn for float, and a NumPy scalar for any other dtype. Real and imaginary parts of complex
         numbers both lie in the domain.
@@ -72,7 +72,7 @@ def arrays(
     shape: int | Shape | st.SearchStrategy[Any],
     dtype: Any = float,
     *,
-    domain: str | Ends | Interval = "real",
+    domain: Any = "real",
     scale: float = SCALE,
     bits: int = BITS,
     including: Sequence[float] = (),

@@ -17,10 +17,9 @@ from dualdiff.errors import InputError
 from dualdiff.register import REGISTER
 from dualdiff.testing import check
 from dualdiff.testing.strategies import VOCABULARIES, Program, programs
-from dualdiff.testing.strategies.vocabulary import KINKED
+from dualdiff.testing.strategies.vocabulary import KINKED, KNOWN, vocabulary_of
 
 repeatable = settings(max_examples=80, derandomize=True, database=None, deadline=None)
-searching = settings(max_examples=2000, derandomize=True, database=None, deadline=None)
 
 
 def drawn(**options: Any) -> list[Program]:
@@ -152,6 +151,7 @@ def test_errors_in_a_program_show_its_line() -> None:
         ({"vocabulary": "scipy"}, "there is no vocabulary 'scipy'"),
         ({"vocabulary": [np.linalg.svd]}, "no statement for np.linalg.svd"),
         ({"vocabulary": [3]}, "no statement for 3"),
+        ({"vocabulary": [np.ldexp]}, "no statement for np.ldexp"),
         ({"vocabulary": [np.floor]}, "no statement for np.floor"),
         ({"max_ops": 0}, "at least one statement"),
         ({"inputs": []}, "shapes of one to"),
@@ -163,9 +163,15 @@ def test_what_programs_cannot_say_is_refused(options: dict[str, Any], says: str)
 
 
 def test_every_elementwise_function_of_one_or_two_operands_can_be_said() -> None:
-    ufuncs = [f for f, e in REGISTER.items() if e.status == "elementwise" and isinstance(f, np.ufunc) and "np." in e.name]
-    said = [f for f in ufuncs if f.nin <= 2]
-    assert len(said) > 50
-    for f in said:
-        program = find(programs([f], max_ops=3), lambda p, f=f: f.__name__ in p.source, settings=searching)
-        assert all(np.all(np.isfinite(v)) for v in flat(program(*program.point)))
+    ufuncs = [
+        f for f, e in REGISTER.items() if e.status == "elementwise" and isinstance(f, np.ufunc) and "np." in e.name
+    ]
+    x, y = np.linspace(-6.0, 6.0, 25), np.linspace(-2.0, 6.0, 25)
+    said = 0
+    for f in ufuncs:
+        if f.nin <= 2 and f not in KNOWN and f is not np.ldexp:
+            words = vocabulary_of([f])
+            phrase = (words.unary if f.nin == 1 else words.binary)[-1]
+            assert np.all(np.isfinite(eval(phrase.text.format(x="x", y="y"), {"np": np, "x": x, "y": y})))
+            said += 1
+    assert said > 30

@@ -42,17 +42,17 @@ def test_numbers_are_multiples_of_a_power_of_two_in_their_domain(domain: Any) ->
 def test_zeros_ties_whole_numbers_and_both_signs_are_frequent() -> None:
     found = drawn(vectors(6))
     entries = np.concatenate(found)
-    assert 0.08 < np.mean(entries == 0) < 0.4
+    assert 0.05 < np.mean(entries == 0) < 0.5
     assert 0.2 < np.mean(entries == np.round(entries)) < 0.7
-    assert 0.25 < np.mean(entries > 0) < 0.65
-    assert 0.25 < np.mean(entries < 0) < 0.65
+    assert 0.2 < np.mean(entries > 0) < 0.7
+    assert 0.2 < np.mean(entries < 0) < 0.7
     assert np.mean([len(set(x[x != 0])) < np.count_nonzero(x) for x in found]) > 0.3
     assert np.mean([len(set(abs(x))) == 6 for x in found]) > 0.05
 
 
 def test_numbers_that_are_named_are_frequent() -> None:
     entries = np.concatenate(drawn(vectors(4, including=[0.1, -1 / 3])))
-    assert np.mean(np.isin(entries, [0.1, -1 / 3])) > 0.08
+    assert np.mean(np.isin(entries, [0.1, -1 / 3])) > 0.04
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,16 @@ def _applied(function: Any) -> tuple[int, Phrase]:
     entry = REGISTER.get(function) if callable(function) else None
     name = name_of(function) if callable(function) else repr(function)
     domains = entry.domain if entry is not None and isinstance(entry.domain, tuple) else (entry and entry.domain,)
-    if entry is None or entry.status != "elementwise" or len(domains) > 2 or any(d not in INTO for d in domains):
+    if (
+        entry is None
+        or entry.status != "elementwise"
+        or len(domains) > 2
+        or any(d not in INTO for d in domains)
+        or not any(loop.startswith("d" * len(domains) + "->") for loop in getattr(function, "types", ()))
+    ):
         raise InputError(
-            f"programs have no statement for {name}; they know elementwise functions of one or two operands with a "
-            f"derivative, and {', '.join(sorted(name_of(f) for f in KNOWN))}"
+            f"programs have no statement for {name}; they know elementwise functions of one or two real operands "
+            f"with a derivative, and {', '.join(sorted(name_of(f) for f in KNOWN))}"
         )
     operands = ", ".join(INTO[d].format(x=place) for d, place in zip(domains, ("{x}", "{y}")))
     return len(domains), Phrase((function,), f"{name.removeprefix('scipy.')}({operands})", lambda *bounds: UNBOUNDED)

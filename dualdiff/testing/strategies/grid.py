@@ -108,9 +108,9 @@ def arrays(
     --------
     >>> import numpy as np
     >>> from hypothesis import given
-    >>> @given(arrays((2, 3), domain="unit"))
+    >>> @given(arrays((2, 3), domain=(-1.0, 1.0)))
     ... def test(x):
-    ...     assert x.shape == (2, 3) and np.all(abs(x) < 1)
+    ...     assert x.shape == (2, 3) and np.all(abs(x) <= 1)
     >>> test()
     """
     entries, kind = entries_of(domain, scale, bits, including, dtype)

@@ -101,7 +101,7 @@ def _compiled(source: str) -> Any:
             _cache.clear()
         name = f"<program {hash(source) & 0xFFFFFFFF:08x}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # tracebacks show its lines
-        space: dict[str, Any] = {"np": np, "special": scipy.special}
+        space: dict[str, Any] = {"__name__": "program", "np": np, "special": scipy.special}
         exec(compile(source, name, "exec"), space)
         _cache[source] = space["f"]
     return _cache[source]
@@ -172,7 +172,10 @@ def programs(
         w = Writer(draw, words, in_place)
         for name, shape in zip(NAMES, shapes):
             w.takes(name, tuple(shape))
-        for _ in range(draw(st.integers(1, max_ops))):
+        # Whether to go on is drawn before each statement, so that any of them can be left out while a failure shrinks.
+        for n in range(max_ops):
+            if n and not draw(st.integers(0, max_ops)):
+                break
             w.statement()
         result = w.scalar_result() if scalar else w.result(len(shapes))
         head = f"def f({', '.join(NAMES[: len(shapes)])}):"

@@ -49,6 +49,9 @@ def noise_of(values: Any) -> Any:
     True
     """
     table = np.asarray(values)
+    size = np.max(np.abs(table), axis=0, initial=0.0)
+    size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+    table = table / size  # so that no square over- or underflows
     levels = []
     for k in range(1, len(table)):
         table = table[1:] - table[:-1]
@@ -60,4 +63,4 @@ def noise_of(values: Any) -> Any:
     for k in range(len(level) - 4, 0, -1):
         falls |= ~(level[k] <= LEVEL * found)
         found = np.where(falls, found, np.maximum(found, level[k]))
-    return found
+    return found * size

@@ -37,6 +37,8 @@ SIXTH = (3 / 4, -3 / 20, 1 / 60, 0.0)
 """Weights of f(k) - f(-k) in the difference of sixth order."""
 SPREAD = float(np.sqrt(2 * np.sum(np.square(EIGHTH))))
 """What the difference of eighth order makes of noise of deviation one."""
+BOUND = 4.0
+"""Noise that is declared bounds what values are off by; a deviation is a part of that."""
 ONE_SIDED = (-25 / 12, 4.0, -3.0, 4 / 3, -1 / 4)
 """Weights of f(0) to f(4) in the one-sided difference of fourth order."""
 
@@ -80,7 +82,7 @@ def measure(line: Line, spacing: float, noise: float = 0.0) -> list[Stencil] | N
     The difference of eighth order is off by its truncation, which the difference of sixth order tells, and by the noise of
     the values over the spacing, which their table of differences tells (:func:`noise_of`); rounding is the least of it:
 
-    .. math:: |D_8 - D_6| + \frac{1.17}{s} \max(\sigma, \tfrac12 \varepsilon \max|f|, \text{noise} \cdot \max|f|).
+    .. math:: |D_8 - D_6| + \frac{1.17}{s} \max(\sigma, \tfrac12 \varepsilon \max|f|, \tfrac14 \text{noise} \cdot \max|f|).
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ def _stencil(at: dict[int, Any], s: float, rounding: float, noise: float) -> Ste
         odd = [at[k] - at[-k] for k in range(1, REACH + 1)]
         slope = _weighted(EIGHTH, odd) / s
         truncated = np.abs(slope - _weighted(SIXTH, odd) / s)
-        level = np.maximum(noise_of(column), np.maximum(0.5 * _rounding(column, rounding), noise) * size)
+        level = np.maximum(noise_of(column), np.maximum(0.5 * _rounding(column, rounding), noise / BOUND) * size)
         error = truncated + SPREAD * level / s
         complete = np.isfinite(magnitude).all(axis=0) & np.isfinite(error)
         right = _weighted(ONE_SIDED, [at[k] for k in range(REACH + 1)]) / s

@@ -124,7 +124,12 @@ def hold(claim: Claim, place: Place, options: Options) -> Held:
             verdicts = [judge_entries(c, truth, i, allowed) for i, c in enumerate(claims)]
         else:
             verdicts, truth = examine(line, claims, allowed)
-            wrong = any((v == "disagree").any() for v in verdicts)
+        for c, u in zip(claims, verdicts, strict=True):
+            if any(
+                (w == "inconclusive").any() for w in verdicts
+            ):  # at a kink of one entry a rule may say nan of others
+                u[(u == "disagree") & ~np.isfinite(c)] = "inconclusive"
+        wrong |= any((u == "disagree").any() for u in verdicts)
         size = step if name is not None else 1.0
         held.names.append(name)
         held.directions.append(v)
@@ -384,9 +389,8 @@ def _reason(held: Held, k: int, i: int, truth: Estimate) -> tuple[str, str]:
             "steps of different length, or the complex step, say different things",
             "if the function iterates until a tolerance is met, give that as noise= or rtol=",
         )
-    noisy = abs(error) / max(abs(value), abs(held.given[k][i]), 1e-300)
     return (
-        f"the function is too rough here to know the derivative to better than {100 * noisy:.2g} %",
+        f"the function is too rough here to know the derivative to better than ± {error:.1g}",
         "give what is known of its noise as noise=, or check at a point farther from kinks and jumps",
     )
 

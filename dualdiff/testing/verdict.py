@@ -72,6 +72,7 @@ def _bars(d: Any, given: Any, truth: Estimate, output: int, t: Any, error: Any, 
         SAFETY * error
         + max(tolerance(given), tolerance(1.0)) * cancelled
         + ROUNDINGS * max(precision, float(np.finfo(np.float64).eps)) * beside
+        + float(np.finfo(np.float64).eps) * truth.sizes[output]  # what moves the value by less than its rounding
         + allowed.rtol * own
         + allowed.atol
         + float(np.finfo(np.float64).tiny)

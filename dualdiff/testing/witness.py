@@ -14,7 +14,7 @@ import numpy as np
 
 from dualdiff.testing.line import Flat, Line
 from dualdiff.testing.noise import noise_of
-from dualdiff.testing.stencil import FIRST, SPACINGS, Stencil, measure
+from dualdiff.testing.stencil import FIRST, SPACINGS, SPREAD, Stencil, measure
 from dualdiff.ways.differenced import STEP
 
 __all__ = ["Estimate", "Reading", "complex_step", "differences", "estimate", "glance", "read"]
@@ -27,9 +27,9 @@ BELIEVED = 1e-3
 """The complex step is believed where differences confirm it to this share of itself ..."""
 NEGLIGIBLE = 1e-8
 """... or to this share of the function's own size: a derivative below it is as good as none."""
-NEAR = (-2, -1, 0, 1, 2)
+NEAR = (-3, -2, -1, 0, 1, 2, 3)
 """Where the complex step is taken, in steps of the spacing ``CLOSE``: its own noise is read from them."""
-CLOSE = SPACINGS[-2]
+CLOSE = SPACINGS[2]
 CLEAR = 1e-2
 """A slope over longer steps excuses a derivative if its error bar is at most this share of it."""
 
@@ -121,7 +121,7 @@ def complex_step(f: Flat, x: Sequence[Any], v: Sequence[Any]) -> Estimate | None
 
     It cannot where an input is complex, where ``f`` fails on complex numbers, drops them, or has another
     real part there. That a function *is* analytic it cannot see: :func:`estimate` asks the differences. What it is off by
-    is the rounding inside ``f``, read from five points close by.
+    is the rounding inside ``f``, read from seven points close by.
 
     References
     ----------
@@ -183,7 +183,7 @@ def read(line: Line, settled: Callable[[Estimate], bool] | None = None, noise: f
         found = _weighed(line, stencils, None)
         if is_narrow(found) and settled(found):
             return found
-    analytic = _complex_readings(line)
+    analytic = _complex_readings(line, noise)
     if analytic is not None and stencils:
         found = _weighed(line, stencils, analytic)
         if is_narrow(found) and settled(found):
@@ -263,6 +263,7 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
         # it may have been rounded on the way, and a step too short to be seen knows nothing.
         flat = frozen & np.logical_and.accumulate(still, axis=0).any(axis=1)
         spacing = np.array([s.spacing for s in stencils]).reshape(-1, *[1] * y.ndim)
+        errors = errors + SPREAD * _hidden(np.array([s.noise for s in stencils]), frozen) / spacing
         resolution = np.finfo(float).eps * np.abs(y) / spacing
         slopes = np.where(frozen, 0.0, slopes)
         errors = np.where(flat, resolution, np.where(frozen, np.inf, errors))
@@ -313,6 +314,18 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
     return _Weighed(best, second, excuses, size, secant, kink, methods)
 
 
+def _hidden(noise: Any, frozen: Any) -> Any:
+    """Return the noise that a table of differences has missed, of which the next longer and the next shorter steps both tell.
+
+    What is rounded to few digits may lie on a straight line over nine points by accident.
+    """
+    missed = np.zeros(noise.shape)
+    if len(noise) > 2:
+        shorter = np.where(frozen[2:], np.inf, noise[2:])
+        missed[1:-1] = np.fmin(noise[:-2], shorter) - noise[1:-1]
+    return np.where(np.isfinite(missed), np.maximum(missed, 0.0), 0.0)
+
+
 def _taken(slopes: Any, errors: Any, at: Any) -> Reading:
     return Reading(np.take_along_axis(slopes, at, 0)[0], np.take_along_axis(errors, at, 0)[0])
 
@@ -331,7 +344,7 @@ def _kink(stencils: list[Stencil], best: Reading) -> Any:
     return np.where(kinked, np.array([left[0], right[0]]), np.nan)
 
 
-def _complex_readings(line: Line) -> list[Reading] | None:
+def _complex_readings(line: Line, noise: float = 0.0) -> list[Reading] | None:
     """Take the complex step at the point and close to it."""
     if not line.is_real:
         return None
@@ -353,6 +366,6 @@ def _complex_readings(line: Line) -> list[Reading] | None:
                 return None
             slopes = np.array([np.imag(z) / STEP for z in at])
             slope = slopes[len(NEAR) // 2]
-            error = np.maximum(noise_of(slopes), 4 * line.rounding[i] * np.abs(slope))
+            error = np.maximum(noise_of(slopes), max(4 * line.rounding[i], noise) * np.abs(slope))
             found.append(Reading(slope, np.where(np.isfinite(slope), error, np.inf)))
     return found

@@ -19,13 +19,13 @@ from dualdiff.testing import check
 from dualdiff.testing.strategies import VOCABULARIES, Program, programs
 from dualdiff.testing.strategies.vocabulary import KINKED, KNOWN, vocabulary_of
 
-repeatable = settings(max_examples=80, derandomize=True, database=None, deadline=None)
+repeatable = settings(derandomize=True, database=None, deadline=None)
 
 
-def drawn(**options: Any) -> list[Program]:
+def drawn(count: int = 80, **options: Any) -> list[Program]:
     found: list[Program] = []
 
-    @repeatable
+    @settings(repeatable, max_examples=count)
     @given(programs(**options))
     def look(program: Program) -> None:
         found.append(program)
@@ -86,7 +86,7 @@ def test_programs_keep_to_a_vocabulary_by_name(name: str) -> None:
 def test_programs_keep_to_functions_that_are_given_inside_their_domain() -> None:
     words = [np.sin, np.cbrt, np.arcsin, np.log, np.logaddexp, scipy.special.erf, scipy.special.gammaln]
     seen: Counter[str] = Counter()
-    for program in drawn(vocabulary=words, max_ops=6):
+    for program in drawn(400, vocabulary=words, max_ops=6):
         names = used(program)
         seen.update(names)
         assert names <= {f"np.{f.__name__}" for f in words} | {"special.erf", "special.gammaln", "np.tanh", "np.array"}

@@ -141,15 +141,13 @@ def vocabulary_of(words: str | Iterable[Any]) -> Vocabulary:
     usable = frozenset(f for f in functions if f is np.array or (f in REGISTER and REGISTER[f].handler is not None))
     applied = [_applied(f) for f in further]
 
-    def said(phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
-        return tuple(p for p in phrases if usable.issuperset(p.functions))
+    def said(phrases: Iterable[Phrase], operands: int = 0) -> tuple[Phrase, ...]:
+        known = [p for p in phrases if usable.issuperset(p.functions)]
+        named = [p for p in known if p.functions] + [p for n, p in applied if n == operands]
+        # Twice, so that a few functions are not lost among sums and products.
+        return (*named, *named, *(p for p in known if not p.functions))
 
-    return Vocabulary(
-        usable,
-        (*said(UNARY), *(p for n, p in applied if n == 1)),
-        (*said(BINARY), *(p for n, p in applied if n == 2)),
-        said(REDUCTIONS),
-    )
+    return Vocabulary(usable, said(UNARY, 1), said(BINARY, 2), said(REDUCTIONS))
 
 
 def _applied(function: Any) -> tuple[int, Phrase]:

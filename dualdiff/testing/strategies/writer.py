@@ -9,12 +9,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dualdiff.testing.strategies.entries import Draw
-from dualdiff.testing.strategies.vocabulary import LARGE, Phrase, Vocabulary
+from dualdiff.testing.strategies.vocabulary import LARGE, MOVEMENTS, Phrase, Vocabulary
 
 Shape = tuple[int, ...]
 
 MOST = 24
 """The most entries of a variable."""
+TRIES = 4
+"""How often another statement is tried where one found no variable."""
 ARGUMENT = 2.0
 """The bound of an argument."""
 
@@ -50,16 +52,16 @@ class Writer:
         self.features: set[str] = set()
         written = (self.view_write, self.assign, self.assign) if in_place else ()
         self.statements: tuple[Callable[[], Any], ...] = (
-            *((self.unary,) * 2 if words.unary else ()),
+            *((self.unary,) * 3),
             *((self.binary,) * 2),
             *((self.reduction,) if words.reductions else ()),
             self.index,
             *written,
             *((self.branch,) if words.has(np.greater) else ()),
             self.loop,
-            self.product,
-            self.join,
-            self.pack,
+            *((self.product,) if words.has(np.matmul, np.transpose) else ()),
+            *((self.join,) if words.functions.intersection(MOVEMENTS) else ()),
+            *((self.pack,) if words.has(np.array) else ()),
         )
 
     # -- parts -------------------------------------------------------------------------------------
@@ -69,8 +71,12 @@ class Writer:
         self.shapes[name], self.bounds[name] = shape, ARGUMENT
 
     def statement(self) -> None:
-        """Write one statement; one that finds no variable to its liking writes nothing."""
-        self.draw(st.sampled_from(self.statements))()
+        """Write one statement; one that finds no variable to its liking leaves it to another."""
+        before = len(self.lines)
+        for _ in range(TRIES):
+            self.draw(st.sampled_from(self.statements))()
+            if len(self.lines) > before:
+                return
 
     def result(self, arguments: int) -> str:
         """Return what the program returns: the last variable, and at times another."""
@@ -267,7 +273,7 @@ class Writer:
 
     def product(self) -> None:
         """Multiply matrices and vectors."""
-        x = self.pick(lambda s: 0 < len(s) <= 2) if self.words.has(np.matmul, np.transpose) else None
+        x = self.pick(lambda s: 0 < len(s) <= 2)
         if x is None:
             return
         a = self.shapes[x]
@@ -303,7 +309,7 @@ class Writer:
 
     def pack(self) -> None:
         """Make an array of scalars."""
-        x = self.pick(lambda s: len(s) == 1 and s[0] >= 2) if self.words.has(np.array) else None
+        x = self.pick(lambda s: len(s) == 1 and s[0] >= 2)
         if x is None:
             return
         self.features.add("packing")

@@ -1,5 +1,8 @@
 """Derivatives checked by properties: both modes, replay, differences and the complex step against each other."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dualdiff.testing.checks import check, check_gradient, check_hessian, check_jacobian, check_jvp, check_vjp
 from dualdiff.testing.laws import LAWS
 from dualdiff.testing.mistakes import kind_of
@@ -39,3 +42,15 @@ __all__ = [
     "TOLERANCES",
     "tolerance",
 ]
+
+if TYPE_CHECKING:
+    from dualdiff.testing import strategies as strategies
+    from dualdiff.testing.properties import derivatives_agree as derivatives_agree
+
+
+# Both need Hypothesis, an extra, so that they are imported when they are asked for, and no `import *` brings them.
+def __getattr__(name: str) -> Any:
+    if name not in ("strategies", "derivatives_agree"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    strategies = import_module("dualdiff.testing.strategies")
+    return strategies if name == "strategies" else import_module("dualdiff.testing.properties").derivatives_agree

@@ -24,8 +24,8 @@ from dualdiff.lab.problems import chains, equations, fitting, learning, mechanic
 from dualdiff.lab.problems.case import Case
 from dualdiff.lab.problems.zoo import zoo
 from dualdiff.lab.timing import interleaved_minima
+from dualdiff.testing.strategies import Program, programs
 from tests.benchmarks import sections
-from tests.strategies import Program, programs
 
 Row = dict[str, Any]
 
@@ -160,7 +160,7 @@ def random_programs(count: int = RANDOM) -> list[Function]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(programs(most=25))
+    @given(programs(max_ops=25))
     def collect(program: Program) -> None:
         size = sum(np.size(x) for x in program.point)
         if size > 1 and program.source.count("\n") > 8:

@@ -21,9 +21,9 @@ from dualdiff.passes.pull import _add, pull
 from dualdiff.rules.indexing import setitem
 from dualdiff.tangents import Map, Terms, scattered, store
 from dualdiff.tape import record
+from dualdiff.testing.strategies import Program, programs
 from tests import test_theorems
 from tests.rules import test_indexing
-from tests.strategies import Program, programs
 
 owning = pytest.mark.skipif(not OWNS, reason="this interpreter does not tell who holds an array")
 HOUSE = Path(dd.__file__).parent

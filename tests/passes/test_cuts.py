@@ -19,9 +19,9 @@ from dualdiff.passes.replay import replay
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.testing import Subject
 from dualdiff.testing.laws import same
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways.mixed import best_tree
 from dualdiff.ways.problem import record
-from tests.strategies import Program, programs
 
 EVERYWHERE = 1 << 60
 

@@ -21,8 +21,8 @@ from dualdiff.lab.problems import scalar
 from dualdiff.passes import elimination
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
 from dualdiff.tape import Tape
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways.problem import Problem, record
-from tests.strategies import Program, programs
 
 many = settings(max_examples=max(60, settings().max_examples))
 
@@ -73,7 +73,7 @@ def agree(found: Any, wanted: Any) -> None:
 
 
 @many
-@given(programs(most=6), st.sampled_from([*ORDERS, "best"]))
+@given(programs(max_ops=6), st.sampled_from([*ORDERS, "best"]))
 def test_random_programs(program: Program, order: str) -> None:
     found = by_elimination(program, *program.point, order=order)
     agree(found, by_operator(dd.jacfwd, program, *program.point))

@@ -17,9 +17,9 @@ from dualdiff.passes.multiplications import edges, multiplications
 from dualdiff.passes.sparsity import dependence
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.values import bind, operand
 from dualdiff.ways.problem import record
-from tests.strategies import Program, programs
 
 
 def recorded(f: Any, *args: Any) -> tuple[Any, list[Any]]:
@@ -33,7 +33,7 @@ def count(tape: Any, *args: Any, **options: Any) -> int:
     return found.count
 
 
-@given(programs(most=6))
+@given(programs(max_ops=6))
 def test_sweeps_are_orders_and_no_bound_is_below(program: Program) -> None:
     tape, shapes = recorded(program, *program.point)
     graph = linearized(tape, shapes)
@@ -56,7 +56,7 @@ def test_sweeps_are_orders_and_no_bound_is_below(program: Program) -> None:
         assert both.count >= count(tape, columns=range(n), rows=range(m), shapes=shapes)
 
 
-@given(programs(most=5), st.data())
+@given(programs(max_ops=5), st.data())
 def test_groups_take_less_the_fewer_they_are(program: Program, data: st.DataObject) -> None:
     tape, shapes = recorded(program, *program.point)
     n, m = sum([a.size for a in tape.inputs]), sum(map(size_of, shapes))

@@ -12,9 +12,9 @@ from hypothesis import given
 import dualdiff as dd
 from dualdiff.passes.sparsity import dependence
 from dualdiff.testing import Subject
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways.problem import record
 from dualdiff.ways.program import pattern_of
-from tests.strategies import Program, programs
 
 X = np.linspace(0.5, 1.5, 6)
 N = len(X)

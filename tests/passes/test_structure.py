@@ -14,8 +14,8 @@ from dualdiff.lab.problems import zoo
 from dualdiff.passes.structure import Structure, same, structure
 from dualdiff.register import REGISTER
 from dualdiff.testing import Subject
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways.problem import record
-from tests.strategies import Program, programs
 
 X = np.linspace(0.5, 1.5, 6)
 

@@ -14,8 +14,8 @@ from hypothesis import given
 import dualdiff as dd
 from dualdiff.errors import InputError
 from dualdiff.testing.laws import same
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways import WAYS, Answer, Forward, Way, register
-from tests.strategies import Program, programs
 
 
 class Toy(Way):

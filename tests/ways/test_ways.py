@@ -20,11 +20,11 @@ from dualdiff.lab.problems import zoo
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.testing import Subject, judge
 from dualdiff.testing.laws import same
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways import WAYS, Both, Columns, Elimination, Rows, RowSparse
 from dualdiff.ways.problem import record
 from dualdiff.ways.program import pattern_of
 from dualdiff.ways.row_sparse import layout
-from tests.strategies import Program, programs
 from tests.test_laws import steps_may_leave_the_domain
 from tests.thresholds import ALWAYS_TERMS, thresholds
 
@@ -158,7 +158,7 @@ def test_every_form_of_tangents_gives_the_same(
 
 
 @some
-@given(programs(most=7), st.integers(0, 2**16))
+@given(programs(max_ops=7), st.integers(0, 2**16))
 def test_every_way_agrees_with_differences_within_their_error(program: Program, seed: int) -> None:
     argnums = tuple(range(len(program.point)))
     s = Subject(program, program.point)
@@ -177,7 +177,7 @@ def test_every_way_agrees_with_differences_within_their_error(program: Program, 
 
 
 @some
-@given(programs(most=6))
+@given(programs(max_ops=6))
 def test_elimination_differences_and_complex_step_agree_or_refuse(program: Program) -> None:
     argnums = tuple(range(len(program.point)))
     expected = dd.jacrev(program, argnums, flat=True)(*program.point)

@@ -53,6 +53,8 @@ class Oracle:
         Which columns they are.
     inputs : int
         Of how many.
+    scale : float
+        The size of the function over that of its point: what a derivative is about, where all that are known are zero.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Oracle:
     bars: Any
     columns: Any
     inputs: int
+    scale: float = 0.0
 
     @property
     def unknown(self) -> int:
@@ -71,7 +74,7 @@ class Oracle:
         """Whether it knows something about an entry: its bar is narrow beside its line, or beside the whole."""
         there = np.isfinite(self.bars) & np.isfinite(self.matrix)
         size = sizes(np.where(there, self.matrix, 0))
-        return there & (self.bars <= np.maximum(WIDE * size, NARROW * np.max(size, initial=0.0)))
+        return there & (self.bars <= np.maximum(WIDE * size, NARROW * max(np.max(size, initial=0.0), self.scale)))
 
     def __str__(self) -> str:
         said = [self.name]
@@ -232,7 +235,8 @@ def _differenced(subject: Subject, leaves: list[Any], name: str, most: float, rn
             size = max([float(np.max(d, initial=0.0)) for d in v])
             found = richardson(call, leaves, v)
             matrix[:, k], bars[:, k] = _joined(found.values) / size, _joined(found.errors) / size
-    return Oracle(name, matrix, bars, drawn, subject.n)
+    scale = float(np.max(np.abs(subject.value), initial=0.0) / (np.max(np.abs(subject.point), initial=0.0) or 1.0))
+    return Oracle(name, matrix, bars, drawn, subject.n, scale if np.isfinite(scale) else 0.0)
 
 
 ORACLES: dict[str, Callable[[Subject, float, np.random.Generator], Oracle | None]] = {

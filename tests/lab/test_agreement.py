@@ -48,10 +48,10 @@ def test_no_columns_and_no_rows_agree():
     assert difference(np.ones((0, 3)), np.ones((0, 3))) == 0
 
 
-def known(matrix, bars=0.0):
+def known(matrix, bars=0.0, scale=0.0):
     matrix = np.asarray(matrix, dtype=float)
     bars = np.broadcast_to(np.asarray(bars, dtype=float), matrix.shape)
-    return Oracle("given", matrix, bars, np.arange(matrix.shape[1]), matrix.shape[1])
+    return Oracle("given", matrix, bars, np.arange(matrix.shape[1]), matrix.shape[1], scale)
 
 
 def test_an_error_is_that_of_the_worst_entry_and_of_the_mean_one():
@@ -72,8 +72,14 @@ def test_the_oracles_bar_is_allowed_for():
 
 def test_a_line_of_zeros_is_known_to_the_bar_alone():
     R, J = np.array([[1e-17], [0.0]]), np.array([[0.0], [0.0]])
-    assert agreement(J, known(R, 1e-15), J, 1e-10).largest == 0
-    assert agreement(J + 1e-3, known(R, 1e-15), J, 1e-10).largest == np.inf
+    assert agreement(J, known(R, 1e-15, 1.0), J, 1e-10).largest == 0
+    assert agreement(J + 1e-3, known(R, 1e-15, 1.0), J, 1e-10).largest == np.inf
+
+
+def test_a_bar_as_wide_as_the_terms_knows_nothing():
+    R = np.array([[0.0, 1.0]])
+    assert known(R, [[2.0, 1e-9]]).unknown == 1
+    assert known(R, [[1e-9, 1e-9]]).unknown == 0
 
 
 def test_of_what_the_oracle_does_not_know_methods_are_held_against_each_other():

@@ -187,7 +187,7 @@ class Comparison(tables.Tabular):
                 why.setdefault(row.failure, []).append(row.name)
         notes = [f"{'; '.join(names)}: {failure}" for failure, names in why.items()]
         notes += [f"oracle: {self.oracle}", str(self.conditions)]
-        return Table(head, columns, tuple(rows), tuple(notes))
+        return Table(head, columns, tuple(rows), tuple(notes), (0, len(columns) - 1))
 
     def records(self) -> list[dict[str, Any]]:
         """Return one mapping a method: times in seconds, memory in bytes."""

@@ -17,8 +17,8 @@ FLOOR = 1e-20
 """What an error of zero is drawn at: below rounding in any precision that is used."""
 
 
-def figure(width: float = 7.0, height: float = 4.5) -> tuple[Any, Any]:
-    """Return a new figure with one pair of axes, which belongs to nobody's session of pyplot.
+def figure(width: float = 7.0, height: float = 4.5) -> Any:
+    """Return a new figure, which belongs to nobody's session of pyplot.
 
     Raises
     ------
@@ -29,8 +29,7 @@ def figure(width: float = 7.0, height: float = 4.5) -> tuple[Any, Any]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("figures need Matplotlib: pip install 'dualdiff[plot]'") from error
-    drawn = Figure(figsize=(width, height), layout="constrained")
-    return drawn, drawn.subplots()
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def saved(drawn: Any, path: Any) -> Any:
@@ -41,7 +40,7 @@ def saved(drawn: Any, path: Any) -> Any:
 
 
 def plot_comparison(found: Comparison, path: Any = None) -> Any:
-    """Draw the methods of a comparison: time over f against the largest error, a point a method.
+    """Draw the methods of a comparison, a line each: the time over f, and the largest error beside it.
 
     Parameters
     ----------
@@ -53,26 +52,22 @@ def plot_comparison(found: Comparison, path: Any = None) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    drawn, axes = figure()
-    places: dict[tuple[float, float], list[str]] = {}
-    for row in found.rows:
-        if row.accuracy is None or row.evaluations is None:
-            continue
-        error = max(row.accuracy.largest, FLOOR)
-        axes.scatter(row.evaluations, error, marker="o" if row.exact else "s", color="C0" if row.exact else "C1", s=18)
-        # One line of names for points that lie on one another.
-        place = round(float(np.log10(row.evaluations)), 1), round(float(np.log10(min(error, 1e300))))
-        places.setdefault(place, []).append(row.name)
-        if len(places[place]) == 1:
-            axes.annotate(row.name, (row.evaluations, error), xytext=(4, 4), textcoords="offset points", fontsize=7)
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="time, in evaluations of f",
-        ylabel="largest error, relative",
-        title=f"{found.function}: {found.outputs} outputs by {found.inputs} inputs",
-    )
-    axes.grid(alpha=0.3)
+    rows = [row for row in found.rows if row.accuracy is not None and row.evaluations is not None]
+    drawn = figure(9.0, 1.5 + 0.22 * len(rows))
+    left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for i, row in enumerate(rows):
+        color = "C0" if row.exact else "C1"
+        color = color if row.agrees or not row.exact else "C3"
+        # From one evaluation of f: a bar on a logarithmic axis has no other foot.
+        left.hlines(i, 1.0, row.evaluations, color=color, lw=5)
+        right.plot(max(row.accuracy.largest if row.accuracy else 0.0, FLOOR), i, marker="o", color=color, ms=4)
+    left.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
+    left.invert_yaxis()
+    left.set(xscale="log", xlabel="time, in evaluations of f")
+    right.set(xscale="log", xlabel="largest error, relative")
+    for axes in (left, right):
+        axes.grid(alpha=0.3, axis="x")
+    drawn.suptitle(f"{found.function}: {found.outputs} outputs by {found.inputs} inputs")
     return saved(drawn, path)
 
 
@@ -91,7 +86,8 @@ def plot_sweep(found: Sweep, path: Any = None, quantity: str = "seconds") -> Any
     -------
     matplotlib.figure.Figure
     """
-    drawn, axes = figure()
+    drawn = figure(9.0)
+    axes = drawn.subplots()
     for i, name in enumerate(found.methods):
         values = found.values(name, quantity)
         if np.isfinite(values).any():
@@ -102,7 +98,7 @@ def plot_sweep(found: Sweep, path: Any = None, quantity: str = "seconds") -> Any
             axes.axvline(turn.size, color="grey", lw=0.8, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="size", ylabel=quantity, title=found.problem)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
     return saved(drawn, path)
 
 
@@ -119,7 +115,8 @@ def plot_accuracy(found: Accuracy, path: Any = None) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    drawn, axes = figure()
+    drawn = figure()
+    axes = drawn.subplots()
     for i, curve in enumerate(found.curves):
         axes.plot(
             found.steps, np.maximum(curve.errors, FLOOR), marker="o", ms=3, lw=1, color=f"C{i}", label=curve.scheme

@@ -235,7 +235,7 @@ def _central(subject: Subject, j: int, h: float) -> Any:
 
 
 def _complex(subject: Subject, j: int, h: float) -> Any:
-    leaves = [np.asarray(x) + 0j for x in subject.leaves]
+    leaves = [np.array(x, dtype=complex) for x in subject.leaves]
     at = j
     for x in leaves:
         if at < x.size:

@@ -30,16 +30,19 @@ class Table:
     ----------
     title : str
     columns : tuple of str
-        The headings. The first column names its row and is aligned to the left, the others to the right.
+        The headings. The first column names its row and is aligned to the left.
     rows : tuple of tuple of str
     notes : tuple of str
         Sentences that stand below it.
+    words : tuple of int
+        The columns aligned to the left; the others are numbers, aligned to the right.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    words: tuple[int, ...] = (0,)
 
 
 def plain(table: Table) -> str:
@@ -56,12 +59,12 @@ def plain(table: Table) -> str:
     """
     widths = [max(map(len, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
     lines = [table.columns, tuple("-" * width for width in widths), *table.rows]
-    return "\n".join([table.title, *(_line(cells, widths) for cells in lines), *table.notes])
+    return "\n".join([table.title, *(_line(cells, widths, table.words) for cells in lines), *table.notes])
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    first, *rest = zip(cells, widths, strict=True)
-    return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]).rstrip()
+def _line(cells: tuple[str, ...], widths: list[int], words: tuple[int, ...]) -> str:
+    padded = [c.ljust(w) if j in words else c.rjust(w) for j, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join(padded).rstrip()
 
 
 def drawn(table: Table) -> Any:
@@ -74,15 +77,13 @@ def drawn(table: Table) -> Any:
     """
     if rich is None:
         raise ImportError("drawn tables need rich: pip install 'dualdiff[cli]'")
-    first, *rest = table.columns
     # Text, not str: rich would take a bracket in a cell for markup.
     caption = rich.text.Text("\n".join(table.notes)) if table.notes else None
     found = rich.table.Table(
         title=rich.text.Text(table.title), title_justify="left", caption=caption, caption_justify="left"
     )
-    found.add_column(first)
-    for heading in rest:
-        found.add_column(heading, justify="right")
+    for j, heading in enumerate(table.columns):
+        found.add_column(heading, justify="left" if j in table.words else "right")
     for row in table.rows:
         found.add_row(*map(rich.text.Text, row))
     return found
@@ -113,7 +114,7 @@ def as_markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join([cell.replace("|", "\\|") for cell in cells]) + " |"
 
-    ruler = [":--", *["--:"] * (len(table.columns) - 1)]
+    ruler = [":--" if j in table.words else "--:" for j in range(len(table.columns))]
     lines = [f"**{table.title}**", "", line(table.columns), line(ruler), *map(line, table.rows)]
     return "\n".join([*lines, *[part for note in table.notes for part in ("", note)]])
 
@@ -149,7 +150,8 @@ def as_latex(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
         return " & ".join(["".join([_SPECIAL.get(c, c) for c in cell]) for cell in cells]) + r" \\"
 
-    head = [f"% {table.title}", r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}", r"\toprule"]
+    aligned = "".join(["l" if j in table.words else "r" for j in range(len(table.columns))])
+    head = [f"% {table.title}", rf"\begin{{tabular}}{{{aligned}}}", r"\toprule"]
     foot = [r"\bottomrule", r"\end{tabular}", *[f"% {note}" for note in table.notes]]
     return "\n".join([*head, line(table.columns), r"\midrule", *map(line, table.rows), *foot])
 

@@ -32,7 +32,7 @@ def lorenz(x):
         return np.array([10 * (b - a), a * (28 - c) - b, a * b - 8 / 3 * c])
 
     h = 0.005
-    for _ in range(20):
+    for _ in range(5):
         k1 = slope(x)
         k2 = slope(x + h / 2 * k1)
         k3 = slope(x + h / 2 * k2)
@@ -298,9 +298,9 @@ def test_rich_draws_it():
 @pytest.mark.skipif(not lab.memory.RESET.exists(), reason="Linux alone keeps such an account")
 def test_memory_is_measured_in_fresh_processes():
     def f(x):
-        return np.tanh(W.T @ (W @ x)) * np.ones((200_000, 1))
+        return np.tanh(W.T @ (W @ x)) * np.ones((20_000, 1))
 
     found = lab.compare(f, np.ones(4), methods=["forward"], memory=True, **QUICK)
-    result = 200_000 * 4 * 4 * 8
+    result = 20_000 * 4 * 4 * 8
     assert result <= found["forward"].peak < 20 * result
     assert "peak" in str(found)

@@ -42,7 +42,11 @@ def test_sweeps_are_orders_and_no_bound_is_below(program: Program) -> None:
     for order, exact in wanted.items():
         assert count(tape, order, shapes=shapes) == exact
     assert count(tape, columns=range(n), shapes=shapes) == wanted["forward"]
-    assert count(tape, rows=range(m), shapes=shapes) <= wanted["reverse"]  # an output may be listed twice
+    by_rows = count(tape, rows=range(m), shapes=shapes)
+    if len(set(graph.outputs)) == m:
+        assert by_rows == wanted["reverse"]
+    else:  # an output that is listed twice is pulled twice
+        assert by_rows >= wanted["reverse"]
     assert count(tape, columns=[-1] * n, rows=[-1] * m, shapes=shapes) == 0
     if len(graph.vertices) > 1:
         widths: list[int] = []

@@ -167,7 +167,18 @@ class Comparison(tables.Tabular):
         return Table(head, (*columns, "peak") if with_peak else columns, tuple(rows), tuple(notes))
 
     def _measured(self, head: str) -> Table:
-        columns = ("method", "first", "least", "median", "IQR", "/ f", "largest error", "mean error", "not finite", "")
+        columns = (
+            "method",
+            "first",
+            "least",
+            "median",
+            "IQR",
+            "least / f",
+            "largest error",
+            "mean error",
+            "not finite",
+            "",
+        )
         rows = []
         for row in self.rows:
             t, a = row.times, row.accuracy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ FLOOR = 1e-20
 
 
 def figure(width: float = 7.0, height: float = 4.5) -> Any:
-    """Return a new figure, which belongs to nobody's session of pyplot.
+    """Return a new figure, which belongs to nobody's session of pyplot, and shows itself in a notebook.
 
     Raises
     ------
@@ -29,7 +30,15 @@ def figure(width: float = 7.0, height: float = 4.5) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("figures need Matplotlib: pip install 'dualdiff[plot]'") from error
-    return Figure(figsize=(width, height), layout="constrained")
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn._repr_png_ = lambda: _png(drawn)  # type: ignore[attr-defined]
+    return drawn
+
+
+def _png(drawn: Any) -> bytes:
+    stream = io.BytesIO()
+    drawn.savefig(stream, format="png", dpi=80)
+    return stream.getvalue()
 
 
 def saved(drawn: Any, path: Any) -> Any:

@@ -88,9 +88,9 @@ class Accuracy(tables.Tabular):
         notes = []
         for curve in self.curves:
             step, error = self.best(curve.scheme)
-            digits = -np.log10(max(error, 1e-17))
+            digits = -np.log10(min(max(error, EPSILON / 2), 1.0))
             rule = "" if curve.rule is None else f" (by the rule of thumb {curve.rule:.0e})"
-            notes.append(f"{curve.scheme}: best at {step:.0e}{rule}, {max(digits, 0):.1f} digits")
+            notes.append(f"{curve.scheme}: best at {step:.0e}{rule}, {abs(digits):.1f} digits")
         notes += [f"{name}, which has no step: {error:.1e}" for name, error in self.exact.items()]
         notes += [f"oracle: {self.oracle}", str(self.conditions)]
         columns = ("step", *[curve.scheme for curve in self.curves])

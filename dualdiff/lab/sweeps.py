@@ -52,22 +52,27 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """A size at which two methods take equally long.
+    """A size at which two methods take equally long, or equally much of something else.
 
     Attributes
     ----------
     below, above : str
-        The method that is the faster one below the size, and the one above.
+        The method that takes less below the size, and the one that does above.
     size : float
-        Where the lines between the measured points meet, both axes being logarithmic.
+        Where the lines between the points meet, both axes being logarithmic.
+    quantity : str
+        What they take.
     """
 
     below: str
     above: str
     size: float
+    quantity: str = "seconds"
 
     def __str__(self) -> str:
-        return f"{self.below} is faster up to {self.size:.3g}, {self.above} beyond"
+        if self.quantity == "seconds":
+            return f"{self.below} is faster up to {self.size:.3g}, {self.above} beyond"
+        return f"{self.below} takes fewer {self.quantity} up to {self.size:.3g}, {self.above} beyond"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -149,27 +154,30 @@ class Sweep(tables.Tabular):
         error = float(np.sqrt(rest @ rest / (len(x) - 2) / (x @ x))) if len(x) > 2 else float("nan")
         return Growth(exponent, error)
 
-    def crossovers(self, first: str, second: str) -> tuple[Crossover, ...]:
+    def crossovers(self, first: str, second: str, quantity: str = "seconds") -> tuple[Crossover, ...]:
         """Return the sizes at which two methods take equally long, by interpolation on logarithms.
 
         Parameters
         ----------
         first, second : str
             Methods.
+        quantity : str
+            As for `values`.
 
         Returns
         -------
         tuple of Crossover
             In the order of the sizes; empty if one is always the faster one.
         """
-        gap = np.log(self.values(first) / self.values(second))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = np.log(self.values(first, quantity) / self.values(second, quantity))
         there = np.flatnonzero(np.isfinite(gap))
         found = []
         for i, j in pairwise(there):
             if gap[i] * gap[j] < 0 or (gap[j] == 0 and gap[i] != 0):
                 low, high = np.log(self.sizes[i]), np.log(self.sizes[j])
                 size = float(np.exp(low + (high - low) * gap[i] / (gap[i] - gap[j])))
-                found.append(Crossover(*((first, second) if gap[i] < 0 else (second, first)), size))
+                found.append(Crossover(*((first, second) if gap[i] < 0 else (second, first)), size, quantity))
         return tuple(found)
 
     @property

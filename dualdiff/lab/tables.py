@@ -254,7 +254,7 @@ class Tabular:
             pandas: Any = importlib.import_module("pandas")
         except ImportError as error:
             raise ImportError("to_dataframe needs pandas: pip install 'dualdiff[lab]'") from error
-        return pandas.DataFrame.from_records(self.records())
+        return pandas.DataFrame.from_records(self.records()).convert_dtypes()
 
 
 def finite(value: Any) -> Any:
@@ -289,11 +289,11 @@ def said_seconds(seconds: float) -> str:
 
 
 def said_ratio(value: float) -> str:
-    """Return a ratio to two or three digits, without an exponent.
+    """Return a ratio of times to two or three digits, without an exponent.
 
     Examples
     --------
     >>> said_ratio(0.123), said_ratio(12.34), said_ratio(1234.5)
-    ('0.12', '12.3', '1234')
+    ('0.12×', '12.3×', '1,234×')
     """
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.2f}×" if value < 10 else f"{value:.1f}×" if value < 100 else f"{value:,.0f}×"

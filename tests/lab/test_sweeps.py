@@ -59,6 +59,22 @@ def test_a_crossover_is_where_the_powers_meet(found):
     assert "forward is faster up to 4.03, reverse beyond" in str(powers)
 
 
+def test_counts_cross_too(found):
+    # Of A of n rows and five columns: forward takes 2·5·n products, and reverse as many.
+    assert found.crossovers("forward", "reverse", "multiplications") == ()
+    narrow = lab.sweep(
+        lambda n: (lambda x: np.tanh(np.ones((8, 8)) @ np.tanh(np.ones((8, n)) @ x)), np.ones(n)),
+        [2, 4, 8, 16, 32],
+        ["forward", "reverse"],
+        seconds=240,
+        rounds=1,
+    )
+    (turn,) = narrow.crossovers("forward", "reverse", "multiplications")
+    assert (turn.below, turn.above) == ("forward", "reverse")
+    assert 4 < turn.size < 16
+    assert "takes fewer multiplications up to" in str(turn)
+
+
 def test_a_method_that_always_wins_is_never_overtaken(found):
     powers = timed(found, forward=lambda n: n, reverse=lambda n: 2 * n)
     assert powers.crossovers("forward", "reverse") == ()

@@ -27,12 +27,9 @@ PAGES = [
 ]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
+PEERS = "advect|autograd|casadi|jax|lmfit|numdifftools|torch"  # a block that imports one runs where it is installed
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```output\n(?P<output>.*?)```)?", flags=re.DOTALL)
 CLAIM = re.compile(r"^ *(?:print\(.*)?\)  # ((?:[\[({\d-]|True|False|tensor|forward|reverse).*)$", flags=re.MULTILINE)
-
-
-PEERS = "advect|autograd|casadi|jax|lmfit|numdifftools|torch"
-"""Libraries that are compared with: a block that imports one runs where it is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,6 @@ class Block:
     output: str | None
 
     @property
-    def runs_here(self) -> bool:
-        """Whether the peers that it imports are installed."""
-        asked = re.findall(rf"^ *(?:import|from) ({PEERS})\b", self.code, flags=re.MULTILINE)
-        return all(find_spec(name) is not None for name in asked)
-
-    @property
     def claims(self) -> list[str]:
         """What comments beside ``print`` say."""
         return CLAIM.findall(self.code)
@@ -59,6 +50,11 @@ def blocks(path: Path) -> list[Block]:
     """Return the Python blocks of a page."""
     text = path.read_text(encoding="utf-8")
     return [Block(b["code"], text.count("\n", 0, b.start("code")), b["output"]) for b in BLOCK.finditer(text)]
+
+
+def runs_here(block: Block) -> bool:
+    """Return whether the peers that a block imports are installed."""
+    return all(map(find_spec, re.findall(rf"^ *(?:import|from) ({PEERS})\b", block.code, flags=re.MULTILINE)))
 
 
 def run(block: Block, path: Path, names: dict[str, object]) -> str:
@@ -85,7 +81,9 @@ def shown(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def masked(text: str) -> str:
-    """Return text without what differs from run to run, or with the place of a block: times, widths of columns, lines.
+    """Return text without what differs from run to run, from machine to machine, or with the place of a block.
+
+    These are times, error bars, the last digits of long numbers, widths of columns, and lines of a page.
 
     So do, of what the lab prints, ratios of times, exponents and crossovers found from times, errors, which rounding decides,
     and under which conditions it ran.
@@ -103,13 +101,15 @@ def masked(text: str) -> str:
     """
     text = re.sub(r"Python \d.*; seed \d+", "CONDITIONS", text)
     text = re.sub(r"(?<![\w.])[\d.,]+×", "RATIO", text)
-    text = re.sub(r"(?<![\w.])\d\.\de[+-]\d\d\b|(?<=right to )\de-\d\d", "ERROR", text)
+    text = re.sub(r"(?<![\w.])(?:\d\.\de-\d\d|0\.0e\+00)\b|(?<=right to )\de-\d\d", "ERROR", text)
     text = re.sub(r"(?<=: best at )\S+|[\d.]+(?= digits$)", "BEST", text, flags=re.MULTILINE)
     text = re.sub(r".* is faster up to .* beyond\n?|(?m:^fastest .*$)", "", text)
     text = re.sub(r"n\^-?\d\.\d\d ± \d\.\d\d(?=\s+(?:n\^|-))", "GROWTH", text)
     text = re.sub(r"(?<![\w.])[\d.,]+(?:e[+-]?\d+)? ?(?:ns|[µu]s|ms|s|min)\b", "TIME", text)
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
+    text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
+    text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()
@@ -119,7 +119,7 @@ def store_page(path: Path) -> None:
     """Write below each block what it prints, where the page shows it: below already, or in comments beside the code."""
     text, names, done, parts = path.read_text(encoding="utf-8"), {}, 0, []
     for found, block in zip(BLOCK.finditer(text), blocks(path), strict=True):
-        if not block.runs_here:
+        if not runs_here(block):
             continue
         printed = run(block, path, names)
         if block.claims or (block.output is not None and masked(printed) != masked(block.output)):

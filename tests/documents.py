@@ -101,7 +101,6 @@ def masked(text: str) -> str:
     """
     text = re.sub(r"Python \d.*; seed \d+", "CONDITIONS", text)
     text = re.sub(r"(?<![\w.])[\d.,]+×", "RATIO", text)
-    text = re.sub(r"(?<![\w.])(?:\d\.\de-\d\d|0\.0e\+00)\b|(?<=right to )\de-\d\d", "ERROR", text)
     text = re.sub(r"(?<=: best at )\S+|[\d.]+(?= digits$)", "BEST", text, flags=re.MULTILINE)
     text = re.sub(r".* is faster up to .* beyond\n?|(?m:^fastest .*$)", "", text)
     text = re.sub(r"n\^-?\d\.\d\d ± \d\.\d\d(?=\s+(?:n\^|-))", "GROWTH", text)
@@ -110,6 +109,8 @@ def masked(text: str) -> str:
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
     text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
     text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
+    text = re.sub(r"(?<![\w.])(?:\d\.\de-\d\d|0\.0e\+00)\b|(?<=right to )\de-\d\d", "ERROR", text)
+    text = re.sub(r"-{3,}", "---", text)  # as long as the columns are wide
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()

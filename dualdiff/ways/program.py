@@ -105,7 +105,7 @@ class Program:
 
     def multiplications(self, order: str | None = None, columns: Any = None, rows: Any = None) -> Multiplications:
         """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
-        if order is not None and order in self._counted:
+        if isinstance(order, str) and order in self._counted:
             return self._counted[order]
         graph = self.graph
         found = multiplications(
@@ -117,7 +117,7 @@ class Program:
             most=0,
             graph=graph,
         )
-        if order is not None:
+        if isinstance(order, str):
             self._counted[order] = found
         return found
 

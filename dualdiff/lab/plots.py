@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from dualdiff.lab.comparison import Comparison
+    from dualdiff.lab.outcome import Comparison
     from dualdiff.lab.stepsizes import Accuracy
     from dualdiff.lab.sweeps import Sweep
 

@@ -70,7 +70,7 @@ def interleaved(
     block : float
         A turn repeats a short call for about this long, in seconds: the clock itself takes a few nanoseconds.
     seconds : float
-        A turn that would end later than this many seconds after the start is left out. The warm-up is not.
+        About how long all turns may take together. A call that fills its share sooner gets fewer of them.
     first : mapping of str to float, optional
         The time of the first run of each call, where that was made already.
     progress : callable, optional
@@ -91,29 +91,32 @@ def interleaved(
         raise ValueError(f"rounds must be at least 1, not {rounds}")
     start = perf_counter()
     firsts = {name: first[name] if first is not None else _time(call, 1) for name, call in calls.items()}
+    # Every call has an equal share of the time, so that a slow one does not take the turns of the others.
+    share = seconds / max(len(calls), 1)
     repeats: dict[Name, int] = {}
-    turns: dict[Name, float] = {}
+    turns: dict[Name, int] = {}
     for name, call in calls.items():
-        if perf_counter() - start + firsts[name] > seconds:
+        if firsts[name] > share:
             continue
         # The first run pays for imports and caches; the second says how many fill a turn.
         again = max(_time(call, 1), 1e-9)
         repeats[name] = max(1, round(block / again))
-        turns[name] = repeats[name] * again
+        turns[name] = round(max(1, min(rounds, share / (repeats[name] * again))))
     samples: dict[Name, list[float]] = {name: [] for name in calls}
-    for name in _rotated(tuple(repeats), rounds):
-        if perf_counter() - start + turns[name] <= seconds or not samples[name]:
+    for turn, name in _rotated(tuple(repeats), rounds):
+        if turn < turns[name] and (perf_counter() - start <= seconds or not samples[name]):
             samples[name].append(_time(calls[name], repeats[name]))
         if progress is not None:
             progress(name)
     return {name: Times(firsts[name], tuple(samples[name])) for name in calls}
 
 
-def _rotated(names: tuple[Name, ...], rounds: int) -> Iterator[Name]:
-    """Yield all names in turns; the order rotates: a large call leaves cold caches behind, and not always to the same one."""
+def _rotated(names: tuple[Name, ...], rounds: int) -> Iterator[tuple[int, Name]]:
+    """Yield the turn and all names in it; the order rotates: a large call leaves cold caches behind, and not always to the same one."""
     for turn in range(rounds):
         at = turn % max(len(names), 1)
-        yield from names[at:] + names[:at]
+        for name in names[at:] + names[:at]:
+            yield turn, name
 
 
 def interleaved_minima(

@@ -1,5 +1,7 @@
 """Methods of one's own are registered, held against the zoo before they are timed, and refused if wrong."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import dualdiff as dd
 from dualdiff import lab
 from dualdiff.errors import InputError
 from dualdiff.lab.catalogue import METHODS, Given, methods
+from dualdiff.ways import WAYS, Answer, Way, register
 
 SMALL = lab.problems.zoo("small")
 FEW = [case for case in SMALL if case.name.startswith(("rosenbrock-10", "dense-map", "roe"))]
@@ -14,9 +17,9 @@ FEW = [case for case in SMALL if case.name.startswith(("rosenbrock-10", "dense-m
 
 @pytest.fixture
 def registered():
-    before = list(METHODS)
+    before = list(METHODS.own)
     yield
-    METHODS[:] = before
+    METHODS.own[:] = before
 
 
 def transposed(f, x):
@@ -128,6 +131,42 @@ def test_methods_are_asked_for_by_name_group_function_and_mapping():
 def test_what_makes_no_sense_is_refused(asked, message):
     with pytest.raises(InputError, match=message):
         methods(asked)
+
+
+def test_a_way_that_is_registered_later_is_a_method():
+    class OneByOne(Way):
+        name = "one by one"
+        asked: ClassVar = {"dense": ("one-by-one",)}
+
+        @classmethod
+        def at(cls, program, options, exact=True):
+            n, m = program.inputs, program.outputs
+            return cls(inputs=n, outputs=m, entries=n * m, columns=n)
+
+        def quantities(self, program):
+            return {"frame": self.columns}
+
+        def memory(self, program):
+            return self.entries * program.itemsize
+
+        @property
+        def says(self):
+            return f"{self.columns} runs"
+
+        def run(self, problem, options, program):
+            (x,) = problem.inputs
+            columns = [dd.jvp(lambda x: problem.call([x])[0], (x,), (e,)) for e in np.eye(len(x))]
+            return Answer([columns[0][0]], whole=np.stack([t for _, t in columns], axis=-1))
+
+    register(OneByOne)
+    try:
+        found = lab.compare(np.sin, np.array([1.0, 2.0]), methods=["one by one"], rounds=1)
+        assert found.agree
+        assert found["one by one"].work.passes == 2
+        assert "one by one" in [m.name for m in METHODS]
+    finally:
+        WAYS.remove(OneByOne)
+    assert "one by one" not in [m.name for m in METHODS]
 
 
 def test_one_method_by_its_name_and_its_group_is_one():

@@ -10,7 +10,7 @@ import pytest
 import dualdiff as dd
 from dualdiff import lab
 from dualdiff.errors import InputError
-from dualdiff.lab import catalogue
+from dualdiff.lab.catalogue import differences
 from dualdiff.lab.problems import BOXBOD, MICHELSON
 from dualdiff.lab.problems.learning import lstm_cell
 from dualdiff.lab.problems.scalar import roe_flux
@@ -110,20 +110,20 @@ def test_the_modes_together_do_not_outvote_the_oracle(monkeypatch):
         J = right(f, argnums, **options)
         return lambda *args: 2 * J(*args)
 
-    monkeypatch.setattr(catalogue.dd, "jacobian", jacobian)
+    monkeypatch.setattr(dd, "jacobian", jacobian)
     found = lab.compare(np.sin, np.array([1.0, 2.0]), methods=["forward", "reverse"], **QUICK)
     assert [row.name for row in found.disagreeing] == ["forward", "reverse"]
 
 
 def test_finite_differences_have_no_vote(monkeypatch):
-    monkeypatch.setattr(catalogue, "approx_derivative", lambda f, x, method, f0: np.zeros((f0.size, x.size)))
+    monkeypatch.setattr(differences, "approx_derivative", lambda f, x, method, f0: np.zeros((f0.size, x.size)))
     found = lab.compare(BOXBOD.residual, BOXBOD.start, methods=["forward", "2-point"], **QUICK)
     assert found["2-point"].verdict == "inaccurate"
     assert found.agree
 
 
 def test_without_scipys_private_function_the_other_methods_stay(monkeypatch):
-    monkeypatch.setattr(catalogue, "approx_derivative", None)
+    monkeypatch.setattr(differences, "approx_derivative", None)
     found = lab.compare(BOXBOD.residual, BOXBOD.start, methods="differences", **QUICK)
     assert [row.name for row in found.rows] == ["richardson"]
     asked = lab.compare(BOXBOD.residual, BOXBOD.start, methods=["forward", "2-point"], **QUICK)

@@ -2,9 +2,10 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from dualdiff import allocator
 
@@ -39,6 +40,10 @@ class Conditions:
     threads: str
     allocator: str
     seed: int
+
+    def document(self) -> dict[str, Any]:
+        """Return them as plain mappings, numbers and strings."""
+        return {**asdict(self), "versions": dict(self.versions)}
 
     def __str__(self) -> str:
         names = ", ".join([f"{name} {number}" for name, number in self.versions])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from dualdiff.lab import tables
@@ -231,7 +231,7 @@ class Comparison(tables.Tabular):
                 "unknown": self.oracle.unknown,
             },
             "methods": self.records(),
-            "conditions": {**asdict(self.conditions), "versions": dict(self.conditions.versions)},
+            "conditions": self.conditions.document(),
         }
 
     def plot(self, path: Any = None) -> Any:

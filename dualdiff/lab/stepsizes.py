@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,7 @@ class Accuracy(tables.Tabular):
             "best": {curve.scheme: list(self.best(curve.scheme)) for curve in self.curves},
             "exact": dict(self.exact),
             "oracle": str(self.oracle),
-            "conditions": {**asdict(self.conditions), "versions": dict(self.conditions.versions)},
+            "conditions": self.conditions.document(),
         }
 
     def plot(self, path: Any = None) -> Any:

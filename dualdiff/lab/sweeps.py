@@ -232,7 +232,7 @@ class Sweep(tables.Tabular):
             "crossovers": [asdict(turn) for turn in self.turns],
             "fastest": list(self.fastest),
             "rows": self.records(),
-            "conditions": {**asdict(self.conditions), "versions": dict(self.conditions.versions)},
+            "conditions": self.conditions.document(),
         }
 
     def plot(self, path: Any = None, quantity: str = "seconds") -> Any:

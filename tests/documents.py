@@ -85,18 +85,32 @@ def masked(text: str) -> str:
 
     These are times, error bars, the last digits of long numbers, widths of columns, and lines of a page.
 
+    So do, of what the lab prints, ratios of times, exponents and crossovers found from times, errors, which rounding decides,
+    and under which conditions it ran.
+
     >>> masked("forward   4  42.5 µs    147 µs  ← chosen") == masked("forward  4  40 µs  1.2 ms  ← chosen")
     True
     >>> masked("283.7 times faster") == masked("3 times faster")
     True
     >>> masked("4 columns") == masked("5 columns")
     False
+    >>> masked("forward  27.3×  5.7e-15") == masked("forward  1,027×  1.1e-16")
+    True
+    >>> masked("2-point  27.3×  agrees") == masked("2-point  27.3×  inaccurate")
+    False
     """
+    text = re.sub(r"Python \d.*; seed \d+", "CONDITIONS", text)
+    text = re.sub(r"(?<![\w.])[\d.,]+×", "RATIO", text)
+    text = re.sub(r"(?<=: best at )\S+|[\d.]+(?= digits$)", "BEST", text, flags=re.MULTILINE)
+    text = re.sub(r".* is faster up to .* beyond\n?|(?m:^fastest .*$)", "", text)
+    text = re.sub(r"n\^-?\d\.\d\d ± \d\.\d\d(?=\s+(?:n\^|-))", "GROWTH", text)
     text = re.sub(r"(?<![\w.])[\d.,]+(?:e[+-]?\d+)? ?(?:ns|[µu]s|ms|s|min)\b", "TIME", text)
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
     text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
     text = re.sub(r"± (?:\d(?:\.\d)?e[+-]\d+|[A-Z]+)", "± BAR", text)
+    text = re.sub(r"(?<![\w.])(?:\d\.\de-\d\d|0\.0e\+00)\b|(?<=right to )\de-\d\d", "ERROR", text)
+    text = re.sub(r"-{3,}", "---", text)  # as long as the columns are wide
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, memory, regret, sections, ways
+from tests.benchmarks import eager, fit, loops, memory, regret, sections, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -31,6 +31,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "ways": ways.ways,
     "sparse": ways.sparse,
     "sparse-product": ways.sparse_product,
+    "loops": loops.loops,
     "memory": memory.memory,
     "torch": eager.torch_eager,
 }

@@ -18,8 +18,7 @@ import dualdiff.numpy as dnp
 from dualdiff.capture import captures_of
 from dualdiff.errors import InputError
 from dualdiff.lab.problems import scalar
-from dualdiff.passes import elimination
-from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
+from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearization, linearized
 from dualdiff.tape import Tape
 from dualdiff.ways.problem import Problem, record
 from tests.strategies import Program, programs
@@ -136,7 +135,7 @@ def test_hand_made_programs(name: str, order: str) -> None:
 
 def test_local_jacobians_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = graph_of(*HAND_MADE["matrices"])
-    monkeypatch.setattr(elimination, "CELLS", 7)
+    monkeypatch.setattr(linearization, "CELLS", 7)
     edges = graph_of(*HAND_MADE["matrices"]).edges
     assert edges == {e: pytest.approx(w, rel=1e-12) for e, w in whole.edges.items()}
 

@@ -102,7 +102,9 @@ class Program:
         """The structural nonzeros, with an empty row for every constant output."""
         return self.dependence[0]
 
-    def multiplications(self, order: str | None = None, columns: Any = None, rows: Any = None) -> Multiplications:
+    def multiplications(
+        self, order: str | Sequence[int] | None = None, columns: Any = None, rows: Any = None
+    ) -> Multiplications:
         """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
         graph = self.graph
         return multiplications(

@@ -51,7 +51,7 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
     ------
     InputError
         If the program is too large, works with complex numbers, is differentiated by another operator at the same
-        time, or was not recorded for this.
+        time, or was not recorded for this, or if the tape has no outputs.
 
     References
     ----------
@@ -68,6 +68,11 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
     """
     if not tape.replayable:
         raise InputError("this tape did not keep what the partial derivatives need; record it with replayable=True")
+    if not tape.outputs and shapes is None:
+        raise InputError(
+            "this tape has no outputs, so nothing is between them and the inputs: set tape.outputs to the marks of the "
+            "results, or use dualdiff.lab.graph(f, x), which takes results of any type"
+        )
     first = len(tape.inputs)
     forms = tape.slots
     used = _used(tape)
@@ -104,6 +109,22 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
         {v: origin for v, origin in origins.items() if v in needed or v <= len(inputs)},
         np.result_type(*dtypes) if dtypes else FLOAT64,
     )
+
+
+def vertices_of(tape: Tape) -> list[Any]:
+    """Return for every slot of a tape the vertices of its entries, in its shape: 0 where an entry has none.
+
+    Slots on which no output depends have none. What is only moved has the vertices of where it came from.
+
+    Examples
+    --------
+    >>> from dualdiff.tape import record
+    >>> tape, y = record(lambda x: np.exp(x[::-1]), np.array([2.0, 0.0]), replayable=True)
+    >>> tape.outputs = [y.mark]
+    >>> [places.tolist() for places in vertices_of(tape)]
+    [[1, 2], [2, 1], [3, 4]]
+    """
+    return _vertices(tape, _used(tape), MOST)[0]
 
 
 def _vertices(tape: Tape, used: set[int], most: int) -> tuple[list[Any], dict[int, dict[int, Any]], dict[int, Origin]]:
@@ -227,4 +248,4 @@ def _flat(x: Any, shape: Shape) -> list[Any]:
     return np.ravel(x if shape_of(x) == shape else np.broadcast_to(x, shape)).tolist()
 
 
-__all__ = ["MOST", "linearized"]
+__all__ = ["MOST", "linearized", "vertices_of"]

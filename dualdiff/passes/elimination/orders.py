@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -15,6 +15,8 @@ AS_COMPUTED = {"forward": 1, "reverse": -1}
 """The orders that follow the program, by the step through its vertices."""
 ORDERS = (*AS_COMPUTED, "markowitz", "reverse-markowitz", "relative-markowitz")
 """The orders that have a name; ``"best"`` tries them all."""
+LISTED = 8
+"""Vertices that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,13 @@ def _checked(order: Sequence[int], graph: Graph) -> tuple[int, ...]:
         "repeats": {v for v, times in Counter(given).items() if times > 1},
         "names what cannot be eliminated in": set(given) - wanted,
     }
-    said = ", ".join([f"{verb} {sorted(vertices)}" for verb, vertices in wrong.items() if vertices])
+    said = ", ".join([f"{verb} {_listed(vertices)}" for verb, vertices in wrong.items() if vertices])
     raise InputError(f"an order of elimination must hold each of graph.intermediates once; this one {said}")
+
+
+def _listed(vertices: Collection[int]) -> str:
+    first = sorted(vertices)[:LISTED]
+    return str(first) if len(first) == len(vertices) else f"{str(first)[:-1]}, …] ({len(vertices)} in all)"
 
 
 def _named(

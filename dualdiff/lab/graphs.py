@@ -179,7 +179,7 @@ class NamedGraph:
         flowchart LR
             v1(["x"])
             v2(["y"])
-            v3["v3<br>×"]
+            v3["product<br>×"]
             v4[["v4<br>sin"]]
             v1 --> v3
             v2 --> v3

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from dualdiff.capture import asked
-from dualdiff.coloring import BidirectionalColoring, color_both, color_columns, color_rows
+from dualdiff.coloring import color_both, color_columns, color_rows
 from dualdiff.errors import InputError
+from dualdiff.lab.trace.evaluation import _name
 from dualdiff.lab.trace.markup import COLORS
 from dualdiff.operators.calls import Argnums, Call
 from dualdiff.values import TRACED
@@ -21,12 +22,35 @@ from dualdiff.ways.options import Options
 
 __all__ = ["Spy", "spy"]
 
-COLORINGS: dict[str, Callable[[Any], Any]] = {"columns": color_columns, "rows": color_rows, "both": color_both}
+PUSH, PULL = "push", "pull"
+Colored = tuple[Any, tuple[str, ...], int]
+"""The colour of every nonzero, what is done for each colour, and how many are needed at least."""
 LINES, COLUMNS = 40, 100
 """The largest pattern that is written out entry by entry."""
 SYMBOLS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CELL = 12
 """The side of an entry in the drawing, in pixels."""
+
+
+def _by_columns(pattern: Any) -> Colored:
+    found = color_columns(pattern)
+    return found.colors[pattern.nonzero()[1]], (PUSH,) * found.count, found.lower_bound
+
+
+def _by_rows(pattern: Any) -> Colored:
+    found = color_rows(pattern)
+    return found.colors[pattern.nonzero()[0]], (PULL,) * found.count, found.lower_bound
+
+
+def _by_both(pattern: Any) -> Colored:
+    found = color_both(pattern)
+    i, j = pattern.nonzero()
+    from_rows, _ = found.entries(pattern)
+    colors = np.where(from_rows, found.column_count + found.row_colors[i], found.column_colors[j])
+    return colors, (PUSH,) * found.column_count + (PULL,) * found.row_count, 0
+
+
+COLORINGS = {"columns": _by_columns, "rows": _by_rows, "both": _by_both}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +91,14 @@ class Spy:
 
     def _head(self) -> str:
         m, n = self.pattern.shape
-        pushes, pulls = self.names.count("push"), self.names.count("pull")
-        done = " and ".join([f"{k} {what}" for k, what in ((pushes, "pushed"), (pulls, "pulled")) if k]) or "0"
-        bound = f", and no fewer than {self.lower_bound} of this kind" if self.lower_bound else ""
-        return f"{self.function}: {m} × {n}, {self.pattern.nnz} nonzeros, held by {done} instead of {min(m, n)}{bound}"
+        pushes, pulls = [self.names.count(name) for name in (PUSH, PULL)]
+        kinds = ((pushes, "push", "pushes"), (pulls, "pull", "pulls"))
+        done = " and ".join([f"{k} {one if k == 1 else many}" for k, one, many in kinds if k]) or "no product"
+        bound = ""
+        if self.lower_bound:
+            few = self.count == self.lower_bound
+            bound = ", the fewest there can be" if few else f", where {self.lower_bound} are needed at least"
+        return f"{self.function}: {m} × {n}, {self.pattern.nnz} nonzeros in {done}{bound}"
 
     def __str__(self) -> str:
         m, n = self.pattern.shape
@@ -101,15 +129,9 @@ class Spy:
                 f'fill="{COLORS[c % len(COLORS)]}"><title>{told}</title></rect>'
             )
         width, height = n * CELL + 1, m * CELL + 1
-        return "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 {width} {height}" width="{width}" '
-                'style="max-width:100%;height:auto">',
-                f'<rect x="-1" y="-1" width="{width}" height="{height}" fill="white" stroke="#999"/>',
-                *cells,
-                "</svg>",
-            ]
-        )
+        size = f'viewBox="-1 -1 {width} {height}" width="{width}" style="max-width:100%;height:auto"'
+        frame = f'<rect x="-1" y="-1" width="{width}" height="{height}" fill="white" stroke="#999"/>'
+        return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', frame, *cells, "</svg>"])
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the pattern into a matplotlib axes (a new one by default) and return it.
@@ -130,8 +152,10 @@ class Spy:
         i, j = self.pattern.nonzero()
         side = 72 * 4.0 / max(m, n, 1)
         shades = colors.ListedColormap(COLORS)
-        ax.scatter(j, i, s=max(side, 1.0) ** 2, c=self.colors % len(COLORS), cmap=shades, vmin=0, vmax=len(COLORS) - 1, marker="s")  # fmt: skip
-        ax.set(xlim=(-0.5, n - 0.5), ylim=(m - 0.5, -0.5), aspect="equal", title=self._head())
+        shade = {"c": self.colors % len(COLORS), "cmap": shades, "vmin": 0, "vmax": len(COLORS) - 1}
+        ax.scatter(j, i, s=max(side, 1.0) ** 2, marker="s", **shade)
+        ax.set(xlim=(-0.5, n - 0.5), ylim=(m - 0.5, -0.5), aspect="equal")
+        ax.set_title(self._head(), fontsize=8)
         return ax
 
     def _repr_html_(self) -> str:
@@ -178,7 +202,7 @@ def spy(f: Callable[..., Any], *args: Any, coloring: str = "fewest", argnums: Ar
     --------
     >>> import numpy as np
     >>> print(spy(lambda x: x[1:] ** 2 - x[:-1], np.ones(6)))
-    f: 5 × 6, 10 nonzeros, held by 2 pushed instead of 5, and no fewer than 2 of this kind
+    f: 5 × 6, 10 nonzeros in 2 pushes, the fewest there can be
     01····
     ·10···
     ··01··
@@ -194,20 +218,6 @@ def spy(f: Callable[..., Any], *args: Any, coloring: str = "fewest", argnums: Ar
         raise InputError("lab.spy shows a pattern of plain numbers: call it outside of other operators")
     pattern = recorded(call.problem(), Options(sparse=True)).pattern
     kinds = COLORINGS if coloring == "fewest" else {coloring: COLORINGS[coloring]}
-    found = {kind: color(pattern) for kind, color in kinds.items()}
-    kind = min(found, key=lambda k: found[k].count)
-    name = getattr(f, "__name__", "")
-    return _spied(name if name.isidentifier() else "f", pattern, kind, found[kind])
-
-
-def _spied(function: str, pattern: Any, kind: str, coloring: Any) -> Spy:
-    """Put a colour to every nonzero."""
-    i, j = pattern.nonzero()
-    if isinstance(coloring, BidirectionalColoring):
-        from_rows, _ = coloring.entries(pattern)
-        colors = np.where(from_rows, coloring.column_count + coloring.row_colors[i], coloring.column_colors[j])
-        names = ("push",) * coloring.column_count + ("pull",) * coloring.row_count
-        return Spy(function, pattern, kind, coloring.count, 0, colors, names)
-    colors = coloring.colors[j] if kind == "columns" else coloring.colors[i]
-    names = ("push" if kind == "columns" else "pull",) * coloring.count
-    return Spy(function, pattern, kind, coloring.count, coloring.lower_bound, colors, names)
+    found = [(kind, *color(pattern)) for kind, color in kinds.items()]
+    kind, colors, names, bound = min(found, key=lambda f: len(f[2]))
+    return Spy(_name(call.f), pattern, kind, len(names), bound, colors, names)

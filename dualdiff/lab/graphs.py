@@ -124,6 +124,10 @@ class NamedGraph:
         order               multiplications  additions  most edges
         ------------------  ---------------  ---------  ----------
         forward                           4          0           6
+        reverse                           4          0           6
+        markowitz                         4          0           6
+        reverse-markowitz                 4          0           6
+        relative-markowitz                4          0           6
         """
         return Orders(tuple([counts(self.graph, rule) for rule in ORDERS]))
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from dualdiff.passes.elimination import Graph
 from dualdiff.register import REGISTER
 
 Shape = tuple[int, ...]
@@ -382,3 +383,15 @@ def programs(draw: Any, most: int = 10, scalar: bool = False, smooth: bool = Fal
         tuple(np.asarray(x)[()] if x.shape else np.asarray(x) for x in map(np.asarray, point)),
         frozenset(w.features),
     )
+
+
+@st.composite
+def graphs(draw: Any) -> Graph:
+    """Small graphs with whole numbers as weights, so that every order gives exactly the same."""
+    n = draw(st.integers(1, 3))
+    rows: dict[int, dict[int, int]] = {}
+    for v in range(n, n + draw(st.integers(0, 7))):
+        before = draw(st.lists(st.integers(0, v - 1), unique=True, max_size=3))
+        rows[v] = {u: draw(st.integers(-3, 3)) for u in before}
+    anyone = st.one_of(st.none(), st.integers(0, n + len(rows) - 1))
+    return Graph(tuple(range(n)), tuple(draw(st.lists(anyone, max_size=4))), rows)

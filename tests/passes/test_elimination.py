@@ -21,7 +21,7 @@ from dualdiff.lab.problems import scalar
 from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearization, linearized
 from dualdiff.tape import Tape
 from dualdiff.ways.problem import Problem, record
-from tests.strategies import Program, programs
+from tests.strategies import Program, graphs, programs
 
 many = settings(max_examples=max(60, settings().max_examples))
 
@@ -385,18 +385,6 @@ def test_wrong_orders(order: Any, message: str) -> None:
     for act in (counts, eliminate):
         with pytest.raises(InputError, match=message):
             act(graph, order)
-
-
-@st.composite
-def graphs(draw: Any) -> Graph:
-    """Small graphs with whole numbers as weights, so that every order gives exactly the same."""
-    n = draw(st.integers(1, 3))
-    rows: dict[int, dict[int, int]] = {}
-    for v in range(n, n + draw(st.integers(0, 7))):
-        before = draw(st.lists(st.integers(0, v - 1), unique=True, max_size=3))
-        rows[v] = {u: draw(st.integers(-3, 3)) for u in before}
-    anyone = st.one_of(st.none(), st.integers(0, n + len(rows) - 1))
-    return Graph(tuple(range(n)), tuple(draw(st.lists(anyone, max_size=4))), rows)
 
 
 def slowly(graph: Graph, order: Sequence[int]) -> tuple[Any, int, int, int]:

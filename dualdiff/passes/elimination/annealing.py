@@ -193,11 +193,14 @@ def _annealed(
             for _ in range(MOVES):
                 tried += 1
                 j = min(i + 1 + int(FARTHEST * draw() ** 2), last) + 1
+                there, back = (i, j - 1) if draw() < 0.5 else (j - 1, i)
                 moved = order[i:j]
-                if draw() < 0.5:
-                    moved.append(moved.pop(0))
-                else:
-                    moved.insert(0, moved.pop())
+                moved.insert(back - i, v := moved.pop(there - i))
+                near = state.before[v] | state.behind[v]
+                if not any(near >> w & 1 for w in moved):  # no neighbour is passed: nothing gets dearer or cheaper
+                    order[i:j] = moved
+                    costs.insert(back, costs.pop(there))
+                    continue
                 spending = sum(costs[i:j])
                 change = _dearer(state, moved, spending - temperature * math.log(1.0 - draw()))
                 if change is None:

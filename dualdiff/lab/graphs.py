@@ -76,6 +76,8 @@ class Orders:
     def __str__(self) -> str:
         return plain(self.table).removeprefix("\n")
 
+    __repr__ = __str__
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedGraph:

@@ -28,6 +28,7 @@ from dualdiff.passes.elimination import (
     counts,
     eliminate,
     linearized,
+    lower_bound,
     vertices_of,
 )
 from dualdiff.shapes import shape_of
@@ -39,8 +40,8 @@ __all__ = ["NamedGraph", "Orders", "graph"]
 
 DRAWN = 150
 """The most vertices of a drawing that one can read."""
-SUMMED_UP = 3000
-"""The most vertices up to which a summary counts the orders, which takes a second or two at that size."""
+SUMMED_UP, BOUNDED = 3000, 500
+"""The most vertices up to which a summary counts the orders, and up to which it bounds them: a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,11 @@ class NamedGraph:
             f"{self.function}: {_counted(n, 'input')}, {_counted(len(self.graph.intermediates), 'intermediate vertex')}, "
             f"{_counted(m, 'output')}, {_counted(edges, 'edge')}"
         )
-        return f"{head}\n{self.counts()}" if len(self.graph.vertices) <= SUMMED_UP else head
+        size = len(self.graph.vertices)
+        parts = [head, str(self.counts())] if size <= SUMMED_UP else [head]
+        if size <= BOUNDED:
+            parts.append(f"no order takes fewer than {self.lower_bound():,}")
+        return "\n".join(parts)
 
     __repr__ = __str__
 
@@ -125,13 +130,26 @@ class NamedGraph:
         >>> print(graph(lambda x: np.array([x[0] * x[1] * x[2]] * 2), np.ones(3)).counts())
         order               multiplications  additions  most edges
         ------------------  ---------------  ---------  ----------
-        forward                           4          0           6
-        reverse                           4          0           6
-        markowitz                         4          0           6
-        reverse-markowitz                 4          0           6
-        relative-markowitz                4          0           6
+        forward                           2          0           4
+        reverse                           2          0           4
+        markowitz                         2          0           4
+        reverse-markowitz                 2          0           4
+        relative-markowitz                2          0           4
         """
         return Orders(tuple([counts(self.graph, rule) for rule in ORDERS]))
+
+    def lower_bound(self) -> int:
+        """Return how many multiplications every order takes at least; one that takes no more is the cheapest there is.
+
+        Examples
+        --------
+        >>> from dualdiff.lab.problems import scalar
+        >>> case = scalar.propane_combustion()
+        >>> drawn = graph(case.function, case.point)
+        >>> drawn.counts().best.multiplications, drawn.lower_bound()
+        (88, 88)
+        """
+        return lower_bound(self.graph)
 
     def search(
         self,
@@ -266,6 +284,7 @@ def graph(f: Callable[..., Any], *args: Any, argnums: Argnums | None = None, mos
     markowitz                         6          1           6
     reverse-markowitz                 6          1           6
     relative-markowitz                6          1           6
+    no order takes fewer than 6
     >>> found.labels[4]
     ('b', 'sin')
     """

@@ -114,7 +114,10 @@ def test_a_summary_counts_and_a_large_one_does_not(monkeypatch: pytest.MonkeyPat
     found = lab.graph(of_array, X)
     head, *table = str(found).splitlines()
     assert head == "of_array: 2 inputs, 2 intermediate vertices, 2 outputs, 6 edges"
-    assert len(table) == 2 + 5
+    assert len(table) == 2 + 5 + 1
+    assert table[-1] == "no order takes fewer than 6"
+    monkeypatch.setattr(lab.graphs, "BOUNDED", 5)
+    assert len(str(found).splitlines()) == 1 + 2 + 5
     monkeypatch.setattr(lab.graphs, "SUMMED_UP", 5)
     assert str(found) == head
 

@@ -1,4 +1,4 @@
-"""The search for orders of elimination: its counts are exact, it never returns a worse order, and it repeats."""
+"""The search for orders of elimination: its counts are exact, it never returns a worse order, it repeats; and a bound holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dualdiff.errors import InputError
 from dualdiff.lab import graph
 from dualdiff.lab.problems import scalar
-from dualdiff.passes.elimination import ORDERS, Graph, anneal, annealing, counts, eliminate
+from dualdiff.lab.problems.learning import perceptron_loss
+from dualdiff.passes.elimination import ORDERS, Graph, anneal, annealing, counts, eliminate, lower_bound
 from tests.strategies import graphs
 
 
@@ -117,3 +118,63 @@ def test_what_is_refused(options: Any, message: str) -> None:
     drawn = Graph((1,), (4,), {2: {1: 2.0}, 3: {2: 1.0}, 4: {3: 1.0}})
     with pytest.raises(InputError, match=message):
         anneal(drawn, **options)
+
+
+# -- no order takes fewer --------------------------------------------------------------------------
+
+
+@given(graphs())
+def test_no_order_is_below_the_bound(drawn: Graph) -> None:
+    if len(drawn.intermediates) > 5:
+        return
+    least = min(counts(drawn, order).multiplications for order in itertools.permutations(drawn.intermediates))
+    assert lower_bound(drawn) <= least
+
+
+@given(graphs())
+def test_the_bound_is_a_maximal_flow(drawn: Graph) -> None:
+    networkx: Any = pytest.importorskip("networkx")
+
+    def flow(edges: Any, start: int, ends: set[int]) -> int:
+        net = networkx.DiGraph([((u, 1), (v, 0)) for u, v in edges if u != start and v != start])
+        net.add_nodes_from(["from", "to"])
+        for u, v in edges:
+            if u == start:
+                net.add_edge("from", (v, 0))
+        for v in drawn.vertices:
+            if v != start:
+                net.add_edge((v, 0), (v, 1), capacity=1)
+        net.add_edges_from([((v, 1), "to") for v in ends])
+        return networkx.maximum_flow_value(net, "from", "to")
+
+    edges = list(drawn.edges)
+    wanted = 0
+    for v in drawn.intermediates:
+        outputs = {y for y in drawn.outputs if y is not None} - {v}
+        wanted += flow([e[::-1] for e in edges], v, set(drawn.inputs)) * flow(edges, v, outputs)
+    assert lower_bound(drawn) == wanted
+
+
+def test_bounds_by_hand() -> None:
+    # Two inputs that meet before the waist, and two outputs behind it: nothing widens or narrows but the waist itself.
+    hourglass = Graph((1, 2), (6, 7), {3: {1: 1, 2: 1}, 4: {3: 1}, 5: {4: 1}, 6: {5: 1}, 7: {5: 1}})
+    assert lower_bound(hourglass) == 2 * 1 + 1 * 1 + 1 * 2
+    assert anneal(hourglass, evaluations=200).multiplications == 7
+    # An output that others use stays an end behind those before it: 3 leads to 4 and, past it, to 5.
+    used = Graph((1,), (4, 5), {3: {1: 1}, 4: {3: 1}, 5: {3: 1, 4: 1}})
+    assert lower_bound(used) == 1 * 2 + 1 * 1
+    assert counts(used, "reverse").multiplications == 3
+
+
+CLOSED = [
+    (scalar.robot_arm(), 221),
+    (scalar.heart_dipole(), 148),
+    (scalar.propane_combustion(), 88),
+    (perceptron_loss(), 270),
+]
+
+
+@pytest.mark.parametrize(("case", "least"), CLOSED, ids=lambda c: getattr(c, "name", ""))
+def test_the_cheapest_orders_of_four_programs_are_known(case: Any, least: int) -> None:
+    drawn = graph(case.function, case.point).graph
+    assert lower_bound(drawn) == counts(drawn, "best").multiplications == least

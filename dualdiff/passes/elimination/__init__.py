@@ -19,6 +19,7 @@ what it will cost, and a numeric one (:func:`eliminate`).
 
 from dualdiff.passes.elimination.accumulation import Elimination, eliminate, eliminated
 from dualdiff.passes.elimination.annealing import Annealing, anneal
+from dualdiff.passes.elimination.bound import lower_bound
 from dualdiff.passes.elimination.graph import Graph, Origin
 from dualdiff.passes.elimination.linearization import MOST, linearized, vertices_of
 from dualdiff.passes.elimination.orders import ORDERS, Count, counts
@@ -36,5 +37,6 @@ __all__ = [
     "eliminate",
     "eliminated",
     "linearized",
+    "lower_bound",
     "vertices_of",
 ]

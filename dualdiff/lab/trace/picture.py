@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def figure(trace: Trace) -> Any:
     across = max(map(len, frames), default=1)
     cell = max(0.02, min(0.32, 1.5 / max(n, 1), 2.4 / max(m, 1)))
     width, height = max(n * cell, 0.7) + 0.3, max(m * cell, 0.6) + 0.35
-    drawn = Figure(figsize=(across * width, max(len(orders), 1) * height), layout="constrained")
+    drawn: Any = Figure(figsize=(across * width, max(len(orders), 1) * height), layout="constrained")
     axes = drawn.subplots(max(len(orders), 1), across, squeeze=False)
     jacobian = trace.jacobian
     for line, (order, shown) in enumerate(zip(orders, frames, strict=True)):
@@ -97,6 +98,7 @@ def figure(trace: Trace) -> Any:
         axes[line, 0].set_ylabel(order.title, fontsize=8)
         for ax in axes[line, len(shown) :]:
             ax.set_axis_off()
+    drawn._repr_svg_ = partial(_written, drawn)  # a notebook shows it, whether pyplot is imported there or not
     return drawn
 
 
@@ -127,7 +129,10 @@ def _frame(ax: Any, trace: Trace, order: Filling, last: int, jacobian: Any) -> N
 
 def svg(trace: Trace) -> str:
     """Return the drawing as SVG, the same text for the same trace."""
-    drawn = figure(trace)
+    return _written(figure(trace))
+
+
+def _written(drawn: Any) -> str:
     from matplotlib import rc_context
 
     stream = io.StringIO()

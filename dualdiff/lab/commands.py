@@ -57,9 +57,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     else:
         show(summary_table(reports), sys.stdout)
     for found in reports:
-        wrong = [method.name for method in found.comparison.methods if method.exact and not method.agrees]
+        wrong = [row.name for row in found.comparison.disagreeing]
         if wrong:
-            print(f"{found.problem.name}: not the same as by forward mode: {', '.join(wrong)}", file=sys.stderr)
+            print(f"{found.problem.name}: not what the oracle says: {', '.join(wrong)}", file=sys.stderr)
     return 0 if agree else 1
 
 

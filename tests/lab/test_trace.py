@@ -85,7 +85,7 @@ def test_random_programs_fill_their_jacobian(program: Program) -> None:
     for filled in (found.pushed, found.pulled):
         np.testing.assert_allclose(filled, wanted, rtol=1e-6, atol=1e-9 * max(1.0, np.max(np.abs(wanted), initial=0.0)))
     str(found), found.to_html(), found.to_latex()
-    json.dumps(found.to_dict(), allow_nan=False)
+    json.loads(found.to_json(), parse_constant=pytest.fail)
 
 
 def test_rows_and_columns_that_differ_are_seen_to():
@@ -127,8 +127,7 @@ def test_infinite_and_nan_values_are_shown_as_they_are():
     assert "nan" in str(found)
     assert "inf" in str(found)
     assert r"\infty" in found.to_latex()
-    assert found.to_dict()["value"] == [0.0, None]
-    json.dumps(found.to_dict(), allow_nan=False)
+    assert json.loads(found.to_json(), parse_constant=pytest.fail)["value"] == [0.0, None]
 
 
 def test_chosen_columns_and_rows_alone_are_filled():
@@ -296,6 +295,28 @@ def test_latex_groups_are_balanced(shown):
             assert len(re.findall(r"(?<!\\)&", line)) in (3, 7)
     assert r"v_{1}" in written
     assert shown._repr_latex_() == written
+
+
+def test_the_forms_of_all_tables_are_there(shown, tmp_path):
+    assert len(shown.tables) == 7
+    assert shown.to_markdown().count("| step |") == 7
+    assert len(shown.to_csv().splitlines()) == len(shown.steps) + 1
+    document = json.loads(shown.to_json(tmp_path / "shown.json"))
+    assert json.loads((tmp_path / "shown.json").read_text()) == document
+    assert document["shape"] == [8, 4]
+    assert [s["label"] for s in document["steps"]] == [s.label for s in shown.steps]
+    assert document["steps"][0]["contributions"][0]["adjoints"] == shown.steps[0].contributions[0].adjoints.tolist()
+    for form, write in (("html", shown.to_html), ("tex", shown.to_latex)):
+        written = write(tmp_path / f"shown.{form}")
+        assert (tmp_path / f"shown.{form}").read_text().rstrip() == written.rstrip()
+
+
+def test_complex_numbers_on_the_way_are_shown_in_both_parts():
+    found = dd.show(lambda x: np.abs(np.exp(1j * x) + x)[:2], X)
+    assert found.agree
+    np.testing.assert_allclose(found.jacobian, dd.jacobian(lambda x: np.abs(np.exp(1j * x) + x)[:2])(X), rtol=1e-13)
+    parts = json.loads(found.to_json())["steps"][1]["value"]
+    assert sorted(parts) == ["imag", "real"]
 
 
 def test_a_long_run_is_abbreviated_in_the_middle():

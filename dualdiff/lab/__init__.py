@@ -6,12 +6,20 @@ from dualdiff.lab.comparison import Comparison, Row, compare
 from dualdiff.lab.fits import Fit, fit
 from dualdiff.lab.problems import PROBLEMS, Problem
 from dualdiff.lab.report import Report, report
+from dualdiff.lab.stepsizes import Accuracy, accuracy
+from dualdiff.lab.sweeps import Crossover, Growth, Sweep, sweep
 from dualdiff.lab.verification import MethodError, verify
 
 __all__ = [
     "compare",
     "Comparison",
     "Row",
+    "sweep",
+    "Sweep",
+    "Growth",
+    "Crossover",
+    "accuracy",
+    "Accuracy",
     "method",
     "methods",
     "METHODS",

@@ -41,7 +41,7 @@ HALF, THIRD = 1e-5, 1e-7
 and three more are given for curvature and cancellation."""
 CHUNK = 16
 """Directions at once of the ways in chunks."""
-EDGE = 2e-5
+EDGE = 1e-4
 """Seconds that an edge of the linearised graph takes, about, to be written out and eliminated."""
 
 
@@ -108,8 +108,12 @@ class Method:
         raise NotImplementedError
 
     def work(self, subject: Subject) -> Work:
-        """Return what it will take."""
+        """Return what it takes, as far as that is known without running it."""
         return Work()
+
+    def seconds(self, subject: Subject) -> float | None:
+        """Return about how many seconds it takes, if that is known before its work is counted."""
+        return None
 
     def applies(self, subject: Subject) -> bool:
         """Whether it is worth a row where nobody asked for it by name."""
@@ -131,7 +135,7 @@ class Auto(Method):
         return partial(dd.jacobian(subject.f, subject.argnums, sparse=self.sparse), *subject.args)
 
     def work(self, subject: Subject) -> Work:
-        plan = dd.jacobian(subject.f, subject.argnums, sparse=self.sparse).explain(*subject.args)
+        plan = subject.sparse_plan if self.sparse else subject.plan
         found = next(e.way for e in plan.ways if e.name == plan.chosen)
         return _work_of(found, subject, Options(sparse=self.sparse))
 
@@ -209,17 +213,18 @@ class ByOrder(Method):
         shapes = [v.shape for v in subject.values]
         return lambda: eliminated(recorded(subject.problem(), Options()).tape, self.order, shapes)
 
+    def seconds(self, subject: Subject) -> float | None:
+        """Return about how many seconds it takes: counting would take a good part of them itself."""
+        return EDGE * subject.edges
+
     def work(self, subject: Subject) -> Work:
-        seconds = EDGE * subject.edges
-        if seconds > 1.0:  # counting takes as long: the seconds are said first
-            return Work(passes=None, evaluations=1, seconds=seconds)
+        """Return the exact counts of the order."""
         found = counts(subject.graph, self.order)
         return Work(
             evaluations=1,
             multiplications=Multiplications(found.multiplications, exact=True, additions=found.updates),
             nonlinear=subject.nonlinear,
             tape=subject.program.bytes,
-            seconds=seconds,
         )
 
 
@@ -472,7 +477,7 @@ def _named(name: str, asked: Any) -> Method:
         return replace(found[0], name=name)
     if isinstance(asked, Method):
         return replace(asked, name=name)
-    if not callable(asked):
+    if not callable(asked) or not name:
         raise InputError(f"a method is a name or a function (f, *args) -> J, not {type(asked).__name__!r}")
     return Given(name=name, call=asked)
 

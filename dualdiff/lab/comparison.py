@@ -25,7 +25,6 @@ from dualdiff.lab.tables import Table, said_ratio, said_seconds
 from dualdiff.lab.timing import Times, interleaved
 from dualdiff.lab.verification import MethodError
 from dualdiff.operators.calls import Argnums
-from dualdiff.operators.jacobian import jacobian
 from dualdiff.ways import Explanation
 from dualdiff.ways.choice import said_bytes
 
@@ -34,9 +33,11 @@ __all__ = ["Comparison", "Row", "compare", "difference"]
 Outcome = Literal["done", "failed", "refused", "not run"]
 
 SECONDS = 10.0
-"""The time that the turns on the clock take together, if nothing else is said."""
-PATIENCE = 3.0
-"""A Jacobian that would take longer than that time over this number is not waited for."""
+"""The time that a comparison takes, if nothing else is said."""
+PATIENCE = 4.0
+"""A Jacobian, or an oracle, that would take longer than that time over this number is not waited for."""
+QUICK = 100.0
+"""The first runs stop at half of that time; those that take less than it over this number are made all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,10 @@ class Comparison(tables.Tabular):
             rows.append(
                 (
                     row.name,
-                    *(("-",) * 4 if t is None else map(said_seconds, (t.first, t.minimum, t.median, t.spread))),
+                    *(("-",) * 4 if t is None else _times(t)),
                     "-" if row.evaluations is None else said_ratio(row.evaluations),
                     *(("-",) * 2 if a is None else (f"{a.largest:.1e}", f"{a.mean:.1e}")),
-                    "-" if a is None else str(a.infinite),
+                    "-" if a is None else f"{a.infinite}{f', {a.apart} apart' if a.apart else ''}",
                     row.verdict,
                 )
             )
@@ -259,6 +260,12 @@ class Comparison(tables.Tabular):
         return plot_comparison(self, path)
 
 
+def _times(t: Times) -> tuple[str, ...]:
+    # Of very few turns there are no quartiles.
+    spread = said_seconds(t.spread) if len(t.samples) > 3 else "-"
+    return (said_seconds(t.first), said_seconds(t.minimum), said_seconds(t.median), spread)
+
+
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -268,6 +275,10 @@ def _bytes(value: int | None) -> str:
 
 
 # --------------------------------------------------------------------------------------------------
+
+
+_F = ""
+"""The key of the function itself among the calls that are timed: no method is called so."""
 
 
 @dataclass(slots=True)
@@ -313,8 +324,8 @@ def compare(
     argnums : int, str or sequence of them, optional
         Which arguments to differentiate by; all by default.
     seconds : float
-        The time that the turns on the clock may take together. A method that would take a third of it for one Jacobian is
-        not run, and its row says so; an oracle that would take longer looks at some columns, drawn at random.
+        About how long it may take. A method that would take a quarter of it for one Jacobian is not run, and its row says
+        so; an oracle that would take longer looks at some columns, drawn at random.
     rounds : int
         How many turns each method gets at most. All take turns, after a first run and one more to warm up.
     memory : bool
@@ -358,31 +369,35 @@ def compare(
         raise InputError(f"seconds={seconds!r} must be a positive number of seconds")
     if rounds < 1:
         raise InputError(f"rounds={rounds!r} must be at least 1")
+    start = perf_counter()
     subject = Subject(f, args, argnums)
     rng = np.random.default_rng(seed)
+    calls: dict[str, Callable[[], Any]] = {_F: lambda: subject.f(*subject.args)}
     with np.errstate(all="ignore"):
-        of_f = interleaved({"f": lambda: subject.f(*subject.args)}, rounds=3, seconds=seconds / 3)["f"]
+        of_f = interleaved(calls, rounds=3, seconds=seconds / PATIENCE)[_F]
         chosen = methods_of(methods, subject)
         with bar(len(chosen) * (1 + rounds) + 1, subject.name, progress) as step:
             step("oracle")
-            truth = oracle_of(subject, oracle, most=max(seconds / PATIENCE / max(of_f.minimum, 1e-9), 1.0), rng=rng)
+            most = seconds / PATIENCE / max(of_f.minimum, 1e-9)
+            truth = oracle_of(subject, oracle, most=most, rng=rng)
             trials = []
             for m in chosen:
                 step(m.name)
-                trials.append(_tried(m, subject, of_f.minimum, seconds / PATIENCE))
+                late = perf_counter() - start > seconds / 2
+                trials.append(_tried(m, subject, of_f.minimum, seconds / (QUICK if late else PATIENCE)))
             running = {t.method.name: t for t in trials if t.call is not None}
-            calls: dict[str, Callable[[], Any]] = {"f": lambda: subject.f(*subject.args)}
             calls |= {name: t.call for name, t in running.items() if t.call is not None}
-            firsts = {"f": of_f.first, **{name: t.first for name, t in running.items()}}
-            clock = interleaved(calls, rounds=rounds, seconds=seconds, first=firsts, progress=step)
+            firsts = {_F: of_f.first, **{name: t.first for name, t in running.items()}}
+            left = seconds - (perf_counter() - start)
+            clock = interleaved(calls, rounds=rounds, seconds=left, first=firsts, progress=step)
     peak = peaks({name: t.method for name, t in running.items()}, subject) if memory else {}
     others = next((t.matrix for t in trials if t.matrix is not None and t.method.exact), None)
-    unit = min(clock["f"].minimum, of_f.minimum)
+    unit = min(clock[_F].minimum, of_f.minimum)
     return Comparison(
         function=subject.name,
         outputs=subject.m,
         inputs=subject.n,
-        times=clock["f"],
+        times=clock[_F],
         rows=tuple([_row(t, clock.get(t.method.name), unit, truth, others, subject, peak) for t in trials]),
         oracle=truth,
         plan=_plan(subject),
@@ -393,9 +408,13 @@ def compare(
 def _tried(m: Method, subject: Subject, unit: float, most: float) -> _Trial:
     """Prepare a method and run it for the first time, unless that would take too long."""
     trial = _Trial(m, Work())
+    expected = None
     with suppress(Exception):  # said better by the run itself
-        trial.work = m.work(subject)
-    expected = max(trial.work.seconds or 0.0, (trial.work.evaluations or 0) * unit)
+        expected = m.seconds(subject)
+        if expected is None or expected <= most:
+            trial.work = m.work(subject)
+    if expected is None:
+        expected = max(trial.work.seconds or 0.0, (trial.work.evaluations or 0) * unit)
     if expected > most:
         trial.outcome, trial.failure = "not run", f"it would take about {said_seconds(expected)}; allow more seconds="
         return trial
@@ -433,7 +452,7 @@ def _row(
     accuracy = None
     if trial.matrix is not None:
         reference = trial.matrix if others is None else others
-        accuracy = agreement(trial.matrix, truth, reference, tolerance)
+        accuracy = agreement(trial.matrix, truth, reference, tolerance, m.exact)
     return Row(
         name=m.name,
         exact=m.exact,
@@ -450,6 +469,6 @@ def _row(
 
 def _plan(subject: Subject) -> Explanation | None:
     try:
-        return jacobian(subject.f, subject.argnums).explain(*subject.args)
+        return subject.plan
     except Exception:  # the rows of the ways say why
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -63,6 +63,10 @@ class Oracle:
     columns: Any
     inputs: int
     scale: float = 0.0
+
+    def some(self, which: Any) -> Oracle:
+        """Return some of its columns."""
+        return replace(self, matrix=self.matrix[:, which], bars=self.bars[:, which], columns=self.columns[which])
 
     @property
     def unknown(self) -> int:

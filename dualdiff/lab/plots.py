@@ -8,8 +8,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from dualdiff.lab.comparison import Comparison
+    from dualdiff.lab.stepsizes import Accuracy
+    from dualdiff.lab.sweeps import Sweep
 
-__all__ = ["plot_comparison"]
+__all__ = ["plot_accuracy", "plot_comparison", "plot_sweep"]
 
 FLOOR = 1e-20
 """What an error of zero is drawn at: below rounding in any precision that is used."""
@@ -71,4 +73,64 @@ def plot_comparison(found: Comparison, path: Any = None) -> Any:
         title=f"{found.function}: {found.outputs} outputs by {found.inputs} inputs",
     )
     axes.grid(alpha=0.3)
+    return saved(drawn, path)
+
+
+def plot_sweep(found: Sweep, path: Any = None, quantity: str = "seconds") -> Any:
+    """Draw a quantity over the sizes, a line a method, and where the fastest method changes.
+
+    Parameters
+    ----------
+    found : Sweep
+    path : path-like, optional
+        Where to write it to.
+    quantity : str
+        As for `Sweep.values`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    drawn, axes = figure()
+    for i, name in enumerate(found.methods):
+        values = found.values(name, quantity)
+        if np.isfinite(values).any():
+            label = f"{name} ({found.growth(name, quantity)})"
+            axes.plot(found.sizes, values, marker="osD^v"[i // 10 % 5], color=f"C{i % 10}", ms=4, lw=1, label=label)
+    if quantity == "seconds":
+        for turn in found.turns:
+            axes.axvline(turn.size, color="grey", lw=0.8, ls=":")
+    axes.set(xscale="log", yscale="log", xlabel="size", ylabel=quantity, title=found.problem)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    return saved(drawn, path)
+
+
+def plot_accuracy(found: Accuracy, path: Any = None) -> Any:
+    """Draw the errors of differences over their step, and those of exact methods as level lines.
+
+    Parameters
+    ----------
+    found : Accuracy
+    path : path-like, optional
+        Where to write it to.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    drawn, axes = figure()
+    for i, curve in enumerate(found.curves):
+        axes.plot(
+            found.steps, np.maximum(curve.errors, FLOOR), marker="o", ms=3, lw=1, color=f"C{i}", label=curve.scheme
+        )
+        if curve.rule is not None:
+            axes.axvline(curve.rule, color=f"C{i}", lw=0.8, ls=":")
+    for i, (name, error) in enumerate(found.exact.items(), len(found.curves)):
+        axes.axhline(max(error, FLOOR), color=f"C{i}", lw=1, ls="--", label=name)
+    axes.set(
+        xscale="log", yscale="log", xlabel="step, relative", ylabel="largest error, relative", title=found.function
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     return saved(drawn, path)

@@ -15,7 +15,7 @@ from dualdiff.passes.elimination import Graph, linearized
 from dualdiff.passes.multiplications import edges, nonlinear
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
-from dualdiff.ways import Options, Program
+from dualdiff.ways import Explanation, Options, Program, explain
 from dualdiff.ways.decisions import recorded
 
 __all__ = ["Subject"]
@@ -151,6 +151,16 @@ class Subject:
     def problem(self) -> Any:
         """Return the function as ways take it."""
         return self._call.problem(check=False)
+
+    @cached_property
+    def plan(self) -> Explanation:
+        """The ways to a dense Jacobian with their costs, and the choice."""
+        return explain(self.problem(), Options(), program=self.program)
+
+    @cached_property
+    def sparse_plan(self) -> Explanation:
+        """The same for a sparse one."""
+        return explain(self.problem(), Options(sparse=True), program=self.program)
 
     @cached_property
     def graph(self) -> Graph:

@@ -1,12 +1,15 @@
 """Times that may be divided by one another."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 
 __all__ = ["Times", "interleaved", "interleaved_minima"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,14 @@ class Times:
 
 
 def interleaved(
-    calls: Mapping[str, Callable[[], object]],
+    calls: Mapping[Name, Callable[[], object]],
     *,
     rounds: int = 9,
     block: float = 2e-3,
     seconds: float = float("inf"),
-    first: Mapping[str, float] | None = None,
-    progress: Callable[[str], object] | None = None,
-) -> dict[str, Times]:
+    first: Mapping[Name, float] | None = None,
+    progress: Callable[[Any], object] | None = None,
+) -> dict[Name, Times]:
     """Time calls in turns, so that a machine that slows down slows all of them.
 
     Parameters
@@ -88,8 +91,8 @@ def interleaved(
         raise ValueError(f"rounds must be at least 1, not {rounds}")
     start = perf_counter()
     firsts = {name: first[name] if first is not None else _time(call, 1) for name, call in calls.items()}
-    repeats: dict[str, int] = {}
-    turns: dict[str, float] = {}
+    repeats: dict[Name, int] = {}
+    turns: dict[Name, float] = {}
     for name, call in calls.items():
         if perf_counter() - start + firsts[name] > seconds:
             continue
@@ -97,7 +100,7 @@ def interleaved(
         again = max(_time(call, 1), 1e-9)
         repeats[name] = max(1, round(block / again))
         turns[name] = repeats[name] * again
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    samples: dict[Name, list[float]] = {name: [] for name in calls}
     for name in _rotated(tuple(repeats), rounds):
         if perf_counter() - start + turns[name] <= seconds or not samples[name]:
             samples[name].append(_time(calls[name], repeats[name]))
@@ -106,7 +109,7 @@ def interleaved(
     return {name: Times(firsts[name], tuple(samples[name])) for name in calls}
 
 
-def _rotated(names: tuple[str, ...], rounds: int) -> Iterator[str]:
+def _rotated(names: tuple[Name, ...], rounds: int) -> Iterator[Name]:
     """Yield all names in turns; the order rotates: a large call leaves cold caches behind, and not always to the same one."""
     for turn in range(rounds):
         at = turn % max(len(names), 1)

@@ -16,7 +16,7 @@ from dualdiff.lab.problems.learning import lstm_cell
 from dualdiff.lab.problems.scalar import roe_flux
 from dualdiff.ways import WAYS
 
-QUICK = {"rounds": 1, "seconds": 5.0}
+QUICK = {"rounds": 1, "seconds": 60.0}
 
 
 class Pair(NamedTuple):

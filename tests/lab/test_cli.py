@@ -119,6 +119,8 @@ def test_what_is_not_finite_is_null(monkeypatch, capsys):
         ("compare", "a.py:f", "--rounds", "0"),
         ("trace", "a.py:f", "--columns", "first"),
         ("problems", "--scale", "huge"),
+        ("sweep", "a.py:f"),
+        ("sweep", "a.py:f", "--sizes", "four"),
     ],
 )
 def test_status_is_two_if_the_arguments_make_no_sense(words, capsys):
@@ -178,6 +180,11 @@ def scaled(x, scale):
 
 def nested(p):
     return {"u": p["a"] * p["b"], "v": p["b"][:1]}
+
+
+def through(n):
+    A = np.random.default_rng(0).standard_normal((3, n))
+    return lambda x: np.tanh(A @ x), np.ones(n)
 
 
 def kinked(x):
@@ -313,12 +320,33 @@ def test_trace_fails_where_rows_and_columns_differ(curve, capsys, monkeypatch):
     assert capsys.readouterr().err.splitlines()[-1].endswith("rows and columns differ where they cross")
 
 
+def test_sweep_goes_over_the_sizes(curve, capsys):
+    words = ("sweep", f"{curve}:through", "--sizes", "2", "4", "8", "--seconds", "3", "--rounds", "1")
+    document = answer(capsys, *words, "--methods", "forward", "reverse")
+    assert document["sizes"] == [2, 4, 8]
+    assert {row["method"] for row in document["rows"]} == {"forward", "reverse"}
+    assert run(*words) == 0
+    assert "time grows as" in capsys.readouterr().out
+
+
+def test_sweep_fails_where_methods_disagree(curve, capsys, monkeypatch):
+    from dualdiff.lab.sweeps import Sweep
+
+    monkeypatch.setattr(Sweep, "agree", False)
+    words = ("--sizes", "2", "--seconds", "1", "--rounds", "1", "--methods", "forward")
+    assert run("sweep", f"{curve}:through", *words) == 1
+    assert "not what the oracle says" in capsys.readouterr().err
+
+
 def test_problems_lists_the_zoo(capsys):
     document = answer(capsys, "problems", "--scale", "medium")
     assert [p["name"] for p in document["problems"]] == [case.name for case in zoo("medium")]
     assert run("problems") == 0
     printed = capsys.readouterr().out
     assert all(case.name in printed for case in zoo("small"))
+    found = [p["name"] for p in answer(capsys, "problems", "ROBOT")["problems"]]
+    assert found == [c.name for c in zoo("small") if "robot" in f"{c.name} {c.title}".lower()]
+    assert 0 < len(found) < 5
 
 
 @pytest.mark.parametrize(
@@ -333,8 +361,8 @@ def test_problems_lists_the_zoo(capsys):
         (("trace", "{curve}:decay", "--at", "1,two"), "'1,two' is no value"),
         (("trace", "{curve}:decay", "--at", "x.npy"), "x.npy cannot be read: No such file or directory"),
         (("trace", "{curve}:decay", "--at", "1,2,3", "--rows", "7"), "there is no number 7, the Jacobian has 5 rows"),
-        (("trace", "{curve}:failing", "--at", "1"), "curve.py, line 36: ValueError: no such thing"),
-        (("trace", "{curve}:refused", "--at", "1,2"), "curve.py, line 40: np.save cannot be differentiated"),
+        (("trace", "{curve}:failing", "--at", "1"), "curve.py, line 41: ValueError: no such thing"),
+        (("trace", "{curve}:refused", "--at", "1,2"), "curve.py, line 45: np.save cannot be differentiated"),
         (("trace", "{broken}:f", "--at", "1"), "cannot be imported: ModuleNotFoundError"),
         (("trace", "no.such.module:f", "--at", "1"), "no.such.module cannot be imported"),
         (("explain", "roe-flax"), "there is no problem 'roe-flax'"),
@@ -344,6 +372,10 @@ def test_problems_lists_the_zoo(capsys):
         (("check", "{curve}:decay", "--at", "1,2,3", "--argnums", "0"), "leave --argnums out"),
         (("check", "{curve}:decay", "--at", "1,2,3", "--argnums", "b", "--jacobian", "by_hand"), "takes one position"),
         (("check", "roe-flux", "--jacobian", "by_hand"), "names no file"),
+        (("problems", "perpetuum"), "no small problem has 'perpetuum' in its name"),
+        (("sweep", "{curve}:through", "--sizes", "4", "2"), "in increasing order"),
+        (("sweep", "{curve}:decay", "--sizes", "4"), "TypeError"),
+        (("sweep", "roe-flux", "--sizes", "4"), "names no file"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--plot", "picture.doc"), "Matplotlib writes"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--html", "no/such/folder.html"), "cannot be written"),
     ],
@@ -425,6 +457,7 @@ def test_arrays_come_from_files(curve, capsys):
         ("compare", "{curve}:decay", *POINT, *COMPARING),
         ("explain", "{curve}:decay", *POINT, "--measure"),
         ("trace", "{curve}:decay", *POINT),
+        ("sweep", "{curve}:through", "--sizes", "2", "4", "--methods", "forward", "--rounds", "1", "--seconds", "1"),
     ],
 )
 def test_pictures_and_pages_are_written(curve, capsys, words):

@@ -4,6 +4,7 @@ import argparse
 from typing import get_args
 
 from dualdiff.lab.cli.answer import AGREE, Answer, Command, add_forms, answered
+from dualdiff.lab.cli.target import Misuse
 from dualdiff.lab.problems import PROBLEMS, zoo
 from dualdiff.lab.problems.zoo import Scale
 from dualdiff.lab.tables import Table
@@ -12,6 +13,7 @@ __all__ = ["LIST_PROBLEMS"]
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("word", metavar="WORD", nargs="?", default="", help="only those whose name or title holds it")
     parser.add_argument("--scale", choices=get_args(Scale), default="small", help="how large; small by default")
     add_forms(parser, plot=False)
 
@@ -28,7 +30,10 @@ def _find(arguments: argparse.Namespace) -> Answer:
             "jacobian": case.jacobian is not None,
         }
         for case in zoo(arguments.scale)
+        if arguments.word.lower() in f"{case.name} {case.title}".lower()
     ]
+    if not found:
+        raise Misuse(f"no {arguments.scale} problem has {arguments.word!r} in its name or title")
     table = Table(
         f"Problems, {arguments.scale}",
         ("name", "m", "n", "nonzeros", "by hand", "what"),

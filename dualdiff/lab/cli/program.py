@@ -15,12 +15,13 @@ from dualdiff.lab.cli.compare import COMPARE
 from dualdiff.lab.cli.explain import EXPLAIN
 from dualdiff.lab.cli.fit import FIT
 from dualdiff.lab.cli.problems import LIST_PROBLEMS
+from dualdiff.lab.cli.sweep import SWEEP
 from dualdiff.lab.cli.target import Misuse
 from dualdiff.lab.cli.trace import TRACE
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS: tuple[Command, ...] = (COMPARE, EXPLAIN, CHECK, TRACE, LIST_PROBLEMS, FIT, CALIBRATE)
+COMMANDS: tuple[Command, ...] = (COMPARE, EXPLAIN, CHECK, TRACE, SWEEP, LIST_PROBLEMS, FIT, CALIBRATE)
 """All commands, in the order of the help."""
 DEFAULT = FIT
 """What runs without a command."""

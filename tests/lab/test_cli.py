@@ -178,6 +178,10 @@ def scaled(x, scale):
     return y * scale
 
 
+def scaled_by_hand(x, scale):
+    return np.diag(np.cos(x))[:2] * scale
+
+
 def nested(p):
     return {"u": p["a"] * p["b"], "v": p["b"][:1]}
 
@@ -237,6 +241,22 @@ def test_compare_lists_the_methods_and_that_by_hand(curve, capsys):
     for part in ("decay: 5 outputs by 3 inputs", "forward", "reverse", "2-point", "by hand", "oracle:"):
         assert part in printed
     assert "what a file prints" not in printed
+
+
+def test_compare_lists_only_what_applies_beside_a_jacobian_by_hand(curve, capsys):
+    words = ("compare", f"{curve}:decay", *POINT, "--rounds", "1", "--seconds", "2")
+    alone = [m["method"] for m in answer(capsys, *words)["methods"]]
+    assert "mixed" not in alone
+    document = answer(capsys, *words, "--jacobian", "by_hand")
+    assert [m["method"] for m in document["methods"]] == [*alone, "by hand"]
+    assert document["methods"][-1]["agrees"] is True
+
+
+def test_compare_gives_a_jacobian_by_hand_all_arguments(curve, capsys):
+    words = ("--at", "1,2,3", "0.5", "--argnums", "x", "--jacobian", "scaled_by_hand")
+    document = answer(capsys, "compare", f"{curve}:scaled", *words, *COMPARING)
+    assert document["inputs"] == 3
+    assert document["methods"][-1]["agrees"] is True
 
 
 def test_compare_fails_where_a_method_disagrees(curve, capsys):
@@ -361,8 +381,8 @@ def test_problems_lists_the_zoo(capsys):
         (("trace", "{curve}:decay", "--at", "1,two"), "'1,two' is no value"),
         (("trace", "{curve}:decay", "--at", "x.npy"), "x.npy cannot be read: No such file or directory"),
         (("trace", "{curve}:decay", "--at", "1,2,3", "--rows", "7"), "there is no number 7, the Jacobian has 5 rows"),
-        (("trace", "{curve}:failing", "--at", "1"), "curve.py, line 41: ValueError: no such thing"),
-        (("trace", "{curve}:refused", "--at", "1,2"), "curve.py, line 45: np.save cannot be differentiated"),
+        (("trace", "{curve}:failing", "--at", "1"), "curve.py, line 45: ValueError: no such thing"),
+        (("trace", "{curve}:refused", "--at", "1,2"), "curve.py, line 49: np.save cannot be differentiated"),
         (("trace", "{broken}:f", "--at", "1"), "cannot be imported: ModuleNotFoundError"),
         (("trace", "no.such.module:f", "--at", "1"), "no.such.module cannot be imported"),
         (("explain", "roe-flax"), "there is no problem 'roe-flax'"),

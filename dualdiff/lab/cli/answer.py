@@ -151,7 +151,8 @@ def page(found: Answer) -> str:
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:80em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:1em 0;display:block;overflow-x:auto}th,td{padding:.15em .7em;text-align:left}"
-    "th{border-bottom:1px solid}figure{margin:1em 0;padding:.5em;background:#fff;overflow-x:auto}pre{overflow-x:auto}"
+    "thead th{border-bottom:1px solid}tbody th{font-weight:normal}caption{text-align:left}pre{overflow-x:auto}"
+    "figure{margin:1em 0;padding:.5em;background:#fff;overflow-x:auto}"
     "figure svg{max-width:100%;height:auto}"
 )
 

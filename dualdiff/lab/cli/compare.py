@@ -3,9 +3,11 @@
 import argparse
 
 from dualdiff.lab.catalogue import METHODS, Given
+from dualdiff.lab.catalogue import methods as methods_of
 from dualdiff.lab.cli.answer import AGREE, DISAGREE, Answer, Command, add_forms, answered, positive
 from dualdiff.lab.cli.target import add_target, function, target
 from dualdiff.lab.comparison import SECONDS, compare
+from dualdiff.lab.subject import Subject
 
 __all__ = ["COMPARE"]
 
@@ -37,8 +39,9 @@ def _find(arguments: argparse.Namespace) -> Answer:
     if by_hand is None and given.case is not None:
         by_hand = given.case.jacobian
     if by_hand is not None:
-        own = Given(name="by hand", call=lambda _, *args: by_hand(*args))
-        methods = [*(methods or METHODS), own]
+        if methods is None:
+            methods = methods_of(None, Subject(given.function, given.point, given.argnums))
+        methods = [*methods, Given(name="by hand", call=lambda *_: by_hand(*given.point))]
     found = compare(
         given.function,
         *given.point,

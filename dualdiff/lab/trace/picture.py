@@ -95,7 +95,7 @@ def figure(trace: Trace) -> Any:
     for line, (order, shown) in enumerate(zip(orders, frames, strict=True)):
         for at, last in enumerate(shown):
             _frame(axes[line, at], trace, order, last, jacobian)
-        axes[line, 0].set_ylabel(order.title, fontsize=8)
+        axes[line, 0].set_ylabel(order.title.replace(": ", ":\n"), fontsize=7)
         for ax in axes[line, len(shown) :]:
             ax.set_axis_off()
     drawn._repr_svg_ = partial(_written, drawn)  # a notebook shows it, whether pyplot is imported there or not

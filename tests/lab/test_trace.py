@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 
 import dualdiff as dd
 from dualdiff.errors import EscapedValueError, InputError
+from dualdiff.lab.problems import zoo
 from dualdiff.lab.trace import names, words
 from dualdiff.lab.trace.picture import fillings
 from dualdiff.lab.trace.sheets import LONGEST, sheets
@@ -75,6 +77,17 @@ def test_columns_and_rows_are_those_of_the_jacobian(shown):
     np.testing.assert_array_equal(shown.value, np.append(*mixed(X, 2.0)))
     np.testing.assert_allclose(shown.jacobian, whole, rtol=1e-13, atol=1e-15)
     assert shown.agree
+
+
+@pytest.mark.parametrize("case", zoo("small"), ids=lambda case: case.name)
+def test_every_problem_fills_its_known_jacobian(case):
+    found = dd.show(case.function, case.point, columns=range(case.inputs), rows=range(case.outputs))
+    wanted = case.jacobian(case.point)
+    scale = np.max(np.abs(wanted))
+    np.testing.assert_allclose(found.pushed, wanted, rtol=1e-9, atol=1e-12 * scale)
+    np.testing.assert_allclose(found.pulled, wanted, rtol=1e-9, atol=1e-12 * scale)
+    assert found.agree
+    assert all(line == line.rstrip() for line in str(found).splitlines())
 
 
 @given(programs(smooth=True))
@@ -212,6 +225,14 @@ def test_names_in_other_spellings():
         assert found.count(name) == count, name
 
 
+def test_a_function_of_numpy_has_no_name_of_the_callers():
+    found = dd.show(np.sin, X)
+    assert [(s.name, s.place.line) for s in found.steps] == [("", ""), ("", "")]
+    case = zoo("small")[0]
+    taken = dd.show(case.function, case.point)
+    assert {s.name for s in taken.steps} == {""}
+
+
 def test_without_a_source_there_is_no_name():
     space: dict[str, Any] = {"np": np}
     exec("def f(x):\n    a = x[0] * x[1]\n    return a * x[:1]", space)
@@ -317,6 +338,28 @@ def test_complex_numbers_on_the_way_are_shown_in_both_parts():
     np.testing.assert_allclose(found.jacobian, dd.jacobian(lambda x: np.abs(np.exp(1j * x) + x)[:2])(X), rtol=1e-13)
     parts = json.loads(found.to_json())["steps"][1]["value"]
     assert sorted(parts) == ["imag", "real"]
+
+
+def test_large_arguments_are_abbreviated():
+    found = dd.show(lambda x: np.sum(np.sin(x) * x), np.linspace(0.0, 1.0, 100_000))
+    assert found.columns == tuple(range(6))
+    assert max(map(len, str(found).splitlines())) < 200
+    with pytest.raises(InputError, match=r"\(1, 100000\) cannot be drawn"):
+        found.plot()
+
+
+def test_arguments_without_entries_are_shown():
+    found = dd.show(lambda x, y: np.append(x * 2, y), np.zeros(0), 3.0)
+    assert found.shape == (1, 1)
+    assert found.pushed.tolist() == found.pulled.tolist() == [[1.0]]
+    assert "[]" in str(found)
+
+
+def test_sparse_constants_are_named_by_their_kind():
+    S = scipy.sparse.random(2, 3, 0.8, random_state=0, format="csr")
+    found = dd.show(lambda x: S @ x, X)
+    assert "csr_matrix (2, 3)" in found.steps[1].operation
+    np.testing.assert_allclose(found.jacobian, S.toarray())
 
 
 def test_a_long_run_is_abbreviated_in_the_middle():

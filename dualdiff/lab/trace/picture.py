@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualdiff.coloring import color_columns
+from dualdiff.errors import InputError
 from dualdiff.lab.trace.markup import COLORS
 from dualdiff.lab.trace.words import MOST_LINES, array
 
@@ -21,6 +22,8 @@ __all__ = ["Filling", "figure", "fillings", "svg"]
 
 MOST_FRAMES = 6
 """So many passes are drawn one by one; of more the last frame shows all."""
+MOST_ENTRIES = 1 << 14
+"""A Jacobian with more entries than this is not drawn."""
 MOST_NUMBERS = 64
 """Jacobians with more entries than this are drawn without numbers."""
 
@@ -78,13 +81,19 @@ def figure(trace: Trace) -> Any:
     ------
     ImportError
         If matplotlib is not installed.
+    InputError
+        If the Jacobian has too many entries for a picture of each.
     """
+    m, n = trace.shape
+    if not 0 < m * n <= MOST_ENTRIES:
+        raise InputError(
+            f"a Jacobian of shape {m, n} cannot be drawn entry by entry; show a smaller case of the function"
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("the picture needs matplotlib: pip install 'dualdiff[plot]'") from None
     orders = fillings(trace)
-    m, n = trace.shape
     frames = [_frames(len(order.names)) for order in orders]
     across = max(map(len, frames), default=1)
     cell = max(0.02, min(0.32, 1.5 / max(n, 1), 2.4 / max(m, 1)))

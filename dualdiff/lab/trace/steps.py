@@ -212,6 +212,8 @@ class Trace(Tabular):
         ------
         ImportError
             If matplotlib is not installed.
+        InputError
+            If the Jacobian has too many entries for a picture of each.
         """
         return picture.figure(self)
 

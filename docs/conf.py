@@ -83,6 +83,21 @@ def turn_links(app, name, source):
     source[0] = re.sub(r"\]\((?:\.\./)+notebooks/", f"]({'../' * name.count('/')}tutorials/", source[0])
 
 
+def list_pages(app, name, source):
+    """Write out the patterns in a list of pages: each page once, where it first matches; Sphinx warns of a pattern in vain."""
+    folder, listed = (HERE / name).parent, {(HERE / name).name}
+
+    def pages(found):
+        paths = [p for p in sorted(folder.glob(found[0].strip())) if p.suffix in (".md", ".ipynb")]
+        new = [page for page in dict.fromkeys(p.stem for p in paths) if page not in listed]
+        listed.update(new)
+        return "".join(page + "\n" for page in new)
+
+    if ":glob:" in source[0]:
+        listed.update(re.findall(r"^[\w/-]+$", source[0], flags=re.MULTILINE))
+        source[0] = re.sub(r"^[\w-]*\*\n", pages, source[0], flags=re.MULTILINE)
+
+
 def warn_of_undocumented(app):
     """Warn of every public name that the reference does not list."""
     pages = [page.read_text(encoding="utf-8") for page in (HERE / "reference").glob("*.md")]
@@ -112,4 +127,5 @@ def setup(app):
     app.connect("builder-inited", draw_pictures)
     app.connect("builder-inited", warn_of_undocumented)
     app.connect("source-read", turn_links)
+    app.connect("source-read", list_pages)
     app.connect("build-finished", warn_of_remote)

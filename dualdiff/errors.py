@@ -252,10 +252,9 @@ def passage() -> tuple[FrameType | None, FrameType | None, FrameType | None]:
 def line_of_file(name: str, line: int) -> str:
     """Say which line of a file, or of a notebook's cell, in the words of Python's and IPython's tracebacks."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    cell = (
-        shell.compile.format_code_name(name) if hasattr(getattr(shell, "compile", None), "format_code_name") else None
-    )
-    return f"{os.path.basename(name) if cell is None else ' '.join(cell)}, line {line}"
+    label = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    cell = label and label(name)
+    return f"{' '.join(cell) if cell else os.path.basename(name)}, line {line}"
 
 
 def where() -> str:

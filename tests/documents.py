@@ -13,6 +13,7 @@ import re
 import sys
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -26,6 +27,7 @@ PAGES = [
 ]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
+PEERS = "advect|autograd|casadi|jax|lmfit|numdifftools|torch"  # a block that imports one runs where it is installed
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```output\n(?P<output>.*?)```)?", flags=re.DOTALL)
 CLAIM = re.compile(r"^ *(?:print\(.*)?\)  # ((?:[\[({\d-]|True|False|tensor|forward|reverse).*)$", flags=re.MULTILINE)
 
@@ -48,6 +50,11 @@ def blocks(path: Path) -> list[Block]:
     """Return the Python blocks of a page."""
     text = path.read_text(encoding="utf-8")
     return [Block(b["code"], text.count("\n", 0, b.start("code")), b["output"]) for b in BLOCK.finditer(text)]
+
+
+def runs_here(block: Block) -> bool:
+    """Return whether the peers that a block imports are installed."""
+    return all(map(find_spec, re.findall(rf"^ *(?:import|from) ({PEERS})\b", block.code, flags=re.MULTILINE)))
 
 
 def run(block: Block, path: Path, names: dict[str, object]) -> str:
@@ -74,7 +81,9 @@ def shown(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def masked(text: str) -> str:
-    """Return text without what differs from run to run, or with the place of a block: times, widths of columns, lines.
+    """Return text without what differs from run to run, from machine to machine, or with the place of a block.
+
+    These are times, error bars, the last digits of long numbers, widths of columns, and lines of a page.
 
     >>> masked("forward   4  42.5 µs    147 µs  ← chosen") == masked("forward  4  40 µs  1.2 ms  ← chosen")
     True
@@ -86,6 +95,8 @@ def masked(text: str) -> str:
     text = re.sub(r"(?<![\w.])[\d.,]+(?:e[+-]?\d+)? ?(?:ns|[µu]s|ms|s|min)\b", "TIME", text)
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
+    text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
+    text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
     text = re.sub(r"Measured, .*", "Measured", text)
     text = re.sub(r"(?<=\s)-(?=\s|$)", "TIME", text)  # a way that was not waited for
     return re.sub(r"[ ─━]+", " ", text).strip()
@@ -95,6 +106,8 @@ def store_page(path: Path) -> None:
     """Write below each block what it prints, where the page shows it: below already, or in comments beside the code."""
     text, names, done, parts = path.read_text(encoding="utf-8"), {}, 0, []
     for found, block in zip(BLOCK.finditer(text), blocks(path), strict=True):
+        if not runs_here(block):
+            continue
         printed = run(block, path, names)
         if block.claims or (block.output is not None and masked(printed) != masked(block.output)):
             code = re.sub(CLAIM, lambda claim: claim[0].split("  # ")[0], block.code)

@@ -106,6 +106,16 @@ def test_rows_and_columns_that_differ_are_seen_to():
     assert found.agree
     wrong = dataclasses.replace(found, pulled=found.pulled + np.eye(3))
     assert not wrong.agree
+    nearly = dataclasses.replace(found, pulled=found.pulled * (1 + 1e-9))
+    assert not nearly.agree
+
+
+def test_single_precision_agrees_to_its_own_digits():
+    x = np.linspace(0.1, 2.0, 5, dtype=np.float32)
+    found = dd.show(lambda x: np.exp(np.sin(x) / x)[:3] * np.sum(np.sqrt(x)), x)
+    assert not np.array_equal(found.pushed[:3], found.pulled[:, :5])
+    assert found.agree
+    assert not dataclasses.replace(found, pulled=found.pulled * 1.01).agree
 
 
 def test_seeds_stand_at_the_inputs_and_at_the_outputs(shown):
@@ -456,6 +466,12 @@ def test_plot_has_a_frame_a_pass():
         "$e_{1}$",
     ]
     assert sorted(t.get_text() for t in axes[2].texts) == ["-2", "-2", "0", "0", "2", "2"]
+
+
+def test_a_picture_is_written_where_it_is_asked_for(tmp_path):
+    pytest.importorskip("matplotlib")
+    dd.show(lambda x: np.diff(x) * 2, X).plot(tmp_path / "filled.svg")
+    assert "<svg" in (tmp_path / "filled.svg").read_text()
 
 
 def test_svg_is_the_same_every_time():

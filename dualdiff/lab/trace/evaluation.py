@@ -168,7 +168,7 @@ def _trace(
     digits: int,
 ) -> Trace:
     given = _argument_names(call)
-    letter = next(c for c in "vstwz" if not any(re.fullmatch(rf"{c}\d+", name) for name in given))
+    letter = next((c for c in "vstwz" if not any(re.fullmatch(rf"{c}\d+", name) for name in given)), "q")
     labels = [*given, *[f"{letter}{e + 1}" for e in range(len(tape))]]
     wheres = [*[Place()] * len(given), *places(tape)]
     called = [*[""] * len(given), *names(tape)]

@@ -13,6 +13,7 @@ from dualdiff.lab.tables import Table, Tabular
 from dualdiff.lab.trace import markup, picture, sheets
 from dualdiff.lab.trace.names import Place
 from dualdiff.lab.trace.words import counted
+from dualdiff.shapes import dtype_of
 
 __all__ = ["Contribution", "Step", "Trace"]
 
@@ -134,7 +135,9 @@ class Trace(Tabular):
         by_columns = self.pushed[list(self.rows)]
         by_rows = self.pulled[:, list(self.columns)]
         size = max([float(np.max(np.abs(j[np.isfinite(j)]), initial=0.0)) for j in (by_columns, by_rows)])
-        eps = float(np.finfo(by_rows.dtype).eps)
+        eps = max(
+            [float(np.finfo(dtype_of(s.value)).eps) for s in self.steps if dtype_of(s.value).kind in "fc"], default=0.0
+        )
         return bool(np.allclose(by_columns, by_rows, rtol=1e4 * eps, atol=1e3 * eps * size, equal_nan=True))
 
     @property
@@ -201,8 +204,10 @@ class Trace(Tabular):
             "steps": self.records(),
         }
 
-    def plot(self) -> Any:
+    def plot(self, path: str | Path | None = None) -> Any:
         """Draw how the Jacobian fills: column by column, row by row, and colour by colour where that takes fewer.
+
+        The drawing is written to a file if a path is given.
 
         Returns
         -------
@@ -215,7 +220,10 @@ class Trace(Tabular):
         InputError
             If the Jacobian has too many entries for a picture of each.
         """
-        return picture.figure(self)
+        drawn = picture.figure(self)
+        if path is not None:
+            drawn.savefig(path)
+        return drawn
 
     def to_svg(self) -> str:
         """Return the drawing of :meth:`plot` as SVG."""

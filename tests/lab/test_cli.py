@@ -309,6 +309,21 @@ def test_check_says_whether_a_jacobian_is_right(curve, capsys):
     assert "by_mistake" in document["message"]
 
 
+def test_check_hands_its_options_on(curve, capsys, monkeypatch):
+    from dualdiff.lab.cli import check as command
+
+    taken: list[dict[str, Any]] = []
+    for name in ("check", "check_jacobian"):
+        right = getattr(command, name)
+        monkeypatch.setattr(command, name, lambda *args, right=right, **options: taken.append(options) or right(*args))
+    words = ("check", f"{curve}:decay", *POINT, "--rtol", "1e-6", "--max-evaluations", "40", "--seed", "-1")
+    assert run(*words, "--jacobian", "by_hand") == 0
+    assert taken == [{"argnum": 0, "rtol": 1e-6, "max_evaluations": 40, "seed": -1}]
+    taken.clear()
+    assert run("check", f"{curve}:decay", *POINT) == 0
+    assert taken == [{}]
+
+
 def test_check_without_a_jacobian_checks_the_librarys_own(curve, capsys):
     assert answer(capsys, "check", f"{curve}:scaled", "--at", "1,2,3", "0.5")["verdict"] == "agree"
 

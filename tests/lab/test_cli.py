@@ -315,13 +315,18 @@ def test_check_hands_its_options_on(curve, capsys, monkeypatch):
     taken: list[dict[str, Any]] = []
     for name in ("check", "check_jacobian"):
         right = getattr(command, name)
-        monkeypatch.setattr(command, name, lambda *args, right=right, **options: taken.append(options) or right(*args))
+
+        def recorded(*args, right=right, rtol=0.0, max_evaluations=None, seed=0, **options):
+            taken.append({**options, "rtol": rtol, "max_evaluations": max_evaluations, "seed": seed})
+            return right(*args)
+
+        monkeypatch.setattr(command, name, recorded)
     words = ("check", f"{curve}:decay", *POINT, "--rtol", "1e-6", "--max-evaluations", "40", "--seed", "-1")
     assert run(*words, "--jacobian", "by_hand") == 0
     assert taken == [{"argnum": 0, "rtol": 1e-6, "max_evaluations": 40, "seed": -1}]
     taken.clear()
     assert run("check", f"{curve}:decay", *POINT) == 0
-    assert taken == [{}]
+    assert taken == [{"rtol": 0.0, "max_evaluations": None, "seed": 0}]
 
 
 def test_check_without_a_jacobian_checks_the_librarys_own(curve, capsys):
@@ -405,6 +410,10 @@ def test_problems_lists_the_zoo(capsys):
         (("compare", "{curve}:decay", "--at", "1,2,3", "--methods", "sideways"), "sideways"),
         (("compare", "{curve}:decay", "--at", "1,2,3", "--jacobian", "nothing"), "has no function 'nothing'"),
         (("check", "{curve}:decay", "--at", "1,2,3", "--argnums", "0"), "leave --argnums out"),
+        (
+            ("check", "{curve}:decay", "--at", "1,2,3", "--max-evaluations", "9"),
+            "--max-evaluations is for a Jacobian by hand",
+        ),
         (("check", "{curve}:decay", "--at", "1,2,3", "--argnums", "b", "--jacobian", "by_hand"), "takes one position"),
         (("check", "roe-flux", "--jacobian", "by_hand"), "names no file"),
         (("problems", "perpetuum"), "no small problem has 'perpetuum' in its name"),

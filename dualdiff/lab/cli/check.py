@@ -1,6 +1,8 @@
 """``dualdiff check``: a derivative held against every witness there is."""
 
 import argparse
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from dualdiff.lab.cli.answer import AGREE, DISAGREE, UNDECIDED, Answer, Command, add_forms, answered
@@ -56,11 +58,20 @@ def _checked(by_hand: str | None, given: Target, options: dict[str, Any]) -> Any
     if by_hand is None:
         if given.argnums is not None:
             raise Misuse("without --jacobian the derivatives by all arguments are checked: leave --argnums out")
+        _refuse(options, check, "is for a Jacobian by hand: name it with --jacobian")
         return check(given.function, *given.point, **options)
     argnum = 0 if given.argnums is None else given.argnums[0]
     if type(argnum) is not int or (given.argnums is not None and len(given.argnums) > 1):
         raise Misuse("--jacobian is checked by one argument: --argnums takes one position here")
+    _refuse(options, check_jacobian, "is not for a Jacobian by hand")
     return check_jacobian(given.function, function(by_hand, given.module)[0], *given.point, argnum=argnum, **options)
+
+
+def _refuse(options: dict[str, Any], checker: Callable[..., Any], why: str) -> None:
+    """Raise for an option that a check does not take."""
+    for name in options:
+        if name not in inspect.signature(checker).parameters:
+            raise Misuse(f"--{name.replace('_', '-')} {why}")
 
 
 CHECK = Command("check", "hold a derivative against every witness there is", _add, answered(_find))

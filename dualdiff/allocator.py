@@ -37,6 +37,8 @@ OTHERS = ("malloc", "hoard", "asan")
 """What is found in the names of libraries that are preloaded to allocate otherwise (jemalloc, tcmalloc, mimalloc …)."""
 
 _lock = Lock()
+held: int | None = None
+"""Bytes of freed memory that the C library was asked to keep; None where nobody asked."""
 sweeps: Any = count()
 """Counts the sweeps until the setting is made or it is clear that it will not be; then None."""
 
@@ -81,6 +83,13 @@ def keep_freed_memory(most_bytes: int = 2**30) -> bool:
     with _lock:
         sweeps = None
         return _set(most_bytes)
+
+
+def state() -> str:
+    """Return in words what becomes of freed memory: it moves the times of large arrays."""
+    if held is None:
+        return "the C library's, as it is"
+    return f"up to {held / 2**20:.4g} MiB of freed memory kept" if held else "freed memory is given back at once"
 
 
 def weigh(results: Iterable[Any], directions: int) -> None:
@@ -150,4 +159,7 @@ def _set(most_bytes: int) -> bool:
     taken = process.mallopt(M_TRIM_THRESHOLD, keep) and taken
     if not most_bytes:
         process.malloc_trim(0)
+    if taken:
+        global held
+        held = most_bytes
     return bool(taken)

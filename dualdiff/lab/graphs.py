@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.lab import layers
-from dualdiff.lab.tables import Table, plain
+from dualdiff.lab.tables import Table, Tabular
 from dualdiff.lab.trace.evaluation import _argument_names, _name
 from dualdiff.lab.trace.names import names
 from dualdiff.lab.trace.words import SIGNS, entry
@@ -44,9 +44,9 @@ SUMMED_UP, BOUNDED = 3000, 500
 """The most vertices up to which a summary counts the orders, and up to which it bounds them: a second or two."""
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What orders of elimination cost on one graph; it prints as a table.
+@dataclass(frozen=True, slots=True, repr=False)
+class Orders(Tabular):
+    """What orders of elimination cost on one graph; a table in every form that the lab writes.
 
     Attributes
     ----------
@@ -68,16 +68,24 @@ class Orders:
         return min(self.counts, key=lambda count: count.multiplications)
 
     @property
-    def table(self) -> Table:
-        """The same as cells of text."""
+    def tables(self) -> tuple[Table, ...]:
+        """The orders as cells of text, a row each."""
         columns = ("order", "multiplications", "additions", "most edges")
         rows = tuple((c.rule, f"{c.multiplications:,}", f"{c.updates:,}", f"{c.peak:,}") for c in self.counts)
-        return Table("", columns, rows)
+        return (Table("Orders of elimination", columns, rows),)
 
-    def __str__(self) -> str:
-        return plain(self.table).removeprefix("\n")
-
-    __repr__ = __str__
+    def records(self) -> list[dict[str, Any]]:
+        """Return one mapping an order, its vertices among them."""
+        return [
+            {
+                "order": c.rule,
+                "multiplications": c.multiplications,
+                "additions": c.updates,
+                "most edges": c.peak,
+                "vertices": " ".join(map(str, c.order)),
+            }
+            for c in self.counts
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +117,7 @@ class NamedGraph:
             f"{_counted(m, 'output')}, {_counted(edges, 'edge')}"
         )
         size = len(self.graph.vertices)
-        parts = [head, str(self.counts())] if size <= SUMMED_UP else [head]
+        parts = [head, str(self.counts()).partition("\n")[2]] if size <= SUMMED_UP else [head]
         if size <= BOUNDED:
             parts.append(f"no order takes fewer than {self.lower_bound():,}")
         return "\n".join(parts)
@@ -128,6 +136,7 @@ class NamedGraph:
         --------
         >>> import numpy as np
         >>> print(graph(lambda x: np.array([x[0] * x[1] * x[2]] * 2), np.ones(3)).counts())
+        Orders of elimination
         order               multiplications  additions  most edges
         ------------------  ---------------  ---------  ----------
         forward                           2          0           4

@@ -1,14 +1,18 @@
 """The whole account of one problem, as data, as tables and as JSON."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dualdiff.lab.comparison import Comparison, compare
+from dualdiff.lab.catalogue import Given
+from dualdiff.lab.comparison import Comparison, Row, compare
 from dualdiff.lab.fits import Fit, fit
 from dualdiff.lab.problems import Problem
-from dualdiff.lab.tables import Table
+from dualdiff.lab.tables import Table, finite, said_ratio, said_seconds
+from dualdiff.ways import Explanation
+
+SECONDS = 3.0
+"""The time that the turns on the clock take for one problem."""
 
 __all__ = ["Report", "fits_table", "methods_table", "record", "report", "summary_table"]
 
@@ -49,27 +53,41 @@ def report(problem: Problem, *, rounds: int = 9) -> Report:
     -------
     Report
     """
+    by_hand = Given(name="by hand", call=lambda _, b: problem.jacobian(b))
     return Report(
         problem=problem,
-        comparison=compare(problem.residual, problem.start, by_hand=problem.jacobian, rounds=rounds),
+        comparison=compare(
+            problem.residual,
+            problem.start,
+            methods=["ways", by_hand, "2-point", "3-point"],
+            rounds=rounds,
+            seconds=SECONDS,
+        ),
         fits=(fit(problem), fit(problem, "2-point")),
     )
 
 
 def methods_table(found: Report) -> Table:
-    """Return what each method for the Jacobian costs and how far it is from forward mode."""
+    """Return what each method for the Jacobian takes and how far it is from the oracle."""
+    rows = found.comparison.rows
     return Table(
         title="The Jacobian, method by method",
-        columns=("method", "time", "time / f", "difference", "verdict"),
+        columns=("method", "passes", "multiplications", "time", "time / f", "largest error", "verdict"),
         rows=tuple(
             (
-                method.name,
-                _duration(method.seconds),
-                _ratio(method.evaluations),
-                f"{method.difference:.1e}",
-                "agrees" if method.agrees else "DISAGREES" if method.exact else "inaccurate",
+                row.name,
+                "-" if row.work.passes is None else f"{row.work.passes:,}",
+                "-" if row.work.multiplications is None else str(row.work.multiplications),
+                "-" if row.times is None else said_seconds(row.times.minimum),
+                "-" if row.evaluations is None else said_ratio(row.evaluations),
+                "-" if row.accuracy is None else f"{row.accuracy.largest:.1e}",
+                row.verdict,
             )
-            for method in found.comparison.methods
+            for row in rows
+        ),
+        notes=(
+            f"errors are relative to the size of the terms; oracle: {found.comparison.oracle}",
+            *(f"{row.name}: {row.failure}" for row in rows if row.failure),
         ),
     )
 
@@ -104,10 +122,10 @@ def summary_table(reports: Iterable[Report]) -> Table:
             (
                 found.problem.name,
                 f"{found.problem.outputs} x {found.problem.inputs}",
-                found.comparison.plan.chosen,
+                "-" if found.comparison.plan is None else found.comparison.plan.chosen,
                 *(
                     # A method may be missing: SciPy's differences are behind a private name.
-                    next((_ratio(row.evaluations) for row in found.comparison.methods if row.name == name), "-")
+                    next((_evaluations(row) for row in found.comparison.rows if row.name == name), "-")
                     for name in timed
                 ),
                 f"{found.fits[0].digits:.1f}",
@@ -123,15 +141,23 @@ def record(found: Report) -> dict[str, Any]:
     Times are in seconds. What is not finite is None: JSON has no name for it.
     """
     problem, comparison, plan = found.problem, found.comparison, found.comparison.plan
+    document: dict[str, Any] = finite(_document(problem, comparison, plan, found.fits))
+    return document
+
+
+def _document(
+    problem: Problem, comparison: Comparison, plan: Explanation | None, fits: Iterable[Fit]
+) -> dict[str, Any]:
     return {
         "name": problem.name,
         "title": problem.title,
         "source": problem.source,
         "inputs": problem.inputs,
         "outputs": problem.outputs,
-        "seconds": comparison.seconds,
+        "seconds": comparison.times.minimum,
         "agree": comparison.agree,
-        "plan": {
+        "plan": plan
+        and {
             "chosen": plan.chosen,
             "reason": plan.reason,
             "ways": [
@@ -140,48 +166,39 @@ def record(found: Report) -> dict[str, Any]:
                     "sweeps": int(way.sweeps),
                     "multiplications": way.multiplications and way.multiplications.count,
                     "bytes": int(way.bytes),
-                    "seconds": _finite(way.seconds),
+                    "seconds": way.seconds,
                 }
                 for way in plan.ways
             ],
         },
         "methods": [
             {
-                "name": method.name,
-                "exact": method.exact,
-                "seconds": method.seconds,
-                "evaluations": method.evaluations,
-                "difference": _finite(method.difference),
-                "tolerance": method.tolerance,
-                "agrees": method.agrees,
+                "name": row.name,
+                "exact": row.exact,
+                "seconds": row.times and row.times.minimum,
+                "evaluations": row.evaluations,
+                "difference": row.accuracy and row.accuracy.largest,
+                "tolerance": row.tolerance,
+                "agrees": row.agrees,
+                "failure": row.failure or None,
             }
-            for method in comparison.methods
+            for row in comparison.rows
         ],
+        "oracle": str(comparison.oracle),
         "fits": [
             {
                 "jacobian": fitted.jacobian,
                 "method": fitted.method,
-                "parameters": [_finite(value) for value in fitted.parameters],
-                "rss": _finite(fitted.rss),
+                "parameters": fitted.parameters.tolist(),
+                "rss": fitted.rss,
                 "evaluations": fitted.evaluations,
                 "converged": fitted.converged,
                 "digits": fitted.digits,
             }
-            for fitted in found.fits
+            for fitted in fits
         ],
     }
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 1e-9:.0f} ns"
+def _evaluations(row: Row) -> str:
+    return "-" if row.evaluations is None else said_ratio(row.evaluations)

@@ -1,18 +1,65 @@
 """Times that may be divided by one another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Any, TypeVar
 
-__all__ = ["interleaved_minima"]
+import numpy as np
+
+__all__ = ["Times", "interleaved", "interleaved_minima"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 
-def interleaved_minima(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int = 9, block: float = 2e-3
-) -> dict[str, float]:
-    """Return for each call the least time of one run, in seconds.
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What the clock showed for one call, in seconds.
 
-    The calls take turns, so that a machine that slows down slows all of them, and the minimum over the rounds is the
-    time least disturbed by others.
+    Attributes
+    ----------
+    first : float
+        The first run of all: it pays for imports, recordings and caches.
+    samples : tuple of float
+        Seconds a run, one for each of the later turns.
+
+    Examples
+    --------
+    >>> times = Times(first=9.0, samples=(1.0, 3.0, 2.0, 4.0, 5.0))
+    >>> times.minimum, times.median, times.spread
+    (1.0, 3.0, 2.0)
+    """
+
+    first: float
+    samples: tuple[float, ...]
+
+    @property
+    def minimum(self) -> float:
+        """The least time of a run: the one least disturbed by others. Of a call that had no later turn, the first."""
+        return min(self.samples, default=self.first)
+
+    @property
+    def median(self) -> float:
+        """The median time of a run."""
+        return float(np.median(self.samples or self.first))
+
+    @property
+    def spread(self) -> float:
+        """The interquartile range of the times."""
+        below, above = np.percentile(self.samples or [self.first], [25, 75])
+        return float(above - below)
+
+
+def interleaved(
+    calls: Mapping[Name, Callable[[], object]],
+    *,
+    rounds: int = 9,
+    block: float = 2e-3,
+    seconds: float = float("inf"),
+    first: Mapping[Name, float] | None = None,
+    progress: Callable[[Any], object] | None = None,
+) -> dict[Name, Times]:
+    """Time calls in turns, so that a machine that slows down slows all of them.
 
     Parameters
     ----------
@@ -22,6 +69,62 @@ def interleaved_minima(
         How many turns each call gets, after one to warm up.
     block : float
         A turn repeats a short call for about this long, in seconds: the clock itself takes a few nanoseconds.
+    seconds : float
+        A turn that would end later than this many seconds after the start is left out. The warm-up is not.
+    first : mapping of str to float, optional
+        The time of the first run of each call, where that was made already.
+    progress : callable, optional
+        Is told the name of each call that had a turn.
+
+    Returns
+    -------
+    dict of str to Times
+        In the order of `calls`.
+
+    Examples
+    --------
+    >>> found = interleaved({"short": lambda: sum(range(10)), "long": lambda: sum(range(10_000))}, rounds=3)
+    >>> {name: len(times.samples) for name, times in found.items()}
+    {'short': 3, 'long': 3}
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {rounds}")
+    start = perf_counter()
+    firsts = {name: first[name] if first is not None else _time(call, 1) for name, call in calls.items()}
+    repeats: dict[Name, int] = {}
+    turns: dict[Name, float] = {}
+    for name, call in calls.items():
+        if perf_counter() - start + firsts[name] > seconds:
+            continue
+        # The first run pays for imports and caches; the second says how many fill a turn.
+        again = max(_time(call, 1), 1e-9)
+        repeats[name] = max(1, round(block / again))
+        turns[name] = repeats[name] * again
+    samples: dict[Name, list[float]] = {name: [] for name in calls}
+    for name in _rotated(tuple(repeats), rounds):
+        if perf_counter() - start + turns[name] <= seconds or not samples[name]:
+            samples[name].append(_time(calls[name], repeats[name]))
+        if progress is not None:
+            progress(name)
+    return {name: Times(firsts[name], tuple(samples[name])) for name in calls}
+
+
+def _rotated(names: tuple[Name, ...], rounds: int) -> Iterator[Name]:
+    """Yield all names in turns; the order rotates: a large call leaves cold caches behind, and not always to the same one."""
+    for turn in range(rounds):
+        at = turn % max(len(names), 1)
+        yield from names[at:] + names[:at]
+
+
+def interleaved_minima(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int = 9, block: float = 2e-3
+) -> dict[str, float]:
+    """Return for each call the least time of one run, in seconds.
+
+    Parameters
+    ----------
+    calls, rounds, block
+        As for `interleaved`.
 
     Returns
     -------
@@ -34,20 +137,7 @@ def interleaved_minima(
     >>> sorted(times)
     ['long', 'short']
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, not {rounds}")
-    repeats = {}
-    for name, call in calls.items():
-        # The first run pays for imports and caches; the second says how many fill a turn.
-        call()
-        repeats[name] = max(1, round(block / max(_time(call, 1), 1e-9)))
-    best = dict.fromkeys(calls, float("inf"))
-    for turn in range(rounds):
-        # The order rotates: a large call leaves cold caches behind, and not always to the same one.
-        order = list(calls.items())
-        for name, call in order[turn % len(order) :] + order[: turn % len(order)]:
-            best[name] = min(best[name], _time(call, repeats[name]))
-    return best
+    return {name: times.minimum for name, times in interleaved(calls, rounds=rounds, block=block).items()}
 
 
 def _time(call: Callable[[], object], repeats: int) -> float:

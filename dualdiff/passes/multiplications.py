@@ -4,6 +4,11 @@ The unit is that of vertex elimination (:mod:`dualdiff.passes.elimination`): the
 derivative on an edge of the linearised graph by one derivative known already. Known zeros are left out, and so are
 the ones of the seeds: an edge from an input costs nothing forwards, an edge into a mere output nothing backwards.
 Every other product counts, with ±1 too.
+
+The additions are those of the same unit: derivatives of one vertex along one direction come together from several edges,
+and c of them take c - 1 additions. Beside the two stand the nonlinear evaluations of one run (:func:`nonlinear`): they are
+the third of the classes into which Griewank and Walther sort the work (ADDS, MULTS, NLOPS; *Evaluating Derivatives*,
+2nd ed., SIAM 2008, chapter 2, doi:10.1137/1.9780898717761).
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ class Multiplications:
         How many.
     exact : bool
         Whether it is that number, or a bound from above.
+    additions : int, optional
+        How many additions of such products go with them; None where only a bound is known.
 
     Examples
     --------
@@ -47,6 +54,7 @@ class Multiplications:
 
     count: int
     exact: bool
+    additions: int | None = None
 
     def __str__(self) -> str:
         return f"{self.count:,}" if self.exact else f"at most {self.count:,}"
@@ -123,8 +131,44 @@ def multiplications(
             raise
         return Multiplications(_bound(tape, order, columns, rows, widths), exact=False)
     if order is not None:
-        return Multiplications(counts(graph, order).multiplications, exact=True)
-    return Multiplications(_pushed(graph, columns) + _pulled(graph, rows), exact=True)
+        found = counts(graph, order)
+        return Multiplications(found.multiplications, exact=True, additions=found.updates)
+    (pushed, added), (pulled, summed) = _pushed(graph, columns), _pulled(graph, rows)
+    return Multiplications(pushed + pulled, exact=True, additions=added + summed)
+
+
+def nonlinear(tape: Tape) -> int:
+    """Return how many nonlinear evaluations one run of a recorded program takes.
+
+    A step is nonlinear in an operand if its derivative by that operand depends on it, or on the result: so are ``sin(x)``
+    and ``x / y`` in y, and a sum, a product and ``x / y`` in x are not. Every entry of the result of a step that is
+    nonlinear in an operand that depends on the inputs counts once.
+
+    Examples
+    --------
+    >>> from dualdiff.tape import record
+    >>> tape, y = record(lambda x: np.sin(x[1:] * x[:-1]) / x[0] + 2 * x[0], np.ones(4), replayable=True)
+    >>> tape.outputs = [y.mark]
+    >>> nonlinear(tape)
+    6
+    """
+    needed = activity(tape)
+    return sum(
+        [
+            size_of(shape_of(out))
+            for slot, (row, ins, _, _, out, _) in enumerate(tape.equations, len(tape.inputs))
+            if needed[slot] and row.differentiable and any(_is_nonlinear(row, k, ins) for k in range(len(ins)))
+        ]
+    )
+
+
+def _is_nonlinear(row: Primitive, k: int, ins: Sequence[int | None]) -> bool:
+    """Whether the derivative by operand ``k``, if that depends on the inputs, depends on it or on the result."""
+    i = ins[k]
+    if i is None or i < 0:
+        return False
+    result, operands = row.needs(tuple([j == k for j in range(len(ins))]))
+    return bool(result or operands[k])
 
 
 def edges(tape: Tape) -> int:
@@ -144,40 +188,43 @@ def edges(tape: Tape) -> int:
 # on the graph
 
 
-def _pushed(graph: Graph, groups: Sequence[int] | None) -> int:
-    """Count an edge once for every group that reaches its source, unless that is an input."""
+def _pushed(graph: Graph, groups: Sequence[int] | None) -> tuple[int, int]:
+    """Count an edge once for every group that reaches its source, unless that is an input; and the sums at their ends."""
     if groups is None:
-        return 0
+        return 0, 0
     _check(groups, len(graph.inputs), "columns", "input")
     reached = {v: 1 << g if g >= 0 else 0 for v, g in zip(graph.inputs, groups, strict=True)}  # sets, as bits
     inputs = set(graph.inputs)
-    total = 0
+    total = added = 0
     for v, row in graph.predecessors.items():
         reached[v] = 0
         for u in row:
+            added += (reached[v] & reached[u]).bit_count()
             reached[v] |= reached[u]
             if u not in inputs:
                 total += reached[u].bit_count()
-    return total
+    return total, added
 
 
-def _pulled(graph: Graph, groups: Sequence[int] | None) -> int:
-    """Count an edge once for every group of other outputs that its end reaches."""
+def _pulled(graph: Graph, groups: Sequence[int] | None) -> tuple[int, int]:
+    """Count an edge once for every group of other outputs that its end reaches; and the sums at their sources."""
     if groups is None:
-        return 0
+        return 0, 0
     _check(groups, len(graph.outputs), "rows", "output")
     own: dict[int, int] = {}
     for v, g in zip(graph.outputs, groups, strict=True):
         if v is not None and g >= 0:
             own[v] = own.get(v, 0) | 1 << g
     behind = dict.fromkeys(graph.vertices, 0)
-    total = 0
+    total = added = 0
     for v in reversed(graph.predecessors):
         row = graph.predecessors[v]
         total += len(row) * behind[v].bit_count()
+        here = behind[v] | own.get(v, 0)
         for u in row:
-            behind[u] |= behind[v] | own.get(v, 0)
-    return total
+            added += (behind[u] & here).bit_count()
+            behind[u] |= here
+    return total, added
 
 
 def _check(groups: Sequence[int], size: int, name: str, what: str) -> None:
@@ -275,4 +322,4 @@ def _tally(labels: Any, size: int, count: int) -> Any:
     return np.bincount(labels[labels >= 0], minlength=count)
 
 
-__all__ = ["Multiplications", "edges", "multiplications"]
+__all__ = ["Multiplications", "edges", "multiplications", "nonlinear"]

@@ -86,6 +86,8 @@ class Way:
     """Whether its result can be differentiated by an outer operator."""
     plain: ClassVar[bool] = False
     """Whether it evaluates the function only, at plain points: nothing is recorded to choose it."""
+    exact: ClassVar[bool] = True
+    """Whether its result is off by rounding alone."""
 
     # -- which, and when ------------------------------------------------------------------------
     @classmethod
@@ -167,6 +169,11 @@ class Way:
     def sweeps(self) -> int:
         """Directions it carries: columns pushed (or evaluated), rows pulled."""
         return self.columns + self.rows
+
+    @property
+    def evaluations(self) -> int:
+        """How often the function runs."""
+        return 1
 
     @property
     def says(self) -> str:

@@ -53,6 +53,10 @@ class Differenced(Way):
         return 2 * self.entries * program.itemsize
 
     @property
+    def evaluations(self) -> int:
+        return 1 + self.columns * self.times
+
+    @property
     def says(self) -> str:
         return f"{self.columns} columns of {self.name.replace('-', ' ')}"
 
@@ -103,6 +107,7 @@ class FiniteDifferences(Differenced):
 
     name = "finite-differences"
     asked = {"dense": ("finite-differences",), "sparse": ("finite-differences",)}
+    exact = False
     times = 2
 
     def column(self, problem: Problem, k: int, i: int) -> Any:
@@ -114,6 +119,10 @@ class ComplexStep(Differenced):
 
     name = "complex-step"
     asked = {"dense": ("complex-step",), "sparse": ("complex-step",)}
+
+    @property
+    def evaluations(self) -> int:
+        return super().evaluations + 2  # one difference that the step is held against
 
     def column(self, problem: Problem, k: int, i: int) -> Any:
         return _complex(problem, k, i)

@@ -106,13 +106,17 @@ def estimate(program: Program, way: Way, options: Options) -> Estimate:
 
 
 def explain(
-    problem: Problem, options: Options, measure: bool = False, without: Sequence[type[Way]] = ()
+    problem: Problem,
+    options: Options,
+    measure: bool = False,
+    without: Sequence[type[Way]] = (),
+    program: Program | None = None,
 ) -> Explanation:
-    """Cost every way on a new recording, but those tried before in vain; with ``measure`` time them."""
+    """Cost every way on a recording, by default a new one, but those tried before in vain; with ``measure`` time them."""
     check_real(problem, options.holomorphic)
     if options.sparse:
         check_sparse(problem, ())
-    program = recorded(problem, options)
+    program = recorded(problem, options) if program is None else program
     chosen, _ = choose(program, options, without)
     best = estimate(program, chosen, options)
     # Those that compete, and the one asked for.

@@ -157,7 +157,11 @@ class Product:
         """Return the multiplications of both parts and of their product, which multiplies the zeros too."""
         parts = [side.multiplications(program) for side in (self.second, self.first)]
         product = self.after.width * self.first.after.width * self.before.width
-        return Multiplications(product + sum([p.count for p in parts]), all(p.exact for p in parts))
+        count = product + sum([p.count for p in parts])
+        added = [p.additions for p in parts if p.additions is not None]
+        sums = self.after.width * max(self.first.after.width - 1, 0) * self.before.width
+        additions = sums + sum(added) if len(added) == len(parts) else None
+        return Multiplications(count, all(p.exact for p in parts), additions)
 
     def jacobian(self, program: Program) -> Any:
         """Return the Jacobian, of shape (entries after, entries before)."""

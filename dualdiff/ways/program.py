@@ -40,6 +40,7 @@ class Program:
     values: Sequence[Any] = ()
     symmetric: bool = False
     _forms: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
+    _counted: dict[str | tuple[int, ...], Multiplications] = field(default_factory=dict, repr=False)
     colored: dict[Any, Any] = field(default_factory=dict, repr=False)
     """Colours by the way that asked for them."""
 
@@ -103,11 +104,13 @@ class Program:
         return self.dependence[0]
 
     def multiplications(
-        self, order: str | Sequence[int] | None = None, columns: Any = None, rows: Any = None
+        self, order: str | tuple[int, ...] | None = None, columns: Any = None, rows: Any = None
     ) -> Multiplications:
         """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
+        if order is not None and order in self._counted:
+            return self._counted[order]
         graph = self.graph
-        return multiplications(
+        found = multiplications(
             self.tape,
             order,
             columns=columns,
@@ -116,6 +119,9 @@ class Program:
             most=0,
             graph=graph,
         )
+        if order is not None:
+            self._counted[order] = found
+        return found
 
     @cached_property
     def graph(self) -> Graph | None:

@@ -105,7 +105,11 @@ def test_counts_and_the_cheapest() -> None:
     found = lab.graph(case.function, case.point).counts()
     assert [found[name].multiplications for name in ("forward", "reverse", "markowitz")] == [240, 172, 194]
     assert found.best.multiplications == 148
-    assert str(found).splitlines()[0].split() == ["order", "multiplications", "additions", "most", "edges"]
+    title, head, *_ = str(found).splitlines()
+    assert title == "Orders of elimination"
+    assert head.split() == ["order", "multiplications", "additions", "most", "edges"]
+    assert found.to_csv().splitlines()[1].startswith("forward,240,20,144,9 10 11 ")
+    assert "| markowitz | 194 | 20 | 144 |" in found.to_markdown()
     with pytest.raises(KeyError):
         found["sideways"]
 

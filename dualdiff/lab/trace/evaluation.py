@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from operator import index as whole_number
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -119,8 +121,11 @@ def show(
         raise InputError(
             "dd.show fills a real Jacobian: give the real and the imaginary part as arguments of their own"
         )
+    outside = set(_instructions())
     with np.errstate(all="ignore"):  # what is not finite is seen in the tables
         tape, values = record(call.problem(), replayable=True, lines=True)
+    # A function of NumPy has no line of the user's: the one that called this function is not a step's.
+    tape.lines = [None if noted in outside else noted for noted in tape.lines or []]
     if any(dtype_of(v).kind == "c" for v in values):
         raise InputError(
             "dd.show fills a real Jacobian: return the real and the imaginary part as results of their own"
@@ -133,10 +138,24 @@ def show(
     n, m = [sum([size_of(shape_of(v)) for v in vs]) for vs in (call.leaves, values)]
     pushed = _chosen("columns", columns, n)
     pulled = _chosen("rows", rows, m)
-    seeds = apiece(np.eye(n)[list(pushed)], call.leaves) if n else []
-    covectors = apiece(np.eye(m)[list(pulled)], values) if m else []
+    seeds, covectors = apiece(_units(pushed, n), call.leaves), apiece(_units(pulled, m), values)
     found = ledger(tape, call.leaves, seeds, [(s, w) for s, w in zip(tape.outputs, covectors, strict=True) if s >= 0])
     return _trace(call, tape, values, found, pushed, pulled, digits)
+
+
+def _instructions() -> Iterator[tuple[CodeType, int]]:
+    """Return where all the code is that is running."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame.f_code, frame.f_lasti
+        frame = frame.f_back
+
+
+def _units(chosen: Sequence[int], count: int) -> Any:
+    """Return unit vectors, one a row."""
+    rows = np.zeros((len(chosen), count))
+    rows[np.arange(len(chosen)), list(chosen)] = 1
+    return rows
 
 
 def _trace(
@@ -149,7 +168,7 @@ def _trace(
     digits: int,
 ) -> Trace:
     given = _argument_names(call)
-    letter = next(c for c in "vstwz" if not any(re.fullmatch(rf"{c}\d+", name) for name in given))
+    letter = next((c for c in "vstwz" if not any(re.fullmatch(rf"{c}\d+", name) for name in given)), "q")
     labels = [*given, *[f"{letter}{e + 1}" for e in range(len(tape))]]
     wheres = [*[Place()] * len(given), *places(tape)]
     called = [*[""] * len(given), *names(tape)]

@@ -8,6 +8,7 @@ its array. What is written otherwise has no name here: none is guessed.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 from collections.abc import Iterator
 from contextlib import suppress
@@ -90,7 +91,7 @@ def _named(tape: Tape, code: CodeType, at: int, steps: list[int]) -> Iterator[tu
     span = next(islice(code.co_positions(), at // 2, None), None)
     if span is None or None in span:
         return
-    known = _assignments("".join(linecache.getlines(code.co_filename)))
+    known = _assignments_around(code)
     for e in steps:
         if tape.rows[e] is setitem and span in known.stores:
             yield e, known.stores[span]
@@ -119,24 +120,37 @@ def _is_of(name: str, code: CodeType) -> bool:
     return name.partition(".")[0] in {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
 
 
+def _assignments_around(code: CodeType) -> _Assignments:
+    """Return the assignments of the file a function stands in, or of the function alone where the rest is not Python: a page."""
+    lines = linecache.getlines(code.co_filename)
+    first = code.co_firstlineno
+    with suppress(SyntaxError, ValueError):
+        return _assignments("".join(lines))
+    with suppress(SyntaxError, ValueError, IndexError):
+        block = "".join(inspect.getblock(lines[first - 1 :]))
+        if block[:1].isspace() and first > 1:
+            return _assignments("\n" * (first - 2) + "if True:\n" + block)
+        return _assignments("\n" * (first - 1) + block)
+    return _Assignments()
+
+
 @lru_cache(maxsize=32)
 def _assignments(text: str) -> _Assignments:
     found = _Assignments()
-    with suppress(SyntaxError, ValueError):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    _assign(found, target, node.value)
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-                _assign(found, node.target, node.value)
-            elif isinstance(node, ast.AugAssign):
-                if isinstance(node.target, ast.Name):
-                    found.values[_span(node)] = node.target.id, None
-                _assign(found, node.target, node.target)
-            elif isinstance(node, ast.For):
-                _iterate(found, node, node.target, node.iter)
-            elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) and len(node.generators) == 1:
-                _iterate(found, node, node.generators[0].target, node.generators[0].iter)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                _assign(found, target, node.value)
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            _assign(found, node.target, node.value)
+        elif isinstance(node, ast.AugAssign):
+            if isinstance(node.target, ast.Name):
+                found.values[_span(node)] = node.target.id, None
+            _assign(found, node.target, node.target)
+        elif isinstance(node, ast.For):
+            _iterate(found, node, node.target, node.iter)
+        elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) and len(node.generators) == 1:
+            _iterate(found, node, node.generators[0].target, node.generators[0].iter)
     return found
 
 

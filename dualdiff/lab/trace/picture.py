@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualdiff.coloring import color_columns
+from dualdiff.errors import InputError
 from dualdiff.lab.trace.markup import COLORS
 from dualdiff.lab.trace.words import MOST_LINES, array
 
@@ -20,6 +22,8 @@ __all__ = ["Filling", "figure", "fillings", "svg"]
 
 MOST_FRAMES = 6
 """So many passes are drawn one by one; of more the last frame shows all."""
+MOST_ENTRIES = 1 << 14
+"""A Jacobian with more entries than this is not drawn."""
 MOST_NUMBERS = 64
 """Jacobians with more entries than this are drawn without numbers."""
 
@@ -77,26 +81,33 @@ def figure(trace: Trace) -> Any:
     ------
     ImportError
         If matplotlib is not installed.
+    InputError
+        If the Jacobian has too many entries for a picture of each.
     """
+    m, n = trace.shape
+    if not 0 < m * n <= MOST_ENTRIES:
+        raise InputError(
+            f"a Jacobian of shape {m, n} cannot be drawn entry by entry; show a smaller case of the function"
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("the picture needs matplotlib: pip install 'dualdiff[plot]'") from None
     orders = fillings(trace)
-    m, n = trace.shape
     frames = [_frames(len(order.names)) for order in orders]
     across = max(map(len, frames), default=1)
     cell = max(0.02, min(0.32, 1.5 / max(n, 1), 2.4 / max(m, 1)))
     width, height = max(n * cell, 0.7) + 0.3, max(m * cell, 0.6) + 0.35
-    drawn = Figure(figsize=(across * width, max(len(orders), 1) * height), layout="constrained")
+    drawn: Any = Figure(figsize=(across * width, max(len(orders), 1) * height), layout="constrained")
     axes = drawn.subplots(max(len(orders), 1), across, squeeze=False)
     jacobian = trace.jacobian
     for line, (order, shown) in enumerate(zip(orders, frames, strict=True)):
         for at, last in enumerate(shown):
             _frame(axes[line, at], trace, order, last, jacobian)
-        axes[line, 0].set_ylabel(order.title, fontsize=8)
+        axes[line, 0].set_ylabel(order.title.replace(": ", ":\n"), fontsize=7)
         for ax in axes[line, len(shown) :]:
             ax.set_axis_off()
+    drawn._repr_svg_ = partial(_written, drawn)  # a notebook shows it, whether pyplot is imported there or not
     return drawn
 
 
@@ -127,7 +138,10 @@ def _frame(ax: Any, trace: Trace, order: Filling, last: int, jacobian: Any) -> N
 
 def svg(trace: Trace) -> str:
     """Return the drawing as SVG, the same text for the same trace."""
-    drawn = figure(trace)
+    return _written(figure(trace))
+
+
+def _written(drawn: Any) -> str:
     from matplotlib import rc_context
 
     stream = io.StringIO()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dualdiff.lab.tables import Table, Tabular
 from dualdiff.lab.trace import markup, picture, sheets
 from dualdiff.lab.trace.names import Place
 from dualdiff.lab.trace.words import counted
+from dualdiff.shapes import dtype_of
 
 __all__ = ["Contribution", "Step", "Trace"]
 
@@ -67,8 +70,8 @@ class Step:
     reads: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Trace(Tabular):
     """The evaluation of a function at a point, with both modes' intermediate results. It prints as their tables.
 
     Attributes
@@ -132,19 +135,10 @@ class Trace:
         by_columns = self.pushed[list(self.rows)]
         by_rows = self.pulled[:, list(self.columns)]
         size = max([float(np.max(np.abs(j[np.isfinite(j)]), initial=0.0)) for j in (by_columns, by_rows)])
-        eps = float(np.finfo(by_rows.dtype).eps)
+        eps = max(
+            [float(np.finfo(dtype_of(s.value)).eps) for s in self.steps if dtype_of(s.value).kind in "fc"], default=0.0
+        )
         return bool(np.allclose(by_columns, by_rows, rtol=1e4 * eps, atol=1e3 * eps * size, equal_nan=True))
-
-    def __str__(self) -> str:
-        return "\n\n".join([self.title, *map(sheets.text, sheets.sheets(self))])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-    def _repr_latex_(self) -> str:
-        return self.to_latex()
 
     @property
     def title(self) -> str:
@@ -153,16 +147,49 @@ class Trace:
         made = sum(s.operation != "input" for s in self.steps)
         return f"{self.function}: {counted(n, 'input')}, {counted(m, 'output')}, {counted(made, 'step')}"
 
-    def to_html(self) -> str:
-        """Return the tables as HTML that needs no style sheet."""
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The table of dual numbers, and one of adjoints for each row pulled."""
+        return tuple(
+            Table(sheet.title, tuple(c.heading for c in sheet.columns), tuple(row.texts for row in sheet.rows))
+            for sheet in sheets.sheets(self)
+        )
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.title, *map(sheets.text, sheets.sheets(self))])
+
+    def _repr_html_(self) -> str:
         return markup.html(self)
 
-    def to_latex(self) -> str:
-        r"""Return the tables as LaTeX mathematics, arrays that need no package."""
+    def _repr_latex_(self) -> str:
         return markup.latex(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it as dicts, lists, numbers and texts, as JSON has them; what is not finite is None."""
+    def to_latex(self, path: str | Path | None = None) -> str:
+        r"""Return the tables as LaTeX mathematics, arrays that need no package; write them to a file if a path is given."""
+        written = markup.latex(self)
+        if path is not None:
+            Path(path).write_text(written + "\n", encoding="utf-8")
+        return written
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one mapping a step."""
+        return [
+            {
+                "label": s.label,
+                "name": s.name,
+                "operation": s.operation,
+                "line": s.place.line,
+                "source": s.place.source,
+                "value": _listed(s.value),
+                "tangents": _listed(s.tangents),
+                "adjoints": _listed(s.adjoints),
+                "contributions": [{"label": c.label, "adjoints": _listed(c.adjoints)} for c in s.contributions],
+            }
+            for s in self.steps
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as plain mappings, lists, numbers and texts."""
         return {
             "function": self.function,
             "shape": list(self.shape),
@@ -174,24 +201,13 @@ class Trace:
             "value": _listed(self.value),
             "pushed": _listed(self.pushed),
             "pulled": _listed(self.pulled),
-            "steps": [
-                {
-                    "label": s.label,
-                    "name": s.name,
-                    "operation": s.operation,
-                    "line": s.place.line,
-                    "source": s.place.source,
-                    "value": _listed(s.value),
-                    "tangents": _listed(s.tangents),
-                    "adjoints": _listed(s.adjoints),
-                    "contributions": [{"label": c.label, "adjoints": _listed(c.adjoints)} for c in s.contributions],
-                }
-                for s in self.steps
-            ],
+            "steps": self.records(),
         }
 
-    def plot(self) -> Any:
+    def plot(self, path: str | Path | None = None) -> Any:
         """Draw how the Jacobian fills: column by column, row by row, and colour by colour where that takes fewer.
+
+        The drawing is written to a file if a path is given.
 
         Returns
         -------
@@ -201,8 +217,13 @@ class Trace:
         ------
         ImportError
             If matplotlib is not installed.
+        InputError
+            If the Jacobian has too many entries for a picture of each.
         """
-        return picture.figure(self)
+        drawn = picture.figure(self)
+        if path is not None:
+            drawn.savefig(path)
+        return drawn
 
     def to_svg(self) -> str:
         """Return the drawing of :meth:`plot` as SVG."""
@@ -210,12 +231,8 @@ class Trace:
 
 
 def _listed(x: Any) -> Any:
-    """Return numbers as JSON has them."""
+    """Return numbers as lists; a complex one as its two parts."""
     if x is None:
         return None
     x = np.asarray(x)
-    if x.dtype.kind == "c":
-        return {"real": _listed(x.real), "imag": _listed(x.imag)}
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        x = np.where(np.isfinite(x), x.astype(object), None)
-    return x.tolist()
+    return {"real": x.real.tolist(), "imag": x.imag.tolist()} if x.dtype.kind == "c" else x.tolist()

@@ -45,7 +45,9 @@ def array(x: Any, digits: int = 4) -> str:
     >>> array(np.arange(100.0))
     '[0, 1, …, 98, 99]'
     """
-    x = np.asarray(x)
+    given, x = x, np.asarray(x)
+    if x.dtype.kind == "O":
+        return f"{type(given).__name__} {getattr(given, 'shape', x.shape)}"
     if x.dtype.kind in "fc":
         x = x + np.zeros((), x.dtype)  # a negative zero is a zero
     written = np.array2string(

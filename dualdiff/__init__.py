@@ -44,12 +44,14 @@ from dualdiff.tensor import (
 
 if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
+    from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
     from dualdiff.rules.supported import support
 
 _LATER = {
     **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
     "compile": "dualdiff.operators.compiled",
+    "show": "dualdiff.lab.trace",
     "support": "dualdiff.rules.supported",
 }
 """Rooms that many programs never enter, imported when first asked for."""
@@ -98,6 +100,7 @@ __all__ = [
     "ones",
     "plan_jacobian",
     "primitive",
+    "show",
     "stop_gradient",
     "support",
     "tensor",

@@ -1,5 +1,5 @@
 """``python -m dualdiff``: the command line, which lives in `dualdiff.lab`."""
 
-from dualdiff.lab.commands import main
+from dualdiff.lab.cli import main
 
 raise SystemExit(main())

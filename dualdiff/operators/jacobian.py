@@ -32,6 +32,7 @@ class Jacobian(Operator):
     holomorphic: bool = False
     with_value: bool = False
     symmetric: bool = False
+    order: Any = None
     _decisions: Decisions = field(default_factory=Decisions, compare=False)
     options: Any = field(default=None, compare=False, init=False)
 
@@ -46,6 +47,7 @@ class Jacobian(Operator):
             self.coloring,
             self.holomorphic,
             self.symmetric,
+            self.order,
         )
         object.__setattr__(self, "options", options)
         if not hasattr(self, "_decisions"):  # unpickled: what was decided elsewhere is decided again
@@ -148,6 +150,7 @@ def jacobian(
     max_bytes: int | None = None,
     cost: Cost | None = None,
     coloring: Any = None,
+    order: Any = None,
     flat: bool = False,
     has_aux: bool = False,
     holomorphic: bool = False,
@@ -186,6 +189,10 @@ def jacobian(
         :func:`dualdiff.passes.costs.seconds`; ``program.tape`` is the recorded run.
     coloring : {"columns", "rows", "both"} or colours, optional
         Only the coloured sparse way of that name, or with these colours (``dualdiff.coloring``).
+    order : str or sequence of int, optional
+        The order in which ``mode="elimination"`` takes the vertices of the linearised graph: a rule, as for
+        :func:`dualdiff.passes.elimination.counts` (by default ``"markowitz"``), or all intermediate vertices, as a search
+        on the graph returns them. These belong to one program and are held against every later run.
     flat : bool
         Return one 2-D array (m, n) over all results and arguments.
     has_aux : bool
@@ -211,7 +218,7 @@ def jacobian(
     ------
     InputError
         If an argument or result is not numeric, or an argument complex without ``holomorphic=True``; if the mode does not
-        apply; if ``max_bytes`` is too small for one direction.
+        apply; if ``max_bytes`` is too small for one direction; if ``order`` is none of this program's.
 
     References
     ----------
@@ -252,6 +259,7 @@ def jacobian(
         holomorphic,
         check=check,
         strict=strict,
+        order=order,
     )
 
 

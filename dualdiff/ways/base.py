@@ -80,6 +80,8 @@ class Way:
     """Whether its directions may travel in chunks."""
     bound: ClassVar[bool] = False
     """Whether it is right only for the program it was made for."""
+    ordered: ClassVar[bool] = False
+    """Whether it goes by an order of elimination, which may be given."""
     nests: ClassVar[bool] = False
     """Whether its result can be differentiated by an outer operator."""
     plain: ClassVar[bool] = False

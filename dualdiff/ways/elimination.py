@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from dualdiff.errors import InputError
 from dualdiff.passes.costs import Quantities
-from dualdiff.passes.elimination import CELLS, eliminated
+from dualdiff.passes.elimination import eliminated
+from dualdiff.passes.elimination.linearization import CELLS
 from dualdiff.passes.multiplications import Multiplications, edges
+from dualdiff.passes.structure import Structure
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.ways.base import Answer, Way
@@ -21,17 +24,30 @@ PER_CELL = 32
 """Bytes of a number in a batch of unit directions, with what is made of it on its way through an equation."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Elimination(Way):
-    """Eliminate the vertices of the linearised graph, the cheapest next."""
+    """Eliminate the vertices of the linearised graph, the cheapest next or in the order that was given.
+
+    Attributes
+    ----------
+    order : str or tuple of int
+        The name of a rule, or vertices.
+    given_for : Structure or None
+        The program whose vertices were given: another one has others, though they may bear the same numbers.
+    """
+
+    order: str | tuple[int, ...] = field(default="markowitz", repr=False)
+    given_for: Structure | None = field(default=None, repr=False)
 
     name = "elimination"
     asked = {"dense": ("elimination",), "sparse": ("elimination",)}
+    ordered = True
     replayed = True
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self:
         n, m = program.inputs, program.outputs
-        return cls(outputs=m, inputs=n, entries=m * n)
+        return cls(outputs=m, inputs=n, entries=m * n, order="markowitz" if options.order is None else options.order)
 
     def quantities(self, program: Program) -> Quantities:
         vertices = sum([s.size for s in program.steps if s is not None])
@@ -43,20 +59,28 @@ class Elimination(Way):
         return self.entries * program.itemsize + program.bytes + PER_ITEM * items + PER_CELL * _largest_batch(tape)
 
     def multiplications(self, program: Program) -> Multiplications | None:
-        try:
-            return program.multiplications("markowitz")
-        except InputError:  # a program that cannot be eliminated
+        if program.graph is None:  # a program that cannot be eliminated
             return None
+        return program.multiplications(self.order)
 
     @property
     def says(self) -> str:
-        return "eliminating vertex by vertex"
+        rule = repr(self.order) if isinstance(self.order, str) else "given"
+        return f"eliminating vertex by vertex in the order {rule}"
 
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
         if program is None:
             raise RuntimeError("elimination runs on a recording")
-        whole = eliminated(program.tape, shapes=[shape_of(v) for v in program.values])
+        if self.given_for is not None and not self.given_for.holds(program.tape):
+            raise InputError(
+                "order= was given for another program: the function took another branch here, looped otherwise or indexed "
+                "elsewhere; take an order from the graph of this run, or give the name of a rule"
+            )
+        whole = eliminated(program.tape, self.order, [shape_of(v) for v in program.values])
         return Answer(list(program.values), whole=as_asked(whole, options))
+
+    def made_for(self, program: Program) -> Self:
+        return self if isinstance(self.order, str) else replace(self, given_for=program.structure)
 
 
 def _largest_batch(tape: Tape) -> int:

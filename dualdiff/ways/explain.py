@@ -120,7 +120,7 @@ def explain(
     chosen, _ = choose(program, options, without)
     best = estimate(program, chosen, options)
     # Those that compete, and the one asked for.
-    open_to_all = replace(options, mode="auto", coloring=None)
+    open_to_all = replace(options, mode="auto", coloring=None, order=None)
     found: dict[type[Way], Estimate] = {type(chosen): best}
     for kind in open_to_all.ways:
         if kind in without or kind in found:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
+from dualdiff.passes.elimination import ORDERS
 from dualdiff.ways.base import WAYS, Way, asked_for, modes
 from dualdiff.ways.program import Program
 
@@ -34,6 +36,7 @@ class Options:
     coloring: Any = None
     holomorphic: bool = False
     symmetric: bool = False
+    order: Any = None
 
     def __post_init__(self) -> None:
         known = modes()
@@ -55,6 +58,24 @@ class Options:
             raise InputError(f"mode={self.mode!r} is not a way to a sparse Hessian; use {listed(known)}")
         if self.sparse and self.holomorphic:
             raise InputError("sparse=True is for real functions; use sparse=False with holomorphic=True")
+        if self.order is not None:
+            self._check_order()
+
+    def _check_order(self) -> None:
+        if not all(w.ordered for w in asked_for(self.kind, self.mode)):
+            asking = [m for w in WAYS if w.ordered for m in w.asked.get(self.kind, ())]
+            raise InputError(f"order= is an order of elimination; give mode={asking[0]!r} as well")
+        if isinstance(self.order, str):
+            if self.order not in (*ORDERS, "best"):
+                raise InputError(f"order={self.order!r} must be one of {listed((*ORDERS, 'best'))}, or vertices")
+            return
+        try:
+            vertices = tuple([index(v) for v in self.order])
+        except TypeError:
+            raise InputError(
+                f"order={self.order!r} must be the name of a rule, or a sequence of vertices, which are whole numbers"
+            ) from None
+        object.__setattr__(self, "order", vertices)
 
     def _check_coloring(self) -> None:
         colored = {w.coloring[self.kind]: w for w in WAYS if self.kind in w.coloring}

@@ -40,7 +40,7 @@ class Program:
     values: Sequence[Any] = ()
     symmetric: bool = False
     _forms: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
-    _counted: dict[str, Multiplications] = field(default_factory=dict, repr=False)
+    _counted: dict[str | tuple[int, ...], Multiplications] = field(default_factory=dict, repr=False)
     colored: dict[Any, Any] = field(default_factory=dict, repr=False)
     """Colours by the way that asked for them."""
 
@@ -103,7 +103,9 @@ class Program:
         """The structural nonzeros, with an empty row for every constant output."""
         return self.dependence[0]
 
-    def multiplications(self, order: str | None = None, columns: Any = None, rows: Any = None) -> Multiplications:
+    def multiplications(
+        self, order: str | tuple[int, ...] | None = None, columns: Any = None, rows: Any = None
+    ) -> Multiplications:
         """Return how many multiplications of partial derivatives it takes, in an order or with groups of directions."""
         if isinstance(order, str) and order in self._counted:
             return self._counted[order]

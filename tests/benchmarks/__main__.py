@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, loops, memory, regret, sections, ways
+from tests.benchmarks import eager, fit, loops, memory, orders, regret, sections, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -35,7 +35,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "memory": memory.memory,
     "torch": eager.torch_eager,
 }
-TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit}
+TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders}
 """What runs only if it is asked for."""
 
 
@@ -78,7 +78,9 @@ def _settled(kept: int) -> str:
 def main() -> int:
     """Run the sections asked for, print their tables, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help="which (default: all but fit)")
+    parser.add_argument(
+        "sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help="which (default: all but fit and orders)"
+    )
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
     memories = parser.add_mutually_exclusive_group()
     memories.add_argument("--keep-memory", action="store_true", help="keep up to 1 GiB of freed memory, not 256 MiB")

@@ -14,9 +14,9 @@ import dualdiff as dd
 from dualdiff.compiled import flat
 from dualdiff.errors import CompileWarning, StaleProgramError
 from dualdiff.lab.problems.zoo import zoo
+from dualdiff.testing.strategies import Program, programs
 from dualdiff.trees import flatten
 from tests.catalogue.collection import samples
-from tests.strategies import Program, programs
 
 TIERS = {"numbers": 1e9, "arrays": -1.0}
 """What a call of NumPy counts, so that one or the other is taken wherever it can be."""

@@ -18,11 +18,11 @@ import dualdiff.numpy as dnp
 from dualdiff.capture import captures_of
 from dualdiff.errors import InputError
 from dualdiff.lab.problems import scalar
-from dualdiff.passes import elimination
-from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearized
+from dualdiff.passes.elimination import ORDERS, Count, Graph, counts, eliminate, eliminated, linearization, linearized
 from dualdiff.tape import Tape
 from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways.problem import Problem, record
+from tests.strategies import graphs
 
 many = settings(max_examples=max(60, settings().max_examples))
 
@@ -136,7 +136,7 @@ def test_hand_made_programs(name: str, order: str) -> None:
 
 def test_local_jacobians_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = graph_of(*HAND_MADE["matrices"])
-    monkeypatch.setattr(elimination, "CELLS", 7)
+    monkeypatch.setattr(linearization, "CELLS", 7)
     edges = graph_of(*HAND_MADE["matrices"]).edges
     assert edges == {e: pytest.approx(w, rel=1e-12) for e, w in whole.edges.items()}
 
@@ -386,18 +386,6 @@ def test_wrong_orders(order: Any, message: str) -> None:
     for act in (counts, eliminate):
         with pytest.raises(InputError, match=message):
             act(graph, order)
-
-
-@st.composite
-def graphs(draw: Any) -> Graph:
-    """Small graphs with whole numbers as weights, so that every order gives exactly the same."""
-    n = draw(st.integers(1, 3))
-    rows: dict[int, dict[int, int]] = {}
-    for v in range(n, n + draw(st.integers(0, 7))):
-        before = draw(st.lists(st.integers(0, v - 1), unique=True, max_size=3))
-        rows[v] = {u: draw(st.integers(-3, 3)) for u in before}
-    anyone = st.one_of(st.none(), st.integers(0, n + len(rows) - 1))
-    return Graph(tuple(range(n)), tuple(draw(st.lists(anyone, max_size=4))), rows)
 
 
 def slowly(graph: Graph, order: Sequence[int]) -> tuple[Any, int, int, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, scalar, stencils
+from dualdiff.lab.problems import chains, equations, fitting, gas, greeks, learning, mechanics, scalar, stencils
 from dualdiff.lab.problems.case import Case
 
 __all__ = ["Scale", "zoo"]
@@ -50,6 +50,7 @@ _TABLE: tuple[tuple[Callable[..., Case], Sizes, Sizes, Sizes], ...] = (
     (learning.mixture_densities, (20, 3, 2), (1000, 5, 2), (100_000, 5, 2)),
     (learning.mixture_likelihood, (20, 3, 2), (1000, 5, 2), (100_000, 5, 2)),
     (learning.logistic_loss, (15, 6), (500, 100), (20_000, 100)),
+    (learning.perceptron_loss, (2, 3, 2), (4, 8, 4), None),
     (mechanics.lorenz_rk4, (5,), (50,), (1000,)),
     (mechanics.planar_arm, (8,), (100,), (100_000,)),
     (mechanics.planar_links, (8,), (100,), None),
@@ -62,6 +63,8 @@ _TABLE: tuple[tuple[Callable[..., Case], Sizes, Sizes, Sizes], ...] = (
     (scalar.propane_combustion, (), (), None),
     (scalar.robot_arm, (), (), None),
     (scalar.roe_flux, (), (), None),
+    (gas.roe_flux_3d, (), (), None),
+    (greeks.black_scholes_greeks, (), (), None),
 )
 
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, and the status it leaves."""
 
+import builtins
 import html
 import io
 import json
@@ -421,6 +422,7 @@ def test_problems_lists_the_zoo(capsys):
         (("sweep", "{curve}:decay", "--sizes", "4"), "TypeError"),
         (("sweep", "roe-flux", "--sizes", "4"), "names no file"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--plot", "picture.doc"), "Matplotlib writes"),
+        (("explain", "{curve}:decay", "--at", "1,2,3", "--plot", "no/such/folder.svg"), "cannot be written"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--html", "no/such/folder.html"), "cannot be written"),
     ],
 )
@@ -526,6 +528,23 @@ def test_pages_without_a_picture_are_written(curve, capsys, words):
     shown = html.unescape(re.sub("<[^>]+>", " ", page.read_text()))
     for word in capsys.readouterr().out.split():
         assert word in shown or set(word) <= {"-"}
+
+
+def test_without_matplotlib_a_page_says_what_to_install_and_a_picture_is_refused(curve, capsys, monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    page = curve.with_name("report.html")
+    assert run("trace", f"{curve}:decay", *POINT, "--html", str(page)) == 0
+    assert "pip install 'dualdiff[plot]'" in page.read_text()
+    capsys.readouterr()
+    assert run("trace", f"{curve}:decay", *POINT, "--plot", "picture.svg") == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("pip install 'dualdiff[plot]'")
 
 
 def test_a_page_names_a_disagreement(curve, capsys):

@@ -221,7 +221,7 @@ def curve(tmp_path, monkeypatch):
     known = dict(sys.modules)
     yield tmp_path / "curve.py"
     for name in set(sys.modules) - set(known):
-        if name in ("curve", "neighbour", "broken"):
+        if name in ("curve", "neighbour", "broken", "_random"):
             del sys.modules[name]
 
 
@@ -476,6 +476,14 @@ def test_structures_and_methods_can_be_named(curve, capsys):
         [0.0, 4.0, 0.0],
     ]
     assert answer(capsys, "trace", "numpy:sin", "--at", "0.0")["pushed"] == [[1.0]]
+
+
+def test_a_file_may_have_the_name_of_a_module_in_use(curve, capsys):
+    import random
+
+    (curve.parent / "random.py").write_text("def f(x):\n    return x[:1] * x[1]\n")
+    assert answer(capsys, "trace", f"{curve.parent / 'random.py'}:f", "--at", "2,3")["pushed"] == [[3.0, 2.0]]
+    assert sys.modules["random"] is random
 
 
 def test_arrays_come_from_files(curve, capsys):

@@ -1,5 +1,6 @@
 """The command line: what it prints, and the status it leaves."""
 
+import builtins
 import html
 import io
 import json
@@ -220,7 +221,7 @@ def curve(tmp_path, monkeypatch):
     known = dict(sys.modules)
     yield tmp_path / "curve.py"
     for name in set(sys.modules) - set(known):
-        if name in ("curve", "neighbour", "broken"):
+        if name in ("curve", "neighbour", "broken", "_random"):
             del sys.modules[name]
 
 
@@ -421,6 +422,7 @@ def test_problems_lists_the_zoo(capsys):
         (("sweep", "{curve}:decay", "--sizes", "4"), "TypeError"),
         (("sweep", "roe-flux", "--sizes", "4"), "names no file"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--plot", "picture.doc"), "Matplotlib writes"),
+        (("explain", "{curve}:decay", "--at", "1,2,3", "--plot", "no/such/folder.svg"), "cannot be written"),
         (("explain", "{curve}:decay", "--at", "1,2,3", "--html", "no/such/folder.html"), "cannot be written"),
     ],
 )
@@ -476,6 +478,14 @@ def test_structures_and_methods_can_be_named(curve, capsys):
     assert answer(capsys, "trace", "numpy:sin", "--at", "0.0")["pushed"] == [[1.0]]
 
 
+def test_a_file_may_have_the_name_of_a_module_in_use(curve, capsys):
+    import random
+
+    (curve.parent / "random.py").write_text("def f(x):\n    return x[:1] * x[1]\n")
+    assert answer(capsys, "trace", f"{curve.parent / 'random.py'}:f", "--at", "2,3")["pushed"] == [[3.0, 2.0]]
+    assert sys.modules["random"] is random
+
+
 def test_arrays_come_from_files(curve, capsys):
     x, scale = np.array([1.0, 2.0, 3.0]), np.array(0.5)
     at = curve.parent
@@ -526,6 +536,23 @@ def test_pages_without_a_picture_are_written(curve, capsys, words):
     shown = html.unescape(re.sub("<[^>]+>", " ", page.read_text()))
     for word in capsys.readouterr().out.split():
         assert word in shown or set(word) <= {"-"}
+
+
+def test_without_matplotlib_a_page_says_what_to_install_and_a_picture_is_refused(curve, capsys, monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    page = curve.with_name("report.html")
+    assert run("trace", f"{curve}:decay", *POINT, "--html", str(page)) == 0
+    assert "pip install 'dualdiff[plot]'" in page.read_text()
+    capsys.readouterr()
+    assert run("trace", f"{curve}:decay", *POINT, "--plot", "picture.svg") == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("pip install 'dualdiff[plot]'")
 
 
 def test_a_page_names_a_disagreement(curve, capsys):

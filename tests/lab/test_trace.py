@@ -325,6 +325,8 @@ def test_latex_groups_are_balanced(shown):
         if line.endswith(r"\\") and "&" in line:
             assert len(re.findall(r"(?<!\\)&", line)) in (3, 7)
     assert r"v_{1}" in written
+    assert r"\text" not in written  # in which MathJax shows an escaped sign with its escape
+    assert r"\mathtt{np{.}mean(x)}" in written
     assert shown._repr_latex_() == written
 
 
@@ -522,6 +524,8 @@ def test_what_cannot_be_shown_says_why(f, args, options, message):
 def test_showing_inside_an_operator_is_refused():
     with pytest.raises(InputError, match="outside of other operators"):
         dd.grad(lambda x: dd.show(np.sin, x).value[0])(0.5)
+    with pytest.raises(InputError, match=r"x\.detach\(\)\.numpy\(\) of a tensor"):
+        dd.show(np.sin, dd.tensor([1.0, 2.0]))
 
 
 def test_an_error_of_the_function_is_its_own():

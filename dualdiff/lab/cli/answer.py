@@ -96,8 +96,8 @@ def answered(find: Callable[[argparse.Namespace], Answer]) -> Callable[[argparse
 
 def _hand_over(found: Answer, arguments: argparse.Namespace) -> None:
     plot = getattr(arguments, "plot", None)
-    if plot is not None:
-        _draw(found, plot)
+    if plot is not None and found.figure is not None:
+        _draw(found.figure(), plot)
     if arguments.html is not None:
         _write(arguments.html, page(found))
     if arguments.json:
@@ -115,10 +115,7 @@ def _hand_over(found: Answer, arguments: argparse.Namespace) -> None:
         print(found.complaint, file=sys.stderr)
 
 
-def _draw(found: Answer, path: str) -> None:
-    if found.figure is None:
-        raise Misuse("there is no picture of this")
-    figure = found.figure()
+def _draw(figure: Any, path: str) -> None:
     formats = figure.canvas.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in formats:
         raise Misuse(f"--plot {path}: Matplotlib writes {', '.join('.' + f for f in sorted(formats))}")

@@ -143,13 +143,15 @@ def _loaded(where: str) -> ModuleType:
         path = Path(where).resolve()
         if not path.is_file():
             raise Misuse(f"there is no file {where}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # A file may be called as a module is that is in use: signal.py, random.py.
+        name = f"_{path.stem}" if path.stem in sys.modules else path.stem
+        spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise Misuse(f"{where} cannot be imported")
         module = importlib.util.module_from_spec(spec)
         # As when Python runs the file: its neighbours can be imported, and it by them.
         sys.path.insert(0, str(path.parent))
-        sys.modules[path.stem] = module
+        sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
     except Misuse:

@@ -116,7 +116,9 @@ def show(
         raise InputError(f"digits={digits!r} must be a whole number from 1 to 17")
     call = Call(f, tuple(range(len(args))) if argnums is None else argnums, args, {}, False)
     if any(type(x) in TRACED for x in call.leaves):
-        raise InputError("dd.show prints plain numbers: call it outside of other operators")
+        raise InputError(
+            "dd.show prints plain numbers: call it outside of other operators, and with x.detach().numpy() of a tensor"
+        )
     if any(dtype_of(x).kind == "c" for x in call.leaves):
         raise InputError(
             "dd.show fills a real Jacobian: give the real and the imaginary part as arguments of their own"

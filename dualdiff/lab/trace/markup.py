@@ -79,7 +79,7 @@ def _array(sheet: Sheet, labels: frozenset[str]) -> str:
 
 
 def _math(cell: str, kind: str, labels: frozenset[str]) -> str:
-    """Write a cell as mathematics: labels with their subscripts, names upright in code and words as text."""
+    """Write a cell as mathematics: labels with their subscripts, names and words upright."""
     if kind == "number":
         return _escaped(cell).replace("nan", r"\mathrm{nan}").replace("inf", r"\infty")
     found, at = "", 0
@@ -93,7 +93,8 @@ def _math(cell: str, kind: str, labels: frozenset[str]) -> str:
 def _plain(piece: str, kind: str) -> str:
     if not re.search(r"[A-Za-z]", piece):
         return _escaped(piece)
-    return rf"\mathtt{{{_escaped(piece)}}}" if kind == "code" else rf"\text{{{_escaped(piece)}}}"
+    upright = re.sub(r"[.,:*]", r"{\g<0>}", _escaped(piece))  # in braces no spaces are put around a sign
+    return rf"\mathtt{{{upright}}}" if kind == "code" else rf"\mathrm{{{upright}}}"
 
 
 _SPECIAL = {

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, memory, peers, regret, sections, ways
+from tests.benchmarks import eager, fit, memory, peers, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -34,6 +34,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "memory": memory.memory,
     "torch": eager.torch_eager,
     **peers.SECTIONS,
+    "stiff": stiff.stiff,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit}
 """What runs only if it is asked for."""

@@ -206,7 +206,10 @@ def _jax(p: Program) -> Calls:
     }[p.wanted.split()[-1]]
     derivative = operator(p.jax or (lambda x: p.call(m, m.asarray, x)))
     compiled = jax.jit(derivative)
-    return {"JAX": lambda: np.asarray(compiled(p.x))}
+    calls = {"JAX": lambda: np.asarray(compiled(p.x))}
+    if np.size(p.x) <= 10:
+        calls["JAX, no jit"] = lambda: np.asarray(derivative(m.asarray(p.x)))
+    return calls
 
 
 def _torch(p: Program) -> Calls:
@@ -296,7 +299,7 @@ LIBRARIES: dict[str, tuple[Any, Callable[[Program], Calls]]] = {
     "CasADi": (casadi, _casadi),
     "differences": (np, _differences),
 }
-COLUMNS = ("PyTorch", "autograd", "advect", "advect, staged", "JAX", "CasADi", "2-point")
+COLUMNS = ("PyTorch", "autograd", "advect", "advect, staged", "JAX", "JAX, no jit", "CasADi", "2-point")
 
 
 # -------------------------------------------------------------------------------------------------- measuring
@@ -312,14 +315,14 @@ def _first(call: Callable[[], Any]) -> tuple[Any, float]:
     return answer, perf_counter() - start
 
 
-def _medians(calls: Calls) -> dict[str, float]:
+def medians(calls: Calls, rounds: int = ROUNDS) -> dict[str, float]:
     """Return the median processor time of a run of each call, in turns: others use the machine, and their time is not ours."""
     repeats, samples = {}, {name: [] for name in calls}
     for name, call in calls.items():
         start = process_time()
         call()
         repeats[name] = max(1, round(BLOCK / max(process_time() - start, 1e-9)))
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         order = list(calls)
         for name in order[turn % len(order) :] + order[: turn % len(order)]:
             call, n = calls[name], repeats[name]
@@ -361,7 +364,7 @@ def _all() -> list[tuple[Program, dict[str, float], dict[str, float]]]:
             else:
                 difference = abs(answer - expected)
                 assert difference.nnz == 0 or difference.max() < 1e-8, f"{p.name}: {name}"
-        _measured.append((p, firsts, _medians(calls)))
+        _measured.append((p, firsts, medians(calls)))
     return _measured
 
 

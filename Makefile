@@ -19,7 +19,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test lint bench mutants docs clean distclean help
+.PHONY: demo test lint bench mutants docs linkcheck screenshots clean distclean help
 
 demo: $(VENV)/.stamp-demo  ## fit real measurements with exact Jacobians
 	@$(BIN)/python -m dualdiff $(DEMO_ARGS)
@@ -41,8 +41,14 @@ mutants: $(VENV)/.stamp-test  ## change one token of the engine at a time: does 
 docs: $(VENV)/.stamp-docs  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
 
+linkcheck: $(VENV)/.stamp-docs  ## ask whether the links that lead out of the documentation are alive
+	$(BIN)/python -m sphinx --keep-going --quiet -b linkcheck docs docs/_build/linkcheck
+
+screenshots: docs  ## look at the built site in Chromium, without network, at two widths
+	$(BIN)/python docs/screenshots.py docs/_build/html docs/_build/screenshots
+
 clean:  ## remove what the targets built, but not the environment
-	rm -rf build dist docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf build dist docs/_build docs/reference/generated docs/tutorials/*.ipynb docs/_static/pictures .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.coverage .coverage.* .mutation coverage.xml htmlcov
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 

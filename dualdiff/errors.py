@@ -249,13 +249,21 @@ def passage() -> tuple[FrameType | None, FrameType | None, FrameType | None]:
     return user, None if entered is None or _is_ours(entered.f_code.co_filename) else entered, first
 
 
+def line_of_file(name: str, line: int) -> str:
+    """Say which line of a file, or of a notebook's cell, in the words of Python's and IPython's tracebacks."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    label = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    cell = label and label(name)
+    return f"{' '.join(cell) if cell else os.path.basename(name)}, line {line}"
+
+
 def where() -> str:
     """Say where the user's code is at this moment, and which function of a library it called there, for the head of a message."""
     user, entered, _ = passage()
     if user is None:
         return "here"
     inside = "" if entered is None else f", in {public_name(entered)}"
-    return f"{os.path.basename(user.f_code.co_filename)}, line {user.f_lineno}{inside}"
+    return f"{line_of_file(user.f_code.co_filename, user.f_lineno)}{inside}"
 
 
 def public_name(frame: FrameType) -> str:
@@ -312,7 +320,7 @@ def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
             if n + 1 == len(frames):
                 return None
             entered = frames[n + 1][0]
-            return f"{os.path.basename(name)}, line {line}, in {public_name(entered)}", entered
+            return f"{line_of_file(name, line)}, in {public_name(entered)}", entered
     return None
 
 
@@ -333,7 +341,7 @@ def line_of_traceback(error: BaseException) -> str:
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
         if not _is_ours(name):
-            last = f"{os.path.basename(name)}, line {tb.tb_lineno}"
+            last = line_of_file(name, tb.tb_lineno)
             if not is_installed(name):
                 found = last
         tb = tb.tb_next
@@ -358,7 +366,7 @@ def line_of_definition(function: Any) -> str:
     code = getattr(function, "__code__", None)
     if code is None:
         return str(getattr(function, "__name__", function))
-    return f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
+    return line_of_file(code.co_filename, code.co_firstlineno)
 
 
 def code_frame() -> FrameType | None:
@@ -395,4 +403,4 @@ def line_of(code: CodeType, instruction: int) -> str:
         if start <= instruction < end and number is not None:
             line = number
             break
-    return f"{os.path.basename(code.co_filename)}, line {line}"
+    return line_of_file(code.co_filename, line)

@@ -23,7 +23,7 @@ from dualdiff.kinds import CAREFUL, Primitive, Sweep, nonzero, patterns
 from dualdiff.rules.indexing import stored
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tracer import Run, Tracer
-from dualdiff.values import LEVELS, TRACED, Traced, bind, raw, set_class
+from dualdiff.values import LEVELS, TRACED, Traced, bind, is_replayed, raw, set_class
 from dualdiff.views import become, is_view, tie_view
 
 ndarray = np.ndarray
@@ -153,6 +153,8 @@ patterns.append(_pattern)
 def is_finite_everywhere(x: Any) -> bool:
     """Whether a derivative holds no NaN and no infinity (under all levels)."""
     if type(x) is not ndarray:
+        if is_replayed(x):
+            return bool(np.all(np.isfinite(x)))
         x = raw(x)
         if type(x) is float or type(x) is np.float64:
             return math.isfinite(x)

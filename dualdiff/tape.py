@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 
@@ -63,10 +64,11 @@ class Equation(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A traced value that left to Python, and the value it had then."""
+    """A traced value that left to Python, the value it had then, and how many equations had run."""
 
     slot: int
     value: Any
+    at: int
 
 
 def frozen(x: Any) -> Any:
@@ -252,15 +254,13 @@ class Tape(Run):
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
         active = tuple([i is not None and i >= 0 for i in ins])
-        keep_out, keep_args = row.keep(active)
-        # A push may ask for values that a pull does not; not so where entries are only moved.
-        whole = self.replayable and not (row.shapes_only or row.kind == "movement")
+        keep_out, keep_args = self.kept(row, active)
         kept = []
         for a, i, k in zip(args, ins, keep_args, strict=True):
             if i is None and (k or self.replayable):
                 kept.append(frozen(a))
             else:
-                kept.append(a if k or whole else brief(a))
+                kept.append(a if k else brief(a))
         forms = None
         if row.differentiable:
             shape, dtype = shape_of(out), dtype_of(out)
@@ -268,9 +268,16 @@ class Tape(Run):
                 if on and (dtype.kind != "f" or shape_of(a) != shape or dtype_of(a) is not dtype):
                     forms = tuple([(shape_of(a), dtype_of(a)) for a in args])
                     break
-        self.append((row, ins, tuple(kept), params, out if keep_out or whole else brief(out), forms))
+        self.append((row, ins, tuple(kept), params, out if keep_out else brief(out), forms))
         self.next += 1
         return self.next - 1
+
+    def kept(self, row: Primitive, active: tuple[bool, ...]) -> tuple[bool, Sequence[bool]]:
+        """Say whether the result of an equation, and which of its operands, are kept as values."""
+        # A push may ask for values that a pull does not; not so where entries are only moved.
+        if self.replayable and not (row.shapes_only or row.kind == "movement"):
+            return True, (True,) * len(active)
+        return row.keep(active)
 
     # -- the run protocol --------------------------------------------------------------------------
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
@@ -443,7 +450,7 @@ class Tape(Run):
         if not self.open:
             _escaped(None)
         value = super().leave(x)
-        self.guards.append(Guard(x.mark, value))
+        self.guards.append(Guard(x.mark, value, len(self)))
         return value
 
     def same(self, x: Any, y: Any) -> bool:
@@ -520,6 +527,50 @@ def _is_discrete(out: Any) -> bool:
     return dtype_of(out).kind not in "fc"
 
 
+class Recording(Tape):
+    """A recording of the program alone, which will run again at other points: its constants, but no values.
+
+    What nobody differentiates takes part as well: integers among the inputs are traced, as decisions are.
+
+    Attributes
+    ----------
+    origins : dict
+        For each constant array, by equation and operand: a weak reference to the array it was copied from.
+    places : list
+        The user's line where each of the guards was noted.
+    """
+
+    __slots__ = ("origins", "places")
+    replayed = True
+
+    def __init__(self) -> None:
+        super().__init__(replayable=True, lines=True)
+        self.origins: dict[tuple[int, int], Any] = {}
+        self.places: list[Any] = []
+
+    def add_input(self, value: Any) -> Any:
+        """Give an input the next slot."""
+        found = super().add_input(value)
+        return found if dtype_of(value).kind in "fc" else DiscreteVar(found.value, found.mark, self)
+
+    def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
+        """Write one equation and return its slot."""
+        for k, (a, i) in enumerate(zip(args, ins, strict=True)):
+            if i is None and type(a) is ndarray and a.ndim:
+                self.origins[len(self), k] = ref(a)
+        return super().note(row, ins, args, params, out)
+
+    def kept(self, row: Primitive, active: tuple[bool, ...]) -> tuple[bool, Sequence[bool]]:
+        """Keep no value: none is asked for."""
+        return False, (False,) * len(active)
+
+    def leave(self, x: Any) -> Any:
+        """Let a traced value's plain value out to Python, and record the value it had, and the line."""
+        frame = user_frame()
+        self.places.append(frame and (frame.f_code, frame.f_lasti))
+        return super().leave(x)
+
+
 def record(f: Any, *args: Any, replayable: bool = False, lines: bool = False) -> tuple[Tape, Any]:
     """Run ``f`` on flat arguments and write down what it does; return the tape and what ``f`` returned."""
     tape = Tape(replayable, lines)
@@ -530,4 +581,4 @@ def record(f: Any, *args: Any, replayable: bool = False, lines: bool = False) ->
     return tape, result
 
 
-__all__ = ["FLOAT64", "Discrete", "Elementwise", "Equation", "Guard", "Tape", "packed", "record"]
+__all__ = ["FLOAT64", "Discrete", "Elementwise", "Equation", "Guard", "Recording", "Tape", "packed", "record"]

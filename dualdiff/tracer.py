@@ -160,6 +160,8 @@ class Run:
     __slots__ = ()
     #: whether it still goes on: a value of a run that has ended has escaped
     open = True
+    #: whether what it records will run again at other points, so that every decision must be noted
+    replayed = False
     #: the values that have been hashed, where user's code sees them
     keys: dict[int, Any] | None = None
     #: what went wrong in the user's code that is run, which it may have caught; None where no operator looks

@@ -71,6 +71,20 @@ def raw(x: Any) -> Any:
     return x
 
 
+def decided(x: Any) -> Any:
+    """Return the plain value under all levels, noted by every recording among them as one that Python decides by."""
+    return x.run.leave(x) if type(x) in TRACED else x
+
+
+def is_replayed(x: Any) -> bool:
+    """Whether a recording that will run again at other points traces a value, so that decisions by it must be noted."""
+    while type(x) in TRACED:
+        if x.run.replayed:
+            return True
+        x = x.value
+    return False
+
+
 def alive(x: Any) -> Any:
     """Return a value as it is; raise if it belongs to a run that has ended."""
     if type(x) in TRACED and not x.run.open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,18 @@ def test_a_line_without_its_source_still_says_what_to_write(jac: Any) -> None:
     exec(compile("import math\ndef f(x):\n    return math.sin(x[0]) * x\n", "typed.py", "exec"), names)
     with pytest.raises(TracedConversionError, match=r"typed\.py, line 3: float\(\) would turn .*np\.sin for math\.sin"):
         jac(dd.capture(names["f"], "never"))(X)
+
+
+def test_a_line_of_a_notebook_is_told_by_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    IPython = pytest.importorskip("IPython")
+    from IPython.core.compilerop import CachingCompiler
+
+    code = "def f(x):\n    return np.save('file', x)\n"
+    compiler = CachingCompiler()
+    names: dict[str, Any] = {"np": np}
+    exec(compile(code, compiler.cache(code, 3), "exec"), names)
+    with pytest.raises(UnsupportedFunctionError, match=r"^<?ipython-input"):
+        dd.grad(names["f"])(X)
+    monkeypatch.setattr(IPython, "get_ipython", lambda: types.SimpleNamespace(compile=compiler))
+    with pytest.raises(UnsupportedFunctionError, match=r"^Cell In\[3\], line 2: "):
+        dd.grad(names["f"])(X)

@@ -1,7 +1,7 @@
 """Binding stand-ins to the names of a module and to the variables of a function, for the length of a call.
 
-A name may be wanted by several calls at once, in several threads and at two levels: under a lock each counts its users. The
-name goes back to what it was with the last of them, and only if nobody bound it to something else meanwhile.
+The same names may be wanted by several calls at once, in several threads and at two levels: under a lock each place counts its
+users. A name goes back to what it was with the last of them, and only if nobody bound it to something else meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from types import CellType
-from typing import Any, NamedTuple
+from typing import Any
 
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import real_of, stand_in
@@ -18,71 +18,87 @@ LOCK = threading.RLock()
 MISSING: Any = object()
 
 
-class Binding(NamedTuple):
-    """A name in a dictionary of globals, or a cell (whose name is None), and what stands for its value at a level."""
+class Variable:
+    """A variable of an enclosing function, read and written as a dictionary with one name is."""
 
-    holder: Any
-    name: str | None
-    real: Any
-    level: int
-    new: Any
+    __slots__ = ("cell",)
 
-    def read(self) -> Any:
-        """Return what the name is bound to now."""
-        if self.name is not None:
-            return self.holder.get(self.name, MISSING)
+    def __init__(self, cell: CellType) -> None:
+        self.cell = cell
+
+    def get(self, name: str, default: Any) -> Any:
+        """Return what the variable is; the default if it is not assigned."""
         try:
-            return self.holder.cell_contents
+            return self.cell.cell_contents
         except ValueError:
-            return MISSING
+            return default
 
-    def bind(self, value: Any) -> None:
-        """Bind the name to a value; to none, if it was not there."""
-        if self.name is None:
-            self.holder.cell_contents = value
-        elif value is MISSING:
-            self.holder.pop(self.name, None)
-        else:
-            self.holder[self.name] = value
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.cell.cell_contents = value
 
 
-class _Users:
-    """Who uses a name at this moment: per level how many, and what stands for it."""
+class Names:
+    """Names of one place, and for each of them what it is and what stands for it at a level. It is known by its identity."""
 
-    __slots__ = ("bindings", "counts")
+    __slots__ = ("key", "level", "of", "place")
 
-    def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
-        self.bindings: dict[int, Binding] = {}
+    def __init__(self, place: Any, key: int, level: int, of: dict[str, tuple[Any, Any]]) -> None:
+        self.place = place
+        self.key = key
+        self.level = level
+        self.of = of
+
+    def exchange(self) -> None:
+        """Bind every name to its stand-in, but those that the module has changed since."""
+        place = self.place
+        for name, (real, new) in self.of.items():
+            if place.get(name, MISSING) is real:
+                place[name] = new
+
+    def give_back(self) -> None:
+        """Bind every name to what it was, where our stand-in still stands."""
+        place = self.place
+        for name, (real, new) in self.of.items():
+            if place.get(name, MISSING) is new:
+                _bind(place, name, real)
 
 
-_BOUND: dict[tuple[int, str | None], _Users] = {}
-_NAMES: dict[tuple[int, int, frozenset[str]], tuple[Any, int, list[Binding]]] = {}
+def _bind(place: Any, name: str, value: Any) -> None:
+    if value is MISSING:
+        del place[name]
+    else:
+        place[name] = value
 
 
-def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) -> list[Binding]:
-    """Return what is to be bound in a module's names; the list is kept until the module has other names."""
+_IN_USE: dict[int, dict[Names, int]] = {}
+_KNOWN: dict[tuple[int, int, frozenset[str]], tuple[Any, int, Names]] = {}
+
+
+def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) -> Names:
+    """Return what is to be bound in a module's names; it is kept until the module has other names."""
     key = id(names), level, conversions
-    known = _NAMES.get(key)
-    if known is not None and known[0] is names and known[1] == len(names):
+    size = len(names)
+    for name in conversions:  # while one is bound the module may have a name more
+        size -= names.get(name) is CONVERSIONS[name]
+    known = _KNOWN.get(key)
+    if known is not None and known[0] is names and known[1] == size:
         return known[2]
-    found = []
+    of: dict[str, tuple[Any, Any]] = {}
     for name, value in list(names.items()):
         real = real_of(value)
         new = stand_in(real, level)
         if new is not None:
-            found.append(Binding(names, name, real, level, new))
-    count = len(names)
+            of[name] = real, new
     for name in conversions:
         new, now = CONVERSIONS[name], names.get(name, MISSING)
         if now is MISSING or now is new or now is new._real:
-            found.append(Binding(names, name, MISSING if now is new else now, level, new))
-            count += now is MISSING  # while it is bound the module has a name more
-    _NAMES[key] = names, count, found
+            of[name] = MISSING if now is new else now, new
+    found = Names(names, id(names), level, of)
+    _KNOWN[key] = names, size, found
     return found
 
 
-def of_cells(cells: Iterable[CellType], level: int) -> list[Binding]:
+def of_cells(cells: Iterable[CellType], level: int) -> list[Names]:
     """Return what is to be bound in variables of enclosing functions."""
     found = []
     for cell in cells:
@@ -92,45 +108,49 @@ def of_cells(cells: Iterable[CellType], level: int) -> list[Binding]:
             continue
         new = stand_in(real, level)
         if new is not None:
-            found.append(Binding(cell, None, real, level, new))
+            found.append(Names(Variable(cell), id(cell), level, {"": (real, new)}))
     return found
 
 
-def bind(bindings: Iterable[Binding]) -> list[Binding]:
-    """Bind the names; return those that were."""
-    done = []
+def bind(wanted: Iterable[Names]) -> None:
+    """Bind names to their stand-ins, for one user more."""
     with LOCK:
-        for b in bindings:
-            key = id(b.holder), b.name
-            users = _BOUND.get(key)
+        for names in wanted:
+            users = _IN_USE.get(names.key)
             if users is None:
-                if b.read() is not b.real:
-                    continue  # the module has changed it since
-                users = _BOUND[key] = _Users()
-            users.counts[b.level] = users.counts.get(b.level, 0) + 1
-            users.bindings[b.level] = b
-            top = users.bindings[max(users.counts)]
-            now = b.read()
-            if now is b.real or any(now is o.new for o in users.bindings.values()):
-                b.bind(top.new)
-            done.append(b)
-    return done
+                _IN_USE[names.key] = {names: 1}
+                names.exchange()
+            elif names in users:
+                users[names] += 1
+            else:
+                users[names] = 1
+                _settle(users, names)
 
 
-def unbind(done: Iterable[Binding]) -> None:
+def unbind(wanted: Iterable[Names]) -> None:
     """Give the names back, those of which this was the last user."""
     with LOCK:
-        for b in done:
-            users = _BOUND[id(b.holder), b.name]
-            users.counts[b.level] -= 1
-            ours = [o.new for o in users.bindings.values()]
-            if not users.counts[b.level]:
-                del users.counts[b.level], users.bindings[b.level]
-            if not users.counts:
-                del _BOUND[id(b.holder), b.name]
-            now = b.read()
-            if any(now is o for o in ours):
-                b.bind(users.bindings[max(users.counts)].new if users.counts else b.real)
+        for names in wanted:
+            users = _IN_USE[names.key]
+            users[names] -= 1
+            if users[names]:
+                continue
+            del users[names]
+            if users:
+                _settle(users, names)
+            else:
+                del _IN_USE[names.key]
+                names.give_back()
+
+
+def _settle(users: Iterable[Names], changed: Names) -> None:
+    """Let the highest level in use have each of the names that one user brought or took away."""
+    place = changed.place
+    for name, (real, new) in changed.of.items():
+        others = [u for u in users if name in u.of]
+        now = place.get(name, MISSING)
+        if now is real or now is new or any(now is u.of[name][1] for u in others):
+            _bind(place, name, max(others, key=lambda u: u.level).of[name][1] if others else real)
 
 
 __all__ = ["LOCK", "bind", "of_cells", "of_module", "unbind"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
-from dualdiff.capture.binding import LOCK, Binding, bind, of_cells, of_module, unbind
+from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
 from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
@@ -123,13 +123,13 @@ class Captures:
             stacklevel=outside(),
         )
 
-    def bindings(self, f: Any) -> list[Binding]:
+    def bindings(self, f: Any) -> list[Names]:
         """Return all names to bind while a function runs."""
         with LOCK:
-            found: list[Binding] = []
+            found: list[Names] = []
             level = MAKERS
             for names, at, conversions in self.modules.values():
-                found += of_module(names, at, conversions)
+                found.append(of_module(names, at, conversions))
                 level = max(level, at)
             inside = look.variables(f)
             if inside:
@@ -142,11 +142,12 @@ class Captures:
             return function(argument)
         token = ACTIVE.set(True)
         try:
-            done = bind(self.bindings(f))
+            wanted = self.bindings(f)
+            bind(wanted)
             try:
                 return function(argument)
             finally:
-                unbind(done)
+                unbind(wanted)
         finally:
             ACTIVE.reset(token)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.shapes import aval
-from dualdiff.tape import Tape
+from dualdiff.tape import Guard, Tape
 from dualdiff.values import bind
 
 
@@ -50,15 +50,22 @@ def replay(tape: Tape, inputs: Sequence[Any], slots: Sequence[int]) -> list[Any]
                 f"the recording was made for shape {a.shape} and dtype {a.dtype}, not {aval(x).shape} and {aval(x).dtype}"
             )
         values.append(x)
-    for row, ins, args, params, _, _ in tape.equations:
+    waiting = tape.guards[::-1]
+    for e, (row, ins, args, params, _, _) in enumerate(tape.equations):
+        while waiting and waiting[-1].at <= e:  # before anything is computed that the decision was to rule out
+            _hold(waiting.pop(), values)
         operands = [a if i is None else values[i if i >= 0 else ~i] for a, i in zip(args, ins, strict=True)]
         values.append(bind(row, operands, params))
-    n = len(values)
-    for slot, then in tape.guards:
-        if not 0 <= (s := slot if slot >= 0 else ~slot) < n or not np.array_equal(
-            values[s], then, equal_nan=np.asarray(then).dtype.kind == "f"
-        ):
-            raise BranchChangedError(
-                f"a decision recorded with the value {then!r} would be taken otherwise here; record the function again at this point"
-            )
+    for guard in reversed(waiting):
+        _hold(guard, values)
     return [values[s] if s >= 0 else None for s in slots]
+
+
+def _hold(guard: Guard, values: Sequence[Any]) -> None:
+    """Raise unless a decision is taken as in the recording."""
+    slot = guard.slot if guard.slot >= 0 else ~guard.slot
+    then = guard.value
+    if not np.array_equal(values[slot], then, equal_nan=np.asarray(then).dtype.kind == "f"):
+        raise BranchChangedError(
+            f"a decision recorded with the value {then!r} would be taken otherwise here; record the function again at this point"
+        )

@@ -23,6 +23,7 @@ from dualdiff.rules.elementwise import (
     subtract,
 )
 from dualdiff.rules.sums import sum_
+from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, under
 
 Asked = Callable[[int], int]
@@ -61,11 +62,12 @@ _SIGNS: dict[Any, Callable[[Asked, Any, Any], int]] = {
 
 
 def _of_number(x: Any) -> int:
-    if type(x) is np.ndarray and not x.size:
+    """Return the sign that all entries of a constant have. One that an outer pass traces decides there, and is noted."""
+    if not isinstance(under(x), (int, float, np.floating, np.ndarray)) or dtype_of(x).kind not in "fiu":
         return 0
-    if isinstance(x, (int, float, np.floating, np.ndarray)) and np.asarray(x).dtype.kind in "fiu":
-        return 1 if np.all(np.asarray(x) >= 0) else -1 if np.all(np.asarray(x) <= 0) else 0
-    return 0
+    if not size_of(shape_of(x)):
+        return 0
+    return 1 if bool(np.all(np.greater_equal(x, 0))) else -1 if bool(np.all(np.less_equal(x, 0))) else 0
 
 
 def sign_of(x: Any) -> int:
@@ -89,7 +91,7 @@ def _sign(made: Callable[[int], Any], slot: int, depth: int) -> int:
 
     def of(place: int) -> int:
         if ins[place] is None:
-            return _of_number(under(args[place]))
+            return _of_number(args[place])
         return _sign(made, ins[place], depth - 1) if ins[place] >= 0 else 0
 
     return answer(of, ins, args)

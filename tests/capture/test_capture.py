@@ -47,7 +47,7 @@ def differences(f: Any, x: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _nothing_stays_bound() -> Any:
     yield
-    assert not binding._BOUND
+    assert not binding._IN_USE
     assert np is NP
     assert math is MATH
     assert zeros is NP.zeros

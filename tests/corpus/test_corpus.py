@@ -147,7 +147,7 @@ def test_it_is_differentiated_as_it_stands(room: ModuleType, f: Any, x: np.ndarr
     np.testing.assert_allclose(values(value), plain, rtol=1e-12, atol=1e-12 * max(1.0, np.max(abs(plain))))
     np.testing.assert_array_equal(values(f(x.copy())), plain)
     after = globals_of(room)
-    assert not binding._BOUND
+    assert not binding._IN_USE
     assert after.keys() == before.keys()
     assert all(after[name] is before[name] for name in before)
 

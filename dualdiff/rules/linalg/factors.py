@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import DegenerateError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.labels import Labels, only
 from dualdiff.register import composite
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.elementwise import unsupported
-from dualdiff.rules.linalg.matrices import adjoint, product
+from dualdiff.rules.linalg.matrices import adjoint, diagonal_of, product
 from dualdiff.rules.linalg.phases import pulled_complement, pushed_complement
 from dualdiff.rules.linalg.triangles import half_lower, hermitian, hermitian_transpose, suits_blas, triangular
 from dualdiff.shapes import dtype_of, shape_of
@@ -81,9 +82,25 @@ def _skew_transpose(s: Any) -> Any:
     return np.where(np.eye(n, dtype=bool), np.real(s) if dtype_of(s).kind == "c" else s, up + adjoint(up))
 
 
+def _inverse_of_triangle(r: Any) -> Any:
+    """Return the inverse of R, if no column is a combination of those before it.
+
+    There the length of what a column adds is zero, and has a kink; and its direction, a column of Q, is rounding.
+    """
+    own = diagonal_of(r)[..., None, :]
+    entries = np.abs(np.where(np.equal(r, 0), own, r))  # the zeros of R are no kinks
+    if bool(np.any(np.abs(own) <= 10 * shape_of(r)[-1] * np.finfo(dtype_of(r)).eps * entries)):
+        raise DegenerateError(
+            f"{where()}: np.linalg.qr has no derivative at this matrix: a column is a combination of those before it (to rounding), "
+            "so that the column of Q and the entry of R's diagonal that belong to it are not defined by it. Decompose the "
+            "independent columns alone, or use np.linalg.svd, np.linalg.lstsq or np.linalg.pinv."
+        )
+    return np.linalg.inv(r)
+
+
 def _turned_factors(q: Any, r: Any, t: Any) -> tuple[Any, Any]:
     """Return how Q and R of a thin decomposition change along a direction."""
-    b = product(t, np.linalg.inv(r))
+    b = product(t, _inverse_of_triangle(r))
     c = adjoint(q) @ b
     turn = _skew(c)
     return b + q @ (turn - c), product(c - turn, r)
@@ -91,7 +108,7 @@ def _turned_factors(q: Any, r: Any, t: Any) -> tuple[Any, Any]:
 
 def _cotangent_of(q: Any, r: Any, gq: Any, gr: Any) -> Any:
     s = product(gr, adjoint(r)) - adjoint(q) @ gq
-    return product(gq + q @ _skew_transpose(s), adjoint(np.linalg.inv(r)))
+    return product(gq + q @ _skew_transpose(s), adjoint(_inverse_of_triangle(r)))
 
 
 def _qr_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:

@@ -47,6 +47,25 @@ def reshape_as(
     return out
 
 
+def _as_kept(shape: Shape, strides: Shape) -> list[int]:
+    """Return the axes from the outermost in memory to the innermost, as NumPy's order "K" does.
+
+    They are inserted one by one, the last first. An axis along which nothing moves (broadcast, or of length 1) lies nowhere: it is
+    passed over, and otherwise stays where it stands.
+    """
+    steps = [0 if n == 1 else abs(s) for n, s in zip(shape, strides)]
+    inner = list(range(len(shape)))[::-1]
+    for i in range(1, len(inner)):
+        place = i
+        for j in range(i - 1, -1, -1):
+            if steps[inner[i]] and steps[inner[j]]:
+                if steps[inner[j]] <= steps[inner[i]]:
+                    break
+                place = j
+        inner.insert(place, inner.pop(i))
+    return inner[::-1]
+
+
 register(np.reshape, "movement", reshape_as, primitive=reshape)
 
 
@@ -56,8 +75,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     shape = shape_of(a)
     if len(shape) > 1 and order != "C":
         if order == "K":
-            strides = a.strides
-            a = transposed(a, sorted(range(len(shape)), key=lambda n: -abs(strides[n])))
+            a = transposed(a, _as_kept(shape, a.strides))
         elif _is_fortran(a, order):
             a = transposed(a)
     out = as_shape(a, (size_of(shape),))

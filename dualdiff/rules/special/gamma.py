@@ -10,7 +10,7 @@ from scipy import special
 
 from dualdiff.rules.special.rows import ABOVE_ONE, NO_FORMULA, PARAMETER, POSITIVE, named, piecewise_constant, row
 from dualdiff.shapes import dtype_of
-from dualdiff.values import under
+from dualdiff.values import is_replayed, under
 
 _zeta: Any = named("_zeta")
 
@@ -26,10 +26,11 @@ def hurwitz(s: int, z: Any) -> Any:
 
     DLMF 2.10.1 and 25.11.43.
     """
-    least = np.min(np.real(under(z)), initial=_SHIFT)
+    seen = z if is_replayed(z) else under(z)
+    least = np.min(np.real(seen), initial=_SHIFT)
     if not least > -1e4:
         return z * np.nan
-    count = max(0, math.ceil(_SHIFT - least))
+    count = max(0, int(np.ceil(_SHIFT - least)))
     total = z * 0
     for k in range(count):
         total = total + (z + k) ** -s

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, REAL, UNIT, Without, is_differentiated, row
-from dualdiff.values import TRACED, under
+from dualdiff.values import TRACED, decided
 
 # --------------------------------------------------------------------------------------------------
 # Chebyshev's, by degree too: Tₙ(cos t) = cos nt, Uₙ(cos t) = sin (n+1)t / sin t
@@ -110,7 +110,7 @@ WHOLE_DEGREE = Without(
 
 def _laguerre_by_parameter(n: Any, a: Any, x: Any) -> Any:
     """Return Σ_{k<n} L_k^a(x)/(n-k)."""
-    n = under(n)
+    n = decided(n)
     total = 0.0 * (a + x)
     for k in range(int(np.max(n, initial=0))):
         left = np.greater(n, k)
@@ -120,7 +120,7 @@ def _laguerre_by_parameter(n: Any, a: Any, x: Any) -> Any:
 
 def _gegenbauer_by_parameter(y: Any, n: Any, a: Any, x: Any) -> Any:
     """Return the partial by a of C_n^a(x), a finite sum of polynomials of lower degree."""
-    n = under(n)
+    n = decided(n)
     total = 0.0 * (a + x)
     for k in range(int(np.max(n, initial=0))):
         left = np.greater(n, k)

@@ -37,7 +37,7 @@ from dualdiff.rules.special.rows import (
     without_formula,
 )
 from dualdiff.rules.special.series import weak
-from dualdiff.values import under
+from dualdiff.values import decided
 
 # --------------------------------------------------------------------------------------------------
 # incomplete gamma functions, χ² and Poisson
@@ -272,7 +272,7 @@ row("kolmogorov", "y", lambda _p, x: kolmogorov_slope(x), domain=POSITIVE)
 row("kolmogi", "p", lambda x, _p: 1 / kolmogorov_slope(x), domain=INNER)
 row("smirnov", "n d", ORDER, lambda _p, n, d: _smirnov_slope(n, d), domain=("order", INNER))
 row("smirnovi", "n p", ORDER, lambda d, n, _p: 1 / _smirnov_slope(n, d), domain=("order", INNER))
-row("_smirnovp", "n d", ORDER, lambda _p, n, d: smirnov_curvature(under(n), d), domain=("order", INNER))
+row("_smirnovp", "n d", ORDER, lambda _p, n, d: smirnov_curvature(decided(n), d), domain=("order", INNER))
 
 without_formula(
     "bdtrik bdtrin nbdtrik nbdtrin btdtria btdtrib chdtriv chndtridf fdtridfd gdtrib ncfdtridfd ncfdtridfn nctdtridf "

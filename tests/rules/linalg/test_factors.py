@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import dualdiff as dd
-from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.errors import DegenerateError, UnsupportedFunctionError
 from tests.rules.linalg.derivatives import MODES, SECOND, L, both, second
 from tests.rules.linalg.test_equal_values import rebuilt
 
@@ -105,3 +105,40 @@ def test_float32_stays() -> None:
     ):
         for mode in MODES:
             assert mode(f)(a).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        np.array([[1.0, 2], [2, 4]]),  # R's last entry is rounding, not zero
+        np.zeros((3, 2)),
+        np.array([[1.0, 2, 3], [2, 4, 1], [3, 6, 5]]),
+        np.array([[1.0, 2, 0], [2, 4, 1]]),  # more columns than rows
+        np.array([[[2.0, 1], [1, 3]], [[1.0, 1], [1, 1]]]),  # one of a stack
+    ],
+)
+@pytest.mark.parametrize("mode", [*MODES, lambda f: dd.jacfwd(dd.jacrev(f))])
+@pytest.mark.parametrize("k", [0, 1])
+def test_qr_of_dependent_columns_has_no_derivative(a: Any, mode: Any, k: int) -> None:
+    def f(a: Any) -> Any:
+        return L.qr(a)[k]
+
+    with pytest.raises(DegenerateError, match=r"np.linalg.qr has no derivative at this matrix.*np.linalg.svd"):
+        mode(f)(a)
+    with pytest.raises(DegenerateError, match=r"np\.linalg\.qr"):
+        mode(lambda t: np.real(L.qr(t * np.exp(1j) * a)[k]))(1.0)
+
+
+@pytest.mark.parametrize("scales", [(1e-200, 1.0), (1.0, 1e160), (1e-160, 1e-160)])
+def test_qr_knows_dependent_columns_from_small_ones(scales: Any) -> None:
+    a = np.array([[1.0, 2], [1, 3]]) * scales
+
+    def orthogonal(a: Any) -> Any:
+        return L.qr(a)[0][0, 1] / L.qr(a)[0][1, 1]
+
+    with dd.kinks("raise"):
+        for mode in MODES:  # q2 is at right angles to the first column: q2[0] / q2[1] = -a[1, 0] / a[0, 0]
+            slope = mode(orthogonal)(a)
+            assert_allclose(slope[:, 0] * scales[0], [1, -1], rtol=1e-12)
+            assert_allclose(slope[:, 1] * scales[1], [0, 0], atol=1e-12)
+        assert_allclose(dd.jacrev(lambda t: L.qr(t * np.eye(3))[1])(2.0), L.qr(np.eye(3))[1])

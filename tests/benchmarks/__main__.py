@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, loops, memory, orders, regret, sections, ways
+from tests.benchmarks import eager, fit, loops, memory, orders, peers, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -34,6 +34,8 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "loops": loops.loops,
     "memory": memory.memory,
     "torch": eager.torch_eager,
+    **peers.SECTIONS,
+    "stiff": stiff.stiff,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders}
 """What runs only if it is asked for."""

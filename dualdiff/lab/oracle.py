@@ -14,7 +14,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.lab.subject import Subject
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.testing import complex_step, judge, richardson
+from dualdiff.testing import complex_step, differences, judge
 
 __all__ = ["ORACLES", "Oracle", "evaluations", "oracle", "sizes"]
 
@@ -35,7 +35,7 @@ def evaluations() -> int:
         calls.append(leaves)
         return [np.exp(leaves[0])]
 
-    richardson(counted, [np.array(1.0)], [np.array(1.0)])
+    differences(counted, [np.array(1.0)], [np.array(1.0)])
     return len(calls)
 
 
@@ -182,7 +182,7 @@ def _complex_columns(subject: Subject, leaves: list[Any], most: float, rng: np.r
             warnings.simplefilter("ignore")
             try:
                 quick = complex_step(call, leaves, v)
-                slow = quick and richardson(call, leaves, v)
+                slow = quick and differences(call, leaves, v)
             except Exception:  # whatever extended precision met: the function does not take it
                 return None
         if quick is None or slow is None:
@@ -237,7 +237,7 @@ def _differenced(subject: Subject, leaves: list[Any], name: str, most: float, rn
             unit = _unit(leaves, j)
             v = [d * _scale(x) for d, x in zip(unit, leaves, strict=True)]
             size = max([float(np.max(d, initial=0.0)) for d in v])
-            found = richardson(call, leaves, v)
+            found = differences(call, leaves, v)
             matrix[:, k], bars[:, k] = _joined(found.values) / size, _joined(found.errors) / size
     scale = float(np.max(np.abs(subject.value), initial=0.0) / (np.max(np.abs(subject.point), initial=0.0) or 1.0))
     return Oracle(name, matrix, bars, drawn, subject.n, scale if np.isfinite(scale) else 0.0)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.lab import calibration, commands
+from dualdiff.lab import calibration
 from dualdiff.lab.calibration import PRICES, Case, Sample, fitted, predictions
+from dualdiff.lab.cli import main
 from dualdiff.lab.problems import zoo
 from dualdiff.passes import costs
 from dualdiff.passes.costs import Machine, seconds
@@ -221,7 +222,7 @@ def test_nothing_is_left_half_written(path, monkeypatch):
 
 @pytest.mark.usefixtures("quick")
 def test_the_command_prints_and_keeps(path, capsys):
-    assert commands.main(["calibrate"]) == 0
+    assert main(["calibrate"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     for part in (*PRICES, "shipped", "measured", "ratio", "median", "95 %", str(path)):
@@ -233,14 +234,14 @@ def test_the_command_prints_and_keeps(path, capsys):
 
 @pytest.mark.usefixtures("quick")
 def test_a_dry_run_keeps_nothing(path, capsys):
-    assert commands.main(["calibrate", "--dry-run"]) == 0
+    assert main(["calibrate", "--dry-run"]) == 0
     assert "Nothing was kept" in capsys.readouterr().out
     assert not path.parent.exists()
 
 
 @pytest.mark.usefixtures("quick")
 def test_json_is_one_document(path, capsys):
-    assert commands.main(["calibrate", "--json"]) == 0
+    assert main(["calibrate", "--json"]) == 0
     document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert document["written"] is True
     assert document["file"] == str(path)
@@ -254,13 +255,13 @@ def test_json_is_one_document(path, capsys):
 
 @pytest.mark.usefixtures("quick")
 def test_what_was_kept_is_forgotten(path, capsys):
-    assert commands.main(["calibrate"]) == 0
+    assert main(["calibrate"]) == 0
     assert path.is_file()
-    assert commands.main(["calibrate", "--forget"]) == 0
+    assert main(["calibrate", "--forget"]) == 0
     assert not path.exists()
     assert costs.machine() == Machine()
     capsys.readouterr()
-    assert commands.main(["calibrate", "--forget", "--json"]) == 0
+    assert main(["calibrate", "--forget", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["forgotten"] is False
 
 
@@ -268,7 +269,7 @@ def test_what_was_kept_is_forgotten(path, capsys):
 def test_without_platformdirs_it_says_what_to_install(monkeypatch, capsys, words):
     monkeypatch.setattr(costs, "file_of_constants", lambda: None)
     monkeypatch.setattr(calibration, "measured", lambda *_: pytest.fail("measured for nothing"))
-    assert commands.main(["calibrate", *words]) == 1
+    assert main(["calibrate", *words]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "pip install 'dualdiff[cli]'" in printed.err
@@ -277,14 +278,14 @@ def test_without_platformdirs_it_says_what_to_install(monkeypatch, capsys, words
 @pytest.mark.usefixtures("quick")
 def test_a_dry_run_does_without_platformdirs(monkeypatch, capsys):
     monkeypatch.setattr(costs, "file_of_constants", lambda: None)
-    assert commands.main(["calibrate", "--dry-run", "--json"]) == 0
+    assert main(["calibrate", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"] is None
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_directory_that_cannot_be_made_is_said(path, capsys):
     path.parent.write_text("a file where the directory should be", encoding="utf-8")
-    assert commands.main(["calibrate"]) == 1
+    assert main(["calibrate"]) == 1
     printed = capsys.readouterr()
     assert "nothing was changed" in printed.err
     assert str(path) in printed.err
@@ -293,6 +294,6 @@ def test_a_directory_that_cannot_be_made_is_said(path, capsys):
 @pytest.mark.usefixtures("quick")
 def test_prices_that_are_not_taken_are_said_to_be(path, monkeypatch, capsys):
     monkeypatch.setenv("DUALDIFF_CALIBRATION", "shipped")
-    assert commands.main(["calibrate"]) == 0
+    assert main(["calibrate"]) == 0
     assert path.is_file()
     assert "DUALDIFF_CALIBRATION" in capsys.readouterr().err

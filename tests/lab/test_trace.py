@@ -90,7 +90,7 @@ def test_every_problem_fills_its_known_jacobian(case):
     assert all(line == line.rstrip() for line in str(found).splitlines())
 
 
-@given(programs(smooth=True))
+@given(programs("smooth"))
 def test_random_programs_fill_their_jacobian(program: Program) -> None:
     argnums = tuple(range(len(program.point)))
     wanted = dd.jacobian(program, argnums, flat=True)(*program.point)

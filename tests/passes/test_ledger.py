@@ -29,7 +29,7 @@ def books(f: Any, *args: Any, seed: int = 0) -> Any:
     return tape, values, tangents, covectors, ledger(tape, subject.inputs, tangents, seeds)
 
 
-@given(programs(smooth=True))
+@given(programs("smooth"))
 def test_what_arrives_is_what_push_and_pull_return(program: Program) -> None:
     tape, values, tangents, covectors, found = books(program, *program.point)
     subject = Subject(program, program.point)
@@ -45,7 +45,7 @@ def test_what_arrives_is_what_push_and_pull_return(program: Program) -> None:
             same_all("adjoint", [found.adjoints[slot]], [c])
 
 
-@given(programs(smooth=True))
+@given(programs("smooth"))
 def test_an_adjoint_is_the_sum_of_its_seeds_and_contributions(program: Program) -> None:
     tape, _, _, covectors, found = books(program, *program.point)
     for slot, adjoint in enumerate(found.adjoints):

@@ -13,7 +13,7 @@ from dualdiff.errors import InputError
 from dualdiff.lab.catalogue.base import HALF, THIRD, Method, Work
 from dualdiff.lab.oracle import evaluations
 from dualdiff.lab.subject import Subject
-from dualdiff.testing import richardson
+from dualdiff.testing import differences
 
 try:
     # SciPy's solvers compute their finite differences with this function, and offer it nowhere in public.
@@ -73,7 +73,7 @@ def _extrapolated(subject: Subject) -> Any:
     for j in range(subject.n):
         v = np.zeros_like(x)
         v[j] = abs(x[j]) or 1.0
-        found = richardson(lambda given: [subject.flat(given[0])], [x], [v])
+        found = differences(lambda given: [subject.flat(given[0])], [x], [v])
         J[:, j] = found.values[0] / v[j]
     return J
 

@@ -238,9 +238,13 @@ def test_names_in_other_spellings():
 def test_a_function_of_numpy_has_no_name_of_the_callers():
     found = dd.show(np.sin, X)
     assert [(s.name, s.place.line) for s in found.steps] == [("", ""), ("", "")]
+
+
+def test_a_function_of_the_zoo_has_the_names_of_its_own_source():
     case = zoo("small")[0]
     taken = dd.show(case.function, case.point)
-    assert {s.name for s in taken.steps} == {""}
+    assert {s.name for s in taken.steps} == {"", "y"}
+    assert all("equations.py" in s.place.line for s in taken.steps if s.place.line)
 
 
 def test_without_a_source_there_is_no_name():

@@ -258,7 +258,7 @@ def test_export_to_networkx() -> None:
 
 def test_export_without_networkx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "networkx", None)
-    with pytest.raises(ImportError, match="pip install networkx"):
+    with pytest.raises(ImportError, match=r"pip install 'dualdiff\[graph\]'"):
         Graph((1,), (1,), {}).to_networkx()
 
 

@@ -119,7 +119,7 @@ class Graph:
         try:
             networkx: Any = importlib.import_module("networkx")
         except ImportError as error:
-            raise ImportError("Graph.to_networkx needs NetworkX: pip install networkx") from error
+            raise ImportError("Graph.to_networkx needs NetworkX: pip install 'dualdiff[graph]'") from error
         found = networkx.DiGraph(inputs=self.inputs, outputs=self.outputs)
         for v in self.vertices:
             found.add_node(v, **self.origins[v]._asdict() if v in self.origins else {})

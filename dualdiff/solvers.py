@@ -43,10 +43,12 @@ SYSTEMS = (
     "scipy.sparse.linalg: cg cgs bicg bicgstab gmres lgmres minres qmr gcrotmk tfqmr lsqr lsmr eigs eigsh svds lobpcg",
 )
 _REMEDY = {
-    ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right derivative: "
-    "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx",
+    ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
+    "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
+    "with the slope dg_dx differentiated as well",
     MINIMA: "Solve with plain numbers, x = {name}(… dd.stop_gradient(p) …), and take one Newton step on the gradient g with the "
-    "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x",
+    "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x. For second derivatives take two such steps, "
+    "with H differentiated as well",
     INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use a rule with fixed points (np.trapezoid, "
     "scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
     "for an equation",

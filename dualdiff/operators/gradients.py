@@ -43,7 +43,7 @@ class ValueAndGrad(Operator):
         one = 1.0 if type(v) is float else dtype_of(v).type(1)
         found = apart(pull_rows(problem, tape, [(tape.outputs[0], one)], (), True), ())
         gradient = call.build_inputs(
-            [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
+            [as_given(np.zeros_like(x) if c is None else c, x) for c, x in zip(found, call.leaves)]
         )
         value = call.build_outputs(values)
         return ((value, call.plain_aux()), gradient) if self.has_aux else (value, gradient)

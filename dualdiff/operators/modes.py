@@ -176,7 +176,7 @@ def vjp(
         seeds = match("a cotangent", cotangent, values, values)
         found = apart(pull_rows(problem, tape, list(zip(tape.outputs, seeds)), ()), seeds)
         return call.build_inputs(
-            [np.zeros_like(x) if c is None else as_given(c, x) for c, x in zip(found, call.leaves)]
+            [as_given(np.zeros_like(x) if c is None else c, x) for c, x in zip(found, call.leaves)]
         )
 
     out = (call.build_outputs([own(v) for v in values]), pullback)

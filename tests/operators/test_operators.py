@@ -933,3 +933,15 @@ def test_a_rule_that_fails_names_the_line_of_its_equation(monkeypatch):
 
 def test_the_package_says_that_it_is_typed():
     assert (importlib.resources.files(dd) / "py.typed").is_file()
+
+
+def test_zeros_are_of_the_kind_of_their_argument() -> None:
+    square = lambda x, y: x**2  # noqa: E731
+    for found in (
+        dd.grad(square, argnums=(0, 1))(1.0, 2.0),
+        dd.vjp(square, 1.0, 2.0)[1](1.0),
+        dd.jacobian(square, (0, 1))(1.0, 2.0),
+    ):
+        assert found == (2.0, 0.0)
+        assert [type(v) for v in found] == [float, float]
+    assert type(dd.grad(square, argnums=1)(1.0, np.array(2.0))) is np.ndarray

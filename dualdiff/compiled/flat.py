@@ -251,9 +251,10 @@ def _expression(
     if name in _CALLED:
         names[name] = _CALLED[name]
         return f"{name}({', '.join(texts)})", depth
-    called = name if isinstance(name, str) else f"{name.__name__}_"
-    names[called] = getattr(np, name) if isinstance(name, str) else name
-    return f"{called}({', '.join(texts)}).item()", depth
+    function = getattr(np, name) if isinstance(name, str) else name
+    called = next((n for n, f in names.items() if f is function), f"{function.__name__.strip('<>_')}_{len(names)}")
+    names[called] = function
+    return f"float({called}({', '.join(texts)}))", depth
 
 
 def _delivered(form: Form, texts: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ class Movement(Primitive):
 
     kind = "movement"
     shapes_only = True
+    on_objects = True
     #: whether it may put zeros between the entries it moves
     pads = True
 

@@ -188,6 +188,7 @@ def _identity(x: Any) -> Any:
 
 
 _stop = Discrete("stop_gradient", _identity)
+_stop.on_objects = True
 
 
 def stop_gradient(x: Any) -> Any:

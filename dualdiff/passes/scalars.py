@@ -221,10 +221,6 @@ def _each(function: Callable[..., Any], *arrays: Any) -> Any:
     return found
 
 
-_BY_SUMS = frozenset(("np.sum", "spread", "np.tril", "np.triu", "np.cumsum", "np.trace", "np.matmul"))
-"""Rows whose own function does right on arrays of nodes: they move entries, add and multiply."""
-
-
 def name_of(ufunc: np.ufunc) -> Any:
     """Return the name of one of NumPy's ufuncs; the function itself if it is of another library."""
     name = str(ufunc.__name__)
@@ -242,8 +238,6 @@ def _carried_out(graph: _Graph, step: Step, args: list[Any], form: Form, integer
     if row is getitem:
         read = args[0][params["index"]]
         return read if type(read) is np.ndarray else _array([read], ())
-    if row.name == "stop_gradient":
-        return args[0]
     if isinstance(fn, np.ufunc) and not params and fn.nout == 1:
         if form.dtype == _BOOL and str(name_of(fn)) not in _PREDICATES:
             raise NotScalarError(row.name)
@@ -256,13 +250,16 @@ def _carried_out(graph: _Graph, step: Step, args: list[Any], form: Form, integer
     if fn in (np.all, np.any) and params.get("axis") is None and not params.get("keepdims"):
         nodes = [n.number for n in args[0].flat]
         return _array([graph.node(fn.__name__, *nodes)], ())
-    if row.kind == "movement" or (row.name in _BY_SUMS and row.kind in ("linear", "multilinear")):
+    if isinstance(row, Elementwise):
+        if row.name == "astype" and form.dtype == _FLOAT:
+            return _each(lambda n: graph.made("number", n), args[0])
+        if row.on_objects and form.dtype == _FLOAT and not params:
+            return _each(lambda *entries: graph.made(fn, *entries), *args)
+    elif row.on_objects:
         try:
             return _each(graph.of, np.asarray(fn(*args, **params), dtype=object))
         except NotScalarError:
             raise
         except Exception as error:
             raise NotScalarError(f"{row.name} of nodes: {error}") from error
-    if isinstance(row, Elementwise) and row.name == "astype" and form.dtype == _FLOAT:
-        return _each(lambda n: graph.made("number", n), args[0])
     raise NotScalarError(row.name)

@@ -138,6 +138,7 @@ class MatMul(Contraction):
 
 
 matmul_ = MatMul("np.matmul", op.matmul)
+matmul_.on_objects = True
 
 
 _AXES_IN_PLACE = ([(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])  # how NumPy spells y @= x
@@ -473,6 +474,7 @@ def _trace_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
 
 
 trace_ = Linear("np.trace", _trace, pull=_trace_pull, joins=_trace_joins)
+trace_.on_objects = True
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:

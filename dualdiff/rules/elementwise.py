@@ -191,6 +191,7 @@ def _sech_square(x: Any) -> Any:
 
 # Of tanh's result and operand; a function of the operand alone. Its own slope is again made of itself and tanh.
 _tanh_slope = Elementwise("np.tanh, derivative", _tanh_slope_value, 0, lambda p, y, _x: -2 * y * p, domain=(UNIT, REAL))
+_tanh_slope.on_objects = True
 
 
 def _arcsinh_slope(_y: Any, x: Any) -> Any:
@@ -243,6 +244,7 @@ over = Elementwise(
     "slope", _over, lambda _z, _x, r: np.divide(r, r) / r, lambda z, _x, r: -z * (np.divide(r, r) / r), singular=True
 )
 """x / r, and 0 where the radius r is 0: the slope of a root, of which 0 is chosen where it has none; its derivative is NaN there."""
+over.on_objects = True
 
 
 def _over_square(x: Any, y: Any) -> Any:

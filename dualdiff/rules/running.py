@@ -29,6 +29,7 @@ cumsum_: Linear = Linear(
     pull=lambda g, _x, *, axis: reversed_along(cumsum_(reversed_along(g, axis), axis=axis), axis),
     joins=along_axes,
 )
+cumsum_.on_objects = True
 
 
 def recurrence(a: Any, b: Any) -> Any:

@@ -37,6 +37,7 @@ def _triangle(function: Any, name: str) -> Callable[..., Any]:
         return np.reshape(of(numbered(shape_of(args[0])) + 1, **params), -1) - 1, OWN
 
     row = Linear(name, of, pull=lambda g, x, *, k: function(g, k), joins=joins)
+    row.on_objects = True
 
     def handler(m: Any, k: int = 0) -> Any:
         m = operand(m)

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, loops, memory, orders, peers, regret, sections, stiff, ways
+from tests.benchmarks import eager, fit, loops, memory, orders, peers, programs, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -32,6 +32,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sparse": ways.sparse,
     "sparse-product": ways.sparse_product,
     "loops": loops.loops,
+    "programs": programs.programs,
     "memory": memory.memory,
     "torch": eager.torch_eager,
     **peers.SECTIONS,

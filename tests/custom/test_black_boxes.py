@@ -161,7 +161,7 @@ def test_constants_take_no_evaluations() -> None:
         assert len(calls) <= 2 + 2 * X.size
 
 
-def test_the_complex_step_is_that_of_the_narrowest_operand() -> None:
+def test_the_complex_step_of_operands_of_two_precisions() -> None:
     x, y = np.array([0.5, 1.5], np.float32), np.array([2.0, 3.0])
     box = dd.primitive(lambda x, y: np.sin(x) * y, derivative="complex-step")
     _, t = dd.jvp(lambda x: box(x, y), (x,), (np.ones_like(x),))

@@ -190,6 +190,7 @@ _SPLINE = (
     "Where the knots are constant, s' is the derivative of s: dd.primitive(s, partials=s.derivative()); np.interp is differentiated in "
     "knots and argument"
 )
+_SPARSE = "Products of a constant matrix are differentiated, written with the matrix itself: S @ x, S.T @ x, x @ S"
 _SCIPY = {
     "linalg.solve": _SOLVES, "linalg.cho_factor": _SOLVES, "linalg.cho_solve": _SOLVES, "linalg.lu_factor": _SOLVES,
     "linalg.lu_solve": _SOLVES, "linalg.solve_triangular": _SOLVES, "linalg.solve_banded": _SOLVES, "linalg.solveh_banded": _SOLVES,
@@ -230,7 +231,8 @@ def instead(function: str) -> str | None:
             "array": _NUMPY["array"],
         }.get(name)
     if function.startswith("scipy."):
-        return _SCIPY.get(function.removeprefix("scipy.").replace(".__init__", ""))
+        known = _SCIPY.get(function.removeprefix("scipy.").replace(".__init__", ""))
+        return _SPARSE if known is None and function.startswith("scipy.sparse.") else known
     if function.startswith("pandas."):
         return "pandas objects hold plain numbers: compute with the array itself, and keep labels beside it"
     if function in _ELSEWHERE:

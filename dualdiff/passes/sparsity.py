@@ -143,7 +143,7 @@ def _written(sets: list[Sets], dying: list[bool], places: Sequence[int], out: An
     v = NOTHING if v is None else v if type(v) is frozenset else _sets(v)[0]
     for i in places:
         y[i] = v
-    return y
+    return y if shape_of(out) else y[0]  # an array without axes may be written from one of one entry: s[...] = x[1:2]
 
 
 def _widest(s: Sets) -> int:
@@ -166,9 +166,11 @@ def _union(sets: list[frozenset[int]]) -> frozenset[int]:
 
 
 def _sets(p: Sets) -> list[frozenset[int]]:
-    """Return the rows of an array as plain sets."""
+    """Return rows as plain sets."""
     if type(p) is list:
         return p
+    if type(p) is frozenset:
+        return [p]
     starts, columns = p.indptr.tolist(), p.indices.tolist()
     return [frozenset(columns[a:b]) for a, b in itertools.pairwise(starts)]
 
@@ -272,7 +274,9 @@ def _gathered(p: scipy.sparse.csr_array, rows: Any, n: int) -> scipy.sparse.csr_
 
 
 def _merged(parts: list[scipy.sparse.csr_array], shape: tuple[int, ...], n: int) -> Sets:
-    whole = parts[0]  # a result that leads somewhere has an operand that does
+    if not parts:
+        return NOTHING if not shape else scipy.sparse.csr_array((size_of(shape), n), dtype=bool)
+    whole = parts[0]
     for p in parts[1:]:
         if p is whole or p.nnz == 0:
             continue

@@ -643,3 +643,16 @@ def test_generators_move_traced_entries_as_they_move_plain_ones(shape: Any, jac:
     np.testing.assert_array_equal((J.sum(axis=0), J.sum(axis=1)), np.ones((2, 6)))
     assert isinstance(_rng, np.random.Generator)
     assert type(_rng) is np.random.Generator
+
+
+@pytest.mark.parametrize("x", [5.4, -5.4, 6.7, -6.7, 0.3, 0.8])
+@pytest.mark.parametrize("y", [2.0, -2.0, 0.7])
+def test_a_remainder_is_that_of_the_nearest_multiple(x: float, y: float) -> None:
+    def f(v: Any) -> Any:
+        return math.remainder(v[0], v[1])
+
+    value, (by_x, by_y) = dd.value_and_grad(f)(np.array([x, y]))
+    assert value == pytest.approx(math.remainder(x, y), abs=1e-15)
+    h = 1e-6
+    assert by_x == 1.0
+    assert by_y == pytest.approx((math.remainder(x, y + h) - math.remainder(x, y - h)) / (2 * h), abs=1e-8)

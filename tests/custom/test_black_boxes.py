@@ -159,3 +159,10 @@ def test_constants_take_no_evaluations() -> None:
         calls.clear()
         np.testing.assert_allclose(operator(dd.primitive(f, derivative="difference"))(X, data), np.full(3, 1000.0))
         assert len(calls) <= 2 + 2 * X.size
+
+
+def test_the_complex_step_of_operands_of_two_precisions() -> None:
+    x, y = np.array([0.5, 1.5], np.float32), np.array([2.0, 3.0])
+    box = dd.primitive(lambda x, y: np.sin(x) * y, derivative="complex-step")
+    _, t = dd.jvp(lambda x: box(x, y), (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(t, np.cos(x.astype(float)) * y, rtol=1e-6)

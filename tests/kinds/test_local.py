@@ -53,6 +53,7 @@ def test_directions_link_by_link() -> None:
     assert said(uneven, MAPPED) == {(5, 0), (5, 1), (5, 2)}
     assert said(uneven, MAPPED, DIRECTION) == {*[(5, j) for j in range(5)], DIRECTION}
     assert said(lacking, DIRECTION) == {(5, 0)}
+    assert said(np.zeros((n, n)), MAPPED) == set()
     assert said(np.ones((n, n)), DIRECTION) is None
     assert said(np.vstack([np.ones((n - 1, n)), np.zeros(n)]), DIRECTION) == ALL
 

@@ -281,3 +281,16 @@ def test_an_entry_is_written_from_an_array_of_one() -> None:
     wanted[0] = wanted[5] = False
     wanted[0, [2, 3]] = wanted[5, 1] = True
     np.testing.assert_array_equal(pattern(f, X), wanted)
+
+
+def test_an_array_without_axes_is_written_from_an_array_of_one() -> None:
+    def f(x: Any) -> Any:
+        s = np.zeros_like(x, shape=())
+        s[...] = x[1:2] * x[2:3]
+        s += x[0]
+        s[...] = s * x[4:5]
+        return np.stack([s, x[5]])
+
+    wanted = np.zeros((2, N), dtype=bool)
+    wanted[0, [0, 1, 2, 4]] = wanted[1, 5] = True
+    np.testing.assert_array_equal(pattern(f, X), wanted)

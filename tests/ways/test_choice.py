@@ -24,7 +24,7 @@ from dualdiff.passes import costs
 from dualdiff.passes.costs import Machine, constants, machine, seconds
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.testing import Subject
-from dualdiff.ways import WAYS, Columns, Program, Rows, RowSparse, Way, colored, decisions
+from dualdiff.ways import WAYS, Columns, Forward, Program, Rows, RowSparse, Way, colored, decisions
 from dualdiff.ways.mixed import Product, Pulled, Pushed
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import record
@@ -281,6 +281,15 @@ def test_multiplications_are_in_the_unit_of_elimination() -> None:
     assert count(lambda x: np.sin(W @ np.cos(x)), "forward") == (4500 + 4500, False)
     long = dd.jacobian(lambda x: np.sum(np.cos(np.sin(x)))).explain(np.ones(30_000)).ways
     assert [str(w.multiplications) for w in long] == ["at most 60,000", "at most 60,000"]
+
+
+def test_arrays_of_all_directions_are_forecast_with_their_sizes() -> None:
+    W = np.ones((7, 5))
+    program = Program(tape_of(lambda x: np.sin(W @ np.cos(x)) + np.floor(x[0]), np.ones(5)), [np.zeros(7)])
+    assert Forward().arrays(program, 5) == [25, 35, 35, 35]
+    wide = np.ones(3000)
+    program = Program(tape_of(lambda x: np.cumsum(np.sin(x)), wide), [wide])
+    assert Forward().arrays(program, 3000) == [3000 * 3000]  # the sine's is one term
 
 
 def test_terms_that_are_joined_are_not_gathered() -> None:

@@ -38,13 +38,13 @@ def culprit(f: Callable[..., Any], args: Sequence[Any]) -> str:
         tape, _ = record(Subject(f, args).problem, replayable=True, lines=True)
     except Exception:  # what cannot be recorded cannot be searched
         return ""
-    for e, (row, _ins, values, params, out, _) in enumerate(tape.equations):
-        active = [k for k, i in enumerate(_ins) if i is not None and dtype_of(values[k]).kind in "fc"]
+    for e, (row, ins, values, params, out, _) in enumerate(tape.equations):
+        active = [k for k, i in enumerate(ins) if i is not None and dtype_of(values[k]).kind in "fc"]
         if not row.differentiable or not active or dtype_of(out).kind not in "fc":
             continue
         told = _broken(row, values, params, active)
         if told:
-            return f"the step that is wrong is {row}{_line(tape, e)}: {told}"
+            return f"the step that is wrong is {row.name}{_line(tape, e)}: {told}"
     return ""
 
 

@@ -178,6 +178,8 @@ def _meaning(factor: float, m: int, n: int) -> str:
 
 
 def _number(x: float) -> str:
+    if abs(x - 1) < 1e-3:
+        return f"1 {'+' if x > 1 else '-'} {abs(x - 1):.2g}"
     simple = Fraction(x).limit_denominator(12)
     if abs(float(simple) - x) <= CLOSE * abs(x) and simple.numerator:
         return str(simple)

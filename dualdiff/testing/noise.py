@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import factorial
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 __all__ = ["noise_of"]
 
@@ -51,16 +53,24 @@ def noise_of(values: Any) -> Any:
     table = np.asarray(values)
     size = np.max(np.abs(table), axis=0, initial=0.0)
     size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-    table = table / size  # so that no square over- or underflows
-    levels = []
-    for k in range(1, len(table)):
-        table = table[1:] - table[:-1]
-        spread = factorial(k) ** 2 / factorial(2 * k)
-        levels.append(np.sqrt(spread * np.mean(np.abs(table) ** 2, axis=0)))
-    level = np.array(levels)
+    differences, shares = _table(len(table))
+    # Less the middle value, so that nothing is rounded; by the size, so that no square over- or underflows.
+    flat = ((table - table[len(table) // 2]) / size).reshape(len(table), size.size)
+    level = np.sqrt(shares @ np.square(np.abs(differences @ flat))).reshape(len(table) - 1, *table.shape[1:])
     found = np.max(level[-3:], axis=0)
     falls = np.zeros(found.shape, bool)
     for k in range(len(level) - 4, 0, -1):
         falls |= ~(level[k] <= LEVEL * found)
         found = np.where(falls, found, np.maximum(found, level[k]))
     return found * size
+
+
+@cache
+def _table(n: int) -> tuple[Any, Any]:
+    """Return the differences of all orders of ``n`` values as a matrix, and what their squares count for in each level."""
+    rows, shares, step = [], [], np.eye(n)
+    for k in range(1, n):
+        step = step[1:] - step[:-1]
+        rows.append(step)
+        shares.append(np.full(len(step), factorial(k) ** 2 / factorial(2 * k) / len(step)))
+    return np.concatenate(rows), block_diag(*shares)

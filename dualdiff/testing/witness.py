@@ -23,6 +23,8 @@ SAFETY = 8.0
 """Error estimates are multiplied by this before two numbers are said to differ."""
 ENOUGH = 1e-8
 """A first stencil whose error bars are this narrow is not followed by others."""
+SLIGHTEST = 1e-4
+"""A share of the function that counts as if it were its slope, for entries that do not change."""
 BELIEVED = 1e-3
 """The complex step is believed where differences confirm it to this share of itself ..."""
 NEGLIGIBLE = 1e-8
@@ -200,7 +202,7 @@ def glance(line: Line, noise: float = 0.0) -> Estimate:
 def is_narrow(found: Estimate) -> bool:
     """Whether error bars are so narrow that more evaluations would be wasted."""
     return all(
-        bool(np.all(SAFETY * e <= ENOUGH * np.maximum(np.abs(d), np.maximum(c, NEGLIGIBLE * s))))
+        bool(np.all(SAFETY * e <= ENOUGH * np.maximum(np.abs(d), np.maximum(c, SLIGHTEST * s))))
         for d, e, c, s in zip(found.values, found.errors, found.secants, found.sizes, strict=True)
     )
 
@@ -315,15 +317,17 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
 
 
 def _hidden(noise: Any, frozen: Any) -> Any:
-    """Return the noise that a table of differences has missed, of which the next longer and the next shorter steps both tell.
+    """Return the noise that a table of differences has missed, and that other steps tell of.
 
-    What is rounded to few digits may lie on a straight line over nine points by accident.
+    What is rounded to few digits may lie on a straight line over nine points by accident. Noise over short steps is noise
+    over long ones; and the shortest step over which anything moves is no less noisy than the next longer one.
     """
-    missed = np.zeros(noise.shape)
+    shown = np.where(np.isfinite(noise) & ~frozen, noise, 0.0)
+    most = np.maximum.accumulate(shown[::-1], axis=0)[::-1]
     if len(noise) > 2:
-        shorter = np.where(frozen[2:], np.inf, noise[2:])
-        missed[1:-1] = np.fmin(noise[:-2], shorter) - noise[1:-1]
-    return np.where(np.isfinite(missed), np.maximum(missed, 0.0), 0.0)
+        last = ~frozen[1:-1] & frozen[2:]
+        most[1:-1] = np.where(last & np.isfinite(noise[:-2]), np.fmax(most[1:-1], noise[:-2]), most[1:-1])
+    return np.maximum(most - shown, 0.0)
 
 
 def _taken(slopes: Any, errors: Any, at: Any) -> Reading:

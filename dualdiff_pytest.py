@@ -86,7 +86,8 @@ class Derivatives(logging.Handler):
         """Show of a check that failed the lines of the test, and not those of the check."""
         error = None if call.excinfo is None else call.excinfo.value
         if error is not None and _is_check(error) and not item.config.getoption("fulltrace"):
-            error.__cause__, error.__suppress_context__ = None, True
+            if type(error.__cause__).__module__.startswith("dualdiff."):  # which the message repeats
+                error.__cause__, error.__suppress_context__ = None, True
             call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(_shown(error.__traceback__)))
         return (yield)
 

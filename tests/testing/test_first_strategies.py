@@ -59,13 +59,15 @@ ENTRIES: dict[str, Any] = {
     "the grid": arrays(3),
 }
 few = settings(max_examples=max(10, settings().max_examples), deadline=None)
-HUGE = pytest.mark.xfail(strict=False, reason="where numbers near the largest overflow, this is called wrong yet")
+YET = pytest.mark.xfail(strict=False, reason="is called wrong yet, at few of these floats")
+LOST = ("logarithm of a sum", "moderate floats")
+"""What is added to a larger number is lost to the last bit, so that differences say zero."""
 
 
-def cells(*called_wrong: str) -> list[Any]:
-    """Return every pair with every kind of entries; some are known to be called wrong at finite floats."""
+def cells(*called_wrong: tuple[str, str]) -> list[Any]:
+    """Return every pair with every kind of entries; some are known to be called wrong."""
     return [
-        pytest.param(name, kind, marks=[HUGE] if kind == "finite floats" and name in called_wrong else [])
+        pytest.param(name, kind, marks=[YET] if (name, kind) in called_wrong else [])
         for name in PAIRS
         for kind in ENTRIES
     ]
@@ -82,25 +84,13 @@ def hold(law: Callable[[Any], Any], entries: st.SearchStrategy[Any]) -> None:
     holds()
 
 
-@pytest.mark.parametrize(("name", "kind"), cells("sine times argument", "Huber"))
+@pytest.mark.parametrize(("name", "kind"), cells(("sine times argument", "finite floats"), LOST))
 def test_no_correct_derivative_by_hand_is_called_wrong(name: str, kind: str) -> None:
     f, jac = PAIRS[name]
     hold(lambda x: check_jacobian(f, jac, x, points=0), ENTRIES[kind])
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    cells(
-        "Rosenbrock",
-        "least squares",
-        "logarithm of a sum",
-        "norm",
-        "sine times argument",
-        "running sum",
-        "linear map",
-        "products",
-    ),
-)
+@pytest.mark.parametrize(("name", "kind"), cells(*((name, "finite floats") for name in PAIRS), LOST))
 def test_no_derivative_of_ours_is_called_wrong(name: str, kind: str) -> None:
     f, _ = PAIRS[name]
     hold(lambda x: check(f, x), ENTRIES[kind])

@@ -89,13 +89,14 @@ def list_pages(app, name, source):
 
     def pages(found):
         paths = [p for p in sorted(folder.glob(found[0].strip())) if p.suffix in (".md", ".ipynb")]
-        new = [page for page in dict.fromkeys(p.stem for p in paths) if page not in listed]
+        names = dict.fromkeys(p.relative_to(folder).with_suffix("").as_posix() for p in paths)
+        new = [page for page in names if page not in listed]
         listed.update(new)
         return "".join(page + "\n" for page in new)
 
     if ":glob:" in source[0]:
         listed.update(re.findall(r"^[\w/-]+$", source[0], flags=re.MULTILINE))
-        source[0] = re.sub(r"^[\w-]*\*\n", pages, source[0], flags=re.MULTILINE)
+        source[0] = re.sub(r"^[\w/-]*\*\n", pages, source[0], flags=re.MULTILINE)
 
 
 def warn_of_undocumented(app):

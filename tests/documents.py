@@ -108,7 +108,7 @@ def masked(text: str) -> str:
     text = re.sub(r"[\d.,]+ times (?=faster|slower|as )", "RATIO times ", text)
     text = re.sub(r"(?<=\.md, line )\d+", "LINE", text)
     text = re.sub(r"-?\d+\.\d{9,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
-    text = re.sub(r"± \d(?:\.\d)?e[+-]\d+", "± BAR", text)
+    text = re.sub(r"± (?:\d(?:\.\d)?e[+-]\d+|[A-Z]+)", "± BAR", text)
     text = re.sub(r"(?<![\w.])(?:\d\.\de-\d\d|0\.0e\+00)\b|(?<=right to )\de-\d\d", "ERROR", text)
     text = re.sub(r"-{3,}", "---", text)  # as long as the columns are wide
     text = re.sub(r"Measured, .*", "Measured", text)

@@ -14,12 +14,14 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.lab.subject import Subject
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.testing import complex_step, differences, judge
+from dualdiff.testing import Estimate, complex_step, estimate, judge
 
 __all__ = ["ORACLES", "Oracle", "evaluations", "oracle", "sizes"]
 
 DIRECTIONS = 2
 """Random directions in which the complex step must agree with differences before it is believed."""
+SAFETY = 8.0
+"""Error estimates are multiplied by this before anything is said to differ."""
 WIDE, NARROW = 1e-3, 1e-6
 """An error bar wider than this part of the size of the terms, and than that part of the largest entry of all, decides nothing."""
 SAMPLE = 8
@@ -27,16 +29,27 @@ SAMPLE = 8
 
 
 @cache
-def evaluations() -> int:
-    """Return how many evaluations of a smooth function extrapolated differences take in one direction."""
+def evaluations(find: Callable[[Any, list[Any], list[Any]], Any]) -> int:
+    """Return how many evaluations of a smooth function finding a derivative along one direction takes."""
     calls = []
 
     def counted(leaves: list[Any]) -> list[Any]:
         calls.append(leaves)
         return [np.exp(leaves[0])]
 
-    differences(counted, [np.array(1.0)], [np.array(1.0)])
+    find(counted, [np.array(1.0)], [np.array(1.0)])
     return len(calls)
+
+
+def differences(f: Callable[[list[Any]], list[Any]], x: list[Any], v: list[Any]) -> Estimate:
+    """Return what differences alone say of a derivative: the function is not evaluated at complex points."""
+
+    def real(leaves: list[Any]) -> list[Any]:
+        if any(dtype_of(a).kind == "c" for a in leaves):
+            raise TypeError("real numbers only")
+        return f(leaves)
+
+    return estimate(real, x, v)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +202,7 @@ def _complex_columns(subject: Subject, leaves: list[Any], most: float, rng: np.r
             return None
         if any(judge(t, slow, i) != "agree" for i, t in enumerate(quick.values)):
             return None
-    drawn = _drawn(subject.n, most, rng)
+    drawn = _drawn(subject.n, most / evaluations(complex_step), rng)
     matrix = np.zeros((subject.m, len(drawn)), leaves[0].dtype if leaves else float)
     bars = np.zeros(matrix.shape)
     with _silent():
@@ -197,7 +210,7 @@ def _complex_columns(subject: Subject, leaves: list[Any], most: float, rng: np.r
             found = complex_step(call, leaves, _unit(leaves, j))
             if found is None:
                 return None
-            matrix[:, k], bars[:, k] = _joined(found.values), _joined(found.errors)
+            matrix[:, k], bars[:, k] = _joined(found.values), SAFETY * _joined(found.errors)
     extended = np.finfo(matrix.dtype).eps < np.finfo(float).eps
     name = f"complex step{' in extended precision' if extended else ''}"
     return Oracle(name, matrix, bars, drawn, subject.n)
@@ -228,7 +241,7 @@ def _by_differences(subject: Subject, most: float, rng: np.random.Generator) -> 
 
 
 def _differenced(subject: Subject, leaves: list[Any], name: str, most: float, rng: np.random.Generator) -> Oracle:
-    drawn = _drawn(subject.n, most / evaluations(), rng)
+    drawn = _drawn(subject.n, most / evaluations(differences), rng)
     matrix = np.zeros((subject.m, len(drawn)), leaves[0].dtype if leaves else float)
     bars = np.full(matrix.shape, np.inf)
     call = _quiet(subject)
@@ -238,7 +251,7 @@ def _differenced(subject: Subject, leaves: list[Any], name: str, most: float, rn
             v = [d * _scale(x) for d, x in zip(unit, leaves, strict=True)]
             size = max([float(np.max(d, initial=0.0)) for d in v])
             found = differences(call, leaves, v)
-            matrix[:, k], bars[:, k] = _joined(found.values) / size, _joined(found.errors) / size
+            matrix[:, k], bars[:, k] = _joined(found.values) / size, SAFETY * _joined(found.errors) / size
     scale = float(np.max(np.abs(subject.value), initial=0.0) / (np.max(np.abs(subject.point), initial=0.0) or 1.0))
     return Oracle(name, matrix, bars, drawn, subject.n, scale if np.isfinite(scale) else 0.0)
 

@@ -117,7 +117,7 @@ def loops() -> list[Row]:
     rows = []
     for kind, name, f, x in _functions():
         asked = ["auto", "forward", "reverse", "2-point", "3-point"]
-        found = lab.compare(f, x, methods=asked, seconds=60, rounds=25, progress=False)
+        found = lab.compare(f, x, methods=asked, seconds=15, rounds=200, progress=False)
         if not found.agree:
             raise SystemExit(f"{name}: {', '.join(row.name for row in found.disagreeing)} is wrong")
         over_f = {row.name: row.evaluations for row in found.rows}

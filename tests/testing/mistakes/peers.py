@@ -12,7 +12,7 @@ import scipy.optimize
 
 from tests.testing.mistakes.case import Case
 
-__all__ = ["peers", "verdict_of"]
+__all__ = ["flattened", "peers", "verdict_of"]
 
 Flat = tuple[Callable[[Any], Any], Callable[[Any], Any], Any]
 RELATIVE = 1e-5

@@ -124,10 +124,11 @@ def hold(claim: Claim, place: Place, options: Options) -> Held:
             verdicts = [judge_entries(c, truth, i, allowed) for i, c in enumerate(claims)]
         else:
             verdicts, truth = examine(line, claims, allowed)
+        kinked = any(np.isfinite(k).any() for k in truth.kinks)
         for c, u in zip(claims, verdicts, strict=True):
-            if any(
-                (w == "inconclusive").any() for w in verdicts
-            ):  # at a kink of one entry a rule may say nan of others
+            if kinked:  # where one entry has a kink the others follow a convention: of a tie, which is sorted first
+                u[u == "disagree"] = "inconclusive"
+            if any((w == "inconclusive").any() for w in verdicts):  # and a rule may say nan of others
                 u[(u == "disagree") & ~np.isfinite(c)] = "inconclusive"
         wrong |= any((u == "disagree").any() for u in verdicts)
         size = step if name is not None else 1.0

@@ -129,7 +129,7 @@ def judge_entries(derivative: Any, truth: Estimate, output: int = 0, allowed: Al
             near = np.abs(d - second.value) <= _bars(d, derivative, truth, output, second.value, second.error, allowed)
             sure = SAFETY * second.error <= USEFUL * own
             outside &= ~(near & sure)
-            doubted |= near & ~sure
+            doubted |= (near & ~sure) | ~np.isfinite(second.error)
             for other in truth.excuses[output]:
                 apart = np.abs(t - other.value) > SAFETY * (error + other.error)
                 bar = _bars(d, derivative, truth, output, other.value, other.error, allowed)

@@ -277,7 +277,8 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
         ranked = np.where(counts, errors, np.inf)
         order = np.argsort(ranked, axis=0, kind="stable")
         best, second = (_taken(slopes, ranked, order[k : k + 1]) if k < len(stencils) else unknown for k in (0, 1))
-        # Where no finer step was taken there is nothing that could have been contradicted.
+        if len(stencils) == 1:  # one opinion that was enough is its own second
+            second = best
         contradicted = np.isfinite(errors) & ~counts & (bars <= CLEAR * np.abs(slopes))
         excuses = [
             Reading(np.where(c, d, np.nan), np.where(c, e, 0.0))

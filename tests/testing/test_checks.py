@@ -198,7 +198,7 @@ def test_gradients_and_hessians():
     assert check_gradient(rosen, der, x).verdict == "agree"
     assert check_hessian(rosen, hess, x).verdict == "agree"
     assert check_hessian(rosen, hess, x, gradient=der).verdict == "agree"
-    foreign = check_hessian(lambda x: rosen(np.array(json.loads(json.dumps(x.tolist())))), hess, x)
+    foreign = check_hessian(lambda x: rosen(np.array(json.loads(json.dumps(x.tolist())))), hess, x, points=0)
     assert foreign.lines[0] == "gradient: by differences"
     assert foreign.verdict == "agree"
     with pytest.raises(CheckError, match="zero, a term is forgotten"):
@@ -340,3 +340,20 @@ def test_points_outside_the_domain_are_counted_and_not_held_against_the_derivati
     report = check_jacobian(np.log, lambda x: np.diag(1 / x), X)
     assert report.verdict == "agree"
     assert "outside the domain" in str(report)
+
+
+@pytest.mark.parametrize(
+    "function", [np.sort, np.max, lambda x: np.maximum(x, x[::-1]), abs, lambda x: np.clip(x, 0, 1)]
+)
+def test_conventions_at_ties_and_kinks_are_not_called_wrong(function):
+    M = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.5], [-0.75, 1.0, 2.0]])
+    for x in (np.zeros(3), np.array([1.0, 2.0, -1.0])):
+        check_jacobian(lambda x: function(M @ x), dd.jacfwd(lambda x: function(M @ x)), x)
+
+
+def test_a_mistake_beside_kinks_is_still_caught():
+    def slope(x):
+        return np.diag(np.where(x > 1, 1.0, 0.2))  # the leak is a tenth
+
+    x = np.array([1 + 1e-7, 1 - 1e-7])
+    assert "J[1, 1] is 0.2; by differences 0.1" in complaint(lambda x: np.where(x > 1, x - 1, (x - 1) / 10), slope, x)

@@ -179,6 +179,18 @@ def test_any_exception_is_outside_the_domain():
     assert check_jacobian(f, lambda x: np.diag(np.cos(x)), np.array([1.0, 0.5])).verdict == "inconclusive"
 
 
+def test_a_wave_too_short_for_any_step_is_not_taken_for_a_slope_of_zero():
+    def f(x):
+        return np.sinc(np.exp(x))  # at 200 a wave is shorter than the spacing of numbers
+
+    def jac(x):
+        z = np.exp(x)
+        return np.diag(np.cos(np.pi * z) - np.sinc(z))
+
+    assert check_jacobian(f, jac, np.array([200.0])).verdict == "inconclusive"
+    assert check_jacobian(f, jac, np.array([2.0]), points=0).verdict == "agree"
+
+
 def test_judging_without_an_estimate_of_the_second_reading_still_works():
     e = estimate(*along(np.exp, [1.0, 2.0]))
     assert judge(np.exp([1.0, 2.0]) * [1.0, 2.0], e) == "agree"

@@ -9,7 +9,7 @@ from tests.testing.mistakes.case import Case
 from tests.testing.mistakes.classics import CLASSICS, MISTAKEN, ZOO, minima
 from tests.testing.mistakes.judged import DISTORTED, Judged, judged, powered
 from tests.testing.mistakes.nasty import NASTY
-from tests.testing.mistakes.peers import peers, verdict_of
+from tests.testing.mistakes.peers import flattened, peers, verdict_of
 from tests.testing.mistakes.wrong import WRONG
 
 
@@ -60,6 +60,13 @@ def main() -> None:
     listed(fine, "agree", asked.messages)
     shares([c for c in NASTY if asked.only in c.name])
     if asked.peers:
+        shown = [j for j in alone if flattened(j.case) is not None]
+        fair = [j for j in fine if flattened(j.case) is not None]
+        print(
+            "of what the checkers below can be shown, dualdiff: caught "
+            f"{sum(j.verdict == 'disagree' for j in shown)} of {len(shown)} at the first "
+            f"point, called wrong {sum(j.verdict == 'disagree' for j in fair)} of {len(fair)}"
+        )
         for name, check in peers().items():
             bad, good = ([verdict_of(check, c) for c in cases] for cases in (wrong, right))
             print(

@@ -12,7 +12,7 @@ import scipy.optimize
 
 from tests.testing.mistakes.case import Case
 
-__all__ = ["peers", "verdict_of"]
+__all__ = ["flattened", "peers", "verdict_of"]
 
 Flat = tuple[Callable[[Any], Any], Callable[[Any], Any], Any]
 RELATIVE = 1e-5
@@ -52,9 +52,11 @@ def by_scipy(f: Any, jacobian: Any, x: Any) -> bool:
 def by_numdifftools(f: Any, jacobian: Any, x: Any) -> bool:
     import numdifftools
 
-    found, info = numdifftools.Jacobian(f, full_output=True)(x)
+    told = numdifftools.Jacobian(f, full_output=True)(x)
+    found = told[0]
+    error = told.error_estimate if hasattr(told, "error_estimate") else told[1].error_estimate  # 0.11, and before
     J = jacobian(x)
-    bar = BARS * np.reshape(info.error_estimate, J.shape) + 1e-10 * np.max(np.abs(J))
+    bar = BARS * np.reshape(error, J.shape) + 1e-10 * np.max(np.abs(J))
     return bool(np.all(np.abs(np.reshape(found, J.shape) - J) <= bar))
 
 

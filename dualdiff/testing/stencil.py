@@ -39,8 +39,6 @@ SPREAD = float(np.sqrt(2 * np.sum(np.square(EIGHTH))))
 """What the difference of eighth order makes of noise of deviation one."""
 BOUND = 4.0
 """Noise that is declared bounds what values are off by; a deviation is a part of that."""
-NOTHING_ELSE = 0.1
-"""Values of which this share is noise are taken for noise alone: a wave may be too short for any of the steps."""
 ONE_SIDED = (-25 / 12, 4.0, -3.0, 4 / 3, -1 / 4)
 """Weights of f(0) to f(4) in the one-sided difference of fourth order."""
 
@@ -126,7 +124,7 @@ def _stencil(at: dict[int, Any], s: float, rounding: float, noise: float) -> Ste
         slope = _weighted(EIGHTH, odd) / s
         truncated = np.abs(slope - _weighted(SIXTH, odd) / s)
         level = np.maximum(noise_of(column), np.maximum(0.5 * _rounding(column, rounding), noise / BOUND) * size)
-        error = np.where(level > NOTHING_ELSE * size, np.inf, truncated + SPREAD * level / s)
+        error = truncated + SPREAD * level / s
         complete = np.isfinite(magnitude).all(axis=0) & np.isfinite(error)
         right = _weighted(ONE_SIDED, [at[k] for k in range(REACH + 1)]) / s
         left = -_weighted(ONE_SIDED, [at[-k] for k in range(REACH + 1)]) / s

@@ -32,6 +32,10 @@ NEGLIGIBLE = 1e-8
 NEAR = (-3, -2, -1, 0, 1, 2, 3)
 """Where the complex step is taken, in steps of the spacing ``CLOSE``: its own noise is read from them."""
 CLOSE = SPACINGS[2]
+NOTHING_ELSE = 0.02
+"""Noise of this share of the largest value of all is taken for all there is: a wave may be too short for any of the steps."""
+MOSTLY = 0.1
+"""The same, of the largest value within the reach of one spacing."""
 CLEAR = 1e-2
 """A slope over longer steps excuses a derivative if its error bar is at most this share of it."""
 
@@ -267,6 +271,10 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
         spacing = np.array([s.spacing for s in stencils]).reshape(-1, *[1] * y.ndim)
         errors = errors + SPREAD * _hidden(np.array([s.noise for s in stencils]), frozen) / spacing
         resolution = np.finfo(float).eps * np.abs(y) / spacing
+        level = np.array([s.noise for s in stencils])
+        sizes = np.array([s.size for s in stencils])
+        alone = (level > NOTHING_ELSE * np.max(sizes, axis=0)) | (level > MOSTLY * sizes)
+        errors = np.where(alone, np.inf, errors)
         slopes = np.where(frozen, 0.0, slopes)
         errors = np.where(flat, resolution, np.where(frozen, np.inf, errors))
         bars = SAFETY * errors

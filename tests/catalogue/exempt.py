@@ -82,8 +82,6 @@ OPERANDS: dict[str, dict[str, str]] = {
         "qr, wide": _SINGULAR,
         "lstsq, tall": _SINGULAR,
         "lstsq, wide": _SINGULAR,
-        "std": "equal entries: the square root of 0, whose second derivative is NaN by convention",
-        "std along an axis, ddof": "equal entries: the square root of 0, whose second derivative is NaN by convention",
         "corrcoef": "0/0, or correlations of exactly 1, where they are clipped",
     },
 }

@@ -794,7 +794,12 @@ def test_stop_gradient_is_the_way_out_that_messages_name() -> None:
         np.testing.assert_array_equal(jac(f)(X), np.diag(X))
 
 
-WARNINGS = (dd.errors.CaptureWarning, dd.errors.DocumentedWarning, dd.errors.NoDerivativeWarning)
+WARNINGS = (
+    dd.errors.CaptureWarning,
+    dd.errors.CompileWarning,
+    dd.errors.DocumentedWarning,
+    dd.errors.NoDerivativeWarning,
+)
 
 
 def test_every_error_is_a_derivative_error_and_a_builtin_one() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.passes.program import Form, Program
 from dualdiff.passes.scalars import NotScalarError, Scalars, expanded, name_of
-from dualdiff.rules.indexing import getitem, setitem
 
 __all__ = ["ChangedError", "Flat", "flat"]
 
@@ -430,16 +429,16 @@ class _Arrays:
                 self.lines.append(f"{v} = {_expression(name, range(len(texts)), texts, self.names)[0]}")
                 self.floats[s.result] = v
                 return
-        if row is setitem:
+        if row.access == "write":
             self._write(n, s)
             return
         given = [self._given(i) for i in s.operands]
-        if row is getitem and form.is_float and program.forms[s.operands[0]].kind == "array":
+        if row.access == "read" and form.is_float and program.forms[s.operands[0]].kind == "array":
             self.names[f"p{s.result}"] = s.params["index"]
             self.lines.append(f"{v} = {given[0]}.item(p{s.result})")
             self.floats[s.result] = v
             return
-        if row is getitem:
+        if row.access == "read":
             self.names[f"p{s.result}"] = s.params["index"]
             call = f"{given[0]}[p{s.result}]"
         else:
@@ -542,12 +541,12 @@ class _Arrays:
     def _is_shown(self, i: int) -> bool:
         """Whether an output may be a view of something larger, which it would keep alive."""
         made = self.made_by.get(i)
-        return made is None or not (_is_fresh(made.row) or made.row is setitem)
+        return made is None or not (_is_fresh(made.row) or made.row.access == "write")
 
 
 def _is_fresh(row: Primitive) -> bool:
     """Whether a row's result shares memory with none of its operands, whatever they are."""
-    return isinstance(row.fn, np.ufunc) or row is setitem or row.kind == "multilinear"
+    return isinstance(row.fn, np.ufunc) or row.access == "write" or row.kind == "multilinear"
 
 
 def _same(x: Any, then: Any) -> bool:

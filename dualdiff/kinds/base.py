@@ -218,6 +218,8 @@ class Primitive:
     shapes_only = False
     #: of a root: what stood under it, from the operands and parameters (see :mod:`dualdiff.rules.roots`)
     under: Callable[..., Any] | None = None
+    #: what its parameter ``index`` is for: to "read" ``x[index]``, or to "write" ``x[index] = v``
+    access = ""
     #: whether its function does right with Python's numbers, and on arrays of objects that add and multiply as numbers do
     on_objects = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.kinds import Elementwise, Primitive
-from dualdiff.rules.elementwise import multiply
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
 
@@ -245,7 +244,7 @@ class _Builder:
 
     def unchanged(self, row: Primitive, operands: tuple[int, ...], form: Form) -> int | None:
         """Return the operand that a product with one leaves as it is."""
-        if row is multiply:
+        if row.fn is np.multiply:
             for k in (0, 1):
                 x = self.constants.get(operands[k])
                 if x is not None and not shape_of(x) and x == 1 and self.forms[operands[1 - k]] == form:

@@ -15,7 +15,6 @@ import numpy as np
 
 from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
-from dualdiff.rules.indexing import getitem, setitem
 
 __all__ = ["Node", "NotScalarError", "Scalars", "expanded", "name_of"]
 
@@ -231,11 +230,11 @@ def _carried_out(graph: _Graph, step: Step, args: list[Any], form: Form, integer
     """Carry out a step on arrays of nodes; some functions take integers otherwise than other numbers."""
     row, params = step.row, step.params
     fn: Any = row.fn
-    if row is setitem:
+    if row.access == "write":
         found = args[0].copy()
         found[params["index"]] = args[1] if args[1].shape else args[1].item()
         return found
-    if row is getitem:
+    if row.access == "read":
         read = args[0][params["index"]]
         return read if type(read) is np.ndarray else _array([read], ())
     if isinstance(fn, np.ufunc) and not params and fn.nout == 1:

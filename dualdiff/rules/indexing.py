@@ -281,6 +281,7 @@ class GetItem(Movement):
 
     view = True
     pads = False
+    access = "read"
 
     def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
         return detached(take_at(tangents[0], params["index"], sweep.lead), tangents[0])
@@ -416,6 +417,7 @@ class SetItem(Primitive):
     """``y`` with ``y[index] = v`` carried out: linear in both, and the same buffer is handed on where it may be."""
 
     kind = "movement"
+    access = "write"
 
     def needs(self, active: tuple[bool, ...]) -> Any:
         return False, (False, False)

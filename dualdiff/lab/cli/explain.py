@@ -62,7 +62,8 @@ def _document(found: Explanation) -> dict[str, Any]:
 
 def _drawn(found: Explanation) -> Any:
     """Draw the times of all ways, as estimated and as measured."""
-    drawn, axes = figure(7.0, 1.2 + 0.5 * len(found.ways))
+    drawn = figure(7.0, 1.2 + 0.5 * len(found.ways))
+    axes = drawn.add_subplot()
     for n, way in enumerate(found.ways):
         axes.barh(n, way.seconds, height=0.5, color="C0", alpha=1.0 if way.name == found.chosen else 0.4)
         if way.measured is not None:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.lab import layers
+from dualdiff.lab.shown import argument_names, called, function_name
 from dualdiff.lab.tables import Table, Tabular
-from dualdiff.lab.trace.evaluation import _argument_names, _name
 from dualdiff.lab.trace.names import names
 from dualdiff.lab.trace.words import SIGNS, entry
-from dualdiff.operators.calls import Argnums, Call
+from dualdiff.operators.calls import Argnums
 from dualdiff.passes.elimination import (
     MOST,
     ORDERS,
@@ -33,7 +32,6 @@ from dualdiff.passes.elimination import (
 )
 from dualdiff.shapes import shape_of
 from dualdiff.tape import Tape
-from dualdiff.values import TRACED
 from dualdiff.ways.problem import record
 
 __all__ = ["NamedGraph", "Orders", "graph"]
@@ -297,17 +295,11 @@ def graph(f: Callable[..., Any], *args: Any, argnums: Argnums | None = None, mos
     >>> found.labels[4]
     ('b', 'sin')
     """
-    if not callable(f):
-        raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
-    if not args:
-        raise InputError("lab.graph(f, x) needs the point x")
-    call = Call(asked(f, "auto"), tuple(range(len(args))) if argnums is None else argnums, args, {}, False)
-    if any(type(x) in TRACED for x in call.leaves):
-        raise InputError("lab.graph shows plain numbers: call it outside of other operators")
+    call = called("lab.graph", f, args, argnums)
     with np.errstate(all="ignore"):  # what is not finite is seen in the weights
         tape, values = record(call.problem(), replayable=True, lines=True)
     found = linearized(tape, [shape_of(v) for v in values], most)
-    return NamedGraph(_name(call.f), found, _labels(tape, found, _argument_names(call)))
+    return NamedGraph(function_name(call.f), found, _labels(tape, found, argument_names(call)))
 
 
 def _labels(tape: Tape, graph: Graph, arguments: Sequence[str]) -> dict[int, layers.Label]:

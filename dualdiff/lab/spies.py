@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import asked
 from dualdiff.coloring import color_both, color_columns, color_rows
 from dualdiff.errors import InputError
-from dualdiff.lab.trace.evaluation import _name
+from dualdiff.lab.shown import called, function_name
 from dualdiff.lab.trace.markup import COLORS
-from dualdiff.operators.calls import Argnums, Call
-from dualdiff.values import TRACED
+from dualdiff.operators.calls import Argnums
 from dualdiff.ways.decisions import recorded
 from dualdiff.ways.options import Options
 
@@ -211,13 +209,9 @@ def spy(f: Callable[..., Any], *args: Any, coloring: str = "fewest", argnums: Ar
     """
     if coloring not in ("fewest", *COLORINGS):
         raise InputError(f"coloring={coloring!r} must be 'fewest', 'columns', 'rows' or 'both'")
-    if not args:
-        raise InputError("lab.spy(f, x) needs the point x")
-    call = Call(asked(f, "auto"), tuple(range(len(args))) if argnums is None else argnums, args, {}, False)
-    if any(type(x) in TRACED for x in call.leaves):
-        raise InputError("lab.spy shows a pattern of plain numbers: call it outside of other operators")
+    call = called("lab.spy", f, args, argnums)
     pattern = recorded(call.problem(), Options(sparse=True)).pattern
     kinds = COLORINGS if coloring == "fewest" else {coloring: COLORINGS[coloring]}
     found = [(kind, *color(pattern)) for kind, color in kinds.items()]
     kind, colors, names, bound = min(found, key=lambda f: len(f[2]))
-    return Spy(_name(call.f), pattern, kind, len(names), bound, colors, names)
+    return Spy(function_name(call.f), pattern, kind, len(names), bound, colors, names)

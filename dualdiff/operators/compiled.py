@@ -325,8 +325,9 @@ class ProgramReport:
             for i, x in program.constants.items()
             if shape_of(x)
         )
+        made = {s.result: s.row.name for s in program.steps}
         checks = tuple(
-            f"{_short(c.then)}, {_line(c.place)}"
+            f"{made.get(c.value, 'an argument')} is {_short(c.then)}, {_line(c.place)}"
             for n, c in enumerate(program.checks)
             if not _is_finiteness(program, n)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import InputError
+from dualdiff.lab.shown import argument_names, called, function_name
 from dualdiff.lab.trace.names import Place, names, places
 from dualdiff.lab.trace.steps import Contribution, Step, Trace
 from dualdiff.lab.trace.words import MOST_LINES, array, counted, entry, operation
@@ -21,7 +21,6 @@ from dualdiff.passes.ledger import Ledger, ledger
 from dualdiff.shapes import Aval, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.trees import paths
-from dualdiff.values import TRACED
 from dualdiff.ways.problem import apiece, record
 from dualdiff.ways.program import pattern_of
 
@@ -108,17 +107,9 @@ def show(
     v1              9        v3
     x               [9, 12]  v4: [0, 6], v2: [0, 6], v1: [9, 0]
     """
-    if not callable(f):
-        raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
-    if not args:
-        raise InputError("dd.show(f, x) needs the point x")
     if type(digits) is not int or not 1 <= digits <= 17:
         raise InputError(f"digits={digits!r} must be a whole number from 1 to 17")
-    call = Call(f, tuple(range(len(args))) if argnums is None else argnums, args, {}, False)
-    if any(type(x) in TRACED for x in call.leaves):
-        raise InputError(
-            "dd.show prints plain numbers: call it outside of other operators, and with x.detach().numpy() of a tensor"
-        )
+    call = called("dd.show", f, args, argnums)
     if any(dtype_of(x).kind == "c" for x in call.leaves):
         raise InputError(
             "dd.show fills a real Jacobian: give the real and the imaginary part as arguments of their own"
@@ -169,11 +160,11 @@ def _trace(
     rows: tuple[int, ...],
     digits: int,
 ) -> Trace:
-    given = _argument_names(call)
+    given = argument_names(call)
     letter = next((c for c in "vstwz" if not any(re.fullmatch(rf"{c}\d+", name) for name in given)), "q")
     labels = [*given, *[f"{letter}{e + 1}" for e in range(len(tape))]]
     wheres = [*[Place()] * len(given), *places(tape)]
-    called = [*[""] * len(given), *names(tape)]
+    variables = [*[""] * len(given), *names(tape)]
     steps = []
     for slot, label in enumerate(labels):
         value = found.values[slot]
@@ -182,7 +173,7 @@ def _trace(
         steps.append(
             Step(
                 label=label,
-                name=called[slot],
+                name=variables[slot],
                 operation="input" if e is None else _operation(e, labels, digits),
                 place=wheres[slot],
                 value=value,
@@ -195,7 +186,7 @@ def _trace(
     slots = [s if s >= 0 else None for s in tape.outputs]
     k, r = len(columns), len(rows)
     return Trace(
-        function=_name(call.f),
+        function=function_name(call.f),
         steps=tuple(steps),
         columns=columns,
         rows=rows,
@@ -260,32 +251,9 @@ def _side_by_side(parts: Sequence[Any], k: int) -> Any:
     return np.concatenate([np.zeros((k, 0)), *parts], axis=1)
 
 
-def _name(f: Any) -> str:
-    name = str(getattr(f, "__name__", ""))
-    return name if name.isidentifier() else "f"
-
-
-def _argument_names(call: Call) -> list[str]:
-    """Return what the differentiated leaves are called: the function's parameters, with the path inside a structure."""
-    try:
-        parameters = list(inspect.signature(call.f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    found = []
-    for a in call.argnums:
-        if isinstance(a, str):
-            name, tree = a, call.kwargs[a]
-        else:
-            tree = call.args[a]
-            named = a < len(parameters) and parameters[a].kind in (0, 1)
-            name = parameters[a].name if named else "x" if len(call.args) == 1 else f"x{a}"
-        found += [f"{name}{path}" for path in paths(tree)]
-    return found
-
-
 def _output_names(call: Call, values: Sequence[Any]) -> list[str]:
     """Return what the results are called: the function, with the path inside a structure."""
-    return [f"{_name(call.f)}{path}" for path in paths(call.build_outputs(list(values)))]
+    return [f"{function_name(call.f)}{path}" for path in paths(call.build_outputs(list(values)))]
 
 
 def _entries(named: Sequence[str], values: Sequence[Any]) -> list[str]:

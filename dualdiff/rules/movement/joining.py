@@ -74,6 +74,7 @@ class Concatenate(Primitive):
     """Arrays joined along one axis, counted from the end."""
 
     kind = "movement"
+    on_objects = True
 
     def needs(self, active: tuple[bool, ...]) -> Any:
         return False, (False,) * len(active)

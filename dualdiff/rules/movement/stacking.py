@@ -36,6 +36,7 @@ class Stack(Primitive):
     """Equal shapes joined along a new axis, counted from the end."""
 
     kind = "movement"
+    on_objects = True
 
     def needs(self, active: tuple[bool, ...]) -> Any:
         return False, (False,) * len(active)

@@ -109,6 +109,13 @@ def check(
     try:
         value_law(f, *args)
         lines.append("values: both modes return NumPy's")
+        odd = [n for n, y in enumerate(s.plain()) if not np.all(np.isfinite(y))]
+        if odd:  # and so has no derivative, whatever the rules make of it
+            told = [
+                Doubt(f"output {n}", np.nan, np.nan, np.inf, "it is not finite here", "check at a point of its domain")
+                for n in odd
+            ]
+            return Report("inconclusive", tuple(lines), tuple(told))
         for _ in range(directions):
             adjoint_law(f, *args, rng=rng)
         lines.append(f"modes: dual numbers = tape pushed = tape pulled, transposed ({directions} directions)")

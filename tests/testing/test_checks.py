@@ -357,3 +357,14 @@ def test_a_mistake_beside_kinks_is_still_caught():
 
     x = np.array([1 + 1e-7, 1 - 1e-7])
     assert "J[1, 1] is 0.2; by differences 0.1" in complaint(lambda x: np.where(x > 1, x - 1, (x - 1) / 10), slope, x)
+
+
+@pytest.mark.parametrize(
+    ("function", "point"),
+    [(np.log, [0.0, 1.0]), (np.linalg.norm, [1e308, 1e308]), (lambda x: np.sum(x**4), [1e200, 3.0])],
+)
+def test_where_the_value_is_not_finite_nothing_is_claimed(function, point):
+    with np.errstate(all="ignore"):
+        report = check(function, np.array(point))
+    assert report.verdict == "inconclusive"
+    assert [(d.entry, d.why) for d in report.doubts] == [("output 0", "it is not finite here")]

@@ -301,7 +301,12 @@ MUTANTS = [
     Mutant(
         "movement: another permutation in the push",
         "truth",
-        Linear("f", lambda x: x[..., ::-1], lambda g, x: g, push=lambda t, x, lead: t),
+        General(
+            "f",
+            lambda x: x[..., ::-1],
+            push=lambda sweep, tangents, out, x: tangents[0],
+            pull=lambda sweep, g, out, x: (g,),
+        ),
         (X,),
     ),
     Mutant(

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import dualdiff as dd
+from dualdiff.errors import NonDifferentiablePointError
 from dualdiff.testing import LAWS, Subject, judge
 from dualdiff.testing.laws import same, same_all
 from dualdiff.testing.strategies import Program, programs
@@ -25,11 +26,21 @@ def flat(program: Program) -> Any:
     return lambda *args: (found,) if not isinstance(found := program(*args), tuple) else found
 
 
+def meets_a_kink(program: Program) -> bool:
+    """Whether a program is evaluated exactly at a kink or a tie, where the conventions choose and the chain rule need not hold."""
+    try:
+        with dd.kinks("raise"):
+            dd.jacobian(flat(program), tuple(range(len(program.point))))(*program.point)
+    except NonDifferentiablePointError:
+        return True
+    return False
+
+
 @many
 @given(programs(), SEEDS)
 def test_dual_is_push_is_pull_is_replay_is_differences(program: Program, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    for law in ("value", "adjoint", "truth", "replay"):
+    for law in ("value", "adjoint", "replay") if meets_a_kink(program) else ("value", "adjoint", "truth", "replay"):
         takes = {"rng": rng} if law in ("adjoint", "truth") else {}
         with steps_may_leave_the_domain():
             LAWS[law](program, *program.point, **takes)

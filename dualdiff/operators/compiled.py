@@ -602,11 +602,11 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
     >>> print(gradient.source(np.array([1.0, 2.0])))
     def program(x0):
         x0_0, x0_1, = x0.tolist()
-        v5 = 0.5 * (2.0 * x0_0)
-        v6 = 0.5 * (2.0 * x0_1)
-        total = v5 + v6
+        v6 = 0.5 * (2.0 * x0_0)
+        v7 = 0.5 * (2.0 * x0_1)
+        total = v6 + v7
         if total - total != 0.0: raise changed(0)
-        return array([v5, v6]),
+        return array([v6, v7]),
     <BLANKLINE>
     """
     return Compiled(asked(g, capture), check_every)

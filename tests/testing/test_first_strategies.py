@@ -60,7 +60,9 @@ ENTRIES: dict[str, Any] = {
 }
 # Each example is looked at by hundreds of evaluations: the quick profiles look at a few, "deep" at hundreds.
 few = settings(max_examples=settings().max_examples if settings().max_examples > 100 else 6, deadline=None)
-YET = pytest.mark.xfail(strict=False, reason="sin of numbers beyond 1e15, whose waves no step resolves, is called wrong yet")
+YET = pytest.mark.xfail(
+    strict=False, reason="sin of numbers beyond 1e15, whose waves no step resolves, is called wrong yet"
+)
 
 
 def cells(*called_wrong: tuple[str, str]) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -80,6 +81,7 @@ def _compiled(lines: Sequence[str], names: dict[str, Any], arguments: str) -> tu
     file = f"<compiled program {next(_SERIAL)}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file
     exec(compile(text, file, "exec"), names)
+    weakref.finalize(names["program"], linecache.cache.pop, file, None)
     return names["program"], text
 
 

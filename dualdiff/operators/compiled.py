@@ -8,16 +8,18 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, MethodType
+from enum import Enum
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import asked, captured_runs, captures_of
+from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.capture.look import code_names, function_of
 from dualdiff.compiled.flat import ChangedError, Flat, flat
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
+from dualdiff.operators.calls import Operator
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
@@ -35,6 +37,8 @@ SIGNATURES = 64
 EVERY = 1000
 """How often a program is held against its function, once it has been 1, 2, 4, … calls old."""
 _TRACED_KINDS = frozenset("biufc")
+_UNCHANGING = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc, np.dtype, slice, range, Enum)
+"""Classes of arguments that are what they are; others may change from call to call, and nobody would see it."""
 _COMPARED = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None), np.generic)
 
 
@@ -71,6 +75,9 @@ class Compiled:
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._lock = threading.RLock()
         self._watched: list[tuple[Any, Any, Any]] | None = None
+        self._warned = False
+        self._name: str | None = None
+        self._changes = 0  # how often something outside of the arguments was another one
 
     def __reduce__(self) -> Any:
         return Compiled, (self.function, self.check_every)
@@ -78,13 +85,27 @@ class Compiled:
     def __repr__(self) -> str:
         return f"compile({getattr(self.function, '__name__', self.function)})"
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        """Return what is compiled for an instance, which keeps it: its attributes belong to the program."""
+        if instance is None:
+            return self
+        bound = Compiled(MethodType(self.function, instance), self.check_every)
+        if self._name is not None and hasattr(instance, "__dict__"):
+            return vars(instance).setdefault(self._name, bound)
+        return bound
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function does, by a program where one holds."""
         found = _signature(args, kwargs)
         if found is None or kinks.raises():  # another operator differentiates this, or wants to see every step
+            return self.function(*args, **kwargs)
+        if isinstance(found, str):
+            self._warn_of_argument(found)
+            return self.function(*args, **kwargs)
+        if self._changes > VARIANTS:
             return self.function(*args, **kwargs)
         key, inputs = found
         known = self._known.get(key)
@@ -102,7 +123,8 @@ class Compiled:
             except (ArithmeticError, ValueError):
                 continue
             if n:
-                known.variants.insert(0, known.variants.pop(n))
+                with self._lock:
+                    known.variants.sort(key=lambda v: v is not variant)
             variant.calls += 1
             result = variant.build(list(outputs))
             if self._is_due(variant.calls):
@@ -154,6 +176,12 @@ class Compiled:
                 with self._lock:
                     self._known.clear()
                     self._watched = None
+                    self._changes += 1
+                if self._changes > VARIANTS:
+                    what = (
+                        name if isinstance(name, str) else "a default" if name is not None else "a variable around it"
+                    )
+                    self._warn(f"what its code names ({what}) changes again and again; pass it as an argument")
                 return False
         return True
 
@@ -205,9 +233,19 @@ class Compiled:
         known.variants.insert(0, variant)
         return result, variant
 
+    def _warn_of_argument(self, kind: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(
+                f"an argument is of class {kind!r}, whose content may change from call to call unseen; pass arrays and numbers"
+            )
+
     def _give_up(self, known: _Known, reason: str) -> None:
         known.given_up = reason
         known.variants.clear()
+        self._warn(reason)
+
+    def _warn(self, reason: str) -> None:
         warnings.warn(
             f"{getattr(self.function, '__name__', 'the function')} runs as it is, not as a program: {reason}.",
             CompileWarning,
@@ -268,8 +306,11 @@ class Compiled:
 
     def _variant(self, args: Any, kwargs: Any) -> _Variant:
         found = _signature(args, kwargs)
-        if found is None:
-            raise InputError("a program is for plain arguments; these are being differentiated")
+        if found is None or isinstance(found, str):
+            raise InputError(
+                "a program is for plain arrays and numbers; these arguments "
+                + ("are being differentiated" if found is None else f"hold an object of class {found!r}")
+            )
         key, _inputs = found
         self(*args, **kwargs)
         known = self._known.get(key)
@@ -360,8 +401,11 @@ class ProgramReport:
 # arguments
 
 
-def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]] | None:
-    """Return what a program is kept by, and the values that vary; None if one of them is traced."""
+def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]] | str | None:
+    """Return what a program is kept by, and the values that vary.
+
+    None if one of them is traced; the name of its class if one is an object that may change unseen.
+    """
     if not kwargs:
         key: list[Any] = []
         for x in args:
@@ -384,8 +428,10 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
             inputs.append(x)
         elif isinstance(x, _COMPARED):
             key.append((type(x), x))
-        else:
+        elif isinstance(x, _UNCHANGING):
             key.append(_Same(x))
+        else:
+            return type(x).__name__
     return tuple(key), inputs
 
 
@@ -451,9 +497,8 @@ def _named(function: Any) -> Iterator[tuple[Any, Any, Any]]:
     todo = [function]
     while todo:
         f = todo.pop()
-        inner = getattr(f, "f", None) if not isinstance(f, MethodType) else None
-        if inner is not None and callable(inner):
-            todo.append(inner)
+        if isinstance(f, (Compiled, Operator, Captured)):
+            todo.append(f.function if isinstance(f, Compiled) else f.f)
             continue
         own = function_of(f)
         if own is None or id(own) in seen:
@@ -467,17 +512,38 @@ def _named(function: Any) -> Iterator[tuple[Any, Any, Any]]:
         for k in range(len(own.__defaults__ or ())):
             yield own, k, own.__defaults__[k]
         owner = f.__self__ if isinstance(f, MethodType) else f if not hasattr(f, "__code__") else None
-        if owner is not None and hasattr(owner, "__dict__") and not isinstance(f, functools.partial):
-            for name in names & vars(owner).keys():
-                yield vars(owner), name, vars(owner)[name]
+        if owner is not None and not isinstance(f, functools.partial):
+            attributes = _Attributes(owner)
+            for name in sorted(names):
+                value = _read(attributes, name)
+                if value is not _GONE:
+                    yield attributes, name, value
 
 
 _GONE: Any = object()
 
 
+class _Attributes:
+    """The attributes of an object, as they stand in it or in its class: nothing is computed by asking."""
+
+    __slots__ = ("kinds", "own")
+
+    def __init__(self, owner: Any) -> None:
+        self.own: dict[str, Any] = getattr(owner, "__dict__", {})
+        self.kinds = [vars(kind) for kind in type(owner).__mro__]
+
+    def get(self, name: str) -> Any:
+        """Return what an attribute is."""
+        if name in self.own:
+            return self.own[name]
+        return next((kind[name] for kind in self.kinds if name in kind), _GONE)
+
+
 def _read(holder: Any, name: Any) -> Any:
     if type(holder) is dict:
         return holder.get(name, _GONE)
+    if type(holder) is _Attributes:
+        return holder.get(name)
     if name is None:
         try:
             return holder.cell_contents
@@ -528,10 +594,10 @@ def _agree(found: Any, right: Any) -> bool:
 
 def _is_finiteness(program: Program, check: int) -> bool:
     """Whether a check only asks whether a derivative is finite: then the operator looks closer, and no branch has changed."""
-    value = program.checks[check].value
-    return next((s.row.fn is np.all for s in program.steps if s.result == value), False) and any(
-        s.row.fn is np.isfinite for s in program.steps
-    )
+    made = {s.result: s for s in program.steps}
+    outer = made.get(program.checks[check].value)
+    inner = made.get(outer.operands[0]) if outer is not None and outer.row.fn is np.all else None
+    return inner is not None and inner.row.fn is np.isfinite
 
 
 def _branches(known: _Known) -> str:

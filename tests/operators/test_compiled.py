@@ -24,10 +24,15 @@ class Counted:
     """A function that counts how often Python runs it."""
 
     def __init__(self, f: Any) -> None:
-        self.f, self.calls = f, 0
+        self.f = f
+        self.log: list[None] = []
+
+    @property
+    def calls(self) -> int:
+        return len(self.log)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.calls += 1
+        self.log.append(None)
         return self.f(*args, **kwargs)
 
 
@@ -297,10 +302,15 @@ def test_methods_are_compiled_in_their_class() -> None:
         def run(self, x: Any) -> Any:
             return x * self.rate
 
-    np.testing.assert_array_equal(Model().run(X), 2 * X)
-    other = Model()
+    model, other = Model(), Model()
     other.rate = 3.0
-    np.testing.assert_array_equal(other.run(X), 3 * X)
+    for _ in range(3):
+        np.testing.assert_array_equal(model.run(X), 2 * X)
+        np.testing.assert_array_equal(other.run(X), 3 * X)
+    assert model.run is model.run
+    model.rate = 5.0
+    np.testing.assert_array_equal(model.run(X), 5 * X)
+    assert model.run.explain(X).steps == 1
 
 
 def of_a_module(x: Any) -> Any:
@@ -383,5 +393,72 @@ def test_a_program_is_seen_in_tracebacks_and_source() -> None:
     names: dict[str, Any] = {"float64": np.float64, "changed": RuntimeError}
     exec(source, names)
     assert names["program"](X) == (2.0,)
-    with pytest.raises(InputError, match="plain arguments"):
+    with pytest.raises(InputError, match=r"plain arrays and numbers.*being differentiated"):
         dd.grad(lambda x: dd.compile(np.sum).explain(x))(X)
+
+
+def test_objects_that_may_change_unseen_are_no_arguments_of_a_program() -> None:
+    class Settings:
+        factor = 2.0
+
+    settings = Settings()
+    program = dd.compile(lambda x, s: x * s.factor)
+    with pytest.warns(CompileWarning, match="an argument is of class 'Settings'"):
+        program(X, settings)
+    settings.factor = 3.0
+    np.testing.assert_array_equal(program(X, settings), 3 * X)
+    with pytest.raises(InputError, match="hold an object of class 'Settings'"):
+        program.explain(X, settings)
+    by_ufunc = dd.compile(lambda x, f: f(x))
+    for f in (np.sin, np.cos, np.sin):
+        np.testing.assert_array_equal(by_ufunc(X, f), f(X))
+
+
+def test_a_model_with_a_function_of_its_own_is_watched_all_the_same() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.f, self.rate = np.sin, 2.0
+
+        def __call__(self, x: Any) -> Any:
+            return self.f(x) * self.rate
+
+    model = Model()
+    program = dd.compile(dd.jacobian(model))
+    program(X)
+    model.rate = 3.0
+    np.testing.assert_array_equal(program(X), dd.jacobian(model)(X))
+    outer = dd.compile(dd.compile(model))
+    outer(X)
+    model.rate = 4.0
+    np.testing.assert_array_equal(outer(X), model(X))
+
+
+def test_a_branch_on_all_entries_is_another_program_and_not_a_derivative_that_is_not_finite() -> None:
+    f = Counted(lambda x: np.sum(x**2) if np.all(x > 0) else np.sum(x))
+    gradient = dd.compile(dd.grad(f), check_every=None)
+    for x in (X, -X, X, -X, X, -X):
+        np.testing.assert_array_equal(gradient(x), dd.grad(f.f)(x))
+    assert f.calls == 4
+
+
+def test_what_changes_at_every_call_is_told_and_runs_as_it_is() -> None:
+    step = 0.0
+
+    def f(x: Any) -> Any:
+        return x + step
+
+    program = dd.compile(f)
+
+    def stepped(n: int) -> Any:
+        nonlocal step
+        step = float(n)
+        return program(X)
+
+    for n in range(9):
+        np.testing.assert_array_equal(stepped(n), X + n)
+    with pytest.warns(CompileWarning, match="changes again and again"):
+        stepped(9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step = 100.0
+        np.testing.assert_array_equal(program(X), X + 100)

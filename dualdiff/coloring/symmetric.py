@@ -190,13 +190,11 @@ def _order(name: str, graph: scipy.sparse.csr_array) -> list[int]:
 
 def _best(attempts: Iterable[Coloring]) -> Coloring:
     """The first with the fewest colours; nothing is tried once the bound is reached."""
-    best: Coloring | None = None
-    for coloring in attempts:
-        if best is None or coloring.count < best.count:
+    waiting = iter(attempts)
+    best = next(waiting)
+    while best.count > best.lower_bound and (coloring := next(waiting, None)) is not None:
+        if coloring.count < best.count:
             best = coloring
-        if best.count == best.lower_bound:
-            break
-    assert best is not None
     return best
 
 

@@ -32,8 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 1
     done: dict[str, object] = {"file": None if path is None else str(path), "written": False, "forgotten": False}
     try:
-        if arguments.forget:
-            assert path is not None
+        if arguments.forget and path is not None:
             done["forgotten"] = calibration.forget(path)
             said = f"Forgotten: {path}" if done["forgotten"] else f"There was nothing to forget: no file {path}"
         else:
@@ -49,8 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 ):
                     show(table, sys.stdout)
                     print()
-            if not arguments.dry_run:
-                assert path is not None
+            if path is not None and not arguments.dry_run:
                 calibration.keep(found, path)
                 done["written"] = True
                 said = f"Kept in {path}; every new process of this user takes these prices."

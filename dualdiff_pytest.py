@@ -54,7 +54,8 @@ class Derivatives(logging.Handler):
         if report.verdict == "inconclusive" and not self.undecided:
             self.undecided = str(report)
 
-    @pytest.hookimpl(wrapper=True)
+    # Innermost: pytest hears loggers that do not propagate as well, if they say so before it begins to listen.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Listen while a test runs."""
         __tracebackhide__ = True

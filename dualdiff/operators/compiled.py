@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -34,6 +35,8 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+MOST_ENTRIES = 64
+"""Entries up to which a list or a dictionary is looked through at every call."""
 EVERY = 1000
 """How often a program is held against its function, once it has been 1, 2, 4, … calls old."""
 _TRACED_KINDS = frozenset("biufc")
@@ -505,12 +508,14 @@ def _named(function: Any) -> Iterator[tuple[Any, Any, Any]]:
             continue
         seen.add(id(own))
         names = set(code_names(own.__code__))
-        for cell in own.__closure__ or ():
-            yield cell, None, _read(cell, None)
-        for name in names & own.__globals__.keys():
-            yield own.__globals__, name, own.__globals__[name]
-        for k in range(len(own.__defaults__ or ())):
-            yield own, k, own.__defaults__[k]
+        named: list[tuple[Any, Any]] = [(cell, None) for cell in own.__closure__ or ()]
+        named += [(own.__globals__, name) for name in sorted(names & own.__globals__.keys())]
+        named += [(own, k) for k in range(len(own.__defaults__ or ()))]
+        named += [(own.__kwdefaults__, name) for name in own.__kwdefaults__ or ()]
+        for holder, name in named:
+            value = _read(holder, name)
+            yield holder, name, value
+            yield from _inside(value, names)
         owner = f.__self__ if isinstance(f, MethodType) else f if not hasattr(f, "__code__") else None
         if owner is not None and not isinstance(f, functools.partial):
             attributes = _Attributes(owner)
@@ -518,9 +523,40 @@ def _named(function: Any) -> Iterator[tuple[Any, Any, Any]]:
                 value = _read(attributes, name)
                 if value is not _GONE:
                     yield attributes, name, value
+                    yield from _inside(value, names, deeper=False)
+
+
+def _inside(value: Any, names: set[str], deeper: bool = True) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the entries of a short list or dictionary, and the attributes of an object, or of a user's module, that the code names."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        if len(value) <= MOST_ENTRIES:
+            yield value, _SIZE, len(value)
+            for key in value if kind is dict else range(len(value)):
+                yield value, key, value[key]
+    elif (
+        deeper
+        and hasattr(value, "__dict__")
+        and not isinstance(value, (*_UNCHANGING, MethodType, Compiled, Operator, Captured))
+    ):
+        attributes = _Attributes(value)
+        for name in sorted(names):
+            found = _read(attributes, name)
+            if found is not _GONE:
+                yield attributes, name, found
+    elif deeper and kind is ModuleType and not _is_library(value):
+        for name in sorted(names & vars(value).keys()):
+            yield vars(value), name, vars(value)[name]
+
+
+def _is_library(module: ModuleType) -> bool:
+    """Whether a module is one of Python's, NumPy's or SciPy's, whose names stay what they are."""
+    root = module.__name__.partition(".")[0]
+    return root in ("numpy", "scipy", "dualdiff") or root in sys.stdlib_module_names
 
 
 _GONE: Any = object()
+_SIZE: Any = object()
 
 
 class _Attributes:
@@ -540,8 +576,12 @@ class _Attributes:
 
 
 def _read(holder: Any, name: Any) -> Any:
+    if name is _SIZE:
+        return len(holder)
     if type(holder) is dict:
         return holder.get(name, _GONE)
+    if type(holder) is list:
+        return holder[name] if name < len(holder) else _GONE
     if type(holder) is _Attributes:
         return holder.get(name)
     if name is None:
@@ -626,8 +666,9 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
 
     The contract: Python code inside ``g`` runs when it is recorded, not at each call, and what is not an argument is a constant.
     That is looked after. A branch, a mask, a size that would come out otherwise is noticed, and recorded as another program (up
-    to eight; then ``g`` runs as it is, with a warning). Numbers, strings, tuples, functions and arrays (by identity) that
-    ``g``'s own code names are compared at every call. At calls 1, 2, 4, 8, … and then every ``check_every``-th, ``g`` itself runs as well
+    to eight; then ``g`` runs as it is, with a warning). What ``g``'s own code names is compared at every call: numbers, strings,
+    tuples, functions and arrays (by identity), also in short lists and dictionaries and as attributes of objects. At calls 1, 2, 4, 8, …
+    and then every ``check_every``-th, ``g`` itself runs as well
     and a difference is an error: so random numbers, printing and files inside ``g`` do not pass. A result that is not finite is
     computed by ``g``.
 

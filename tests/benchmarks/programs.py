@@ -12,12 +12,9 @@ from scipy.optimize._numdiff import approx_derivative
 import dualdiff as dd
 from dualdiff.lab.problems import chains, equations, fitting, learning, mechanics, scalar
 from tests.benchmarks.loops import START, _by_scalars, _filtered
+from tests.benchmarks.peers import medians
 
 Row = dict[str, Any]
-
-TURN = 0.02
-"""Seconds of calls in a turn."""
-TURNS = 9
 
 
 def _spherical(x: Any) -> Any:
@@ -48,22 +45,6 @@ def _cases() -> list[tuple[str, Callable[[Any], Any], Callable[..., Any], Any]]:
     ]
 
 
-def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median time of each call, in processor time, measured in turns."""
-    repeats, found = {}, {name: [] for name in calls}  # type: dict[str, int], dict[str, list[float]]
-    for name, call in calls.items():
-        start = process_time()
-        call()
-        repeats[name] = max(1, int(TURN / max(process_time() - start, 1e-6)))
-    for _ in range(TURNS):
-        for name, call in calls.items():
-            start = process_time()
-            for _ in range(repeats[name]):
-                call()
-            found[name].append((process_time() - start) / repeats[name])
-    return {name: 1e6 * float(np.median(times)) for name, times in found.items()}
-
-
 def programs() -> list[Row]:
     """Whole calls in microseconds: the operator, its program, and 2-point differences; and what the first call takes."""
     rows = []
@@ -85,7 +66,7 @@ def programs() -> list[Row]:
         }
         if x.size <= 1000:
             calls["2-point"] = lambda f=f, x=x: approx_derivative(f, x, method="2-point")
-        times = _microseconds(calls)
+        times = {name: 1e6 * seconds for name, seconds in medians(calls).items()}
         report = program.explain(x)
         rows.append(
             {

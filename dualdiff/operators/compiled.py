@@ -8,14 +8,18 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from types import CodeType, MethodType
 from typing import Any
 
 import numpy as np
 
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
+from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
 from dualdiff.compiled.flat import ChangedError, Flat, flat
+from dualdiff.compiled.llvm import may_be_there
+from dualdiff.compiled.tiers import START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
@@ -58,6 +62,18 @@ class _Variant:
     slowly: int = 0
     """How often it has run since another one did, without the entrance being its own."""
     entrance: Entrance | None = None
+    lowered: Lowered | None = None
+    code: Code | None = None
+    """Machine code."""
+    reason: str | None = None
+    """Why there is none, and will be none."""
+    milliseconds: float = 0.0
+    """What compiling it took."""
+
+    @property
+    def running(self) -> Flat:
+        """What runs."""
+        return self.flat if self.code is None else self.code.flat
 
 
 @dataclass(slots=True, eq=False)
@@ -72,14 +88,22 @@ class _Known:
 class Compiled:
     """See :func:`compile`."""
 
-    def __init__(self, f: Callable[..., Any], check_every: int | None = EVERY) -> None:
+    def __init__(
+        self, f: Callable[..., Any], check_every: int | None = EVERY, backend: str = "auto", now: bool = False
+    ) -> None:
         if not callable(f):
             raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
         if check_every is not None and (type(check_every) is not int or check_every < 1):
             raise InputError(f"check_every={check_every!r} must be a positive integer, or None")
+        if backend not in ("auto", "numpy", "llvm"):
+            raise InputError(f'backend={backend!r} must be "auto", "numpy" or "llvm"')
+        if backend == "numpy" and now:
+            raise InputError('backend="numpy" never compiles, and now=True asks to: leave one of them out')
+        if backend == "llvm" and not may_be_there():
+            raise ImportError("backend=\"llvm\" needs llvmlite: pip install 'dualdiff[compile]'")
         functools.update_wrapper(self, f)
         self.f = f
-        self.check_every = check_every
+        self.check_every, self.backend, self.now = check_every, backend, now
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._lock = threading.RLock()
         self._watched: list[Watched] | None = None
@@ -91,7 +115,7 @@ class Compiled:
         self._granted = 0
 
     def __reduce__(self) -> Any:
-        return Compiled, (self.f, self.check_every)
+        return Compiled, (self.f, self.check_every, self.backend, self.now)
 
     def __repr__(self) -> str:
         return f"compile({getattr(self.f, '__name__', self.f)})"
@@ -103,7 +127,7 @@ class Compiled:
         """Return what is compiled for an instance, which keeps it: its attributes belong to the program."""
         if instance is None:
             return self
-        bound = Compiled(MethodType(self.f, instance), self.check_every)
+        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now)
         if self._name is not None and hasattr(instance, "__dict__"):
             return vars(instance).setdefault(self._name, bound)
         return bound
@@ -127,7 +151,7 @@ class Compiled:
             return self.f(*args, **kwargs)
         for n, variant in enumerate(known.variants):
             try:
-                outputs = variant.flat.run(*inputs)
+                outputs = variant.running.run(*inputs)
             except ChangedError as changed:
                 if not changed.args or _is_finiteness(variant.program, changed.args[0]):
                     return self.f(*args, **kwargs)  # not finite: the operator looks closer
@@ -142,6 +166,7 @@ class Compiled:
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
                 self._hold(key, variant, outputs, args, kwargs)
+            self._speed_up(variant, inputs, outputs)
             self._let_in(variant)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
@@ -155,13 +180,16 @@ class Compiled:
                 return
         with self._lock:
             if variant.entrance is None:
-                variant.entrance = by_python(
-                    variant.arguments or (),
-                    self._watched or (),
-                    variant.flat.run,
-                    _builder(variant.build, len(variant.program.outputs)),
-                    MethodType(Compiled.__call__, self),
-                )
+                if variant.code is not None and variant.code.entrance is not None:
+                    variant.entrance = variant.code.entrance
+                else:
+                    variant.entrance = by_python(
+                        variant.arguments or (),
+                        self._watch(),
+                        variant.running.run,
+                        _builder(variant.build, len(variant.program.outputs)),
+                        MethodType(Compiled.__call__, self),
+                    )
                 if variant.entrance is None:
                     variant.arguments = None
                     return
@@ -173,8 +201,49 @@ class Compiled:
                     )
                 self._open = variant
                 type(self).__call__ = staticmethod(variant.entrance.call)  # type: ignore[method-assign]
-            self._granted = ALWAYS if self.check_every is None else variant.due - variant.calls - 1
+            self._granted = self._until(variant) - variant.calls - 1
             variant.entrance.grant(self._granted)
+
+    def _until(self, variant: _Variant) -> int:
+        """Return the call that is to be looked at next: to hold the program against its function, or to compile it."""
+        until = ALWAYS if self.check_every is None else variant.due
+        if self.backend != "numpy" and variant.reason is None and variant.code is None:
+            price = START if variant.lowered is None else variant.lowered.price
+            until = min(until, max(variant.calls + 1, int(price / variant.flat.price) + 1))
+        return until
+
+    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Compile a program to machine code, if its calls have paid for that or it is asked for."""
+        if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
+            return
+        at_once = self.now or self.backend == "llvm"
+        spent = variant.calls * variant.flat.price
+        if not at_once and spent < START:
+            return
+        with self._lock:
+            if variant.lowered is None:
+                found = lowered(variant.program, variant.flat)
+                if isinstance(found, str):
+                    variant.reason = found
+                    return
+                variant.lowered = found
+            if not at_once and spent < variant.lowered.price:
+                return
+            begun = perf_counter()
+            build = _builder(variant.build, len(variant.program.outputs)) and variant.build
+            way = (
+                None
+                if variant.arguments is None
+                else Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
+            )
+            code = variant.lowered.compiled(way)
+            variant.milliseconds = 1e3 * (perf_counter() - begun)
+            if not all(map(_agree, code.flat.run(*inputs), outputs)):
+                variant.reason = "its machine code gives another result"
+                return
+            if self._open is variant:
+                self._shut()
+            variant.code, variant.entrance, variant.slowly = code, None, SETTLED
 
     def _settle(self) -> None:
         """Count the calls that went in directly."""
@@ -188,10 +257,13 @@ class Compiled:
         with self._lock:
             for known in self._known.values():
                 for variant in known.variants:
-                    variant.entrance, variant.slowly = None, 0
-            if self._open is not None:
-                self._open = None
-                del type(self).__call__
+                    variant.entrance, variant.code, variant.slowly = None, None, 0
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._open is not None:
+            self._open = None
+            del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
     def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
@@ -295,6 +367,8 @@ class Compiled:
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
+        if self.now or self.backend == "llvm":
+            self._speed_up(variant, inputs, outputs)
         return result, variant
 
     def _warn_of_argument(self, kind: str) -> None:
@@ -637,12 +711,21 @@ def _short(x: Any) -> str:
     return np.array2string(np.asarray(x), precision=6, threshold=4)
 
 
-def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: Any = "auto") -> Compiled:
+def compile(
+    g: Callable[..., Any],
+    *,
+    backend: str = "auto",
+    now: bool = False,
+    check_every: int | None = EVERY,
+    capture: Any = "auto",
+) -> Compiled:
     r"""Return ``g`` as a function that is recorded at its first call and run as a program after that.
 
     ``g`` is any function of NumPy code, an operator's result included: ``dd.compile(dd.value_and_jacobian(f))``. A program is the
     list of what NumPy computed in the recorded call: small ones run as Python code on numbers, others call NumPy with buffers at
-    hand. It is kept for the structure, shapes and dtypes of the arguments.
+    hand. Where llvmlite is installed (``pip install 'dualdiff[compile]'``), programs of numbers become machine code once their
+    calls have paid for compiling it: when what they are estimated to have taken reaches what compiling is estimated to take. A
+    program is kept for the structure, shapes and dtypes of the arguments.
 
     The contract: Python code inside ``g`` runs when it is recorded, not at each call, and what is not an argument is a constant.
     That is looked after. A branch, a mask, a size that would come out otherwise is noticed, and recorded as another program (up
@@ -656,6 +739,11 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
     ----------
     g : callable
         The function.
+    backend : {"auto", "numpy", "llvm"}
+        "numpy" runs Python code and calls of NumPy; "llvm" compiles what can be compiled when it is recorded; "auto" begins with
+        the first and compiles when it pays.
+    now : bool
+        Compile when recording, where that can be done.
     check_every : int or None
         How often a program is held against ``g``, after the first calls; None never does, not even at the first calls.
     capture : {"auto", "always", "never"} or sequence of modules
@@ -672,7 +760,9 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
     StaleProgramError
         By a call that finds the program's result to differ from that of ``g``.
     InputError
-        If ``g`` cannot be called.
+        If ``g`` cannot be called, or an option is none of those above.
+    ImportError
+        If ``backend="llvm"`` and llvmlite is not installed.
 
     Warns
     -----
@@ -696,4 +786,4 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
         return array([v6, v7]),
     <BLANKLINE>
     """
-    return Compiled(asked(g, capture), check_every)
+    return Compiled(asked(g, capture), check_every, backend, now)

@@ -34,9 +34,9 @@ def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
     seen: set[int] = set()
     todo: list[Any] = [function]
     while todo:
-        f = todo.pop()
+        f: Any = todo.pop()
         if isinstance(f, wrappers):
-            todo.append(f.f)
+            todo.append(vars(f)["f"])
             continue
         own = function_of(f)
         if own is None or id(own) in seen:

@@ -245,6 +245,16 @@ class Compiled:
                 self._shut()
             variant.code, variant.entrance, variant.slowly = code, None, SETTLED
 
+    def _why(self, variant: _Variant) -> str:
+        """Return why a program runs as what it does."""
+        if variant.code is not None:
+            return f"compiled in {variant.milliseconds:.0f} ms"
+        if variant.reason is not None:
+            return variant.reason
+        if self.backend == "numpy":
+            return 'asked for by backend="numpy"'
+        return "its calls have not paid for compiling"
+
     def _settle(self) -> None:
         """Count the calls that went in directly."""
         variant = self._open
@@ -471,7 +481,11 @@ class ProgramReport:
     equations, steps, operations : int
         Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
     tier : str
-        "scalars" or "arrays".
+        "scalars", "arrays", or "machine code".
+    why : str
+        Why it runs as that.
+    milliseconds : float
+        What compiling machine code took.
     buffers : int
         Bytes kept from call to call.
     constants : tuple of str
@@ -487,6 +501,8 @@ class ProgramReport:
     steps: int
     operations: int
     tier: str
+    why: str
+    milliseconds: float
     buffers: int
     constants: tuple[str, ...]
     checks: tuple[str, ...]
@@ -495,7 +511,7 @@ class ProgramReport:
     @classmethod
     def of(cls, compiled: Compiled, variant: _Variant) -> ProgramReport:
         """Describe a program."""
-        program, code = variant.program, variant.flat
+        program, code = variant.program, variant.running
         users: dict[int, Any] = {}
         for s in program.steps:
             for i in s.operands:
@@ -518,16 +534,19 @@ class ProgramReport:
             len(program.steps),
             code.operations,
             code.kind,
+            compiled._why(variant),
+            variant.milliseconds,
             code.buffers,
             constants,
             checks,
-            code.source,
+            variant.flat.source,
         )
 
     def __str__(self) -> str:
-        what = "operations on numbers" if self.tier == "scalars" else "calls of NumPy"
+        what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
             f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
+            f"runs as {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):

@@ -352,7 +352,9 @@ def _products(graph: _Graph, given: list[Sequence[int]]) -> list[int]:
 def _chosen(graph: _Graph, given: list[Sequence[int]]) -> list[int]:
     """Choose between truth values."""
     return [
-        graph.node("logical_or", graph.node("logical_and", c, a), graph.node("logical_and", graph.node("logical_not", c), b))
+        graph.node(
+            "logical_or", graph.node("logical_and", c, a), graph.node("logical_and", graph.node("logical_not", c), b)
+        )
         for c, a, b in zip(*given, strict=True)
     ]
 

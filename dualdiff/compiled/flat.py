@@ -50,6 +50,8 @@ class Flat:
         Operations on numbers, or calls of NumPy.
     buffers : int
         Bytes kept from call to call.
+    price : float
+        What a run is estimated to take, in microseconds: less than it does, where arrays are large.
     """
 
     run: Callable[..., tuple[Any, ...]]
@@ -57,6 +59,7 @@ class Flat:
     kind: str
     operations: int
     buffers: int
+    price: float
 
 
 def flat(program: Program, arrays: bool = False) -> Flat:
@@ -70,9 +73,13 @@ def flat(program: Program, arrays: bool = False) -> Flat:
         scalars = expanded(program)
     except NotScalarError:
         return _of_arrays(program)
-    if OPERATION * (scalars.count - scalars.calls) + CALL * scalars.calls <= STEP * len(program.steps):
+    if _by_numbers(scalars) <= STEP * len(program.steps):
         return _of_scalars(program, scalars)
     return _of_arrays(program)
+
+
+def _by_numbers(scalars: Scalars) -> float:
+    return OPERATION * (scalars.count - scalars.calls) + CALL * scalars.calls
 
 
 def _compiled(lines: Sequence[str], names: dict[str, Any], arguments: str) -> tuple[Callable[..., Any], str]:
@@ -191,7 +198,7 @@ def _of_scalars(program: Program, scalars: Scalars) -> Flat:
         results.append(_delivered(form, [text(n) for n in nodes]))
     lines.append(f"return {' '.join(f'{r},' for r in results) or '()'}")
     run, source = _compiled(lines, names, ", ".join(f"x{i}" for i in range(program.inputs)))
-    return Flat(run, source, "scalars", scalars.count, 0)
+    return Flat(run, source, "scalars", scalars.count, 0, _by_numbers(scalars))
 
 
 def _uses_by_all(operations: Sequence[tuple[Any, ...]], n: int) -> int:
@@ -393,7 +400,7 @@ class _Arrays:
         if shapes:
             run = _with_buffers(run, shapes)
         bytes_kept = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
-        return Flat(_quiet(run), source, "arrays", calls, bytes_kept)
+        return Flat(_quiet(run), source, "arrays", calls, bytes_kept, STEP * calls)
 
     def _release(self, n: int, group: int) -> None:
         """Give the buffer of a group back after its last use."""

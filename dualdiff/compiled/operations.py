@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dualdiff.passes.scalars import NotScalarError
 
-__all__ = ["FUNCTIONS", "KNOWN", "constant", "declared", "text"]
+__all__ = ["FUNCTIONS", "KNOWN", "OF_TRUTHS", "TRUTHS", "constant", "declared", "text"]
 
 _ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 _COMPARISONS = {
@@ -59,6 +59,10 @@ _WRITTEN = {
 }
 KNOWN = frozenset((*_ARITHMETIC, *_COMPARISONS, *_LOGIC, *_INTRINSICS, *FUNCTIONS, *_CHOICES, *_WRITTEN))
 """The names that have a row."""
+OF_TRUTHS = frozenset((*_LOGIC, "logical_not", "number"))
+"""What takes truth values."""
+TRUTHS = frozenset((*_COMPARISONS, *_LOGIC, "logical_not", "isnan", "isinf", "isfinite", "signbit"))
+"""What gives a truth value."""
 
 
 def constant(x: float | bool) -> str:

@@ -222,11 +222,15 @@ def is_numpy(name: str) -> bool:
     return name.startswith((_NUMPY, "<__array_function__"))
 
 
+def _is_ours(name: str) -> bool:
+    return name.startswith((HERE, _NUMPY, "<__array_function__"))
+
+
 class _Whose(dict[str, str]):
     """Whose code a file holds; a recording asks at every operation, of the same few files."""
 
     def __missing__(self, name: str) -> str:
-        if name.startswith((HERE, _NUMPY, "<__array_function__")):
+        if _is_ours(name):
             found = "a problem" if name.startswith(_PROBLEMS) else "ours"
         else:
             found = "a package" if is_installed(name) else "the user"

@@ -88,6 +88,7 @@ class Straight:
 
     @property
     def stop(self) -> int:
+        """Where what comes after begins."""
         return self.start + len(self.codes)
 
 
@@ -120,10 +121,12 @@ class Loop:
 
     @property
     def period(self) -> int:
+        """How many operations one period has."""
         return len(self.codes)
 
     @property
     def stop(self) -> int:
+        """Where what comes after begins."""
         return self.start + self.count * self.period
 
     def taken(self, j: int, k: int) -> Any:

@@ -134,6 +134,7 @@ class Node:
         self.number = number
 
     def made(self, name: str, *operands: Any) -> Node:
+        """Return the node of an operation on nodes and numbers."""
         graph = self.graph
         nodes = [o.number if type(o) is Node else graph.constant(o) for o in operands]
         return Node(graph, graph.made(name, *nodes))

@@ -219,7 +219,9 @@ def listed(scalars: Scalars, expected: Sequence[Any]) -> Listing:
         place = max([n for n in nodes if not writer.fixed(n)], default=-1)
         for r, (n, value) in enumerate(zip(nodes, wanted, strict=True)):
             rank = _AFTER + (c << 20) + 2 * r
-            if not isinstance(value, bool):
+            if not isinstance(value, bool) and value != value:
+                n, value = writer.add(place, rank, "isnan", n), True
+            elif not isinstance(value, bool):
                 constant, writer.next = writer.next, writer.next + 1
                 writer.constants[constant] = float(value)
                 n, value = writer.add(place, rank, "equal", n, constant), True

@@ -296,6 +296,7 @@ class _Arrays:
         self.group: dict[int, int] = {}  # who may share memory: the first of them
         self.last: dict[int, int] = {}  # by group: the last step that uses a member
         self.kept: set[int] = set()  # groups that are not the program's own: inputs, constants, outputs
+        self.given: set[int] = set()  # groups in which there may be memory of inputs or constants
         self.owned: set[int] = set()  # groups in memory that this run made, into which it may write
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
@@ -337,9 +338,8 @@ class _Arrays:
             for i in s.operands:
                 if program.forms[i].kind == "array":
                     self.group[self._group(s.result)] = self._group(i)
-        for i in program.outputs:
-            self.kept.add(self._group(i))
-        self.kept = {self._group(i) for i in self.kept}
+        self.given = {self._group(i) for i in self.kept}
+        self.kept = self.given | {self._group(i) for i in program.outputs}
         for n, s in enumerate(program.steps):
             if s.result not in skipped:
                 for i in s.operands:
@@ -501,7 +501,7 @@ class _Arrays:
         x, value = s.operands
         v, group = f"v{s.result}", self._group(x)
         self.names[f"p{s.result}"] = s.params["index"]
-        if group in self.owned and self.last[group] == n and group not in self.buffer_of:
+        if group in self.owned and group not in self.given and self.last[group] == n and group not in self.buffer_of:
             self.lines.append(f"{v} = {self._name(x)}")
         else:
             self.lines.append(f"{v} = {self._given(x)}.copy()")
@@ -543,7 +543,10 @@ class _Arrays:
             return f"{self._name(i)}[()]" if program.forms[i].kind == "array" else self._name(i)
         group = self._group(i)
         alone = (
-            group in self.owned and sum(self._group(o) == group for o in program.outputs) == 1 and not self._is_shown(i)
+            group in self.owned
+            and group not in self.given
+            and sum(self._group(o) == group for o in program.outputs) == 1
+            and not self._is_shown(i)
         )
         return self._name(i) if alone else f"{self._name(i)}.copy()"
 

@@ -23,6 +23,7 @@ from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
+from dualdiff.operators.effects import effects
 from dualdiff.operators.watched import COMPARED, UNCHANGING, named, now, still
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Form, Program, Slot, program_of
@@ -354,7 +355,8 @@ class Compiled:
     def _recorded(self, key: Any, inputs: list[Any], args: Any, kwargs: Any) -> tuple[Any, _Variant | None]:
         """Run the function, record it, and keep the program if it can be run again."""
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
-        result = self.f(*args, **kwargs)
+        with effects() as found:
+            result = self.f(*args, **kwargs)
         with self._lock:
             known = self._known.setdefault(key, _Known([]))
             self._known.move_to_end(key)
@@ -367,6 +369,9 @@ class Compiled:
             self._give_up(known, _branches(known))
             return result, None
         known.recorded += 1
+        if found:
+            self._give_up(known, "; ".join(found))
+            return result, None
         if any(type(x) is np.ndarray and not _same(x, y) for x, y in zip(inputs, before, strict=True)):
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
@@ -769,8 +774,8 @@ def compile(
     to eight; then ``g`` runs as it is, with a warning). What ``g``'s own code names is compared at every call: numbers, strings,
     tuples, functions and arrays (by identity), also in short lists and dictionaries and as attributes of objects. At calls 1, 2, 4, 8, …
     and then every ``check_every``-th, ``g`` itself runs as well
-    and a difference is an error: so random numbers, printing and files inside ``g`` do not pass. A result that is not finite is
-    computed by ``g``.
+    and a difference is an error: so random numbers do not pass. A function that prints or opens a file when it is first called
+    runs as it is, with a warning. A result that is not finite is computed by ``g``.
 
     Parameters
     ----------

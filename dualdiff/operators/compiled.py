@@ -501,8 +501,9 @@ class ProgramReport:
 
     Attributes
     ----------
-    equations, steps, operations : int
-        Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
+    equations, distinct, steps, operations : int
+        Of the recording; those that are neither equal to another nor without effect; those that are needed; and what runs:
+        operations on numbers, or calls of NumPy.
     tier : str
         "scalars", "arrays", or "machine code".
     why : str
@@ -521,6 +522,7 @@ class ProgramReport:
 
     name: str
     equations: int
+    distinct: int
     steps: int
     operations: int
     tier: str
@@ -554,6 +556,7 @@ class ProgramReport:
         return cls(
             name,
             program.recorded,
+            program.distinct,
             len(program.steps),
             code.operations,
             code.kind,
@@ -568,8 +571,8 @@ class ProgramReport:
     def __str__(self) -> str:
         what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
-            f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
-            f"runs as {self.tier}: {self.why}",
+            f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
+            f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):

@@ -203,6 +203,15 @@ def test_what_another_thread_prints_is_none_of_the_functions(capsys: Any) -> Non
     assert capsys.readouterr().out == "elsewhere\n"
 
 
+def test_the_report_counts_after_each_pass() -> None:
+    def f(x: Any) -> Any:
+        np.exp(x)  # that nobody needs
+        return np.sin(x) * np.sin(x) * 1.0
+
+    report = dd.compile(f, backend="numpy").explain(np.array([[X]] * 50))
+    assert (report.equations, report.distinct, report.steps, report.operations) == (5, 3, 2, 2)
+
+
 def test_random_numbers_and_counters_do_not_pass() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(StaleProgramError, match="random"):
@@ -426,7 +435,7 @@ def test_explain_says_of_what_a_program_is_made() -> None:
     assert (report.tier, report.equations, report.steps) == ("arrays", 4, 4)
     assert len(report.constants) == len(report.checks) == 1
     text = str(report)
-    assert "f: 4 equations recorded, 4 needed, run as 4 calls of NumPy" in text
+    assert "f: 4 equations recorded, 4 of them distinct, 4 needed\nruns as 4 calls of NumPy, by arrays: " in text
     assert "float64[300]" in text
     assert "holds while: 1\n  np.less is True, test_compiled.py, line" in text
     assert report.source.startswith("def program(x0, buffers):")

@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dualdiff.compiled.numbers import BINARY, CALLED, WRITTEN, ChangedError, Flat, compiled, delivered, expression
 from dualdiff.kinds import Elementwise, Primitive
-from dualdiff.passes.program import Form, Program
+from dualdiff.passes.program import Form, Program, Step
 from dualdiff.passes.scalars import name_of
 
-__all__ = ["Arrays", "of_arrays"]
+__all__ = ["Arrays", "Called", "of_arrays"]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Machine code among the steps.
+
+    Attributes
+    ----------
+    operands, results : tuple of int
+        The values it reads, and those whose memory it is given to write.
+    numbers : tuple of bool
+        Which arguments (operands, results, scratch memory) are numbers.
+    scratch : int
+        Entries of scratch memory.
+    function : callable
+        It returns 0, or why it gave up.
+    otherwise : callable
+        Called with that and the program's inputs: it returns the outputs, or raises.
+    """
+
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    numbers: tuple[bool, ...]
+    scratch: int
+    function: Callable[..., int]
+    otherwise: Callable[..., Any]
 
 
 class Arrays:
     """The writing of a program with arrays: who shares memory with whom, who is needed how long, and which buffers are free."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(
+        self,
+        program: Program,
+        items: Sequence[Step | Called] | None = None,
+        done: Collection[int] = (),
+        finite: Collection[int] = (),
+        before: Mapping[int, int] | None = None,
+    ) -> None:
         self.program = program
+        self.items = program.steps if items is None else items
+        self.before = {c: k.before for c, k in enumerate(program.checks)} if before is None else before
+        self.checks = [(c, k) for c, k in enumerate(program.checks) if c not in done]
         self.names: dict[str, Any] = {"changed": ChangedError, "float64": np.float64, "bool_": np.bool_, "same": _same}
         self.names["total"] = np.add.reduce
         self.lines: list[str] = []
-        self.made_by = {s.result: s for s in program.steps}
+        self.made_by = {s.result: s for s in self.items if isinstance(s, Step)}
         self.hidden = self._finite_checks()  # by check: the value that is to be finite
-        self.finite: set[int] = set()
+        self.finite: set[int] = set(finite)
         self.floats: dict[int, str] = {}  # values that are Python's floats, and how they are written
         self.group: dict[int, int] = {}  # who may share memory: the first of them
         self.last: dict[int, int] = {}  # by group: the last step that uses a member
@@ -35,13 +72,16 @@ class Arrays:
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
         self.free: dict[Any, list[int]] = {}
+        self.stored: dict[int, str] = {}  # the buffers of what machine code made
+        self.whole: set[int] = set()  # values that are all of their memory
+        self.kernels = 0
         self._share()
 
     def _finite_checks(self) -> dict[int, int]:
         """Find the checks that only ask whether a value is finite, and whose steps nobody else needs."""
         program, uses = self.program, self._uses()
         found = {}
-        for c, check in enumerate(program.checks):
+        for c, check in self.checks:
             outer = self.made_by.get(check.value)
             if outer is None or outer.row.fn is not np.all or not check.then or outer.params.get("axis") is not None:
                 continue
@@ -65,25 +105,30 @@ class Arrays:
         skipped = self._skipped()
         for i in (*range(program.inputs), *program.constants):
             self.kept.add(self._group(i))
-        for s in program.steps:
+        for s in self.items:
+            if isinstance(s, Called):
+                self.whole.update(s.results)
+                continue
             form = program.forms[s.result]
             if s.result in skipped or form.kind != "array" or _is_fresh(s.row):
                 continue
             for i in s.operands:
                 if program.forms[i].kind == "array":
                     self.group[self._group(s.result)] = self._group(i)
+                    if i in self.whole and math.prod(form.shape) == math.prod(program.forms[i].shape):
+                        self.whole.add(s.result)
         for i in program.outputs:
             self.kept.add(self._group(i))
         self.kept = {self._group(i) for i in self.kept}
-        for n, s in enumerate(program.steps):
-            if s.result not in skipped:
+        for n, s in enumerate(self.items):
+            if isinstance(s, Called) or s.result not in skipped:
                 for i in s.operands:
                     self.last[self._group(i)] = n
-        for c, check in enumerate(program.checks):
+        for c, check in self.checks:
             value = self._group(self.hidden.get(c, check.value))
-            self.last[value] = max(self.last.get(value, -1), check.before)
+            self.last[value] = max(self.last.get(value, -1), self.before[c])
         for i in program.outputs:
-            self.last[self._group(i)] = len(program.steps)
+            self.last[self._group(i)] = len(self.items)
 
     def _skipped(self) -> set[int]:
         skipped = set()
@@ -113,11 +158,15 @@ class Arrays:
             elif program.forms[i].kind == "float" and program.forms[i].dtype.kind == "i":
                 self.floats[i] = f"({x!r})" if x < 0 else repr(x)
         skipped = self._skipped()
-        waiting = list(enumerate(program.checks))[::-1]
+        waiting = self.checks[::-1]
         calls = 0
-        for n, s in enumerate(program.steps):
-            while waiting and waiting[-1][1].before <= n:
+        for n, s in enumerate(self.items):
+            while waiting and self.before[waiting[-1][0]] <= n:
                 self._check(*waiting.pop())
+            if isinstance(s, Called):
+                calls += 1
+                self._kernel(n, s)
+                continue
             if s.result not in skipped:
                 calls += 1
                 self._step(n, s)
@@ -136,7 +185,9 @@ class Arrays:
         if shapes:
             run = _with_buffers(run, shapes)
         bytes_kept = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
-        return Flat(_quiet(run), source, "arrays", calls, bytes_kept)
+        if not all(isinstance(s, Called) for s in self.items):
+            run = _quiet(run)
+        return Flat(run, source, "arrays", calls, bytes_kept)
 
     def _release(self, n: int, group: int) -> None:
         """Give the buffer of a group back after its last use."""
@@ -216,7 +267,7 @@ class Arrays:
     def _buffer(self, n: int, s: Any, group: int, form: Form) -> int:
         """Return a buffer for a result: that of an operand which ends here, a free one, or a new one."""
         key = form.shape, form.dtype
-        for i in s.operands:
+        for i in () if s is None else s.operands:
             own = self._group(i)
             buffer = self.buffer_of.get(own)
             if buffer is not None and self.last[own] == n and self.buffers[buffer] == key and own != group:
@@ -243,6 +294,52 @@ class Arrays:
             self.lines.append(f"{v} = {self._given(x)}.copy()")
         self.owned.add(self._group(s.result))
         self.lines.append(f"{v}[p{s.result}] = {self._given(value)}")
+
+    def _kernel(self, n: int, called: Called) -> None:
+        """Write a call of machine code, which is given memory for its results."""
+        program, k = self.program, self.kernels
+        self.kernels += 1
+        given: list[str] = []
+        after: list[str] = []
+        for i, is_number in zip(called.operands, called.numbers, strict=False):
+            if is_number:
+                given.append(self.floats[i])
+            elif i in self.made_by and not (isinstance(self.made_by[i].row.fn, np.ufunc)):
+                self.names["contiguous"] = np.ascontiguousarray
+                given.append(f"contiguous({self._name(i)})")
+            else:
+                given.append(self.stored.get(i) or self._name(i))
+        for i in called.results:
+            form, group, v = program.forms[i], self._group(i), f"v{i}"
+            if form.kind == "array" and group in self.kept:
+                self.names["empty"] = np.empty
+                kind = "" if form.dtype == np.float64 else ", bool_"
+                self.lines.append(f"{v} = empty({form.shape}{kind})")
+                given.append(v)
+            else:
+                buffer = f"b{self._buffer(n, None, group, form)}"
+                given.append(buffer)
+                self.stored[i] = buffer
+                if form.kind == "array":
+                    after.append(f"{v} = {buffer}")
+                elif form.kind == "float" or form.is_float:
+                    after.append(f"{v} = {buffer}.item()")
+                else:
+                    after.append(f"{v} = {buffer}[()]")
+                if form.is_float:
+                    self.floats[i] = v
+            self.owned.add(group)
+        if called.scratch:
+            scratch = Form((called.scratch,), np.dtype(float), "array")
+            given.append(f"b{self._buffer(n, None, -1, scratch)}")
+            self.last[-1] = n
+        self.names[f"k{k}"], self.names[f"otherwise{k}"] = called.function, called.otherwise
+        inputs = "".join(f", x{i}" for i in range(program.inputs))
+        self.lines.append(f"s = k{k}({', '.join(given)})")
+        self.lines.append(f"if s: return otherwise{k}(s{inputs})")
+        self.lines += after
+        for i in (-1, *called.operands, *called.results):
+            self._release(n, self._group(i))
 
     def _check(self, c: int, check: Any) -> None:
         if c in self.hidden:
@@ -285,6 +382,8 @@ class Arrays:
 
     def _is_shown(self, i: int) -> bool:
         """Whether an output may be a view of something larger, which it would keep alive."""
+        if i in self.whole:
+            return False
         made = self.made_by.get(i)
         return made is None or not (_is_fresh(made.row) or made.row.access == "write")
 

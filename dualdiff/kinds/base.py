@@ -222,6 +222,10 @@ class Primitive:
     access = ""
     #: whether its function does right with Python's numbers, and on arrays of objects that add and multiply as numbers do
     on_objects = False
+    #: what it puts entries together by along its parameter ``axis``: "add", "maximum" or "minimum"
+    folds = ""
+    #: whether it is linear and yet only repeats entries
+    repeats = False
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: whether its one operand's entries are only moved: terms stay terms, however small the result

@@ -53,7 +53,9 @@ class Arrays:
         done: Collection[int] = (),
         finite: Collection[int] = (),
         before: Mapping[int, int] | None = None,
+        price: float = 0.0,
     ) -> None:
+        self.price = price
         self.program = program
         self.items = program.steps if items is None else items
         self.before = {c: k.before for c, k in enumerate(program.checks)} if before is None else before
@@ -187,7 +189,7 @@ class Arrays:
         bytes_kept = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
         if not all(isinstance(s, Called) for s in self.items):
             run = _quiet(run)
-        return Flat(run, source, "arrays", calls, bytes_kept)
+        return Flat(run, source, "arrays", calls, bytes_kept, self.price * calls)
 
     def _release(self, n: int, group: int) -> None:
         """Give the buffer of a group back after its last use."""
@@ -429,6 +431,6 @@ def _quiet(run: Callable[..., Any]) -> Callable[..., Any]:
     return quiet
 
 
-def of_arrays(program: Program) -> Flat:
-    """Write a program as calls of NumPy."""
-    return Arrays(program).written()
+def of_arrays(program: Program, price: float) -> Flat:
+    """Write a program as calls of NumPy; one of them takes so many microseconds."""
+    return Arrays(program, price=price).written()

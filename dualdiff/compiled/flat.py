@@ -7,14 +7,14 @@ where a buffer is at hand. What a program returns nobody else holds, and its buf
 from __future__ import annotations
 
 from dualdiff.compiled.arrays import of_arrays
-from dualdiff.compiled.numbers import ChangedError, Flat, of_scalars
+from dualdiff.compiled.numbers import ChangedError, Flat, by_numbers, of_scalars
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
 
 __all__ = ["ChangedError", "Flat", "flat"]
 
-OPERATION, CALL, STEP = 0.03, 0.09, 0.7
-"""Microseconds of an operation on floats, of a call of a function with floats, and of one of NumPy with arrays."""
+STEP = 0.7
+"""Microseconds of a call of NumPy with arrays."""
 
 
 def flat(program: Program, arrays: bool = False) -> Flat:
@@ -23,11 +23,11 @@ def flat(program: Program, arrays: bool = False) -> Flat:
     Python's own functions raise where NumPy's return what is no number.
     """
     if arrays:
-        return of_arrays(program)
+        return of_arrays(program, STEP)
     try:
         scalars = expanded(program)
     except NotScalarError:
-        return of_arrays(program)
-    if OPERATION * (scalars.count - scalars.calls) + CALL * scalars.calls <= STEP * len(program.steps):
+        return of_arrays(program, STEP)
+    if by_numbers(scalars) <= STEP * len(program.steps):
         return of_scalars(program, scalars)
-    return of_arrays(program)
+    return of_arrays(program, STEP)

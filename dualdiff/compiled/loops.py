@@ -172,7 +172,7 @@ def _assembled(program: Program, plan: Fusion) -> Flat:
     items = [next(waiting) if type(i) is Kernel else i for i in plan.items]
     written = Arrays(program, items, plan.checks, plan.finite, plan.before).written()
     run.append(written.run)
-    return Flat(_keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers)
+    return Flat(_keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, written.price)
 
 
 def _given_up(otherwise: Callable[..., Any], codes: Sequence[int | None], status: int, *inputs: Any) -> Any:

@@ -111,15 +111,17 @@ def _by_ln2(x: Number) -> tuple[Number, Number, Pair]:
 
 
 def _exp_less_1(r: Pair) -> Pair:
-    """Return eʳ - 1 of a reduced argument."""
-    return r[0], fma(r[0] * r[0], polynomial(r[0], EXP), r[1])
+    """Return eʳ - 1 of a reduced argument: r and r²/2, and what is left."""
+    square = r[0] * r[0]
+    s, lost = _quick_sum(r[0], square * 0.5)
+    rest = fma(fma(r[0], r[0], -square), 0.5, lost + r[1])
+    return s, fma(square * r[0], polynomial(r[0], EXP[1:]), rest)
 
 
 def _exp_of(r: Pair) -> Pair:
     """Return eʳ of a reduced argument."""
-    first, second = _exp_less_1(r)
-    s, lost = _quick_sum(1.0, first)
-    return s, lost + second
+    s, lost = _quick_sum(1.0, r[0])
+    return s, fma(r[0] * r[0], polynomial(r[0], EXP), lost + r[1])
 
 
 def _exp(x: Number) -> Number:

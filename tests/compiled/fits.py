@@ -1,13 +1,16 @@
-"""The polynomials of the kernels, found anew: ``python -m tests.compiled.fits`` prints ``dualdiff/compiled/coefficients.py``'s table.
+"""The numbers of the kernels, found anew: ``python -m tests.compiled.fits`` prints what ``dualdiff/compiled/coefficients.py`` holds.
 
-The best polynomial of a degree for the largest error on an interval, by E. Ya. Remez's exchange of alternating points (1934), as in J.-M. Muller,
-*Elementary Functions*, 3rd ed., Birkhäuser 2016, doi:10.1007/978-1-4899-7983-4, chapter 3; then rounded, coefficient by coefficient.
+The best polynomial of a degree for the largest error on an interval is found by exchanging points where the error alternates (E. Ya. Remez,
+1934; J.-M. Muller, *Elementary Functions*, 3rd ed., Birkhäuser 2016, doi:10.1007/978-1-4899-7983-4, chapter 3), and its coefficients
+are rounded.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from mpmath import mp, mpf
@@ -57,6 +60,10 @@ PARTS: dict[str, tuple[Callable[[], Any], int, int]] = {
 """Numbers as sums of several of double precision: how many, and how many places after the point the first has, or as many as fit."""
 
 
+def _value(coefficients: list[Any], z: Any) -> Any:
+    return reduce(lambda value, c: value * z + c, reversed(coefficients))
+
+
 def best(fit: Fit) -> tuple[list[Any], Any]:
     """Return the coefficients of the best polynomial, lowest first, and its largest error."""
     low, high, n = mpf(fit.low), mpf(fit.high), fit.degree + 2
@@ -67,11 +74,15 @@ def best(fit: Fit) -> tuple[list[Any], Any]:
     for _ in range(30):
         rows = [[grid[i] ** j for j in range(n - 1)] + [(-1) ** s] for s, i in enumerate(nodes)]
         *coefficients, level = mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in nodes]))
-        errors = [v - mp.polyval(coefficients[::-1], z) for z, v in zip(grid, values, strict=True)]
+        errors = [v - _value(coefficients, z) for z, v in zip(grid, values, strict=True)]
         turns = [
             i
             for i in range(len(grid))
-            if all(abs(errors[i]) >= abs(errors[k]) or errors[i] * errors[k] < 0 for k in (i - 1, i + 1) if 0 <= k < len(grid))
+            if all(
+                abs(errors[i]) >= abs(errors[k]) or errors[i] * errors[k] < 0
+                for k in (i - 1, i + 1)
+                if 0 <= k < len(grid)
+            )
         ]
         alternating: list[int] = []
         for i in turns:
@@ -106,16 +117,16 @@ def parted(name: str) -> tuple[float, ...]:
     return tuple(parts)
 
 
-def main() -> None:
-    """Print the table."""
-    for name in PARTS:
-        print(f"{name} = {', '.join(map(repr, parted(name)))}")
+def table() -> str:
+    """Return the numbers as they are written down."""
+    lines = [f"{name} = {', '.join(map(repr, parted(name)))}" for name in PARTS]
     for name, fit in FITS.items():
         with mp.workdps(DIGITS):
             coefficients, error = best(fit)
-        print(f"{name} = (  # on [{fit.low:.6g}, {fit.high:.6g}]: {mp.nstr(error, 3)}")
-        print("".join(f"    {float(c)!r},\n" for c in coefficients) + ")")
+        lines.append(f"{name} = (  # on [{fit.low:.6g}, {fit.high:.6g}]: {mp.nstr(error, 3)}")
+        lines += [*[f"    {float(c)!r}," for c in coefficients], ")"]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(table())

@@ -10,16 +10,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from dualdiff.compiled import llvm
+from dualdiff.compiled import kernels, llvm, operations
 from dualdiff.compiled.arrays import Arrays, Called
 from dualdiff.compiled.flat import flat
 from dualdiff.compiled.numbers import ChangedError, Flat
+from dualdiff.compiled.operations import FUNCTIONS, KNOWN, constant
 from dualdiff.passes.fusion import Fold, Fusion, Kernel, Nest, NotFusedError, fused
 from dualdiff.passes.program import Program
 
@@ -39,64 +39,6 @@ _READY = 0x0001 | 0x0100
 """C-contiguous and aligned."""
 _INF = "0x7FF0000000000000"
 
-_OPERATIONS: dict[str, tuple[str, ...]] = {
-    "add": ("%r = fadd double {0}, {1}",),
-    "subtract": ("%r = fsub double {0}, {1}",),
-    "multiply": ("%r = fmul double {0}, {1}",),
-    "divide": ("%r = fdiv double {0}, {1}",),
-    "quotient": ("%r = fdiv double {0}, {1}",),
-    "negative": ("%r = fneg double {0}",),
-    "absolute": ("%r = call double @llvm.fabs.f64(double {0})",),
-    "fabs": ("%r = call double @llvm.fabs.f64(double {0})",),
-    "sqrt": ("%r = call double @llvm.sqrt.f64(double {0})",),
-    "floor": ("%r = call double @llvm.floor.f64(double {0})",),
-    "ceil": ("%r = call double @llvm.ceil.f64(double {0})",),
-    "trunc": ("%r = call double @llvm.trunc.f64(double {0})",),
-    "rint": ("%r = call double @llvm.rint.f64(double {0})",),
-    "copysign": ("%r = call double @llvm.copysign.f64(double {0}, double {1})",),
-    "less": ("%r = fcmp olt double {0}, {1}",),
-    "less_equal": ("%r = fcmp ole double {0}, {1}",),
-    "greater": ("%r = fcmp ogt double {0}, {1}",),
-    "greater_equal": ("%r = fcmp oge double {0}, {1}",),
-    "equal": ("%r = fcmp oeq double {0}, {1}",),
-    "not_equal": ("%r = fcmp une double {0}, {1}",),
-    "logical_and": ("%r = and i1 {0}, {1}",),
-    "logical_or": ("%r = or i1 {0}, {1}",),
-    "logical_xor": ("%r = xor i1 {0}, {1}",),
-    "logical_not": ("%r = xor i1 {0}, true",),
-    "isnan": ("%r = fcmp uno double {0}, {0}",),
-    "isfinite": ("%r.a = call double @llvm.fabs.f64(double {0})", f"%r = fcmp olt double %r.a, {_INF}"),
-    "isinf": ("%r.a = call double @llvm.fabs.f64(double {0})", f"%r = fcmp oeq double %r.a, {_INF}"),
-    "signbit": ("%r.a = bitcast double {0} to i64", "%r = icmp slt i64 %r.a, 0"),
-    "number of": ("%r = uitofp i1 {0} to double",),
-    "where": ("%r = select i1 {0}, double {1}, double {2}",),
-    "maximum": (
-        "%r.a = fcmp oge double {0}, {1}", "%r.b = fcmp uno double {0}, {0}", "%r.c = or i1 %r.a, %r.b",
-        "%r = select i1 %r.c, double {0}, double {1}",
-    ),
-    "minimum": (
-        "%r.a = fcmp ole double {0}, {1}", "%r.b = fcmp uno double {0}, {0}", "%r.c = or i1 %r.a, %r.b",
-        "%r = select i1 %r.c, double {0}, double {1}",
-    ),
-    "fmax": (
-        "%r.a = fcmp oge double {0}, {1}", "%r.b = fcmp uno double {1}, {1}", "%r.c = or i1 %r.a, %r.b",
-        "%r = select i1 %r.c, double {0}, double {1}",
-    ),
-    "fmin": (
-        "%r.a = fcmp ole double {0}, {1}", "%r.b = fcmp uno double {1}, {1}", "%r.c = or i1 %r.a, %r.b",
-        "%r = select i1 %r.c, double {0}, double {1}",
-    ),
-    "sign": (
-        "%r.a = fcmp ogt double {0}, 0.0", "%r.b = fcmp olt double {0}, 0.0", "%r.c = fcmp uno double {0}, {0}",
-        "%r.d = select i1 %r.c, double {0}, double 0.0", "%r.e = select i1 %r.b, double -1.0, double %r.d",
-        "%r = select i1 %r.a, double 1.0, double %r.e",
-    ),
-}  # fmt: skip
-"""What an operation is in LLVM's language; %r is its result."""
-_TRUTH = frozenset((
-    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not",
-    "isfinite", "isnan", "isinf", "signbit", "flag",
-))  # fmt: skip
 _FOLDS = {
     "add": ("double", "0.0", "fadd reassoc double {0}, {1}"),
     "maximum": ("double", "0xFFF0000000000000", "call double @llvm.maximum.f64(double {0}, double {1})"),
@@ -105,7 +47,8 @@ _FOLDS = {
     "logical_or": ("i1", "false", "or i1 {0}, {1}"),
 }
 """What entries are put together in: its type, where it starts, and how."""
-ARITHMETIC = frozenset(_OPERATIONS) - {"quotient", "number of"} | {"square", "reciprocal", "positive"}
+_PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "positive"}
+"""What loops compute on every machine; a call of the mathematical library would be no gain."""
 
 
 @functools.cache
@@ -131,7 +74,7 @@ def looped(program: Program) -> Flat | None:
     if not _is_known_layout():
         return None
     try:
-        plan = fused(program, ARITHMETIC)
+        plan = fused(program, _PLAIN | (kernels.KERNELS.keys() if kernels.usable() else frozenset()))
     except NotFusedError:
         return None
     return _assembled(program, plan)
@@ -141,9 +84,9 @@ def _assembled(program: Program, plan: Fusion) -> Flat:
     constants = {**program.constants, **plan.constants}
     arrays = {i: np.ascontiguousarray(x) for i, x in constants.items() if np.shape(x)}
     tags = _Tags()
-    kernels = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.items) if type(k) is Kernel]
-    text = "\n".join([_PRELUDE, *[k.written() for k in kernels], *tags.lines, ""])
-    machine = llvm.assembled(text, passes=True)
+    texts = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.items) if type(k) is Kernel]
+    bodies = [t.written() for t in texts]
+    machine = llvm.assembled("\n".join([_declared(texts), _PRELUDE, *bodies, *tags.lines, ""]), passes=True)
     run: list[Any] = []
     slower: list[Flat] = []
 
@@ -167,7 +110,7 @@ def _assembled(program: Program, plan: Fusion) -> Flat:
             _callable(machine, k),
             functools.partial(_given_up, otherwise, tuple(k.codes)),
         )
-        for k in kernels
+        for k in texts
     ])  # fmt: skip
     items = [next(waiting) if type(i) is Kernel else i for i in plan.items]
     written = Arrays(program, items, plan.checks, plan.finite, plan.before).written()
@@ -196,17 +139,17 @@ def _callable(machine: llvm.Machine, text: _Text) -> Callable[..., int]:
 # --------------------------------------------------------------------------------------------------
 # text
 
-_PRELUDE = """\
-declare double @llvm.fabs.f64(double)
-declare double @llvm.sqrt.f64(double)
-declare double @llvm.floor.f64(double)
-declare double @llvm.ceil.f64(double)
-declare double @llvm.trunc.f64(double)
-declare double @llvm.rint.f64(double)
-declare double @llvm.copysign.f64(double, double)
-declare double @llvm.maximum.f64(double, double)
-declare double @llvm.minimum.f64(double, double)
-""" + "".join(
+
+def _declared(texts: Sequence[_Text]) -> str:
+    """Return what kernels call: LLVM's own functions, and elementary ones."""
+    names = {node[0] for t in texts for nest in t.kernel.nests for node in nest.nodes}
+    elementary = names & kernels.KERNELS.keys()
+    text = kernels.defined(elementary) if elementary else ""
+    more = operations.declared({*(names & KNOWN) - elementary, "absolute"})
+    extrema = "declare double @llvm.maximum.f64(double, double)\ndeclare double @llvm.minimum.f64(double, double)\n"
+    return text + extrema + more
+
+_PRELUDE = "".join(
     f"""
 define internal double @together.{name}(ptr %p, i64 %n) {{
 entry:
@@ -251,10 +194,6 @@ exit:
     for name, (kind, _, how) in _FOLDS.items()
     if kind == "double"
 )
-
-
-def _number(x: float) -> str:
-    return f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
 
 
 class _Tags:
@@ -308,7 +247,7 @@ class _Loops:
         for name, *rest in self.nest.nodes:
             if name == "load":
                 found.append(max([k for k, s in enumerate(self.steps(rest[2])) if s], default=-1))
-            elif name in ("number", "flag", "given"):
+            elif name in ("constant", "given"):
                 found.append(-1)
             else:
                 found.append(max([found[n] for n in rest], default=-1))
@@ -463,10 +402,8 @@ class _Text:
         for n, (name, *rest) in enumerate(loops.nest.nodes):
             if levels[n] != level:
                 continue
-            if name == "number":
-                values[n] = _number(rest[0])
-            elif name == "flag":
-                values[n] = "true" if rest[0] else "false"
+            if name == "constant":
+                values[n] = constant(rest[0])
             elif name == "given":
                 values[n] = f"%g{rest[0]}"
             elif name == "load":
@@ -481,9 +418,13 @@ class _Text:
                 values[n] = self._operation(name, [values[o] for o in rest])
 
     def _operation(self, name: str, operands: Sequence[str]) -> str:
+        if name in kernels.KERNELS:
+            if kernels.bounds(name) < math.inf:
+                size = self._is(f"call double @llvm.fabs.f64(double {operands[0]})")
+                self._leave(self._is(f"fcmp ogt double {size}, {constant(kernels.bounds(name))}"))
+            return self._is(f"call double @dd.{name}({', '.join(f'double {x}' for x in operands)})", "%v")
         result = self._new("%v")
-        for line in _OPERATIONS[name]:
-            self._say(line.format(*operands).replace("%r", result))
+        self.lines += [f"  {line}" for line in operations.text({"quotient": "divide"}.get(name, name), result, operands)]
         if name == "quotient":
             self._leave(self._is(f"fcmp oeq double {operands[1]}, 0.0"))
         return result
@@ -521,7 +462,7 @@ class _Text:
             seen.add((look.what, look.node, look.check))
             x = values[look.node]
             if look.what == "finite":
-                if nest.nodes[look.node][0] == "number of":
+                if nest.nodes[look.node][0] == "number":
                     continue
                 size = self._is(f"call double @llvm.fabs.f64(double {x})")
                 self._raise(self.flags[look.check], self._is(f"fcmp uge double {size}, {_INF}"))
@@ -623,7 +564,7 @@ class _Text:
                 self._say(f"store i8 {x}, ptr {_base(fold.value)}")
                 return
         if fold.divisor != 1:
-            x = self._is(f"fdiv double {x}, {_number(fold.divisor)}")
+            x = self._is(f"fdiv double {x}, {constant(float(fold.divisor))}")
         self._say(f"store double {x}, ptr {_base(fold.value)}, align 8")
 
     def _folded_along(self, nest: Nest) -> None:
@@ -697,7 +638,7 @@ class _Text:
 
     def _deliver(self, loops: _Loops, fold: Fold, at: Sequence[str], x: str) -> None:
         if fold.divisor != 1:
-            x = self._is(f"fdiv double {x}, {_number(fold.divisor)}")
+            x = self._is(f"fdiv double {x}, {constant(float(fold.divisor))}")
         index = self._sum_of(0, at, loops.steps(fold.strides))
         place = self._is(f"getelementptr inbounds double, ptr {_base(fold.value)}, i64 {index}")
         self._say(f"store double {x}, ptr {place}, align 8{self.tag[fold.value]}")

@@ -96,7 +96,7 @@ class Look(NamedTuple):
 class Nest:
     """Loops over ``extents`` around expressions.
 
-    A node is ``("load", value, offset, strides, of truth values)``, ``("number", x)``, ``("flag", x)``, ``("given", value)`` for a number that is no
+    A node is ``("load", value, offset, strides, of truth values)``, ``("constant", x)``, ``("given", value)`` for a number that is no
     array, or a function's name and its operands' nodes.
     """
 
@@ -109,7 +109,7 @@ class Nest:
 
     def node(self, *key: Any) -> int:
         """Return the number of a node; equal ones are one."""
-        known = (key[0], key[1].hex()) if key[0] == "number" else key
+        known = (*key, str(key[1])) if key[0] == "constant" else key  # -0.0 is not 0.0, and 1.0 is not True
         found = self.known.get(known)
         if found is None:
             found = self.known[known] = len(self.nodes)
@@ -425,7 +425,7 @@ class _Planner:
                 for k in range(0, len(nodes), 2)
             ]
         if what.divisor != 1:
-            return _applied(nest, "divide", [nodes[0], nest.node("number", float(what.divisor))])
+            return _applied(nest, "divide", [nodes[0], nest.node("constant", float(what.divisor))])
         return nodes[0]
 
     def _leaf(self, nest: Nest, i: int, at: tuple[Along, ...], box: Box, dims: Sequence[int]) -> int:
@@ -447,7 +447,7 @@ class _Planner:
         return nest.node("load", i, offset, kept, form.dtype == np.bool_)
 
     def _constant(self, nest: Nest, x: Any) -> int:
-        return nest.node("flag", bool(x)) if isinstance(x, (bool, np.bool_)) else nest.node("number", float(x))
+        return nest.node("constant", bool(x) if isinstance(x, (bool, np.bool_)) else float(x))
 
     def _strides(self, i: int) -> tuple[int, ...]:
         """Return how far entries are from each other; along an axis where a constant's are all equal, not at all."""
@@ -484,7 +484,7 @@ class _Planner:
                 waiting += [(*box[:d], ends, *box[d + 1 :]) for ends in ((cut, high), (low, cut))]
                 continue
             reads = {n[1] for n in nest.nodes if n[0] in ("load", "given")}
-            count = sum(n[0] not in ("load", "given", "number", "flag") for n in nest.nodes)
+            count = sum(n[0] not in ("load", "given", "constant") for n in nest.nodes)
             if unrolled and len(dims) > 1:
                 d = dims[0]
                 low, high = box[d]
@@ -717,11 +717,11 @@ def _is_flag(nest: Nest, node: int) -> bool:
     name = nest.nodes[node][0]
     if name == "load":
         return bool(nest.nodes[node][4])
-    return name in PREDICATES or name == "flag"
+    return name in PREDICATES or (name == "constant" and nest.nodes[node][1].__class__ is bool)
 
 
 def _as_number(nest: Nest, node: int) -> int:
-    return nest.node("number of", node) if _is_flag(nest, node) else node
+    return nest.node("number", node) if _is_flag(nest, node) else node
 
 
 def _applied(nest: Nest, name: str, nodes: Sequence[int]) -> int:
@@ -729,7 +729,7 @@ def _applied(nest: Nest, name: str, nodes: Sequence[int]) -> int:
     if name == "number":
         return _as_number(nest, nodes[0])
     if name in _BOOLEAN:
-        nodes = [n if _is_flag(nest, n) else nest.node("not_equal", n, nest.node("number", 0.0)) for n in nodes]
+        nodes = [n if _is_flag(nest, n) else nest.node("not_equal", n, nest.node("constant", 0.0)) for n in nodes]
         return nest.node(name, *nodes)
     if name == "where":
         condition, *nodes = nodes
@@ -740,9 +740,9 @@ def _applied(nest: Nest, name: str, nodes: Sequence[int]) -> int:
     if name == "square":
         name, nodes = "multiply", [nodes[0], nodes[0]]
     if name == "reciprocal":
-        name, nodes = "divide", [nest.node("number", 1.0), nodes[0]]
+        name, nodes = "divide", [nest.node("constant", 1.0), nodes[0]]
     if name == "multiply":
         for a, b in (nodes, nodes[::-1]):
-            if nest.nodes[a] == ("number", 1.0):
+            if nest.nodes[a] == ("constant", 1.0):
                 return b
     return nest.node(name, *nodes)

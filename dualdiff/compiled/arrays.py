@@ -336,7 +336,8 @@ class Arrays:
             given.append(f"b{self._buffer(n, None, -1, scratch)}")
             self.last[-1] = n
         self.names[f"k{k}"], self.names[f"otherwise{k}"] = called.function, called.otherwise
-        inputs = "".join(f", x{i}" for i in range(program.inputs))
+        numbers = {i for i in range(program.inputs) if program.forms[i].kind == "number" and program.forms[i].is_float}
+        inputs = "".join(f", float64(x{i})" if i in numbers else f", x{i}" for i in range(program.inputs))
         self.lines.append(f"s = k{k}({', '.join(given)})")
         self.lines.append(f"if s: return otherwise{k}(s{inputs})")
         self.lines += after

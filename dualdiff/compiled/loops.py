@@ -205,7 +205,7 @@ class _Tags:
             '!1 = !{!"llvm.loop.parallel_accesses", !0}',
             '!2 = !{!"llvm.loop.vectorize.enable", i1 true}',
             '!3 = !{!"llvm.loop.mustprogress"}',
-            'attributes #0 = { nounwind "prefer-vector-width"="512" }',
+            'attributes #0 = { nounwind }',
         ]
         self.next = 4
 

@@ -257,6 +257,8 @@ class _Planner:
             else:
                 self.stored.add(i)
                 below += 1
+                if depth and len(what.axes) < len(self.forms[what.operand].shape):
+                    self.stored.add(what.operand)  # sums along an axis are of one expression
             if count > MOST_NODES or depth > DEEP:
                 self.stored.add(i)
             if i in self.stored:
@@ -334,7 +336,7 @@ class _Planner:
             if is_big:
                 shape = self.forms[what.operand].shape
                 whole = len(what.axes) == len(shape)
-                key = (self.level[what.operand], shape, () if whole else what.axes)
+                key = (self.level.get(what.operand, 0), shape, () if whole else what.axes)
                 self._add(occurrences, what.operand, [(key, self._identity(what.operand))])
                 continue
             if i in self.stored:
@@ -366,7 +368,9 @@ class _Planner:
                 self._add(occurrences, o, [(key, _composed(axes, at)) for key, at in found])
         elif type(what) is Moved:
             for part in what.parts:
-                self._add(occurrences, part.operand, [(key, _composed(part.axes, at)) for key, at in found])
+                self._add(
+                    occurrences, part.operand, [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found]
+                )
         else:
             axes = self._unfolded(i, what, None)
             self._add(occurrences, what.operand, [(key, _composed(axes, at)) for key, at in found])
@@ -624,7 +628,7 @@ class _Planner:
         """Return what a check expects as a constant that loops can read."""
         check = self.program.checks[c]
         number = -1 - c
-        self.constants[number] = np.ascontiguousarray(np.broadcast_to(check.then, self.forms[check.value].shape))
+        self.constants[number] = np.array(np.broadcast_to(check.then, self.forms[check.value].shape), order="C")
         self.forms = {**self.forms, number: self.forms[check.value]}
         return number
 
@@ -694,6 +698,18 @@ def _is_inside(at: Sequence[Along], part: Box, box: Box) -> bool:
             if first < cut < end:
                 raise _Split(a.dim, cut)
     return True
+
+
+def _within(key: Any, at: Sequence[Along], box: Box | None) -> Any:
+    """Return where a part is needed: beside others only, where it is a few rows."""
+    if box is None:
+        return key
+    level, shape, axes = key
+    shape = list(shape)
+    for a, (low, high) in zip(at, box, strict=True):
+        if a.dim >= 0 and high - low <= UNROLLED:
+            shape[a.dim] = min(shape[a.dim], high - low)
+    return level, tuple(shape), axes
 
 
 def _is_repeated(found: Sequence[Any]) -> bool:

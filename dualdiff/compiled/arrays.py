@@ -70,6 +70,7 @@ class Arrays:
         self.group: dict[int, int] = {}  # who may share memory: the first of them
         self.last: dict[int, int] = {}  # by group: the last step that uses a member
         self.kept: set[int] = set()  # groups that are not the program's own: inputs, constants, outputs
+        self.given: set[int] = set()  # groups in which there may be memory of inputs or constants
         self.owned: set[int] = set()  # groups in memory that this run made, into which it may write
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
@@ -119,9 +120,8 @@ class Arrays:
                     self.group[self._group(s.result)] = self._group(i)
                     if i in self.whole and math.prod(form.shape) == math.prod(program.forms[i].shape):
                         self.whole.add(s.result)
-        for i in program.outputs:
-            self.kept.add(self._group(i))
-        self.kept = {self._group(i) for i in self.kept}
+        self.given = {self._group(i) for i in self.kept}
+        self.kept = self.given | {self._group(i) for i in program.outputs}
         for n, s in enumerate(self.items):
             if isinstance(s, Called) or s.result not in skipped:
                 for i in s.operands:
@@ -290,7 +290,7 @@ class Arrays:
         x, value = s.operands
         v, group = f"v{s.result}", self._group(x)
         self.names[f"p{s.result}"] = s.params["index"]
-        if group in self.owned and self.last[group] == n and group not in self.buffer_of:
+        if group in self.owned and group not in self.given and self.last[group] == n and group not in self.buffer_of:
             self.lines.append(f"{v} = {self._name(x)}")
         else:
             self.lines.append(f"{v} = {self._given(x)}.copy()")
@@ -379,7 +379,10 @@ class Arrays:
             return f"{self._name(i)}[()]" if program.forms[i].kind == "array" else self._name(i)
         group = self._group(i)
         alone = (
-            group in self.owned and sum(self._group(o) == group for o in program.outputs) == 1 and not self._is_shown(i)
+            group in self.owned
+            and group not in self.given
+            and sum(self._group(o) == group for o in program.outputs) == 1
+            and not self._is_shown(i)
         )
         return self._name(i) if alone else f"{self._name(i)}.copy()"
 

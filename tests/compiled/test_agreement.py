@@ -203,6 +203,17 @@ def test_writes_stay_where_they_are_written() -> None:
     hold(dd.jacobian(f), [(np.arange(1.0, 8.0),), (np.arange(7.0, 0.0, -1.0),)] * 2, exact=True)
 
 
+def test_an_argument_that_is_written_on_through_a_copy_stays_as_it_is() -> None:
+    def f(x: Any) -> Any:
+        y = x.copy()
+        view = y[::-1]
+        view[0] = np.tanh(view[-1])
+        return y
+
+    hold(dd.value_and_jacobian(f), [(np.array([[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]),), (np.ones((2, 3)),)] * 2)
+    hold(f, [(np.array([[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]),), (np.ones((2, 3)),)] * 2)
+
+
 def test_without_functions_that_round_the_bits_are_the_same() -> None:
     def f(x: Any) -> Any:
         total = 0.0

@@ -11,19 +11,22 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dualdiff.compiled import kernels, llvm, operations
 from dualdiff.compiled.arrays import Arrays, Called
+from dualdiff.compiled.calling import Way, way_in
+from dualdiff.compiled.entrance import Entrance
 from dualdiff.compiled.flat import flat
 from dualdiff.compiled.numbers import ChangedError, Flat
 from dualdiff.compiled.operations import FUNCTIONS, KNOWN, constant
 from dualdiff.passes.fusion import Fold, Fusion, Kernel, Nest, NotFusedError, fused
 from dualdiff.passes.program import Program
 
-__all__ = ["looped"]
+__all__ = ["Looped", "assembled", "looped", "planned"]
 
 BLOCK = 128
 """Entries that are summed in lanes."""
@@ -31,6 +34,10 @@ STRIP = 512
 """Entries of a row of sums that are done one after another."""
 LONG = 1 << 17
 """Operations from which on other threads may run meanwhile."""
+LANES = 8
+"""Operations that a loop does at once."""
+_ON_THE_STACK = 1 << 12
+"""Entries of scratch memory that are taken from the stack."""
 _LAYOUT, _DOMAIN = -1, -2
 _HEAD = object.__basicsize__
 _FLAGS = 48
@@ -51,6 +58,22 @@ _PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "positive"}
 """What loops compute on every machine; a call of the mathematical library would be no gain."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looped:
+    """A program as loops, and the way in that is its own.
+
+    Attributes
+    ----------
+    flat : Flat
+        What runs; its ``operations`` are calls of machine code and of NumPy.
+    entrance : Entrance or None
+        How calls enter it without Python, where that is known.
+    """
+
+    flat: Flat
+    entrance: Entrance | None
+
+
 @functools.cache
 def _is_known_layout() -> bool:
     """Whether an array's address and flags stand where machine code looks for them."""
@@ -69,24 +92,43 @@ def _is_known_layout() -> bool:
     return True
 
 
-def looped(program: Program) -> Flat | None:
-    """Return a program as machine code, None where nothing in it becomes loops."""
+def looped(program: Program, way: Way | None = None) -> Looped | None:
+    """Return a program as machine code, None where nothing in it becomes loops.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    way : Way or None
+        How it is entered; then there may be a way in that is its own.
+    """
+    plan = planned(program)
+    return None if plan is None else assembled(program, plan, way)
+
+
+def planned(program: Program) -> Fusion | None:
+    """Return how a program becomes loops, None where nothing does; nothing is compiled for that."""
     if not _is_known_layout():
         return None
     try:
-        plan = fused(program, _PLAIN | (kernels.KERNELS.keys() if kernels.usable() else frozenset()))
+        return fused(program, _PLAIN | (kernels.KERNELS.keys() if kernels.usable() else frozenset()))
     except NotFusedError:
         return None
-    return _assembled(program, plan)
 
 
-def _assembled(program: Program, plan: Fusion) -> Flat:
+def assembled(program: Program, plan: Fusion, way: Way | None = None) -> Looped:
+    """Return a planned program as machine code."""
     constants = {**program.constants, **plan.constants}
     arrays = {i: np.ascontiguousarray(x) for i, x in constants.items() if np.shape(x)}
     tags = _Tags()
     texts = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.items) if type(k) is Kernel]
     bodies = [t.written() for t in texts]
-    machine = llvm.assembled("\n".join([_declared(texts), _PRELUDE, *bodies, *tags.lines, ""]), passes=True)
+    door = None
+    if way is not None and _is_one(program, plan, texts[0]):
+        door = way_in(way, program.results, texts[0].work // LANES)
+    if door is not None:
+        bodies += [texts[0].entered(), door.text]
+    machine = llvm.assembled("\n".join([_declared(texts), *bodies, *tags.lines, ""]), passes=True)
     run: list[Any] = []
     slower: list[Flat] = []
 
@@ -115,7 +157,22 @@ def _assembled(program: Program, plan: Fusion) -> Flat:
     items = [next(waiting) if type(i) is Kernel else i for i in plan.items]
     written = Arrays(program, items, plan.checks, plan.finite, plan.before).written()
     run.append(written.run)
-    return Flat(_keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, written.price)
+    found = Flat(
+        _keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, written.price
+    )
+    return Looped(found, None if door is None else door.opened(machine, arrays))
+
+
+def _is_one(program: Program, plan: Fusion, text: _Text) -> bool:
+    """Whether a program is one kernel, which writes its outputs where they are to stand."""
+    return (
+        len(plan.items) == 1
+        and sorted(text.kernel.results) == sorted(program.outputs)
+        and not plan.before
+        and text.scratch <= _ON_THE_STACK
+        and set(program.outputs) <= plan.finite
+        and all(program.forms[o].shape == r.shape for o, r in zip(program.outputs, program.results, strict=True))
+    )
 
 
 def _given_up(otherwise: Callable[..., Any], codes: Sequence[int | None], status: int, *inputs: Any) -> Any:
@@ -147,11 +204,14 @@ def _declared(texts: Sequence[_Text]) -> str:
     text = kernels.defined(elementary) if elementary else ""
     more = operations.declared({*(names & KNOWN) - elementary, "absolute"})
     extrema = "declare double @llvm.maximum.f64(double, double)\ndeclare double @llvm.minimum.f64(double, double)\n"
-    return text + extrema + more
+    folds = {f.name for t in texts for nest in t.kernel.nests for f in nest.folds if _FOLDS[f.name][0] == "double"}
+    return text + extrema + more + "".join(map(_together, sorted(folds)))
 
-_PRELUDE = "".join(
-    f"""
-define internal double @together.{name}(ptr %p, i64 %n) {{
+def _together(name: str) -> str:
+    """Return the function that puts partial results together, pair by pair."""
+    how = _FOLDS[name][2].replace(" reassoc", "")
+    return f"""\
+define internal double @together.{name}(ptr %p, i64 %n) #1 {{
 entry:
   br label %round
 round:
@@ -168,7 +228,7 @@ pair:
   %a = load double, ptr %a.at
   %b.at = getelementptr double, ptr %a.at, i64 1
   %b = load double, ptr %b.at
-  %c = {how.replace(" reassoc", "").format("%a", "%b")}
+  %c = {how.format("%a", "%b")}
   %c.at = getelementptr double, ptr %p, i64 %i
   store double %c, ptr %c.at
   %j = add i64 %i, 1
@@ -191,9 +251,6 @@ exit:
   ret double %result
 }}
 """
-    for name, (kind, _, how) in _FOLDS.items()
-    if kind == "double"
-)
 
 
 class _Tags:
@@ -205,7 +262,9 @@ class _Tags:
             '!1 = !{!"llvm.loop.parallel_accesses", !0}',
             '!2 = !{!"llvm.loop.vectorize.enable", i1 true}',
             '!3 = !{!"llvm.loop.mustprogress"}',
-            'attributes #0 = { nounwind }',
+            '!4 = !{!"llvm.loop.unroll.disable"}',
+            "attributes #0 = { nounwind }",
+            "attributes #1 = { nounwind noinline }",
         ]
         self.next = 4
 
@@ -329,37 +388,25 @@ class _Text:
                 self._whole(nest)
             for i in [i for i in full if last[i] == n]:
                 self._finished(full[i])
-        arguments, heads, checked = [], [], []
-        for n, i in enumerate((*kernel.operands, *kernel.results, *([None] if self.scratch else []))):
-            is_number = i in self.given
-            self.numbers.append(is_number)
-            if is_number:
-                arguments.append(f"double %g{i}")
-                continue
-            base = "%scratch" if i is None else _base(i)
-            arguments.append(f"ptr {base}.o")
-            heads += [f"{base}.p = getelementptr i8, ptr {base}.o, i64 {_HEAD}", f"{base} = load ptr, ptr {base}.p"]
-            if i is not None and i < self.program.inputs and n < len(kernel.operands):
-                heads += [
-                    f"{base}.f = getelementptr i8, ptr {base}.p, i64 {_FLAGS}",
-                    f"{base}.g = load i32, ptr {base}.f",
-                    f"{base}.h = and i32 {base}.g, {_READY}",
-                    f"{base}.i = icmp eq i32 {base}.h, {_READY}",
-                ]
-                checked.append(f"{base}.i")
-        heads += [f"{_base(i)} = getelementptr double, ptr %scratch, i64 {at}" for i, at in kernel.scratch.items()]
+        return "\n".join([*self._core(), *self._wrapper()])
+
+    def _arguments(self) -> Iterator[tuple[int | None, str]]:
+        """Yield what the kernel is given: the value (None for scratch memory), and its name."""
+        for i in (*self.kernel.operands, *self.kernel.results):
+            yield i, f"%g{i}" if i in self.given else _base(i)
+        if self.scratch:
+            yield None, "%scratch"
+
+    def _core(self) -> list[str]:
+        """Return the function of addresses and numbers."""
+        heads = [f"{_base(i)} = getelementptr double, ptr %scratch, i64 {at}" for i, at in self.kernel.scratch.items()]
         heads += [f"{_base(i)} = inttoptr i64 {self.constants[i].ctypes.data} to ptr" for i in self.read]
         heads += [
             f"%partials{i} = getelementptr double, ptr %scratch, i64 {at}" for i, (at, _) in self.partials.items()
         ]
-        ready = "true"
-        for k, c in enumerate(checked):
-            heads.append(f"%ready{k} = and i1 {ready}, {c}")
-            ready = f"%ready{k}"
-        out = [f"define i32 @{self.name}({', '.join(arguments)}) #0 {{", "entry:"]
-        out += [f"  {h}" for h in (*heads, *self.locals)]
-        out += [f"  br i1 {ready}, label %start, label %layout", "layout:", f"  ret i32 {_LAYOUT}", "start:"]
-        out += self.lines
+        given = ", ".join(f"{'double' if i in self.given else 'ptr'} {name}" for i, name in self._arguments())
+        out = [f"define internal i32 @{self.name}.core({given}) #0 {{", "entry:"]
+        out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
         status = "0"
         for k, c in reversed(list(enumerate(self.codes))):
             out += [f"  %is{k} = load i1, ptr {self.flags[c]}", f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}"]
@@ -367,7 +414,67 @@ class _Text:
         if self.domain:
             out += ["  %is.out = load i1, ptr %domain", f"  %s.out = select i1 %is.out, i32 {_DOMAIN}, i32 {status}"]
             status = "%s.out"
-        return "\n".join([*out, f"  ret i32 {status}", "}"])
+        return [*out, f"  ret i32 {status}", "}"]
+
+    def _wrapper(self) -> list[str]:
+        """Return the function of Python's arrays and of numbers; it looks whether the inputs lie as they are read."""
+        arguments, heads, ready, given = [], [], "true", []
+        for i, name in self._arguments():
+            if i in self.given:
+                arguments.append(f"double {name}")
+                given.append(f"double {name}")
+                self.numbers.append(True)
+                continue
+            self.numbers.append(False)
+            arguments.append(f"ptr {name}.o")
+            given.append(f"ptr {name}")
+            heads += [f"{name}.p = getelementptr i8, ptr {name}.o, i64 {_HEAD}", f"{name} = load ptr, ptr {name}.p"]
+            if i is not None and i < self.program.inputs:
+                heads += [
+                    f"{name}.f = getelementptr i8, ptr {name}.p, i64 {_FLAGS}",
+                    f"{name}.g = load i32, ptr {name}.f",
+                    f"{name}.h = and i32 {name}.g, {_READY}",
+                    f"{name}.i = icmp eq i32 {name}.h, {_READY}",
+                    f"{name}.ready = and i1 {ready}, {name}.i",
+                ]
+                ready = f"{name}.ready"
+        return [
+            f"define i32 @{self.name}({', '.join(arguments)}) #0 {{",
+            *[f"  {h}" for h in heads],
+            f"  br i1 {ready}, label %start, label %layout",
+            "layout:",
+            f"  ret i32 {_LAYOUT}",
+            "start:",
+            f"  %status = call i32 @{self.name}.core({', '.join(given)})",
+            "  ret i32 %status",
+            "}",
+        ]
+
+    def entered(self) -> str:
+        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel."""
+        heads, given, at = [], [], 0
+        starts = {}
+        for o in self.program.outputs:
+            starts[o] = at
+            at += math.prod(self.program.forms[o].shape)
+        for i, name in self._arguments():
+            if i is None:
+                heads.append(f"{name} = alloca double, i64 {self.scratch}, align 64")
+            elif i in starts:
+                heads.append(f"{name} = getelementptr double, ptr %outputs, i64 {starts[i]}")
+            else:
+                heads += [f"{name}.p = getelementptr ptr, ptr %inputs, i64 {i}"]
+                heads.append(f"{name}{'.a' if i in self.given else ''} = load ptr, ptr {name}.p")
+                if i in self.given:
+                    heads.append(f"{name} = load double, ptr {name}.a")
+            given.append(f"{'double' if i in self.given else 'ptr'} {name}")
+        return "\n".join([
+            "define i32 @program(ptr %inputs, ptr %outputs) #0 {",
+            *[f"  {h}" for h in heads],
+            f"  %status = call i32 @{self.name}.core({', '.join(given)})",
+            "  ret i32 %status",
+            "}",
+        ])  # fmt: skip
 
     # -- loops -------------------------------------------------------------------------------------
     def _loop(self, extent: str, inner: bool = False, first: str = "0") -> Iterator[str]:
@@ -384,7 +491,8 @@ class _Text:
         self.lines.append(f"{name}.latch:")
         self._say(f"%{name}.next = add nuw nsw i64 {index}, 1")
         self._say(f"%{name}.more = icmp ult i64 %{name}.next, {extent}")
-        hint = f", !llvm.loop {self.tags.new('distinct !{self, !1, !2, !3}')}" if inner else ""
+        own = "self, !1, !2, !3, !4" if inner else "self, !3, !4"
+        hint = f", !llvm.loop {self.tags.new(f'distinct !{{{own}}}')}"
         self._say(f"br i1 %{name}.more, label %{name}, label %{name}.after{hint}")
         self.lines.append(f"{name}.after:")
 

@@ -37,7 +37,7 @@ def both(f: Callable[..., Any], *args: Any) -> tuple[Flat, Flat, Program]:
     program = recorded(f, *args)
     loops = looped(program)
     assert loops is not None
-    return loops, flat(program, arrays=True), program
+    return loops.flat, flat(program, arrays=True), program
 
 
 def agree(f: Callable[..., Any], *args: Any, points: Any = (), tolerance: float = 0.0) -> Flat:

@@ -82,7 +82,7 @@ class Arrays:
 
     def _finite_checks(self) -> dict[int, int]:
         """Find the checks that only ask whether a value is finite, and whose steps nobody else needs."""
-        program, uses = self.program, self._uses()
+        uses = self._uses()
         found = {}
         for c, check in self.checks:
             outer = self.made_by.get(check.value)

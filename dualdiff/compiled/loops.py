@@ -11,22 +11,21 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dualdiff.compiled import kernels, llvm, operations
 from dualdiff.compiled.arrays import Arrays, Called
-from dualdiff.compiled.calling import Way, way_in
-from dualdiff.compiled.entrance import Entrance
+from dualdiff.compiled.calling import Way, is_known, way_in
+from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import flat
 from dualdiff.compiled.numbers import ChangedError, Flat
 from dualdiff.compiled.operations import FUNCTIONS, KNOWN, constant
 from dualdiff.passes.fusion import Fold, Fusion, Kernel, Nest, NotFusedError, fused
-from dualdiff.passes.program import Program
+from dualdiff.passes.program import Program, Step
 
-__all__ = ["Looped", "assembled", "looped", "planned"]
+__all__ = ["Fusion", "assembled", "looped", "planned"]
 
 BLOCK = 128
 """Entries that are summed in lanes."""
@@ -39,9 +38,8 @@ LANES = 8
 _ON_THE_STACK = 1 << 12
 """Entries of scratch memory that are taken from the stack."""
 _LAYOUT, _DOMAIN = -1, -2
-_HEAD = object.__basicsize__
-_FLAGS = 48
-"""Where the flags of an array stand after its address."""
+_HEAD, _FLAGS = 16, 48
+"""Where an array keeps its address, and how far after it its flags."""
 _READY = 0x0001 | 0x0100
 """C-contiguous and aligned."""
 _INF = "0x7FF0000000000000"
@@ -58,41 +56,7 @@ _PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "positive"}
 """What loops compute on every machine; a call of the mathematical library would be no gain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looped:
-    """A program as loops, and the way in that is its own.
-
-    Attributes
-    ----------
-    flat : Flat
-        What runs; its ``operations`` are calls of machine code and of NumPy.
-    entrance : Entrance or None
-        How calls enter it without Python, where that is known.
-    """
-
-    flat: Flat
-    entrance: Entrance | None
-
-
-@functools.cache
-def _is_known_layout() -> bool:
-    """Whether an array's address and flags stand where machine code looks for them."""
-    if not llvm.is_there():
-        return False
-    try:
-        for x in (np.arange(6.0), np.arange(6.0)[::2], np.ones((2, 3)).T, np.ones((2, 3))[1:]):
-            place = id(x) + _HEAD
-            if ctypes.c_void_p.from_address(place).value != x.ctypes.data:
-                return False
-            is_ready = ctypes.c_int.from_address(place + _FLAGS).value & _READY == _READY
-            if is_ready != (x.flags.c_contiguous and x.flags.aligned):
-                return False
-    except Exception:
-        return False
-    return True
-
-
-def looped(program: Program, way: Way | None = None) -> Looped | None:
+def looped(program: Program, way: Way | None = None) -> Code | None:
     """Return a program as machine code, None where nothing in it becomes loops.
 
     Parameters
@@ -102,26 +66,45 @@ def looped(program: Program, way: Way | None = None) -> Looped | None:
     way : Way or None
         How it is entered; then there may be a way in that is its own.
     """
-    plan = planned(program)
+    plan = planned(program) if llvm.is_there() else None
     return None if plan is None else assembled(program, plan, way)
 
 
 def planned(program: Program) -> Fusion | None:
-    """Return how a program becomes loops, None where nothing does; nothing is compiled for that."""
-    if not _is_known_layout():
+    """Return how a program becomes loops, None where nothing does; llvmlite is not imported for that."""
+    return _planned(program, _PLAIN | kernels.KERNELS.keys())
+
+
+def _planned(program: Program, known: frozenset[str]) -> Fusion | None:
+    if not is_known():
         return None
     try:
-        return fused(program, _PLAIN | (kernels.KERNELS.keys() if kernels.usable() else frozenset()))
+        return fused(program, known)
     except NotFusedError:
         return None
 
 
-def assembled(program: Program, plan: Fusion, way: Way | None = None) -> Looped:
-    """Return a planned program as machine code."""
+def assembled(program: Program, plan: Fusion, way: Way | None = None, price: float = 0.0) -> Code:
+    """Return a planned program as machine code.
+
+    Parameters
+    ----------
+    program, plan
+        The program, and its plan.
+    way : Way or None
+        How it is entered; then there may be a way in that is its own.
+    price : float
+        What a run is estimated to take, in microseconds.
+    """
+    if not kernels.usable():
+        plain = _planned(program, _PLAIN)
+        if plain is None:
+            return Code(flat(program, arrays=True), None)
+        plan = plain
     constants = {**program.constants, **plan.constants}
     arrays = {i: np.ascontiguousarray(x) for i, x in constants.items() if np.shape(x)}
     tags = _Tags()
-    texts = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.items) if type(k) is Kernel]
+    texts = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.kernels)]
     bodies = [t.written() for t in texts]
     door = None
     if way is not None and _is_one(program, plan, texts[0]):
@@ -154,13 +137,13 @@ def assembled(program: Program, plan: Fusion, way: Way | None = None) -> Looped:
         )
         for k in texts
     ])  # fmt: skip
-    items = [next(waiting) if type(i) is Kernel else i for i in plan.items]
+    items: list[Step | Called] = [next(waiting) if isinstance(i, Kernel) else i for i in plan.items]
     written = Arrays(program, items, plan.checks, plan.finite, plan.before).written()
     run.append(written.run)
     found = Flat(
-        _keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, written.price
+        _keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, price
     )
-    return Looped(found, None if door is None else door.opened(machine, arrays))
+    return Code(found, None if door is None else door.opened(machine, arrays))
 
 
 def _is_one(program: Program, plan: Fusion, text: _Text) -> bool:
@@ -206,6 +189,7 @@ def _declared(texts: Sequence[_Text]) -> str:
     extrema = "declare double @llvm.maximum.f64(double, double)\ndeclare double @llvm.minimum.f64(double, double)\n"
     folds = {f.name for t in texts for nest in t.kernel.nests for f in nest.folds if _FOLDS[f.name][0] == "double"}
     return text + extrema + more + "".join(map(_together, sorted(folds)))
+
 
 def _together(name: str) -> str:
     """Return the function that puts partial results together, pair by pair."""
@@ -281,7 +265,9 @@ class _Loops:
     def __init__(self, nest: Nest, groups: Sequence[Sequence[int]]) -> None:
         self.nest = nest
         strides = [n[3] for n in nest.nodes if n[0] == "load"]
-        strides += [s.strides for s in nest.stores] + [f.strides for f in nest.folds if len(f.along) < len(nest.extents)]
+        strides += [s.strides for s in nest.stores] + [
+            f.strides for f in nest.folds if len(f.along) < len(nest.extents)
+        ]
         self.extents: list[int] = []
         self.members: list[int] = []  # of each loop, the dimension whose strides it walks by
         self.group: list[int] = []
@@ -409,7 +395,10 @@ class _Text:
         out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
         status = "0"
         for k, c in reversed(list(enumerate(self.codes))):
-            out += [f"  %is{k} = load i1, ptr {self.flags[c]}", f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}"]
+            out += [
+                f"  %is{k} = load i1, ptr {self.flags[c]}",
+                f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}",
+            ]
             status = f"%s{k}"
         if self.domain:
             out += ["  %is.out = load i1, ptr %domain", f"  %s.out = select i1 %is.out, i32 {_DOMAIN}, i32 {status}"]
@@ -505,7 +494,9 @@ class _Text:
                 total = by if total == "0" else self._is(f"add nsw i64 {total}, {by}")
         return total
 
-    def _nodes(self, loops: _Loops, level: int, levels: Sequence[int], values: dict[int, str], at: Sequence[str]) -> None:
+    def _nodes(
+        self, loops: _Loops, level: int, levels: Sequence[int], values: dict[int, str], at: Sequence[str]
+    ) -> None:
         """Write the nodes that are computed in the body of one loop."""
         for n, (name, *rest) in enumerate(loops.nest.nodes):
             if levels[n] != level:
@@ -532,7 +523,9 @@ class _Text:
                 self._leave(self._is(f"fcmp ogt double {size}, {constant(kernels.bounds(name))}"))
             return self._is(f"call double @dd.{name}({', '.join(f'double {x}' for x in operands)})", "%v")
         result = self._new("%v")
-        self.lines += [f"  {line}" for line in operations.text({"quotient": "divide"}.get(name, name), result, operands)]
+        self.lines += [
+            f"  {line}" for line in operations.text({"quotient": "divide"}.get(name, name), result, operands)
+        ]
         if name == "quotient":
             self._leave(self._is(f"fcmp oeq double {operands[1]}, 0.0"))
         return result
@@ -580,7 +573,8 @@ class _Text:
     def _whole(self, nest: Nest) -> None:
         """Write loops that store, look, and put everything together."""
         loops = _Loops(nest, [_ordered(nest, range(len(nest.extents)))])
-        levels, values = loops.levels(), {}
+        levels = loops.levels()
+        values: dict[int, str] = {}
         self._nodes(loops, -1, levels, values, [])
         sums = [f for f in nest.folds if f.name == "add"]
         rest = [f for f in nest.folds if f.name != "add"]
@@ -680,7 +674,9 @@ class _Text:
         along = nest.folds[0].along
         kept = [d for d in range(len(nest.extents)) if d not in along]
         strides = [n[3] for n in nest.nodes if n[0] == "load"]
-        nearest = min(range(len(nest.extents)), key=lambda d: (min([abs(s[d]) for s in strides if s[d]], default=1 << 60), -d))
+        nearest = min(
+            range(len(nest.extents)), key=lambda d: (min([abs(s[d]) for s in strides if s[d]], default=1 << 60), -d)
+        )
         if nearest in along:
             self._rows(_Loops(nest, [kept, _ordered(nest, along)]))
         else:
@@ -690,7 +686,8 @@ class _Text:
     def _rows(self, loops: _Loops) -> None:
         """Each result from a row of its own."""
         nest = loops.nest
-        levels, values = loops.levels(), {}
+        levels = loops.levels()
+        values: dict[int, str] = {}
         first = loops.group.index(1)
         inner = len(loops.extents) - 1
         n = loops.extents[-1]
@@ -759,19 +756,20 @@ class _Text:
     def _columns(self, loops: _Loops) -> None:
         """Many results side by side, strip by strip, each row added to all of them."""
         nest = loops.nest
-        levels, values = loops.levels(), {}
+        levels = loops.levels()
+        values: dict[int, str] = {}
         inner = len(loops.extents) - 1
         n = loops.extents[-1]
         first = loops.group.index(1)
         rooms = [self._space(STRIP) for _ in nest.folds]
         self._nodes(loops, -1, levels, values, [])
 
-        def each(length: str, write: Callable[[str, str], None]) -> None:
+        def each(length: str, write: Callable[[Fold, str, str], None]) -> None:
             for j in self._loop(length, True):
                 for f, base in zip(nest.folds, rooms, strict=True):
                     where = self._is(f"add nuw nsw i64 {j}, {base}")
                     place = self._is(f"getelementptr inbounds double, ptr %scratch, i64 {where}")
-                    write(f, j, place)  # type: ignore[call-arg, arg-type]
+                    write(f, j, place)
 
         def strip(at: list[str]) -> None:
             for block in self._loop(str(-(-n // STRIP))):
@@ -781,13 +779,12 @@ class _Text:
                     left = self._is(f"sub nuw nsw i64 {n}, {start}")
                     short = self._is(f"icmp ult i64 {left}, {STRIP}")
                     length = self._is(f"select i1 {short}, i64 {left}, i64 {STRIP}")
-                tag = self.tag["partials"]
 
-                def begin(f: Any, j: str, place: str) -> None:
-                    self._say(f"store double {_FOLDS[f.name][1]}, ptr {place}, align 8{tag}")
+                def begin(f: Fold, j: str, place: str) -> None:
+                    self._say(f"store double {_FOLDS[f.name][1]}, ptr {place}, align 8{self.tag['partials']}")
 
-                def end(f: Any, j: str, place: str, at: list[str] = at, start: str = start) -> None:
-                    x = self._is(f"load double, ptr {place}, align 8{tag}")
+                def end(f: Fold, j: str, place: str, at: list[str] = at, start: str = start) -> None:
+                    x = self._is(f"load double, ptr {place}, align 8{self.tag['partials']}")
                     index = self._is(f"add nuw nsw i64 {start}, {j}")
                     self._deliver(loops, f, [*at, *["0"] * (inner - len(at)), index], x)
 

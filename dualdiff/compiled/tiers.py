@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dualdiff.compiled import calling, llvm, rolled, straight
-from dualdiff.compiled.entrance import Entrance
+from dualdiff.compiled import calling, llvm, loops, rolled, straight
+from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import Flat
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
@@ -18,24 +18,12 @@ __all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 
 IMPORT, START, OPERATION = 200e3, 10e3, 70.0
 """Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations."""
+NODE = 1000.0
+"""Microseconds that an operation in a loop takes to compile, which becomes vectors."""
+WIDE = 64
+"""Entries of an array from which on a program may be one of loops."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A program as it runs, and the way in that is its own.
-
-    Attributes
-    ----------
-    flat : Flat
-        What runs.
-    entrance : Entrance or None
-        How calls enter it without Python, where that is known.
-    """
-
-    flat: Flat
-    entrance: Entrance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +54,22 @@ def lowered(program: Program, price: float) -> Lowered | str:
     """
     if not llvm.may_be_there():
         return "llvmlite is not installed"
+    is_wide = any(math.prod(form.shape) >= WIDE for form in program.forms.values())
+    plan = loops.planned(program) if is_wide else None
+    if plan is not None and plan.fused > 2 * len(plan.items):
+        return _of_loops(program, plan, price)
     try:
         return _of_numbers(program, price)
     except NotScalarError as error:
+        if plan is not None and plan.fused > len(plan.kernels):
+            return _of_loops(program, plan, price)
         return f"it is none of numbers of double precision alone ({error})"
+
+
+def _of_loops(program: Program, plan: loops.Fusion, price: float) -> Lowered:
+    nodes = sum(len(nest.nodes) for kernel in plan.kernels for nest in kernel.nests)
+    waiting = IMPORT * ("llvmlite" not in sys.modules)
+    return Lowered(waiting + START + NODE * nodes, lambda way: loops.assembled(program, plan, way, price))
 
 
 def _of_numbers(program: Program, price: float) -> Lowered:

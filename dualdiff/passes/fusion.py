@@ -60,7 +60,7 @@ class NotFusedError(Exception):
     """Inside the engine: a program is not one of loops."""
 
 
-class _Split(Exception):
+class _SplitError(Exception):
     """A box is to be cut along a dimension."""
 
 
@@ -166,6 +166,11 @@ class Fusion:
     constants: dict[int, Any]
     fused: int
 
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernels among the items."""
+        return [i for i in self.items if isinstance(i, Kernel)]
+
 
 def fused(program: Program, known: frozenset[str]) -> Fusion:
     """Plan the loops of a program.
@@ -200,7 +205,7 @@ class _Planner:
         self.cost: dict[int, float] = {}
         self.level: dict[int, int] = {}
         self._leave_counts()
-        if sum(type(w) is Moved and len(w.parts) > 1 for w in self.entries.values()) > MOST_WRITES:
+        if sum(isinstance(w, Moved) and len(w.parts) > 1 for w in self.entries.values()) > MOST_WRITES:
             raise NotFusedError("too many writes")
 
     def _leave_counts(self) -> None:
@@ -244,10 +249,10 @@ class _Planner:
             count = sum([counts.get(o, 0) for o in sources])
             cost = sum([self.cost.get(o, 0.0) for o in sources])
             depth = max([deep.get(o, 0) for o in sources], default=0)
-            if type(what) is Mapped:
+            if isinstance(what, Mapped):
                 cost += _COSTS.get(what.name, 1.0 if what.name in _CHEAP else _FUNCTION)
                 count += 1
-            elif type(what) is Moved:
+            elif isinstance(what, Moved):
                 if len(what.parts) > 1:
                     depth += 1
                     cost, count = cost + 1, count + 1
@@ -275,7 +280,7 @@ class _Planner:
     def _viewed(self, i: int) -> int | None:
         """Return what a value is a view of, None if it is none."""
         what = self.entries.get(i)
-        if type(what) is Moved and what.is_view and len(what.parts) == 1:
+        if isinstance(what, Moved) and what.is_view and len(what.parts) == 1:
             return what.parts[0].operand
         return None
 
@@ -306,9 +311,9 @@ class _Planner:
             if outer is None:
                 self._show(check.value)
                 continue
-            if type(outer) is Folded and outer.name == "logical_and" and bool(check.then):
+            if isinstance(outer, Folded) and outer.name == "logical_and" and bool(check.then):
                 inner = self.entries.get(outer.operand)
-                if type(inner) is Mapped and inner.name == "isfinite":
+                if isinstance(inner, Mapped) and inner.name == "isfinite":
                     whole = self._whole(inner.operands[0])
                     if whole in self.entries:
                         self.looks.setdefault(whole, []).append(c)
@@ -326,18 +331,17 @@ class _Planner:
             if what is None:
                 continue
             found = list(occurrences.get(i, ()))
-            is_big = type(what) is Folded and not self._is_small(i, what)
-            if not found and (i not in self.stored or (is_big and not self._is_wanted(i))):
+            big = what if isinstance(what, Folded) and not self._is_small(i, what) else None
+            if not found and (i not in self.stored or (big is not None and not self._is_wanted(i))):
                 self.stored.discard(i)
                 continue
             worth = WORTH if self._size(i) <= IN_CACHE else WORTH_IN_MEMORY
             if i not in self.stored and self.cost[i] > worth and _is_repeated(found) and self._viewed(i) is None:
                 self.stored.add(i)
-            if is_big:
-                shape = self.forms[what.operand].shape
-                whole = len(what.axes) == len(shape)
-                key = (self.level.get(what.operand, 0), shape, () if whole else what.axes)
-                self._add(occurrences, what.operand, [(key, self._identity(what.operand))])
+            if big is not None:
+                shape = self.forms[big.operand].shape
+                key = (self.level.get(big.operand, 0), shape, () if len(big.axes) == len(shape) else big.axes)
+                self._add(occurrences, big.operand, [(key, self._identity(big.operand))])
                 continue
             if i in self.stored:
                 found = [((self.level[i], self.forms[i].shape, ()), self._identity(i))]
@@ -348,9 +352,7 @@ class _Planner:
         program = self.program
         if i in program.outputs or i in self.checks.values() or i in self.looks:
             return True
-        return any(
-            i in s.operands for s in program.steps if s.result not in self.entries or s.result in self.shown
-        )
+        return any(i in s.operands for s in program.steps if s.result not in self.entries or s.result in self.shown)
 
     def _identity(self, i: int) -> tuple[Along, ...]:
         return tuple([Along(d, 1, 0) for d in range(len(self.forms[i].shape))])
@@ -362,14 +364,16 @@ class _Planner:
                 at[f] = None
 
     def _pass(self, occurrences: dict[int, dict[Any, None]], i: int, what: Any, found: Sequence[Any]) -> None:
-        if type(what) is Mapped:
+        if isinstance(what, Mapped):
             for o in what.operands:
                 axes = self._broadcast(o, i)
                 self._add(occurrences, o, [(key, _composed(axes, at)) for key, at in found])
-        elif type(what) is Moved:
+        elif isinstance(what, Moved):
             for part in what.parts:
                 self._add(
-                    occurrences, part.operand, [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found]
+                    occurrences,
+                    part.operand,
+                    [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found],
                 )
         else:
             axes = self._unfolded(i, what, None)
@@ -405,7 +409,7 @@ class _Planner:
         what = self.entries.get(i)
         if what is None or (i in self.stored and not defined):
             return self._leaf(nest, i, at, box, dims)
-        if type(what) is Mapped:
+        if isinstance(what, Mapped):
             nodes = [
                 self.resolve(nest, o, _composed(self._broadcast(o, i), at), box, dims, False) for o in what.operands
             ]
@@ -413,7 +417,7 @@ class _Planner:
             if name == "divide" and self.forms[i].kind == "float":
                 name = "quotient"  # Python raises where NumPy does not
             return _applied(nest, name, nodes)
-        if type(what) is Moved:
+        if isinstance(what, Moved):
             part = next(p for p in what.parts if p.box is None or _is_inside(at, p.box, box))
             return self.resolve(nest, part.operand, _composed(part.axes, at), box, dims, False)
         shape = self.forms[what.operand].shape
@@ -440,7 +444,9 @@ class _Planner:
         if x is not None and not form.shape:
             return self._constant(nest, np.asarray(x)[()])
         strides = self._strides(i)
-        offset = sum([n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)])
+        offset = sum(
+            [n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)]
+        )
         of_dim = [0] * len(box)
         for n, a in zip(strides, at, strict=True):
             if a.dim >= 0:
@@ -482,7 +488,7 @@ class _Planner:
             nest, dims = Nest(()), _dims(box)
             try:
                 self.resolve(nest, operand, self._identity(operand), box, dims, defined)
-            except _Split as split:
+            except _SplitError as split:
                 d, cut = split.args
                 low, high = box[d]
                 waiting += [(*box[:d], ends, *box[d + 1 :]) for ends in ((cut, high), (low, cut))]
@@ -515,9 +521,7 @@ class _Planner:
 
     def _scheduled(self) -> Fusion:
         program = self.program
-        calls = [
-            (n, s) for n, s in enumerate(program.steps) if s.result not in self.entries or s.result in self.shown
-        ]
+        calls = [(n, s) for n, s in enumerate(program.steps) if s.result not in self.entries or s.result in self.shown]
         segment = dict.fromkeys((*range(program.inputs), *self.constants), 0)
         number = {s.result: k for k, (_, s) in enumerate(calls)}
         for s in program.steps:
@@ -539,7 +543,7 @@ class _Planner:
             starts.append(len(items))
             if k < len(calls):
                 items.append(calls[k][1])
-        kernels = [k for k in items if type(k) is Kernel]
+        kernels = [k for k in items if isinstance(k, Kernel)]
         made_in = {i: k for k, kernel in enumerate(kernels) for i in kernel.scratch}
         for k, kernel in enumerate(kernels):
             wanted |= {i for i in kernel.operands if made_in.get(i, k) != k}
@@ -549,9 +553,7 @@ class _Planner:
         done = {*self.checks, *[c for i in self.looks for c in self.looks[i] if c is not None]}
         for c, check in enumerate(program.checks):
             if c not in done:
-                before[c] = next(
-                    (starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items)
-                )
+                before[c] = next((starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items))
         outputs = {o for o in program.outputs if self._whole(o) in finite}
         fused = len(self.entries) - len(self.shown)
         extra = {i: x for i, x in self.constants.items() if i not in program.constants}
@@ -567,7 +569,7 @@ class _Planner:
                 self.looks.setdefault(whole, [])
         for kind, i, c in roots:
             what: Any = self.entries[i]
-            if kind == "store" and type(what) is Folded and not self._is_small(i, what):
+            if kind == "store" and isinstance(what, Folded) and not self._is_small(i, what):
                 found = self._boxes(i, what.operand, False, False)
                 whole = len(what.axes) == len(self.forms[what.operand].shape)
                 if not whole and len(found) > 1:
@@ -611,7 +613,9 @@ class _Planner:
         operands = tuple(sorted(i for i in reads_of if i not in depth and i not in self.constants))
         return Kernel(operands, (), dict.fromkeys(depth, 0), 0, ordered)
 
-    def _nest(self, nests: dict[Any, list[Nest]], depth: int, box: Box, count: int, axes: tuple[int, ...]) -> tuple[Nest, tuple[int, ...]]:
+    def _nest(
+        self, nests: dict[Any, list[Nest]], depth: int, box: Box, count: int, axes: tuple[int, ...]
+    ) -> tuple[Nest, tuple[int, ...]]:
         """Return a nest for a box: one of the same size, as long as it is not too large."""
         dims = _dims(box)
         extents = tuple([box[d][1] - box[d][0] for d in dims])
@@ -675,7 +679,11 @@ def _composed(axes: Sequence[Along], at: Sequence[Along]) -> tuple[Along, ...]:
             out.append(Along(dim, step, start))
         else:
             a = at[dim]
-            out.append(Along(a.dim, step * a.step, start + step * a.start) if a.dim != -1 else Along(-1, 0, start + step * a.start))
+            out.append(
+                Along(a.dim, step * a.step, start + step * a.start)
+                if a.dim != -1
+                else Along(-1, 0, start + step * a.start)
+            )
     return tuple(out)
 
 
@@ -696,7 +704,7 @@ def _is_inside(at: Sequence[Along], part: Box, box: Box) -> bool:
             else:
                 cut = (a.start - bound) // -a.step + 1
             if first < cut < end:
-                raise _Split(a.dim, cut)
+                raise _SplitError(a.dim, cut)
     return True
 
 

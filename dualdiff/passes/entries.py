@@ -174,7 +174,9 @@ def _name(program: Program, s: Step, form: Form) -> str:
     if name == "power":
         exponent = program.constants.get(s.operands[1])
         if exponent is not None and not np.shape(exponent):
-            return _EXPONENTS.get(float(exponent), name)
+            name = _EXPONENTS.get(float(exponent), name)
+        if form.kind == "float" and name not in ("square", "positive"):
+            return ""  # Python raises, or returns a complex number, where NumPy does not
     return name
 
 

@@ -185,6 +185,16 @@ def test_what_has_no_loop_is_numpys(f: Any) -> None:
     agree(f, X, points=[(1.5 * X,)], tolerance=1e-12)
 
 
+def test_results_of_numpy_may_lie_in_any_order() -> None:
+    def f(a: Any) -> Any:
+        b = np.linalg.inv(a @ a.T + 9 * np.eye(7)).T
+        c, d = np.cbrt(b), np.cbrt(a.T)
+        e = np.moveaxis(np.cumsum(a.reshape(7, 20, 15), axis=0), 0, 1)
+        return c, c * 2 + 1, d, d * 3, (b * 2)[1:, ::2], e * 2, np.swapaxes(np.cbrt(a * 2), 0, 1) + 1
+
+    agree(f, A, points=[(2 * A,), (np.asfortranarray(A),)])
+
+
 # --------------------------------------------------------------------------------------------------
 # what is not finite, and what has changed
 
@@ -235,6 +245,12 @@ def test_a_division_that_python_refuses_is_refused() -> None:
 
     loops, _, _ = both(f, 2.0, X)
     with pytest.raises(ZeroDivisionError):
+        loops.run(0.0, X)
+
+
+def test_powers_of_python_numbers_are_pythons() -> None:
+    loops, _, _ = both(lambda x, y: np.where(y > 100, x**0.5 + x**-1, y * 2), 2.0, X)
+    with pytest.raises((ArithmeticError, ValueError, TypeError)):
         loops.run(0.0, X)
 
 

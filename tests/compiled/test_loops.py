@@ -16,7 +16,8 @@ import dualdiff as dd
 from dualdiff.compiled.flat import ChangedError, Flat, flat
 from dualdiff.compiled.loops import looped
 from dualdiff.passes.entries import Folded, Mapped, Moved, entries_of
-from dualdiff.passes.fusion import Kernel, NotFusedError, fused
+from dualdiff.passes.fusion import NotFusedError, fused
+from dualdiff.passes.nests import Kernel
 from dualdiff.passes.program import Program
 
 pytest.importorskip("llvmlite")

@@ -29,6 +29,7 @@ _HEAD, _FLAGS = 16, 48
 """Where an array keeps its address, and how far after it its flags."""
 _READY = 0x0001 | 0x0100
 """C-contiguous and aligned."""
+_READS = ("load", "take")
 _INF = "0x7FF0000000000000"
 
 _FOLDS = {
@@ -125,7 +126,7 @@ class _Loops:
 
     def __init__(self, nest: Nest, groups: Sequence[Sequence[int]]) -> None:
         self.nest = nest
-        strides = [n[3] for n in nest.nodes if n[0] == "load"]
+        strides = [n[3] for n in nest.nodes if n[0] in _READS]
         strides += [s.strides for s in nest.stores] + [
             f.strides for f in nest.folds if len(f.along) < len(nest.extents)
         ]
@@ -151,7 +152,7 @@ class _Loops:
         """Return, by node, the innermost loop that it depends on, -1 where it is the same throughout."""
         found: list[int] = []
         for name, *rest in self.nest.nodes:
-            if name == "load":
+            if name in _READS:
                 found.append(max([k for k, s in enumerate(self.steps(rest[2])) if s], default=-1))
             elif name in ("constant", "given"):
                 found.append(-1)
@@ -162,7 +163,7 @@ class _Loops:
 
 def _ordered(nest: Nest, dims: Sequence[int]) -> list[int]:
     """Return dimensions from the longest strides to the shortest: those of what is written, else of what is read."""
-    strides = [s.strides for s in nest.stores] or [n[3] for n in nest.nodes if n[0] == "load"]
+    strides = [s.strides for s in nest.stores] or [n[3] for n in nest.nodes if n[0] in _READS]
     return sorted(dims, key=lambda d: -max([abs(s[d]) for s in strides], default=0))
 
 
@@ -186,7 +187,8 @@ class Text:
         self.work = sum(math.prod(n.extents) * (len(n.nodes) + 1) for n in kernel.nests)
         self.given = {n[1] for nest in kernel.nests for n in nest.nodes if n[0] == "given"}
         stored = {s.value for n in kernel.nests for s in n.stores} | {f.value for n in kernel.nests for f in n.folds}
-        read = {n[1] for nest in kernel.nests for n in nest.nodes if n[0] == "load"}
+        read = {n[1] for nest in kernel.nests for n in nest.nodes if n[0] in _READS}
+        read |= {n[4] for nest in kernel.nests for n in nest.nodes if n[0] == "take"}
         self.read = sorted(read & constants.keys())
         self.tag = self._scopes([*sorted(stored | read), "partials"])
         self.partials: dict[int, list[int]] = {}  # by sum: where its blocks' sums stand, and how many there are so far
@@ -374,8 +376,23 @@ class Text:
                 values[n] = self._is(f"load {kind}, ptr {place}, align {1 if is_flag else 8}{self.tag[i]}")
                 if is_flag:
                     values[n] = self._is(f"icmp ne i8 {values[n]}, 0")
+            elif name == "take":
+                values[n] = self._taken(rest[0], rest[1], loops.steps(rest[2]), rest[3], at)
             else:
                 values[n] = self._operation(name, [values[o] for o in rest])
+
+    def _taken(self, i: int, offset: int, steps: Sequence[int], table: int, at: Sequence[str]) -> str:
+        """Write how an entry is read whose position a table says."""
+        index = self._sum_of(offset, at, steps)
+        place = self._is(f"getelementptr inbounds i64, ptr {_base(table)}, i64 {index}")
+        position = self._is(f"load i64, ptr {place}, align 8{self.tag[table]}")
+        is_none, pads = "false", bool((self.constants[table] < 0).any())
+        if pads:
+            is_none = self._is(f"icmp slt i64 {position}, 0")
+            position = self._is(f"select i1 {is_none}, i64 0, i64 {position}")
+        place = self._is(f"getelementptr inbounds double, ptr {_base(i)}, i64 {position}")
+        x = self._is(f"load double, ptr {place}, align 8{self.tag[i]}")
+        return self._is(f"select i1 {is_none}, double 0.0, double {x}") if pads else x
 
     def _operation(self, name: str, operands: Sequence[str]) -> str:
         if name in kernels.KERNELS:
@@ -534,7 +551,7 @@ class Text:
         """Write sums (or extrema) along some of the dimensions."""
         along = nest.folds[0].along
         kept = [d for d in range(len(nest.extents)) if d not in along]
-        strides = [n[3] for n in nest.nodes if n[0] == "load"]
+        strides = [n[3] for n in nest.nodes if n[0] in _READS]
         nearest = min(
             range(len(nest.extents)), key=lambda d: (min([abs(s[d]) for s in strides if s[d]], default=1 << 60), -d)
         )
@@ -679,4 +696,4 @@ class Text:
 
 
 def _base(i: int) -> str:
-    return f"%b{i}" if i >= 0 else f"%then{-i}"
+    return f"%b{i}" if i >= 0 else f"%c{-i}"

@@ -25,6 +25,7 @@ from dualdiff.passes.entries import (
     Folded,
     Mapped,
     Moved,
+    Taken,
 )
 from dualdiff.passes.nests import (
     Expressions,
@@ -183,6 +184,10 @@ class _Planner(Expressions):
                 if len(what.parts) > 1:
                     depth += 1
                     cost, count = cost + 1, count + 1
+            elif isinstance(what, Taken):
+                cost, count, depth = 2, 1, 0
+                if what.operand in self.entries:
+                    self.stored.add(what.operand)
             elif self._is_small(i, what):
                 n = self._folded(what)
                 cost, count = n * (cost + 1), n * (count + 1)
@@ -299,6 +304,8 @@ class _Planner(Expressions):
                     part.operand,
                     [(_within(key, at, part.box), composed(part.axes, at)) for key, at in found],
                 )
+        elif isinstance(what, Taken):
+            self._add(occurrences, what.operand, [(key, ()) for key, _ in found])
         else:
             axes = self.unfolded(i, what, None)
             self._add(occurrences, what.operand, [(key, composed(axes, at)) for key, at in found])
@@ -320,7 +327,7 @@ class _Planner(Expressions):
                 low, high = box[d]
                 waiting += [(*box[:d], ends, *box[d + 1 :]) for ends in ((cut, high), (low, cut))]
                 continue
-            reads = {n[1] for n in nest.nodes if n[0] in ("load", "given")}
+            reads = {n[1] for n in nest.nodes if n[0] in ("load", "take", "given")}
             count = sum(n[0] not in ("load", "given", "constant") for n in nest.nodes)
             if unrolled and len(dims) > 1:
                 d = dims[0]
@@ -458,10 +465,7 @@ class _Planner(Expressions):
     def _then(self, c: int) -> int:
         """Return what a check expects as a constant that loops can read."""
         check = self.program.checks[c]
-        number = -1 - c
-        self.constants[number] = np.array(np.broadcast_to(check.then, self.forms[check.value].shape), order="C")
-        self.forms = {**self.forms, number: self.forms[check.value]}
-        return number
+        return self.constant(np.array(np.broadcast_to(check.then, self.forms[check.value].shape), order="C"))
 
 
 def _settle(kernel: Kernel, wanted: set[int], planner: _Planner) -> None:
@@ -475,7 +479,7 @@ def _settle(kernel: Kernel, wanted: set[int], planner: _Planner) -> None:
             first.setdefault(i, n)
             last[i] = max(last.get(i, n), n)
         for node in nest.nodes:
-            if node[0] == "load" and node[1] in kernel.scratch:
+            if node[0] in ("load", "take") and node[1] in kernel.scratch:
                 last[node[1]] = n
     kernel.scratch = {}
     taken: list[tuple[int, int, int]] = []  # from, to, until

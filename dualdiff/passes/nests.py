@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.passes.entries import MOST_LOOKED_AT, PREDICATES, Along, Box, Folded, Mapped, Moved, entries_of
-from dualdiff.passes.program import Program
+from dualdiff.passes.entries import MOST_LOOKED_AT, PREDICATES, Along, Box, Folded, Mapped, Moved, Taken, entries_of
+from dualdiff.passes.program import Form, Program
 
 __all__ = [
     "Expressions",
@@ -63,7 +63,8 @@ class Look(NamedTuple):
 class Nest:
     """Loops over ``extents`` around expressions.
 
-    A node is ``("load", value, offset, strides, of truth values)``, ``("constant", x)``, ``("given", value)`` for a number that is no
+    A node is ``("load", value, offset, strides, of truth values)``, ``("take", value, offset, strides, table)`` where these are those of a
+    table of positions, ``("constant", x)``, ``("given", value)`` for a number that is no
     array, or a function's name and its operands' nodes.
     """
 
@@ -116,6 +117,7 @@ class Expressions:
         self.constants: dict[int, Any] = dict(program.constants)
         self.stored: set[int] = set()
         self._effective: dict[int, tuple[int, ...]] = {}
+        self._tables: dict[int, int] = {}
 
     def identity(self, i: int) -> tuple[Along, ...]:
         """Return a value's coordinates where its indices are those of the box."""
@@ -160,6 +162,9 @@ class Expressions:
         if isinstance(what, Moved):
             part = next(p for p in what.parts if p.box is None or _is_inside(at, p.box, box))
             return self.resolve(nest, part.operand, composed(part.axes, at), box, dims, False)
+        if isinstance(what, Taken):
+            offset, strides = self._place(i, at, box, dims)
+            return nest.node("take", what.operand, offset, strides, self._table(i, what))
         shape = self.forms[what.operand].shape
         nodes = [
             self.resolve(nest, what.operand, composed(self.unfolded(i, what, k), at), box, dims, False)
@@ -184,18 +189,36 @@ class Expressions:
             return nest.node("given", i)
         if x is not None and not form.shape:
             return self._constant(nest, np.asarray(x)[()])
-        strides = self.strides(i)
-        offset = sum(
-            [n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)]
-        )
-        of_dim = [0] * len(box)
-        for n, a in zip(strides, at, strict=True):
-            if a.dim >= 0:
-                of_dim[a.dim] += n * a.step
-        kept = tuple([of_dim[d] for d in dims])
+        offset, kept = self._place(i, at, box, dims)
         if x is not None and not any(kept):
             return self._constant(nest, np.asarray(x).reshape(-1)[offset])
         return nest.node("load", i, offset, kept, form.dtype == np.bool_)
+
+    def _place(self, i: int, at: tuple[Along, ...], box: Box, dims: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+        """Return where a value's entries stand: an offset, and a stride by dimension of the nest."""
+        strides = self.strides(i)
+        offset = 0
+        of_dim = [0] * len(box)
+        for n, a in zip(strides, at, strict=True):
+            offset += n * a.start
+            if a.dim >= 0:
+                offset += n * a.step * box[a.dim][0]
+                of_dim[a.dim] += n * a.step
+        return offset, tuple([of_dim[d] for d in dims])
+
+    def _table(self, i: int, what: Taken) -> int:
+        """Return the number of a table of positions, which is a constant."""
+        number = self._tables.get(i)
+        if number is None:
+            number = self._tables[i] = self.constant(what.positions)
+        return number
+
+    def constant(self, x: Any) -> int:
+        """Return the number of an array that loops read beside the program's values."""
+        number = -2 - len(self.constants)
+        self.constants[number] = x
+        self.forms = {**self.forms, number: Form(x.shape, x.dtype, "array")}
+        return number
 
     def _constant(self, nest: Nest, x: Any) -> int:
         return nest.node("constant", bool(x) if isinstance(x, (bool, np.bool_)) else float(x))

@@ -50,6 +50,8 @@ class Flat:
         Operations on numbers, or calls of NumPy.
     buffers : int
         Bytes kept from call to call.
+    price : float
+        What a run is estimated to take, in microseconds: less than it does, where arrays are large.
     """
 
     run: Callable[..., tuple[Any, ...]]
@@ -57,6 +59,7 @@ class Flat:
     kind: str
     operations: int
     buffers: int
+    price: float
 
 
 def flat(program: Program, arrays: bool = False) -> Flat:
@@ -70,9 +73,13 @@ def flat(program: Program, arrays: bool = False) -> Flat:
         scalars = expanded(program)
     except NotScalarError:
         return _of_arrays(program)
-    if OPERATION * (scalars.count - scalars.calls) + CALL * scalars.calls <= STEP * len(program.steps):
+    if _by_numbers(scalars) <= STEP * len(program.steps):
         return _of_scalars(program, scalars)
     return _of_arrays(program)
+
+
+def _by_numbers(scalars: Scalars) -> float:
+    return OPERATION * (scalars.count - scalars.calls) + CALL * scalars.calls
 
 
 def _compiled(lines: Sequence[str], names: dict[str, Any], arguments: str) -> tuple[Callable[..., Any], str]:
@@ -191,7 +198,7 @@ def _of_scalars(program: Program, scalars: Scalars) -> Flat:
         results.append(_delivered(form, [text(n) for n in nodes]))
     lines.append(f"return {' '.join(f'{r},' for r in results) or '()'}")
     run, source = _compiled(lines, names, ", ".join(f"x{i}" for i in range(program.inputs)))
-    return Flat(run, source, "scalars", scalars.count, 0)
+    return Flat(run, source, "scalars", scalars.count, 0, _by_numbers(scalars))
 
 
 def _uses_by_all(operations: Sequence[tuple[Any, ...]], n: int) -> int:
@@ -289,6 +296,7 @@ class _Arrays:
         self.group: dict[int, int] = {}  # who may share memory: the first of them
         self.last: dict[int, int] = {}  # by group: the last step that uses a member
         self.kept: set[int] = set()  # groups that are not the program's own: inputs, constants, outputs
+        self.given: set[int] = set()  # groups in which there may be memory of inputs or constants
         self.owned: set[int] = set()  # groups in memory that this run made, into which it may write
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
@@ -330,9 +338,8 @@ class _Arrays:
             for i in s.operands:
                 if program.forms[i].kind == "array":
                     self.group[self._group(s.result)] = self._group(i)
-        for i in program.outputs:
-            self.kept.add(self._group(i))
-        self.kept = {self._group(i) for i in self.kept}
+        self.given = {self._group(i) for i in self.kept}
+        self.kept = self.given | {self._group(i) for i in program.outputs}
         for n, s in enumerate(program.steps):
             if s.result not in skipped:
                 for i in s.operands:
@@ -393,7 +400,7 @@ class _Arrays:
         if shapes:
             run = _with_buffers(run, shapes)
         bytes_kept = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
-        return Flat(_quiet(run), source, "arrays", calls, bytes_kept)
+        return Flat(_quiet(run), source, "arrays", calls, bytes_kept, STEP * calls)
 
     def _release(self, n: int, group: int) -> None:
         """Give the buffer of a group back after its last use."""
@@ -494,7 +501,7 @@ class _Arrays:
         x, value = s.operands
         v, group = f"v{s.result}", self._group(x)
         self.names[f"p{s.result}"] = s.params["index"]
-        if group in self.owned and self.last[group] == n and group not in self.buffer_of:
+        if group in self.owned and group not in self.given and self.last[group] == n and group not in self.buffer_of:
             self.lines.append(f"{v} = {self._name(x)}")
         else:
             self.lines.append(f"{v} = {self._given(x)}.copy()")
@@ -536,7 +543,10 @@ class _Arrays:
             return f"{self._name(i)}[()]" if program.forms[i].kind == "array" else self._name(i)
         group = self._group(i)
         alone = (
-            group in self.owned and sum(self._group(o) == group for o in program.outputs) == 1 and not self._is_shown(i)
+            group in self.owned
+            and group not in self.given
+            and sum(self._group(o) == group for o in program.outputs) == 1
+            and not self._is_shown(i)
         )
         return self._name(i) if alone else f"{self._name(i)}.copy()"
 

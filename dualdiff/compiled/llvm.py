@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Machine", "assembled", "is_there"]
+__all__ = ["Machine", "assembled", "is_there", "may_be_there"]
 
 _LOCK = threading.Lock()
 
@@ -52,6 +53,12 @@ def _binding() -> Any:
 def is_there() -> bool:
     """Whether programs can be compiled to machine code here."""
     return _binding() is not None
+
+
+@functools.cache
+def may_be_there() -> bool:
+    """Whether llvmlite is installed, which is asked without importing it."""
+    return importlib.util.find_spec("llvmlite") is not None
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import inspect
 import shutil
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -87,11 +87,12 @@ def entrants(w: Derivative) -> dict[str, Maker]:
     if w.in_jax is not False:
         found["jax.jit" if not w.sparse else "asdex"] = partial(_jax if not w.sparse else _asdex, w)
     if w.symbols or w.in_casadi is not None:
-        found["CasADi"] = partial(_casadi, w, in_c=False)
+        found["CasADi"] = partial(_casadi, w, partial(_casadi_function, w, in_c=False))
         if shutil.which("gcc"):
-            found["CasADi C"] = partial(_casadi, w, in_c=True)
+            in_c = cache(partial(_casadi_function, w, in_c=True))
+            found["CasADi C"] = partial(_casadi, w, in_c)
             if not w.sparse:
-                found[IN_PLACE] = partial(_casadi, w, in_c=True, in_place=True)
+                found[IN_PLACE] = partial(_casadi, w, in_c, in_place=True)
     if w.symbols and not w.sparse:
         found["ddx-ad"] = partial(_ddx, w)
     found |= w.others
@@ -189,21 +190,16 @@ def _asdex(w: Derivative) -> Any:
 # -- libraries of expressions ----------------------------------------------------------------------
 
 
-def _casadi(w: Derivative, in_c: bool, in_place: bool = False) -> Any:
-    """Return CasADi's function called by its buffers, which is its fastest.
-
-    A whole call copies its argument in and its result out, as ours gives an array that is the caller's own; in place, it does neither.
-    """
+def _casadi_function(w: Derivative, in_c: bool) -> Any:
+    """Return the derivative as a function of CasADi's; of a matrix transposed, which lies in its columns as ours does in rows."""
     casadi = installed("casadi")
-    options: dict[str, Any] = {"cse": True}
-    x = casadi.SX.sym("x", w.x.size)
     if w.in_casadi is not None:
         x, derivative = w.in_casadi(casadi)
     else:
+        x = casadi.SX.sym("x", w.x.size)
         names = Symbolic({ours: getattr(casadi, theirs) for ours, theirs in ELEMENTARY.items()} | {"abs": abs})
         y = translated(w.function, names)(boxed([x[i] for i in range(w.x.size)]))
         y = casadi.vertcat(*y) if isinstance(y, np.ndarray) else y
-        # A transposed matrix lies in CasADi's columns as its rows do in NumPy's.
         derivative = {
             "gradient": lambda: casadi.gradient(y, x),
             "jacobian": lambda: casadi.jacobian(y, x).T,
@@ -211,16 +207,24 @@ def _casadi(w: Derivative, in_c: bool, in_place: bool = False) -> Any:
         }[w.wanted.split()[-1]]()
     if not w.sparse:
         derivative = casadi.densify(derivative)
+    options: dict[str, Any] = {"cse": True}
     made = casadi.Function("d", [x], [derivative], options)
     if in_c:
         if made.n_instructions() > MOST_IN_C:
             raise LeftOutError(f"an expression of {made.n_instructions():,} instructions")
-        options |= {
-            "jit": True,
-            "compiler": "shell",
-            "jit_options": {"compiler": "gcc", "flags": ["-O2", "-march=native"]},
-        }
-        made = casadi.Function("d", [x], [derivative], options)
+        flags = {"compiler": "gcc", "flags": ["-O2", "-march=native"]}
+        made = casadi.Function(
+            "d", [x], [derivative], options | {"jit": True, "compiler": "shell", "jit_options": flags}
+        )
+    return made
+
+
+def _casadi(w: Derivative, given: Callable[[], Any], in_place: bool = False) -> Any:
+    """Return CasADi's function called by its buffers, which is its fastest.
+
+    A whole call copies its argument in and its result out, as ours gives an array that is the caller's own; in place, it does neither.
+    """
+    made = given()
     buffers, evaluate = made.buffer()
     pattern = made.sparsity_out(0)
     shape = (w.x.size,) if w.wanted == "gradient" else (pattern.size2(), pattern.size1())

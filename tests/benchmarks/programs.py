@@ -23,8 +23,12 @@ wanted = ""
 
 def _family(*names: str) -> list[Row]:
     """Whole calls of compiled programs beside the operator, differences, code by hand and compiled peers."""
-    chosen = [w for name in names for w in FAMILIES[name].workloads() if wanted.casefold() in w.name.casefold()]
-    return tables(contest(chosen), [*missing(), versions()])
+    found = {}
+    for name in names:
+        chosen = [w for w in FAMILIES[name].workloads() if wanted.casefold() in w.name.casefold()]
+        if chosen:
+            found[name] = contest(chosen)
+    return tables(found, [*missing(), versions()])
 
 
 def programs() -> list[Row]:

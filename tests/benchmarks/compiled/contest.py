@@ -7,7 +7,7 @@ import math
 import resource
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
 from typing import Any
@@ -34,6 +34,7 @@ Row = dict[str, Any]
 ROUNDS, BLOCK, SECONDS = 25, 1e-3, 5.0
 """Turns of each call, seconds of a turn, and about how many seconds the turns of a workload take together."""
 EAGER, WRONG = "eager", "wrong"
+COMPILED_PEERS = ("jax.jit", "asdex", "CasADi C")
 
 
 @dataclass
@@ -59,11 +60,13 @@ class Outcome:
                 return None
             whole = self.firsts.get(LLVM)
             return 1e3 * (self.firsts[FLAT] if whole is None else max(whole - self.firsts[FLAT], 0.0))
-        if self.ours is None:
-            return None
         if bar.of == MICROSECONDS:
-            return self.times[self.ours] * 1e6
-        return self.times[self.ours] / self.times[bar.of] if bar.of in self.times else None
+            return self.times[self.ours] * 1e6 if self.ours else None
+        return self.over(bar.of)
+
+    def over(self, column: str) -> float | None:
+        """Return our time over that of a column."""
+        return self.times[self.ours] / self.times[column] if self.ours and column in self.times else None
 
     @property
     def paid_back(self) -> int | None:
@@ -160,38 +163,53 @@ def contest(workloads: Iterable[Workload]) -> list[Outcome]:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def tables(outcomes: list[Outcome], said: Iterable[str] = ()) -> list[Row]:
-    """Return the rows of the tables: times and bars, ratios, first calls, and notes."""
-    there = [c for c in COLUMNS if any(c in o.times or c in o.words for o in outcomes)]
-    rows: list[Row] = [
-        {"whole call, µs": o.name}
-        | {c: _rounded(o.times[c] * 1e6) if c in o.times else o.words.get(c) for c in there}
-        | {"bars": "; ".join(_held(o, bar) for bar in o.bars)}
-        for o in outcomes
-    ]
-    rows += [
-        {"ours over theirs": o.name, "ours": o.ours}
-        | {
-            c: _rounded(o.times[o.ours] / o.times[c]) if o.ours and c in o.times else None
-            for c in there
-            if c not in (FLAT, LLVM)
-        }
-        for o in outcomes
-    ]
-    rows += [
-        {"first call, ms": o.name}
-        | {c: _rounded(o.firsts[c] * 1e3) if c in o.firsts else None for c in there}
-        | {"paid back after": o.paid_back}
-        for o in outcomes
-    ]
-    return rows + [{"notes": f"{o.name}: {note}"} for o in outcomes for note in o.notes] + [{"notes": s} for s in said]
+def tables(families: Mapping[str, list[Outcome]], said: Iterable[str] = ()) -> list[Row]:
+    """Return the rows of the tables: times, ratios and first calls of each family, then all bars, and notes."""
+    rows: list[Row] = []
+    for family, outcomes in families.items():
+        there = [c for c in COLUMNS if any(c in o.times or c in o.words for o in outcomes)]
+        rows += [
+            {f"{family}: a call, µs": o.name}
+            | {c: _rounded(o.times[c] * 1e6) if c in o.times else o.words.get(c) for c in there}
+            for o in outcomes
+        ]
+        rows += [
+            {f"{family}: ours over theirs": o.name, "ours": o.ours}
+            | {c: _rounded(ratio) if (ratio := o.over(c)) is not None else None for c in there if c not in (FLAT, LLVM)}
+            for o in outcomes
+        ]
+        rows += [
+            {f"{family}: first call, ms": o.name}
+            | {c: _rounded(o.firsts[c] * 1e3) if c in o.firsts else None for c in there if c != IN_PLACE}
+            | {"paid back after": o.paid_back}
+            for o in outcomes
+        ]
+    everything = [o for outcomes in families.values() for o in outcomes]
+    rows += [_held(o, bar) for o in everything for bar in o.bars]
+    notes = [f"{o.name}: {note}" for o in everything for note in o.notes]
+    return rows + [{"notes": note} for note in (*notes, *_together(everything), *said)]
 
 
-def _held(outcome: Outcome, bar: Bar) -> str:
+def _held(outcome: Outcome, bar: Bar) -> Row:
     found = outcome.found(bar)
     unit = bar.of if bar.of in (MICROSECONDS, COMPILED) else f"× {bar.of}"
-    verdict = "-" if found is None else f"{_rounded(found)} {'holds' if found <= bar.most else 'FAILS'}"
-    return f"≤ {bar.most:.3g} {unit}: {verdict}"
+    return {
+        "bar": outcome.name,
+        "at most": f"{bar.most:.3g} {unit}",
+        "found": None if found is None else _rounded(found),
+        "holds": "-" if found is None else "yes" if found <= bar.most else "NO",
+    }
+
+
+def _together(outcomes: Iterable[Outcome]) -> list[str]:
+    """Say in one number where ours stands against the best of the compiled peers."""
+    best = [max(ratios) for o in outcomes if (ratios := [r for c in COMPILED_PEERS if (r := o.over(c)) is not None])]
+    if not best:
+        return []
+    mean = float(np.exp(np.mean(np.log(best))))
+    return [
+        f"ours over the best of {', '.join(COMPILED_PEERS)}: {mean:.2g}, the geometric mean of {len(best)} workloads"
+    ]
 
 
 def _rounded(x: float) -> float | int:

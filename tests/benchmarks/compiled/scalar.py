@@ -78,7 +78,7 @@ def drag_by_hand(v: Any, *, density: float) -> Any:
 def workloads(tiny: bool = False) -> list[Workload]:
     """Return the family."""
     n = 6 if tiny else 100
-    few, many = (4, 6) if tiny else (24, 232)
+    few, many = (4, 6) if tiny else (22, 214)
     arm, flux, heart = scalar.robot_arm(), scalar.roe_flux(), scalar.heart_dipole()
     fast = (Bar(0.2), Bar(0.5, "CasADi C"))
     return [

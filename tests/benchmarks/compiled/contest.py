@@ -31,7 +31,7 @@ from tests.benchmarks.compiled.workload import (
 )
 
 Row = dict[str, Any]
-ROUNDS, BLOCK, SECONDS = 25, 1e-3, 5.0
+ROUNDS, BLOCK, SECONDS = 25, 1e-3, 4.0
 """Turns of each call, seconds of a turn, and about how many seconds the turns of a workload take together."""
 EAGER, WRONG = "eager", "wrong"
 COMPILED_PEERS = ("jax.jit", "asdex", "CasADi C")

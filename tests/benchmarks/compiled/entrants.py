@@ -25,8 +25,8 @@ PEERS = {
 }  # fmt: skip
 """The module that a column needs."""
 DISTRIBUTIONS = {"ddx": "ddx-ad"}
-MOST_IN_C, MOST_IN_DDX = 20_000, 1_500
-"""Operations of an expression above which a compiler of straight lines takes minutes, and is left out."""
+MANY_IN_C, MOST_IN_C, MOST_IN_DDX = 5_000, 20_000, 1_500
+"""Operations of an expression above which a compiler of straight lines takes many seconds, or minutes, and is told less, or left out."""
 ELEMENTARY = {
     "exp": "exp",
     "log": "log",
@@ -212,7 +212,8 @@ def _casadi_function(w: Derivative, in_c: bool) -> Any:
     if in_c:
         if made.n_instructions() > MOST_IN_C:
             raise LeftOutError(f"an expression of {made.n_instructions():,} instructions")
-        flags = {"compiler": "gcc", "flags": ["-O2", "-march=native"]}
+        level = "-O2" if made.n_instructions() < MANY_IN_C else "-O1"
+        flags = {"compiler": "gcc", "flags": [level, "-march=native"]}
         made = casadi.Function(
             "d", [x], [derivative], options | {"jit": True, "compiler": "shell", "jit_options": flags}
         )
@@ -255,7 +256,8 @@ def _ddx(w: Derivative) -> Any:
         return tuple(y) if isinstance(y, np.ndarray) else y
 
     made = ddx.equation(model)
-    nodes = made.nodes(want=ddx.Want.GRADIENT)
+    nodes = max(made.nodes(want=ddx.Want.VALUE), made.outputs)
+    nodes = nodes if nodes > MOST_IN_DDX else made.nodes(want=ddx.Want.GRADIENT)
     if nodes > MOST_IN_DDX:
         raise LeftOutError(f"a model of {nodes:,} nodes")
     made.compile()

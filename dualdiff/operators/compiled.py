@@ -17,12 +17,13 @@ import numpy as np
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
-from dualdiff.compiled.flat import ChangedError, Flat, flat
+from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
 from dualdiff.compiled.llvm import may_be_there
-from dualdiff.compiled.tiers import START, Code, Lowered, lowered
+from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
+from dualdiff.operators.effects import effects
 from dualdiff.operators.watched import COMPARED, UNCHANGING, named, now, still
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Form, Program, Slot, program_of
@@ -52,7 +53,6 @@ class _Variant:
     """One program, and how its results are put together."""
 
     program: Program
-    flat: Flat
     build: Callable[[list[Any]], Any]
     arguments: list[Form | Fixed] | None
     """What is given by position; None where there is more to look at."""
@@ -69,6 +69,21 @@ class _Variant:
     """Why there is none, and will be none."""
     milliseconds: float = 0.0
     """What compiling it took."""
+
+    written: Flat | None = None
+    """Flat code."""
+
+    @property
+    def flat(self) -> Flat:
+        """The program as Python code, which is written when somebody wants it."""
+        if self.written is None:
+            self.written = flat(self.program)
+        return self.written
+
+    @property
+    def price(self) -> float:
+        """What a run of the flat code is estimated to take, in microseconds."""
+        return STEP * len(self.program.steps) if self.written is None else self.written.price
 
     @property
     def running(self) -> Flat:
@@ -209,20 +224,20 @@ class Compiled:
         until = ALWAYS if self.check_every is None else variant.due
         if self.backend != "numpy" and variant.reason is None and variant.code is None:
             price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / variant.flat.price) + 1))
+            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
         return until
 
     def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
         if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
             return
-        at_once = self.now or self.backend == "llvm"
-        spent = variant.calls * variant.flat.price
+        at_once = self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE
+        spent = variant.calls * variant.price
         if not at_once and spent < START:
             return
         with self._lock:
             if variant.lowered is None:
-                found = lowered(variant.program, variant.flat)
+                found = lowered(variant.program, variant.price)
                 if isinstance(found, str):
                     variant.reason = found
                     return
@@ -238,7 +253,11 @@ class Compiled:
             )
             code = variant.lowered.compiled(way)
             variant.milliseconds = 1e3 * (perf_counter() - begun)
-            if not all(map(_agree, code.flat.run(*inputs), outputs)):
+            try:
+                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+            except ChangedError:
+                agrees = False
+            if not agrees:
                 variant.reason = "its machine code gives another result"
                 return
             if self._open is variant:
@@ -336,7 +355,8 @@ class Compiled:
     def _recorded(self, key: Any, inputs: list[Any], args: Any, kwargs: Any) -> tuple[Any, _Variant | None]:
         """Run the function, record it, and keep the program if it can be run again."""
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
-        result = self.f(*args, **kwargs)
+        with effects() as found:
+            result = self.f(*args, **kwargs)
         with self._lock:
             known = self._known.setdefault(key, _Known([]))
             self._known.move_to_end(key)
@@ -349,6 +369,9 @@ class Compiled:
             self._give_up(known, _branches(known))
             return result, None
         known.recorded += 1
+        if found:
+            self._give_up(known, "; ".join(found))
+            return result, None
         if any(type(x) is np.ndarray and not _same(x, y) for x, y in zip(inputs, before, strict=True)):
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
@@ -360,25 +383,25 @@ class Compiled:
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
+        expected = flatten(result)[0]
+        if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
+            self._speed_up(variant, inputs, expected)
         try:
             try:
-                outputs = variant.flat.run(*inputs)
+                outputs = variant.running.run(*inputs)
             except (
                 ArithmeticError,
                 ValueError,
             ):  # a branch not taken is computed as well, and Python's functions raise there
-                variant.flat = flat(variant.program, arrays=True)
+                variant.written = flat(variant.program, arrays=True)
                 outputs = variant.flat.run(*inputs)
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        expected = flatten(result)[0]
         for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
-        if self.now or self.backend == "llvm":
-            self._speed_up(variant, inputs, outputs)
         return result, variant
 
     def _warn_of_argument(self, kind: str) -> None:
@@ -431,7 +454,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, flat(program), results[0], _by_position(args, kwargs, program))
+        return _Variant(program, results[0], _by_position(args, kwargs, program))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -478,8 +501,9 @@ class ProgramReport:
 
     Attributes
     ----------
-    equations, steps, operations : int
-        Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
+    equations, distinct, steps, operations : int
+        Of the recording; those that are neither equal to another nor without effect; those that are needed; and what runs:
+        operations on numbers, or calls of NumPy.
     tier : str
         "scalars", "arrays", or "machine code".
     why : str
@@ -498,6 +522,7 @@ class ProgramReport:
 
     name: str
     equations: int
+    distinct: int
     steps: int
     operations: int
     tier: str
@@ -531,6 +556,7 @@ class ProgramReport:
         return cls(
             name,
             program.recorded,
+            program.distinct,
             len(program.steps),
             code.operations,
             code.kind,
@@ -539,14 +565,14 @@ class ProgramReport:
             code.buffers,
             constants,
             checks,
-            variant.flat.source,
+            (variant.flat if len(program.steps) <= LARGE else code).source,
         )
 
     def __str__(self) -> str:
         what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
-            f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
-            f"runs as {self.tier}: {self.why}",
+            f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
+            f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):
@@ -751,8 +777,8 @@ def compile(
     to eight; then ``g`` runs as it is, with a warning). What ``g``'s own code names is compared at every call: numbers, strings,
     tuples, functions and arrays (by identity), also in short lists and dictionaries and as attributes of objects. At calls 1, 2, 4, 8, …
     and then every ``check_every``-th, ``g`` itself runs as well
-    and a difference is an error: so random numbers, printing and files inside ``g`` do not pass. A result that is not finite is
-    computed by ``g``.
+    and a difference is an error: so random numbers do not pass. A function that prints or opens a file when it is first called
+    runs as it is, with a warning. A result that is not finite is computed by ``g``.
 
     Parameters
     ----------

@@ -93,6 +93,8 @@ class Program:
         As what each of them is returned: a number may have been computed as an array without axes.
     recorded : int
         How many equations the recording had.
+    distinct : int
+        How many of them were steps of their own: neither equal to another nor without effect.
     """
 
     inputs: int
@@ -104,6 +106,7 @@ class Program:
     outputs: tuple[int, ...]
     results: tuple[Form, ...]
     recorded: int
+    distinct: int
 
 
 _OTHER = Form((), np.dtype(object), "other")
@@ -198,6 +201,7 @@ class _Builder:
         for guard, place in reversed(waiting):
             checks.append(Check(value_of[guard.slot], guard.value, len(steps), place))
         asked = tuple([value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
+        distinct = len(steps)
         steps, checks = _alive(steps, checks, asked)
         used = {*[i for s in steps for i in s.operands], *asked, *[c.value for c in checks]}
         return Program(
@@ -212,6 +216,7 @@ class _Builder:
                 [form_of(r) if hasattr(r, "dtype") or isinstance(r, (int, float, complex)) else _OTHER for r in results]
             ),
             len(tape),
+            distinct,
         )
 
     def form(self, x: Any) -> Form:

@@ -17,19 +17,24 @@ from dataclasses import dataclass
 from dualdiff.compiled import llvm
 from dualdiff.compiled.coefficients import (
     ARCTAN,
+    ARTANH,
     COS,
+    ERF,
     EXP,
     HALF_PI,
     LN2,
     LN2_SHORT,
     LN_3_4,
     LN_5_4,
+    LN_ERFC,
+    LN_ERFC_1,
     LOG,
     LOG10_2,
     PER_LN2,
     PER_LN10,
     QUARTER_PI,
     SIN,
+    THIRD,
 )
 from dualdiff.compiled.writing import DECLARED, Number, bits, fma, function, number, polynomial, where
 
@@ -62,7 +67,7 @@ def _sum(a: Number, b: Number | float) -> Pair:
     return s, (a - (s - t)) + (b - t)
 
 
-def _quotient(a: Pair, b: Pair) -> Pair:
+def _quotient(a: tuple[Number, Number | float], b: Pair) -> Pair:
     """Return a quotient of pairs; the second part of a pair is far smaller than the first."""
     inverse = 1.0 / b[0]
     q = a[0] * inverse
@@ -257,6 +262,59 @@ def _log10(x: Number) -> Number:
 
 
 # --------------------------------------------------------------------------------------------------
+# powers, and the error function
+
+
+def _log_pair(x: Number) -> Pair:
+    """Return the logarithm of a positive number as a pair, to 66 bits: artanh s = s + s³/3 + …, s = f / (2 + f)."""
+    p = _split(x)
+    s, rest = _quick_sum(*_quotient((p.f, 0.0), _quick_sum(2.0, p.f)))
+    square = s * s
+    less = fma(s + s, rest, fma(s, s, -square))
+    third = square * THIRD[0]
+    fine = fma(square, THIRD[0], -third) + fma(square, THIRD[1], less * THIRD[0])
+    fine = fma(square * square, polynomial(square, ARTANH), fine)
+    cube = s * third
+    fine = fma(s, third, -cube) + fma(rest, third, fma(s, fine, rest))
+    s, lost = _quick_sum(s, cube)
+    first, second = _quick_sum(fma(p.k, LN2_SHORT[0], p.less_ln_c[0]), s + s)
+    return _quick_sum(first, second + fma(p.k, LN2_SHORT[1], p.less_ln_c[1]) + (lost + fine) * 2.0)
+
+
+def _whole(x: Number) -> Number:
+    """Return whether a number that is not negative is an integer, as are all from 2⁵² on."""
+    return (x < 2.0**52).no() | ((x + 2.0**52) - 2.0**52).equals(x)
+
+
+def _power_of(x: Number, y: Number) -> Number:
+    a, size = _absolute(x), _absolute(y)
+    first, second = _log_pair(a)
+    first = where(a < math.inf, where(a.equals(0.0), -math.inf, first), a)
+    product = y * first
+    rest = where(_absolute(product) < 800.0, fma(y, first, -product) + y * second, 0.0)
+    _, k, r = _by_ln2(_at_least(_at_most(product, 720.0), -760.0))
+    first, second = _exp_of(_quick_sum(r[0], r[1] + rest))
+    result = where(a.equals(1.0) & size.equals(size), 1.0, _scaled(first + second, k))
+    whole, even = _whole(size), _whole(size * 0.5)
+    result = where(whole & even.no(), _signed(result, x), result)
+    result = where((x < 0.0) & (a < math.inf) & whole.no(), math.nan, result)
+    return where(y.equals(0.0) | x.equals(1.0), 1.0, result)
+
+
+def _erf(x: Number) -> Number:
+    a = _absolute(x)
+    square = a * a
+    near = fma(a, polynomial(square, ERF), a)
+    v = _at_most(a, 6.0) - 1.0
+    first, rest = _quick_sum(LN_ERFC_1[0], v * polynomial(v, LN_ERFC))
+    shifted, _, r = _by_ln2(first)
+    first, second = _exp_of((r[0], r[1] + rest + LN_ERFC_1[1]))
+    scale = _power(shifted)
+    s, lost = _quick_sum(1.0, -(scale * first))
+    return _signed(where(a > 0.75, fma(scale, -second, lost) + s, near), x)
+
+
+# --------------------------------------------------------------------------------------------------
 # circular functions
 
 
@@ -373,8 +431,10 @@ KERNELS: dict[str, Kernel] = {
     "sinh": Kernel(_sinh, 1.0),
     "cosh": Kernel(_cosh, 1.0),
     "tanh": Kernel(_tanh, 1.0),
+    "power": Kernel(_power_of, 1.0, arguments=2),
+    "erf": Kernel(_erf, 1.0),
 }
-"""The kernels, by NumPy's names."""
+"""The kernels, by NumPy's names, and SciPy's."""
 
 
 def usable() -> bool:

@@ -305,7 +305,7 @@ def _power_of(x: Number, y: Number) -> Number:
 def _erf(x: Number) -> Number:
     a = _absolute(x)
     square = a * a
-    near = fma(a, polynomial(square, ERF), a)
+    near = fma(a, fma(square, polynomial(square, ERF[1:]), ERF[0]), a)
     v = _at_most(a, 6.0) - 1.0
     first, rest = _quick_sum(LN_ERFC_1[0], v * polynomial(v, LN_ERFC))
     shifted, _, r = _by_ln2(first)
@@ -433,7 +433,7 @@ KERNELS: dict[str, Kernel] = {
     "cosh": Kernel(_cosh, 0.7),
     "tanh": Kernel(_tanh, 0.8),
     "power": Kernel(_power_of, 0.8, arguments=2),
-    "erf": Kernel(_erf, 0.85),
+    "erf": Kernel(_erf, 0.9),
 }
 """The kernels, by NumPy's names, and SciPy's."""
 

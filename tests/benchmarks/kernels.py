@@ -10,7 +10,8 @@ import scipy.special
 
 from dualdiff.compiled.kernels import KERNELS, usable
 from dualdiff.lab.timing import interleaved_minima
-from tests.compiled.kernel_loops import of_addresses
+from tests.compiled.kernel_loops import of_addresses, of_arrays
+from tests.compiled.kernel_points import ARE_LONGER, drawn, errors, long_errors
 
 try:
     import jax
@@ -38,19 +39,32 @@ def _of_jax(name: str, arrays: list[np.ndarray]) -> Callable[[], Any] | None:
     return lambda: compiled(*given).block_until_ready()
 
 
+def _errors(name: str, function: Callable[..., Any]) -> Row:
+    """Return the largest errors found, in units of the last place, over the whole domain."""
+    quick = ARE_LONGER and hasattr(np, name)
+    arguments = drawn(name, 40_000 if quick else 2000)
+    measure = long_errors if quick else errors
+    with np.errstate(all="ignore"):
+        theirs = function(*arguments)
+    return {
+        "kernel's error": np.nanmax(measure(name, arguments, of_arrays(name)(*arguments))),
+        "numpy's": np.nanmax(measure(name, arguments, theirs)),
+    }
+
+
 def kernels() -> list[Row]:
-    """Nanoseconds an element, by arrays of 1000 and of 100,000 numbers."""
+    """Largest errors in units of the last place, and nanoseconds an element by arrays of 1000 and of 100,000 numbers."""
     if not usable():
         return []
 
     rows = []
     for name in KERNELS:
         loop = of_addresses(name)
-        row: Row = {"function": name}
+        function = getattr(np, name, None) or getattr(scipy.special, name)
+        row: Row = {"function": name, **_errors(name, function)}
         for n in SIZES:
             arrays = _arguments(name, n)
             results = np.empty(n)
-            function = getattr(np, name, None) or getattr(scipy.special, name)
             addresses = [a.ctypes.data for a in (*arrays, results)]
             calls: dict[str, Callable[[], Any]] = {
                 "kernel": lambda loop=loop, addresses=addresses, n=n: loop(*addresses, n),

@@ -30,6 +30,7 @@ from dualdiff.compiled.coefficients import (
     LN_ERFC_1,
     LOG,
     LOG10_2,
+    PER_HALF_PI,
     PER_LN2,
     PER_LN10,
     QUARTER_PI,
@@ -47,8 +48,7 @@ ONE, ROOT_HALF = 0x3FF0000000000000, 0x3FE6A09E667F3BCD
 """The bits of 1 and of √½."""
 MANTISSA = 0x4330000000000000
 """The bits of 2⁵²: an integer among its last bits makes it that much larger."""
-ROOT_2 = 1.4142135623730951
-TWO_PER_PI = 0.6366197723675814
+ROOT_2 = math.sqrt(2)
 TINY = 2.0**-53
 """Below it a function with slope 1 at 0 is its argument."""
 Pair = tuple[Number, Number]
@@ -321,7 +321,7 @@ def _erf(x: Number) -> Number:
 
 def _by_half_pi(x: Number) -> tuple[Number, Pair]:
     """Return the bits of an integer k, and r with x = k·π/2 + r, |r| about π/4 at most: r to more than its last digit."""
-    shifted = fma(x, TWO_PER_PI, MAGIC)
+    shifted = fma(x, PER_HALF_PI[0], MAGIC)
     k = shifted - MAGIC
     t = fma(k, -HALF_PI[0], x)  # exact
     product = k * HALF_PI[1]

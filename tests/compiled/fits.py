@@ -62,6 +62,7 @@ PARTS: dict[str, tuple[Callable[[], Any], int, int]] = {
     "LOG10_2": (lambda: mp.log10(2), 2, 42),
     "THIRD": (lambda: mpf(1) / 3, 2, 0),
     "LN_ERFC_1": (lambda: mp.log(mp.erfc(1)), 2, 0),
+    "PER_HALF_PI": (lambda: 2 / mp.pi, 2, 0),
     "PER_LN2": (lambda: 1 / mp.log(2), 2, 0),
     "PER_LN10": (lambda: 1 / mp.log(10), 2, 0),
 }

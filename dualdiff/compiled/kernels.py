@@ -33,9 +33,11 @@ from dualdiff.compiled.coefficients import (
     PER_HALF_PI,
     PER_LN2,
     PER_LN10,
+    PI,
     QUARTER_PI,
     SIN,
     THIRD,
+    THREE_QUARTER_PI,
 )
 from dualdiff.compiled.writing import DECLARED, Number, bits, fma, function, number, polynomial, where
 
@@ -53,6 +55,8 @@ TINY = 2.0**-53
 """Below it a function with slope 1 at 0 is its argument."""
 Pair = tuple[Number, Number]
 """A number and a small one, whose sum is meant."""
+Regions = tuple[Number, Number]
+"""Whether a number lies in the lowest of three regions, and whether in the highest."""
 
 
 def _quick_sum(a: Number | float, b: Number) -> Pair:
@@ -374,21 +378,47 @@ def _tan(x: Number) -> Number:
     return where(x.equals(0.0), x, number(bits(q + rest) ^ (quadrant << 63)))
 
 
+def _arctan_of(a: Number, b: Number | float) -> tuple[Regions, Pair]:
+    """Return where a/b lies, and arctan t, t below √2 - 1 and above 1 - √2: arctan a/b is 0, π/4 or π/2 more."""
+    regions = a < b * (ROOT_2 - 1.0), a > b * (ROOT_2 + 1.0)
+    (less, less_rest), (more, more_rest) = _sum(a, -b), _sum(a, b)
+    above = _by_region(regions, a, less, -b), _by_region(regions, 0.0, less_rest, 0.0)
+    below = _by_region(regions, b, more, a), _by_region(regions, 0.0, more_rest, 0.0)
+    t, rest = _quotient(above, below)
+    square = t * t
+    return regions, (t, fma(t * square, polynomial(square, ARCTAN), fma(rest, -square, rest)))
+
+
+def _by_region(regions: Regions, low: Number | float, middle: Number | float, high: Number | float) -> Number:
+    small, large = regions
+    return where(small, low, where(large, high, middle))
+
+
 def _arctan(x: Number) -> Number:
     a = _at_most(_absolute(x), 2.0**60)
-    small, large = a < ROOT_2 - 1.0, a > ROOT_2 + 1.0
-    less, more = a - 1.0, a + 1.0
+    regions, (t, rest) = _arctan_of(a, 1.0)
+    s, lost = _quick_sum(_by_region(regions, 0.0, QUARTER_PI[0], HALF_PI[0]), t)
+    return _signed(s + (lost + (rest + _by_region(regions, 0.0, QUARTER_PI[1], HALF_PI[1]))), x)
 
-    def chosen(first: Number | float, middle: Number | float, last: Number | float) -> Number:
-        return where(small, first, where(large, last, middle))
 
-    above = chosen(a, less, -1.0), chosen(0.0, a - (less + 1.0), 0.0)
-    below = chosen(1.0, more, a), chosen(0.0, a - (more - 1.0), 0.0)
-    t, rest = _quotient(above, below)  # arctan a = 0, π/4 or π/2 and arctan t
-    square = t * t
-    rest = fma(t * square, polynomial(square, ARCTAN), fma(rest, -square, rest))
-    s, lost = _quick_sum(chosen(0.0, QUARTER_PI[0], HALF_PI[0]), t)
-    return _signed(s + (lost + (rest + chosen(0.0, QUARTER_PI[1], HALF_PI[1]))), x)
+def _arctan2(y: Number, x: Number) -> Number:
+    a, b = _absolute(y), _absolute(x)
+    largest = where(a > b, a, b)
+    # The larger goes between 2 and 4, exactly, so that the quotient neither overflows nor loses digits.
+    scale = number(((bits(_at_least(_at_most(largest, 2.0**1023), 2.0**-1022)) >> 52) ^ 2047) << 52)
+    scale = where(largest.equals(math.inf), 0.0, scale)
+    upper = where(a.equals(math.inf), 1.0, a * scale)
+    right = where(b.equals(math.inf) | largest.equals(0.0), 1.0, b * scale)
+    regions, (t, rest) = _arctan_of(upper, right)
+    left = (bits(x) >> 63).equals(1)
+
+    def angle(part: int) -> Number:
+        middle = where(left, THREE_QUARTER_PI[part], QUARTER_PI[part])
+        return _by_region(regions, where(left, PI[part], 0.0), middle, HALF_PI[part])
+
+    s, lost = _quick_sum(angle(0), where(left, -t, t))
+    result = _signed(s + (lost + (where(left, -rest, rest) + angle(1))), y)
+    return where(a.equals(a) & b.equals(b), result, x + y)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -432,6 +462,7 @@ KERNELS: dict[str, Kernel] = {
     "sinh": Kernel(_sinh, 0.8),
     "cosh": Kernel(_cosh, 0.7),
     "tanh": Kernel(_tanh, 0.8),
+    "arctan2": Kernel(_arctan2, 1.0, arguments=2),
     "power": Kernel(_power_of, 0.8, arguments=2),
     "erf": Kernel(_erf, 0.9),
 }

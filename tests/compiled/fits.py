@@ -53,6 +53,8 @@ FITS: dict[str, Fit] = {
 }
 
 PARTS: dict[str, tuple[Callable[[], Any], int, int]] = {
+    "PI": (lambda: mp.pi, 2, 0),
+    "THREE_QUARTER_PI": (lambda: 3 * mp.pi / 4, 2, 0),
     "HALF_PI": (lambda: mp.pi / 2, 3, 0),
     "QUARTER_PI": (lambda: mp.pi / 4, 2, 0),
     "LN2": (lambda: mp.log(2), 2, 0),

@@ -70,9 +70,21 @@ def powers(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([x, sign[4] * rng.uniform(0, 30, n)]), np.concatenate([y, whole])
 
 
+def pairs(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two numbers of all sizes, of like sizes, and both subnormal, with signs."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(-1070, 1020, 2 * n)
+    x = np.concatenate([rng.uniform(-1074, 1024, n), size, rng.uniform(-1074, -1000, n)])
+    y = np.concatenate([rng.uniform(-1074, 1024, n), size + rng.uniform(-2, 2, 2 * n), rng.uniform(-1074, -1000, n)])
+    signs = rng.choice([-1.0, 1.0], (2, 4 * n))
+    return signs[0] * np.exp2(y), signs[1] * np.exp2(x)
+
+
 def drawn(name: str, n: int, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Draw a kernel's arguments."""
-    return powers(n, seed) if KERNELS[name].arguments == 2 else (points(name, n, seed),)
+    if KERNELS[name].arguments == 1:
+        return (points(name, n, seed),)
+    return powers(n, seed) if name == "power" else pairs(n, seed)
 
 
 def _held(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -92,6 +104,7 @@ TRUE: dict[str, Callable[..., Any]] = {
     "cos": mp.cos,
     "tan": mp.tan,
     "arctan": mp.atan,
+    "arctan2": mp.atan2,
     "sinh": _held(mp.sinh),
     "cosh": _held(mp.cosh),
     "tanh": _held(mp.tanh),

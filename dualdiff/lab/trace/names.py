@@ -104,7 +104,9 @@ def _named(tape: Tape, code: CodeType, at: int, steps: list[int]) -> Iterator[tu
             index, targets = tape.parameters[e]["index"], known.unpacked[span]
             if type(index) is int and index < len(targets) and (name := targets[index]) is not None:
                 yield e, name
-    elif span in known.iterated and _instruction(code, at) == NEXT:  # what is run over may be an entry itself, of the same span
+    elif (
+        span in known.iterated and _instruction(code, at) == NEXT
+    ):  # what is run over may be an entry itself, of the same span
         for e in reads:
             yield e, known.iterated[span]
     elif span in known.values:

@@ -32,7 +32,7 @@ from dualdiff.testing.steps import (
     told,
     written_out,
 )
-from dualdiff.testing.subject import Subject, random_like
+from dualdiff.testing.subject import Subject, random_like, scale_of
 from dualdiff.testing.tolerances import tolerance
 from dualdiff.testing.verdict import LawError, demand, judge
 from dualdiff.testing.witness import Estimate
@@ -316,7 +316,8 @@ def _is_indifferent(s: Subject, v: Sequence[Any], lies: Callable[[Any], Any]) ->
 
     Not where it reads them in the order of memory, or makes a view of one and a copy of the other, and that is written into.
     """
-    beside = [x + 1e-6 * t for x, t in zip(s.inputs, v, strict=True)]  # so that no two entries are equal by chance
+    # So that no two entries are equal by chance, and none is too small to be missed where it is lost.
+    beside = [x + 0.02 * t / scale_of(x) for x, t in zip(s.inputs, v, strict=True)]
     values, there = s.call(beside), s.call([lies(x) for x in beside])
     return all(
         np.allclose(y, z, rtol=1e-9, atol=1e-9 * _size(y), equal_nan=True) for y, z in zip(values, there, strict=True)
@@ -374,10 +375,10 @@ def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
             if dtype_of(a) != dtype:
                 raise LawError(f"{what} has dtype {dtype_of(a)} where {dtype} is due")
     big = Subject(f, [x.astype(np.float64) for x in small])
-    # What cancels leaves the rounding of its terms behind, which are of the size of the values and covectors.
+    # What cancels leaves the rounding of its terms behind, which are of the size of the values, directions and covectors.
     exact = big.push([t.astype(np.float64) for t in v])[1]
     for got, e, y in zip(tangents, exact, values, strict=True):
-        scale = max(_size(got), _size(e)) + 1e-2 * _size(y)
+        scale = max(_size(got), _size(e)) + 1e-2 * (_size(y) + largest(v))
         same("float32 against float64, push", got, e, scale=scale, factor=10, coarse=np.float32)
     _, exact = big.pull([np.asarray(c).astype(np.result_type(dtype_of(c), np.float64))[()] for c in w])
     least = 1e-2 * sum(_size(c) for c in w)

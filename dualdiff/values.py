@@ -92,6 +92,11 @@ def alive(x: Any) -> Any:
     return x
 
 
+def is_array(x: Any) -> bool:
+    """Whether a value is one of NumPy's arrays, or a traced one that has axes: not a number, nor another kind of array."""
+    return type(x) is ndarray or (type(x) in TRACED and x.shape != ())
+
+
 def is_number(x: Any) -> bool:
     """Whether NumPy has a number in this place, which nobody can write into, and not an array (of any rank).
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.capture.look import code_names, function_of
 from dualdiff.compiled.flat import ChangedError, Flat, flat
@@ -26,7 +27,7 @@ from dualdiff.passes.program import Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, alive, native, packed
+from dualdiff.values import TRACED, alive, is_sparse, native, packed
 from dualdiff.ways.problem import Problem, run_user
 
 __all__ = ["Compiled", "ProgramReport", "compile"]
@@ -131,7 +132,7 @@ class Compiled:
             variant.calls += 1
             result = variant.build(list(outputs))
             if self._is_due(variant.calls):
-                self._hold(key, variant, outputs, args, kwargs)
+                self._hold(key, variant, result, args, kwargs)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
 
@@ -140,10 +141,10 @@ class Compiled:
         every = self.check_every
         return every is not None and (calls % every == 0 or (calls < every and calls & (calls - 1) == 0))
 
-    def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
         """Run the function as well, and raise unless it gives the same."""
         expected = flatten(self.function(*args, **kwargs))[0]
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._known.pop(key, None)
@@ -210,7 +211,7 @@ class Compiled:
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
         try:
-            variant = self._record(inputs, args, kwargs, flatten(result)[0])
+            variant = self._record(inputs, args, kwargs, matrices.flatten(result)[0])
         except Exception as error:
             self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
             return result, None
@@ -230,7 +231,7 @@ class Compiled:
             known.recorded -= 1
             return result, None
         expected = flatten(result)[0]
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        for n, (found, right) in enumerate(zip(flatten(variant.build(list(outputs)))[0], expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
@@ -263,7 +264,7 @@ class Compiled:
 
         def call(leaves: list[Any]) -> list[Any]:
             given, named = build(_placed(positions, leaves))
-            out, results[:] = flatten(self.function(*given, **named)), ()
+            out, results[:] = matrices.flatten(self.function(*given, **named)), ()
             results.append(out[1])
             return out[0]
 
@@ -618,6 +619,8 @@ def _same(x: Any, y: Any) -> bool:
 
 def _agree(found: Any, right: Any) -> bool:
     """Whether a program's result is the function's, up to rounding."""
+    if is_sparse(right) and type(found) is type(right):
+        return found is right or (found.shape == right.shape and _agree(*matrices.nonzeros(found, right)))
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
         return found is right or _equal(found, right)
     if shape_of(found) != shape_of(right):

@@ -120,7 +120,7 @@ def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer
     """Compute a Jacobian: by a decision that holds, or by a new one."""
     for x in problem.inputs:
         if type(x) in TRACED:
-            return _nested(problem, options)
+            return _nested(problem, options, decisions)
     key = key_of(problem)
     known = decisions.known.get(key)
     if known:
@@ -205,10 +205,12 @@ def _anew(
     return answer
 
 
-def _nested(problem: Problem, options: Options) -> Answer:
+def _nested(problem: Problem, options: Options, decisions: Decisions) -> Answer:
     """Compute a Jacobian inside another operator: its inputs and results are traced by that one."""
     if options.sparse:
         check_sparse(problem, ())
+        if options.colors is not None or any(w.nests for w in options.ways):
+            return _nested_sparse(problem, options, decisions.known.get(key_of(problem), ()))
     kinds = [w for w in options.ways if w.nests]
     if not kinds:
         if options.ways[0].plain:
@@ -228,3 +230,28 @@ def _nested(problem: Problem, options: Options) -> Answer:
         return carry_out(problem, options, found or way, program)
     best, _ = choose(program, options, [w for w in options.ways if not w.nests])
     return carry_out(problem, options, best, program)
+
+
+def _nested_sparse(problem: Problem, options: Options, known: tuple[Way, ...]) -> Answer:
+    """Compute a sparse Jacobian inside another operator: by the way that was taken outside, so with the same pattern.
+
+    The pattern is that of the run which is differentiated, whatever other runs were like.
+    """
+    program = recorded(problem, options)
+    check_sparse(problem, program.values)
+    for way in known:
+        if not way.nests:
+            continue
+        own = way if way.bound else type(way).at(program, options)
+        if own is not None:
+            try:
+                return carry_out(problem, options, own, program)
+            except (ChangedError, CrowdedError):
+                continue
+    without = tuple([w for w in options.ways if not w.nests])
+    while True:
+        way, _ = choose(program, options, without)
+        try:
+            return carry_out(problem, options, way, program)
+        except CrowdedError:
+            without = (*without, type(way))

@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from dualdiff.coloring.patterns import coordinates
 from dualdiff.dual import CrowdedError
 from dualdiff.kinds.base import ALL
+from dualdiff.matrices import matrix
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import Terms, map_of, settled
+from dualdiff.tangents import Terms, map_of, settled, zeros_beside
+from dualdiff.values import TRACED, raw
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, check_sparse, identity, matrix, run_duals
+from dualdiff.ways.problem import Problem, check_sparse, identity, run_duals
 from dualdiff.ways.program import Program
 
 Layouts = tuple["Layout | None", ...]
@@ -31,11 +35,14 @@ class RowSparse(Way):
 
     counts: tuple[int, ...] = field(default=(), repr=False)
     """On how many inputs an entry of each slot of the program depends."""
+    rows: Any = field(default=None, repr=False)
+    """The structural nonzeros, for results whose tangents are arrays of all directions."""
     known: list[Layouts] = field(default_factory=lambda: [()], repr=False)
     """The layouts of the latest run."""
 
     name = "row-sparse"
     asked = {"sparse": ("auto", "forward"), "symmetric": ("auto", "forward")}
+    nests = True
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self | None:
@@ -46,7 +53,7 @@ class RowSparse(Way):
         for out, form in zip(program.tape.results, found, strict=True):
             if form == ALL and size_of(shape_of(out)) * n > most:
                 return None  # a tangent that is not sparse
-        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts)
+        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts, rows=pattern)
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 3.0}
@@ -96,10 +103,8 @@ class RowSparse(Way):
                 t = np.reshape(t, (n, size_of(shape)))
                 if run.most is not None and t.size > run.most:
                     raise CrowdedError
-                rows, columns = np.nonzero(t.T)
-                starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size_of(shape)))])
-                parts.append((None, columns.astype(np.int32), starts))
-                return t.T[rows, columns]
+                parts.append((None, None, None))
+                return t.T
             k = len(parts)
             found = known[k] if k < len(known) else None
             if found is None or not found.fits(t, shape):
@@ -112,6 +117,8 @@ class RowSparse(Way):
         parts = reader[1]
         self.known[0] = tuple([p[0] for p in parts])
         m = sum(size_of(shape_of(v)) for v in values)
+        if any(p[1] is None for p in parts):
+            parts, data = self._without_zeros(parts, values, data)
         if len(data) == len(parts) == 1:
             return Answer(values, whole=matrix(data[0], parts[0][1], parts[0][2], (m, n)))
         columns, starts, total = [], [np.zeros(1, np.int64)], 0
@@ -133,6 +140,26 @@ class RowSparse(Way):
             (m, n),
         )
         return Answer(values, whole=whole)
+
+
+    def _without_zeros(self, parts: Sequence[Any], values: Sequence[Any], data: Sequence[Any]) -> tuple[Any, Any]:
+        """Take the structural nonzeros out of arrays of all rows: those of the program, if there is none besides at this point."""
+        found, picked, top = [], [], 0
+        rest = iter(parts)
+        for v, d in zip(values, data, strict=True):
+            size = size_of(shape_of(v))
+            part = None if d is None else next(rest)
+            if part is not None and part[1] is None:
+                own = None if self.rows is None else self.rows[top : top + size]
+                plain = raw(d)
+                if own is None or np.count_nonzero(plain[coordinates(own)]) < np.count_nonzero(plain):
+                    own = csr_array(plain)  # another branch of the function, which only a new decision would know
+                part, d = (None, own.indices.astype(np.int32), own.indptr), d[coordinates(own)]
+            if part is not None:
+                found.append(part)
+            picked.append(d)
+            top += size
+        return found, picked
 
 
 # --------------------------------------------------------------------------------------------------
@@ -161,17 +188,23 @@ class Layout:
         """Return the nonzeros, row by row."""
         size = size_of(shape)
         if self.runs is not None:
-            found = np.empty(len(self.columns), dtype)
+            found = self._empty(terms, (len(self.columns),), dtype)
             for runs, c in zip(self.runs, terms.values(), strict=True):
                 flat = np.reshape(np.broadcast_to(c, shape), -1) if shape_of(c) else None
                 for to, source in runs:
                     found[to] = c if flat is None else flat[source]
             return found
-        values = np.empty((len(terms), *shape), dtype)
+        values = self._empty(terms, (len(terms), *shape), dtype)
         for n, c in enumerate(terms.values()):
             values[n] = c
-        found = values.reshape(-1).take(self.order)
+        found = np.take(np.reshape(values, -1), self.order)
         return found if self.sums is None else np.add.reduceat(found, self.sums) if size else found
+
+    @staticmethod
+    def _empty(terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return memory for the coefficients of terms, of which every entry will be written."""
+        traced = not TRACED.isdisjoint(map(type, terms.values()))
+        return zeros_beside(terms.values(), shape, dtype) if traced else np.empty(shape, dtype)
 
 
 def layout(terms: Any, shape: tuple[int, ...]) -> Layout:

@@ -1,0 +1,238 @@
+"""Sparse matrices of traced numbers: what a sparse Jacobian is inside another operator, and in a program.
+
+Its numbers are traced, its pattern is constant. So it is no matrix of ``scipy.sparse``, whose compiled code works on plain numbers,
+but it answers what is linear: products, transposes, multiples. As the result of a program it is a matrix of ``scipy.sparse`` again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from dualdiff import trees
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.kinds.movement import scatter_add
+from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.tangents import stretch
+from dualdiff.values import TRACED, is_sparse, operand
+
+__all__ = ["TracedMatrix", "flatten", "matrix", "nonzeros"]
+
+_NAMES = {"csr": "csr_array", "csc": "csc_array"}
+
+
+class TracedMatrix:
+    """A sparse matrix whose numbers are being differentiated, or recorded, and whose pattern is constant.
+
+    Attributes
+    ----------
+    data : traced array
+        The structural nonzeros, row by row (of format "csc": column by column).
+    indices, indptr : ndarray
+        The column (row) of each, and where the rows (columns) begin, as in ``scipy.sparse``.
+    shape : tuple of int
+        Rows and columns.
+    format : {"csr", "csc"}
+        In which order the nonzeros stand.
+    """
+
+    __slots__ = ("data", "format", "indices", "indptr", "shape")
+    __array_ufunc__ = None  # arrays leave what they do with one to its own methods
+    ndim = 2
+
+    def __init__(self, data: Any, indices: Any, indptr: Any, shape: tuple[int, int], format: str = "csr") -> None:
+        self.data = data
+        self.indices = indices
+        self.indptr = indptr
+        self.shape = shape
+        self.format = format
+
+    def __repr__(self) -> str:
+        return f"<{self.shape[0]}x{self.shape[1]} sparse matrix of {self.nnz} traced numbers>"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the numbers."""
+        return dtype_of(self.data)
+
+    @property
+    def nnz(self) -> int:
+        """How many structural nonzeros there are."""
+        return len(self.indices)
+
+    @property
+    def T(self) -> TracedMatrix:
+        """The transpose, whose nonzeros stand in the same order."""
+        other = "csc" if self.format == "csr" else "csr"
+        return TracedMatrix(self.data, self.indices, self.indptr, self.shape[::-1], other)
+
+    def transpose(self) -> TracedMatrix:
+        """Return the transpose."""
+        return self.T
+
+    def nonzero(self) -> tuple[Any, Any]:
+        """Return the rows and the columns of the structural nonzeros, in their order."""
+        major = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        return (major, self.indices) if self.format == "csr" else (self.indices, major)
+
+    def toarray(self) -> Any:
+        """Return the dense matrix."""
+        (m, n), (rows, columns) = self.shape, self.nonzero()
+        flat = np.zeros_like(self.data, shape=(m * n,))
+        flat[stretch(rows.astype(np.intp) * n + columns)] = self.data
+        return np.reshape(flat, (m, n))
+
+    def copy(self) -> TracedMatrix:
+        """Return a matrix with numbers of its own."""
+        return self._with(self.data.copy())
+
+    def _with(self, data: Any) -> TracedMatrix:
+        return TracedMatrix(data, self.indices, self.indptr, self.shape, self.format)
+
+    # -- what is linear -------------------------------------------------------------------------------
+    def __matmul__(self, other: Any) -> Any:
+        if isinstance(other, TracedMatrix) or is_sparse(other):
+            self._refuse("a product of two sparse matrices", "J @ B.toarray()")
+        x = operand(other)
+        shape = shape_of(x)
+        if len(shape) not in (1, 2) or shape[0] != self.shape[1]:
+            raise ValueError(f"{where()}: matmul: a sparse matrix of shape {self.shape} times an array of shape {shape}")
+        rows, columns = self.nonzero()
+        products = self.data * x.T[..., columns]
+        return scatter_add(products, position=rows, size=self.shape[0]).T
+
+    def __rmatmul__(self, other: Any) -> Any:
+        x = operand(other)
+        return (self.T @ x.T).T if len(shape_of(x)) == 2 else self.T @ x
+
+    dot = __matmul__
+
+    def __mul__(self, other: Any) -> Any:
+        return self._scaled(other, lambda x: self.data * x)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._scaled(other, lambda x: self.data / x)
+
+    def __neg__(self) -> TracedMatrix:
+        return self._with(-self.data)
+
+    def _scaled(self, other: Any, by: Callable[[Any], Any]) -> TracedMatrix:
+        if isinstance(other, TracedMatrix) or is_sparse(other) or shape_of(x := operand(other)):
+            self._refuse("a product or quotient entry by entry", "J.toarray() * x")
+        return self._with(by(x))
+
+    # -- what is not there ------------------------------------------------------------------------------
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        error = self._refusal(f"the attribute {name!r}", f"J.toarray().{name}")
+        raise AttributeError(str(error)) from error
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        self._refuse("indexing", "J.toarray()[i, j], or J.data[k]")
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        self._refuse("assignment", "J.toarray()")
+
+    def __add__(self, other: Any) -> NoReturn:
+        self._refuse("a sum", "J.toarray() + B")
+
+    __radd__ = __sub__ = __rsub__ = __add__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        self._refuse("a conversion to an array", "J.toarray()")
+
+    def __array_function__(self, function: Any, *_: Any) -> NoReturn:
+        self._refuse(f"np.{getattr(function, '__name__', function)}", "J.toarray()")
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        raise self._refusal(what, instead)
+
+    def _refusal(self, what: str, instead: str) -> UnsupportedFunctionError:
+        return UnsupportedFunctionError(
+            f"{where()}: {what} is not supported for a sparse matrix of numbers that are being differentiated, such as a sparse "
+            "Jacobian inside another operator. It has J @ x, x @ J, J.T, J.toarray(), multiples, and its nonzeros J.data at "
+            f"J.indices and J.indptr. Write {instead}."
+        )
+
+
+def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
+    """Return a sparse matrix, by rows whose columns ascend, that owns its index arrays: users may write into what they get."""
+    from scipy.sparse import csr_array
+
+    traced = type(data) in TRACED
+    whole = csr_array((np.zeros(len(columns)) if traced else data, columns.copy(), starts.copy()), shape=shape)
+    whole.has_canonical_format = True
+    return TracedMatrix(data, whole.indices, whole.indptr, shape) if traced else whole
+
+
+# --------------------------------------------------------------------------------------------------
+# results
+
+
+def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """As :func:`dualdiff.trees.flatten`, with sparse matrices taken apart: their numbers and index arrays are leaves.
+
+    The function that puts leaves together makes matrices of ``scipy.sparse``.
+    """
+    leaves, build = trees.flatten(tree)
+    if not any(_is_matrix(x) for x in leaves):
+        return leaves, build
+    parts: list[list[Any]] = []
+    makers: list[Any] = []
+    for x in leaves:
+        known = _is_matrix(x)
+        parts.append([x.data, x.indices, x.indptr] if known else [x])
+        makers.append(_Maker(x) if known else None)
+
+    def built(found: list[Any]) -> Any:
+        rest = iter(found)
+        return build([next(rest) if make is None else make(next(rest), next(rest), next(rest)) for make in makers])
+
+    return [leaf for part in parts for leaf in part], built
+
+
+def nonzeros(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the numbers of two matrices of ``scipy.sparse`` of one shape, at the places where either has any."""
+    if _is_matrix(a) and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices):
+        return a.data, b.data
+    a, b = a.tocoo(), b.tocoo()
+    keys = [c.row.astype(np.int64) * c.shape[1] + c.col for c in (a, b)]
+    places = np.union1d(*keys)
+    found = [np.zeros(len(places), c.dtype) for c in (a, b)]
+    for whole, key, c in zip(found, keys, (a, b), strict=True):
+        np.add.at(whole, np.searchsorted(places, key), c.data)
+    return found[0], found[1]
+
+
+def _is_matrix(x: Any) -> bool:
+    return type(x) is TracedMatrix or (is_sparse(x) and type(x).__name__ in _NAMES.values())
+
+
+class _Maker:
+    """Makes matrices of one form: the first by SciPy's own checks, which take a while, the others like it."""
+
+    __slots__ = ("canonical", "first", "format", "shape")
+
+    def __init__(self, x: Any) -> None:
+        self.format, self.shape = x.format, x.shape
+        self.canonical = type(x) is TracedMatrix or x.has_canonical_format
+        self.first: Any = None
+
+    def __call__(self, data: Any, indices: Any, indptr: Any) -> Any:
+        if self.first is None:
+            import scipy.sparse
+
+            found = getattr(scipy.sparse, _NAMES[self.format])((data, indices, indptr), shape=self.shape)
+            found.has_canonical_format = self.canonical
+            self.first = copy.copy(found)
+            self.first.data = data[:0]
+            return found
+        found = copy.copy(self.first)
+        found.data, found.indices, found.indptr = data, indices, indptr
+        return found

@@ -99,7 +99,9 @@ class TracedMatrix:
         x = operand(other)
         shape = shape_of(x)
         if len(shape) not in (1, 2) or shape[0] != self.shape[1]:
-            raise ValueError(f"{where()}: matmul: a sparse matrix of shape {self.shape} times an array of shape {shape}")
+            raise ValueError(
+                f"{where()}: matmul: a sparse matrix of shape {self.shape} times an array of shape {shape}"
+            )
         rows, columns = self.nonzero()
         products = self.data * x.T[..., columns]
         return scatter_add(products, position=rows, size=self.shape[0]).T

@@ -167,6 +167,7 @@ def _folded(
                 continue
             q = c if values is None else values[..., j].reshape(result)
             if row.divides:
-                q = dtype.type(q / count) if values is None else q / count
+                q = q / count
+                q = dtype.type(q) if values is None and type(q) not in TRACED else q
             found[new] = found[new] + q if new in found else q
     return kind_of(found)

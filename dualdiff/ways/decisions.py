@@ -222,13 +222,18 @@ def _nested(problem: Problem, options: Options, decisions: Decisions) -> Answer:
     if len(kinds) > 1 and options.chunk is None:
         settled = settled_way(problem, options, problem.n)  # nobody knows yet how many outputs there are
         kinds = kinds if settled is None else [settled]
-    if len(kinds) == 1 and not kinds[0].recorded and options.chunk is None and problem.n <= MOST_AT_ONCE:
+    whole = all(w.replayed is True for w in kinds)
+    if len(kinds) == 1 and not (kinds[0].recorded or whole) and options.chunk is None and problem.n <= MOST_AT_ONCE:
         return kinds[0](inputs=problem.n, columns=problem.n).run(problem, options, None)
-    program = recorded(problem, options, replayable=options.chunk is not None)
+    program = recorded(problem, options, replayable=whole or options.chunk is not None)
     if len(kinds) == 1 and (way := kinds[0].at(program, options)) is not None:
         found = fitted(program, way, options) if way.directions > 1 else way
         return carry_out(problem, options, found or way, program)
-    best, _ = choose(program, options, [w for w in options.ways if not w.nests])
+    without = [w for w in options.ways if not w.nests]
+    best, _ = choose(program, options, without)
+    if best.replayed and not program.tape.replayable:
+        program = recorded(problem, options)
+        best, _ = choose(program, options, without)
     return carry_out(problem, options, best, program)
 
 

@@ -6,6 +6,7 @@ among the coefficients of its terms is found once and used again while the maps 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -118,6 +119,8 @@ class RowSparse(Way):
         self.known[0] = tuple([p[0] for p in parts])
         m = sum(size_of(shape_of(v)) for v in values)
         if any(p[1] is None for p in parts):
+            if all(type(x) not in TRACED for x in problem.inputs) and any(type(d) in TRACED for d in data):
+                raise CrowdedError  # an outer operator's values come in by another door: this may not be the run that was recorded
             parts, data = self._without_zeros(parts, values, data)
         if len(data) == len(parts) == 1:
             return Answer(values, whole=matrix(data[0], parts[0][1], parts[0][2], (m, n)))
@@ -140,7 +143,6 @@ class RowSparse(Way):
             (m, n),
         )
         return Answer(values, whole=whole)
-
 
     def _without_zeros(self, parts: Sequence[Any], values: Sequence[Any], data: Sequence[Any]) -> tuple[Any, Any]:
         """Take the structural nonzeros out of arrays of all rows: those of the program, if there is none besides at this point."""

@@ -40,7 +40,10 @@ def pushed(step: Step, seeds: Seeds, k: int, tape: Any = None) -> tuple[Any, Any
     return form_of(found), None if found is None else np.asarray(raw(run.dense(found, out)))
 
 
-@pytest.mark.parametrize("sample", samples(), ids=lambda s: s.name)
+EVERY = settings().max_examples > 100
+
+
+@pytest.mark.parametrize("sample", samples()[:: 1 if EVERY else 6], ids=lambda s: s.name)
 def test_the_same_as_with_plain_coefficients(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
 
@@ -64,8 +67,9 @@ def test_the_same_as_with_plain_coefficients(sample: Any, monkeypatch: pytest.Mo
                 tape = Recording()
                 try:
                     traced, found = pushed(step, seeds, k, tape)
-                except (DerivativeError, TypeError) as error:  # the rule's own derivative, which some rules have not
-                    assert not sample.second, error
+                except (DerivativeError, TypeError):  # the rule's own derivative, which some rules have not
+                    if sample.second:
+                        raise
                     continue
                 finally:
                     tape.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -178,25 +179,58 @@ def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """As :func:`dualdiff.trees.flatten`, with sparse matrices taken apart: their numbers and index arrays are leaves.
+    """As :func:`dualdiff.trees.flatten`, but of a sparse matrix the numbers are a leaf, and its pattern belongs to the structure.
 
-    The function that puts leaves together makes matrices of ``scipy.sparse``.
+    The function that puts leaves together makes matrices of ``scipy.sparse``, each with index arrays of its own.
     """
     leaves, build = trees.flatten(tree)
-    if not any(_is_matrix(x) for x in leaves):
+    makers = tuple([Maker.of(x) if _is_matrix(x) else None for x in leaves])
+    if not any(makers):
         return leaves, build
-    parts: list[list[Any]] = []
-    makers: list[Any] = []
-    for x in leaves:
-        known = _is_matrix(x)
-        parts.append([x.data, x.indices, x.indptr] if known else [x])
-        makers.append(_Maker(x) if known else None)
+    return [x.data if make else x for x, make in zip(leaves, makers, strict=True)], _Structure(build, makers)
 
-    def built(found: list[Any]) -> Any:
-        rest = iter(found)
-        return build([next(rest) if make is None else make(next(rest), next(rest), next(rest)) for make in makers])
 
-    return [leaf for part in parts for leaf in part], built
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """A structure with sparse matrices; called with leaves it builds it anew."""
+
+    build: Callable[[list[Any]], Any]
+    makers: tuple[Maker | None, ...]
+
+    def __call__(self, leaves: list[Any]) -> Any:
+        return self.build([make(x) if make else x for x, make in zip(leaves, self.makers, strict=True)])
+
+
+@dataclass(slots=True)
+class Maker:
+    """Makes matrices of one pattern: the first is looked at by SciPy, which takes a while, the others are made like it."""
+
+    format: str
+    shape: tuple[int, int]
+    indices: Any
+    indptr: Any
+    canonical: bool
+    first: Any = None
+
+    @classmethod
+    def of(cls, x: Any) -> Maker:
+        """Return what makes matrices like this one."""
+        canonical = type(x) is TracedMatrix or bool(x.has_canonical_format)
+        return cls(x.format, x.shape, x.indices.copy(), x.indptr.copy(), canonical)
+
+    def __call__(self, data: Any) -> Any:
+        """Return a matrix with these numbers."""
+        first = self.first
+        if first is None:
+            import scipy.sparse
+
+            kind = getattr(scipy.sparse, _NAMES[self.format])
+            first = kind((np.zeros(len(self.indices), data.dtype), self.indices, self.indptr), shape=self.shape)
+            first.has_canonical_format = self.canonical
+            self.first = first
+        found = copy.copy(first)
+        found.data, found.indices, found.indptr = data, first.indices.copy(), first.indptr.copy()
+        return found
 
 
 def nonzeros(a: Any, b: Any) -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ from dualdiff.tangents import (
     settled,
     spread,
 )
-from dualdiff.values import is_array
+from dualdiff.values import is_array, is_recorded
 
 
 def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
@@ -78,7 +78,7 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         return None
     # An array of columns is made anyway where most rows have many links: they need not be written out to see that.
     most = None if type(terms) is Columns else LOCAL * size_of(shape)
-    links = row.links(k, values, params, out, most)
+    links = row.links_seen(k, values, params, out, most)
     if links is None:
         return None
     counts = np.diff(links.indptr)
@@ -94,7 +94,10 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
     weights[place, at] = links.data
     found = Terms()
     for j in range(width):
-        _joined_by(found, terms, members[:, j], weights[j].reshape(shape), x.shape)
+        weight = weights[j]
+        if is_recorded(values[1 - k]):  # they are numbers of its entries
+            weight = np.reshape(values[1 - k], -1)[np.maximum(weight.astype(np.intp) - 1, 0)]
+        _joined_by(found, terms, members[:, j], np.reshape(weight, shape), x.shape)
     return kind_of(found)
 
 
@@ -170,7 +173,7 @@ def linked_forecast(row: Primitive, ins: Any, asked: Asked) -> Any:
     ((i, terms),) = live
     if not shape_of(asked.args[i]):
         return None
-    links = row.links(i, asked.args, asked.params, asked.out, LOCAL * asked.size if not asked.is_columns else None)
+    links = row.links_seen(i, asked.args, asked.params, asked.out, LOCAL * asked.size if not asked.is_columns else None)
     if links is None:
         return None
     counts = np.diff(links.indptr)

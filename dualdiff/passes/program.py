@@ -155,12 +155,20 @@ class _Builder:
         steps: list[Step] = []
         checks: list[Check] = []
         waiting = list(zip(tape.guards, tape.places, strict=True))[::-1]
+        looked_at: set[Any] = set()
+
+        def check(guard: Any, place: Any) -> None:
+            """Take a decision down, the first time it is taken."""
+            key = self.value_of[guard.slot], content(guard.value)
+            if key not in looked_at:
+                looked_at.add(key)
+                checks.append(Check(key[0], guard.value, len(steps), place))
+
         first = len(tape.inputs)
         lines = tape.lines or []
         for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
             while waiting and waiting[-1][0].at <= e:
-                guard, place = waiting.pop()
-                checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
+                check(*waiting.pop())
             operands = tuple(
                 [
                     self.constant(a, tape.origins.get((e, k))) if i is None else self.value_of[i if i >= 0 else ~i]
@@ -179,7 +187,7 @@ class _Builder:
                     steps.append(Step(row, operands, params, same, lines[e] if lines else None))
             self.value_of[first + e] = same
         for guard, place in reversed(waiting):
-            checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
+            check(guard, place)
         asked = tuple([self.value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
         steps, checks = _alive(steps, checks, asked)
         used = {i for s in steps for i in s.operands} | set(asked) | {c.value for c in checks}

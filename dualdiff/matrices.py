@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from dualdiff import trees
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import UnsupportedFunctionError, forgive, where
 from dualdiff.kinds.movement import scatter_add
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tangents import stretch
@@ -134,6 +134,7 @@ class TracedMatrix:
         if name.startswith("__"):
             raise AttributeError(name)
         error = self._refusal(f"the attribute {name!r}", f"J.toarray().{name}")
+        forgive(error)  # it may be a question
         raise AttributeError(str(error)) from error
 
     def __getitem__(self, index: Any) -> NoReturn:

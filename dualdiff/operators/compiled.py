@@ -655,6 +655,7 @@ def _line(place: tuple[CodeType, int] | None) -> str:
 
 
 def _short(x: Any) -> str:
+    x = x.data if is_sparse(x) else x
     if shape_of(x) and np.size(x) > 4:
         return f"[{np.ravel(x)[0]:.6g}, …]"
     return np.array2string(np.asarray(x), precision=6, threshold=4)

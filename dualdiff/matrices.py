@@ -6,7 +6,6 @@ but it answers what is linear: products, transposes, multiples. As the result of
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -229,7 +228,8 @@ class Maker:
             first = kind((np.zeros(len(self.indices), data.dtype), self.indices, self.indptr), shape=self.shape)
             first.has_canonical_format = self.canonical
             self.first = first
-        found = copy.copy(first)
+        found = object.__new__(type(first))  # a copy, in a tenth of the time that copy.copy takes
+        vars(found).update(vars(first))
         found.data, found.indices, found.indptr = data, first.indices.copy(), first.indptr.copy()
         return found
 
@@ -249,27 +249,3 @@ def nonzeros(a: Any, b: Any) -> tuple[Any, Any]:
 
 def _is_matrix(x: Any) -> bool:
     return type(x) is TracedMatrix or (is_sparse(x) and type(x).__name__ in _NAMES.values())
-
-
-class _Maker:
-    """Makes matrices of one form: the first by SciPy's own checks, which take a while, the others like it."""
-
-    __slots__ = ("canonical", "first", "format", "shape")
-
-    def __init__(self, x: Any) -> None:
-        self.format, self.shape = x.format, x.shape
-        self.canonical = type(x) is TracedMatrix or x.has_canonical_format
-        self.first: Any = None
-
-    def __call__(self, data: Any, indices: Any, indptr: Any) -> Any:
-        if self.first is None:
-            import scipy.sparse
-
-            found = getattr(scipy.sparse, _NAMES[self.format])((data, indices, indptr), shape=self.shape)
-            found.has_canonical_format = self.canonical
-            self.first = copy.copy(found)
-            self.first.data = data[:0]
-            return found
-        found = copy.copy(self.first)
-        found.data, found.indices, found.indptr = data, indices, indptr
-        return found

@@ -10,13 +10,14 @@ chapters 8 and 9.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.kinds import Elementwise, Movement, Primitive
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
 
@@ -24,6 +25,8 @@ __all__ = ["Check", "Form", "Program", "Slot", "Step", "program_of"]
 
 MOST_LOOKED_AT = 1 << 16
 """Entries of a constant from which on nobody looks whether they are all equal."""
+MOST_MOVED = 1 << 20
+"""Entries from which on nobody looks whether they all stay where they are."""
 
 
 class Form(NamedTuple):
@@ -148,6 +151,7 @@ class _Builder:
         self.origins: dict[int, Any] = {}
         self.by_content: dict[Any, int] = {}
         self.by_step: dict[Any, int] = {}
+        self.reads: dict[int, tuple[int, Any]] = {}  # by value: of what, and where
         self.next = n
 
     def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
@@ -177,13 +181,15 @@ class _Builder:
             )
             form = form_of(out)
             operands = self.as_numbers(row, operands, form)
-            same = self.unchanged(row, operands, form)
+            same = self.unchanged(row, operands, params, form)
             if same is None:
                 key = (row, operands, content(params))
                 same = self.by_step.get(key)
                 if same is None or self.forms[same] != form:
                     same = self.new(form)
                     self.by_step[key] = same
+                    if row.access == "read":
+                        self.reads[same] = operands[0], params["index"]
                     steps.append(Step(row, operands, params, same, lines[e] if lines else None))
             self.value_of[first + e] = same
         for guard, place in reversed(waiting):
@@ -250,14 +256,42 @@ class _Builder:
                 return (number, b) if k == 0 else (b, number)
         return operands
 
-    def unchanged(self, row: Primitive, operands: tuple[int, ...], form: Form) -> int | None:
-        """Return the operand that a product with one leaves as it is."""
+    def unchanged(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], form: Form) -> int | None:
+        """Return the operand that stays as it is: times one, moved nowhere, or where what is written was read in that place."""
+        if row.access == "write":
+            read = self.reads.get(operands[1])
+            if read is not None and read[0] == operands[0] and _is_same_place(read[1], params["index"], form.shape):
+                return operands[0]
+        elif isinstance(row, Movement) and self.forms[operands[0]] == form and _moves_nothing(row, form.shape, params):
+            return operands[0]
         if row.fn is np.multiply:
             for k in (0, 1):
                 x = self.constants.get(operands[k])
                 if x is not None and not shape_of(x) and x == 1 and self.forms[operands[1 - k]] == form:
                     return operands[1 - k]
         return None
+
+
+def _is_same_place(a: Any, b: Any, shape: tuple[int, ...]) -> bool:
+    """Whether two indices name the same entries in the same order."""
+    if content(a) == content(b):
+        return True
+    places = []
+    for index in (a, b):
+        parts = index if type(index) is tuple else (index,)
+        if len(parts) > len(shape) or any(type(i) is not slice for i in parts):
+            return False
+        rest = (slice(None),) * (len(shape) - len(parts))
+        places.append([range(*i.indices(n)) for i, n in zip((*parts, *rest), shape, strict=True)])
+    return places[0] == places[1]
+
+
+def _moves_nothing(row: Movement, shape: tuple[int, ...], params: dict[str, Any]) -> bool:
+    """Whether every entry stays in its place."""
+    size = math.prod(shape)
+    if not shape or size > MOST_MOVED:
+        return False
+    return bool(np.array_equal(np.reshape(row.positions(shape, params), -1), np.arange(1, size + 1)))
 
 
 def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]) -> tuple[list[Step], list[Check]]:

@@ -20,7 +20,7 @@ from dualdiff.matrices import matrix
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import Terms, map_of, settled, zeros_beside
+from dualdiff.tangents import Terms, map_of, settled, spread, zeros_beside
 from dualdiff.values import TRACED, raw
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
@@ -170,15 +170,30 @@ class RowSparse(Way):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where the coefficients of one output's terms stand among the nonzeros of its rows."""
+    """Where the coefficients of one output's terms stand among the nonzeros of its rows.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        That of the output.
+    keys : tuple
+        The directions or maps of the terms.
+    columns, starts : ndarray
+        The pattern: column numbers row by row, and where rows begin.
+    runs : tuple or None
+        Steps that fill the nonzeros: a term, slices of the nonzeros and of its entries that fit each other, and whether these
+        are added to what stands there.
+    rounds : tuple
+        Where the slices would be many: places among all coefficients, of the first one of every nonzero, then of the
+        second ones, with the nonzeros that these are added to, and so on.
+    """
 
     shape: tuple[int, ...]
     keys: tuple[Any, ...]
-    order: Any
-    sums: Any
     columns: Any
     starts: Any
-    runs: Any = None
+    runs: Any
+    rounds: Any = ()
 
     def fits(self, terms: Any, shape: tuple[int, ...]) -> bool:
         """Whether terms have the very maps this layout was made for, and the value the shape."""
@@ -188,25 +203,31 @@ class Layout:
 
     def data(self, terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the nonzeros, row by row."""
-        size = size_of(shape)
-        if self.runs is not None:
-            found = self._empty(terms, (len(self.columns),), dtype)
-            for runs, c in zip(self.runs, terms.values(), strict=True):
-                flat = np.reshape(np.broadcast_to(c, shape), -1) if shape_of(c) else None
-                for to, source in runs:
-                    found[to] = c if flat is None else flat[source]
-            return found
-        values = self._empty(terms, (len(terms), *shape), dtype)
-        for n, c in enumerate(terms.values()):
-            values[n] = c
-        found = np.take(np.reshape(values, -1), self.order)
-        return found if self.sums is None else np.add.reduceat(found, self.sums) if size else found
-
-    @staticmethod
-    def _empty(terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return memory for the coefficients of terms, of which every entry will be written."""
         traced = not TRACED.isdisjoint(map(type, terms.values()))
-        return zeros_beside(terms.values(), shape, dtype) if traced else np.empty(shape, dtype)
+
+        def memory(shape: tuple[int, ...]) -> Any:  # of which every entry will be written
+            return zeros_beside(terms.values(), shape, dtype) if traced else np.empty(shape, dtype)
+
+        if self.runs is None:
+            values = memory((len(terms), *shape))
+            for n, c in enumerate(terms.values()):
+                values[n] = c
+            values = np.reshape(values, -1)
+            found = np.take(values, self.rounds[0][1])
+            for to, source in self.rounds[1:]:
+                found[to] += np.take(values, source)
+            return found
+        found = memory((len(self.columns),))
+        flat = [np.reshape(spread(c, shape), -1) if shape_of(c) else c for c in terms.values()]
+        for k, to, source, adds in self.runs:
+            c = flat[k][source] if shape_of(flat[k]) else flat[k]
+            if not adds:
+                found[to] = c
+            elif traced:
+                found[to] = found[to] + c
+            else:
+                found[to] += c
+        return found
 
 
 def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
@@ -214,8 +235,7 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     size = size_of(shape)
     keys = tuple(terms)  # whoever writes into a tangent leaves alone what another holds
     if not keys or not size:
-        nothing = np.zeros(0, np.int32)
-        return Layout(shape, keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
+        return Layout(shape, keys, np.zeros(0, np.int32), np.zeros(size + 1, np.int32), ())
     columns = np.stack([np.reshape(map_of(k, shape), -1) for k in terms]) - 1
     place = np.flatnonzero(columns >= 0)
     rows = place % size
@@ -224,40 +244,58 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     order, rows, columns = place[inner], rows[inner], columns[inner]
     new = np.ones(len(rows), bool)
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
-    sums = None if new.all() else np.flatnonzero(new)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[new], minlength=size))]).astype(np.int32)
-    runs = _runs(order, len(keys), size) if sums is None else None
-    return Layout(shape, keys, order, sums, columns[new].astype(np.int32), starts, runs)
+    to = np.cumsum(new) - 1
+    # What is constant beside traced coefficients is written first: then it is a part of what the others are written into.
+    by_kind = sorted(range(len(keys)), key=lambda k: type(list(terms.values())[k]) in TRACED)
+    runs = _runs(order, to, by_kind, size)
+    rounds = () if runs is not None else _rounds(order, to, new)
+    return Layout(shape, keys, columns[new].astype(np.int32), starts, runs, rounds)
 
 
-def _runs(order: Any, terms: int, size: int) -> Any:
-    """Return, for each term, slices of the nonzeros and of its entries that fit each other; None if they are many.
+def _rounds(order: Any, to: Any, new: Any) -> Any:
+    """Return the places of the first coefficient of every nonzero, of the second ones, and so on, with their nonzeros."""
+    nth = np.arange(len(to)) - np.flatnonzero(new)[to]
+    return tuple([(to[nth == n], order[nth == n]) for n in range(int(nth.max(initial=0)) + 1)])
+
+
+def _runs(order: Any, to: Any, terms: Sequence[int], size: int) -> Any:
+    """Return, term by term, slices of the nonzeros and of its entries that fit each other; None if they are many.
 
     A stencil's coefficients go to every third place, or fifth: to say so takes no list of places, and no reading of one.
     """
     most = 2 + len(order) // 2000
+    there = np.zeros(len(order), bool)
     found = []
-    for k in range(terms):
-        to = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
-        source = order[to] - k * size  # it ascends: a term has one entry a row at most, and the rows stand in order
-        # A run ends where either step changes; a lone entry between two runs is a run of its own.
-        change = np.flatnonzero((np.diff(to, n=2) != 0) | (np.diff(source, n=2) != 0)) + 1
-        if len(change) > 2 * most:
+    for k in terms:
+        mine = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
+        places, source = to[mine], order[mine] - k * size  # both ascend: a term has one entry a row at most
+        adds = there[places]
+        there[places] = True
+        # A run ends where either step changes, or what is written is added; a lone entry between two runs is a run of its own.
+        bends = (np.diff(places, n=2) != 0) | (np.diff(source, n=2) != 0)
+        turns = np.flatnonzero(adds[1:] != adds[:-1]) + 1
+        change = np.flatnonzero(bends) + 1
+        if len(change) + len(turns) > 2 * most:
             return None
-        runs, start, n = [], 0, len(to)
+        start, n, runs = 0, len(places), 0
         while start < n:
-            later = change[change > start]
-            stop = int(later[0]) + 1 if len(later) else n
-            by, step = (to[start + 1] - to[start], source[start + 1] - source[start]) if stop - start > 1 else (1, 1)
+            stop = min(
+                [int(c[0]) + later for c, later in ((change[change > start], 1), (turns[turns > start], 0)) if len(c)],
+                default=n,
+            )
+            several = stop - start > 1
+            by, step = (places[start + 1] - places[start], source[start + 1] - source[start]) if several else (1, 1)
             last = stop - 1
-            runs.append(
+            found.append(
                 (
-                    slice(int(to[start]), int(to[last]) + 1, int(by)),
+                    k,
+                    slice(int(places[start]), int(places[last]) + 1, int(by)),
                     slice(int(source[start]), int(source[last]) + 1, int(step)),
+                    bool(adds[start]),
                 )
             )
-            start = stop
-            if len(runs) > most:
+            start, runs = stop, runs + 1
+            if runs > most:
                 return None
-        found.append(tuple(runs))
     return tuple(found)

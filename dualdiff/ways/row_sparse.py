@@ -37,7 +37,9 @@ class RowSparse(Way):
     counts: tuple[int, ...] = field(default=(), repr=False)
     """On how many inputs an entry of each slot of the program depends."""
     rows: Any = field(default=None, repr=False)
-    """The structural nonzeros, for results whose tangents are arrays of all directions."""
+    """The structural nonzeros, if a result's tangent would be an array of all directions."""
+    places: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+    """Those of some rows, as they were asked for: rows, columns, and where rows begin."""
     known: list[Layouts] = field(default_factory=lambda: [()], repr=False)
     """The layouts of the latest run."""
 
@@ -54,7 +56,8 @@ class RowSparse(Way):
         for out, form in zip(program.tape.results, found, strict=True):
             if form == ALL and size_of(shape_of(out)) * n > most:
                 return None  # a tangent that is not sparse
-        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts, rows=pattern)
+        rows = pattern if any(form == ALL for form in found) else None
+        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts, rows=rows)
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 3.0}
@@ -152,16 +155,32 @@ class RowSparse(Way):
             size = size_of(shape_of(v))
             part = None if d is None else next(rest)
             if part is not None and part[1] is None:
-                own = None if self.rows is None else self.rows[top : top + size]
-                plain = raw(d)
-                if own is None or np.count_nonzero(plain[coordinates(own)]) < np.count_nonzero(plain):
-                    own = csr_array(plain)  # another branch of the function, which only a new decision would know
-                part, d = (None, own.indices.astype(np.int32), own.indptr), d[coordinates(own)]
+                own, plain = self._part(top, top + size), raw(d)
+                if own is None or np.count_nonzero(plain[own[:2]]) < np.count_nonzero(plain):
+                    if type(d) in TRACED:
+                        raise CrowdedError  # zeros at this point may be none at others
+                    own = _places(
+                        csr_array(plain)
+                    )  # another branch of the function, which only a new decision would know
+                part, d = (None, *own[1:]), d[own[:2]]
             if part is not None:
                 found.append(part)
             picked.append(d)
             top += size
         return found, picked
+
+    def _part(self, top: int, bottom: int) -> Any:
+        """Return the structural nonzeros of some rows; None where they are not known."""
+        if self.rows is None:
+            return None
+        if (top, bottom) not in self.places:
+            self.places[top, bottom] = _places(self.rows[top:bottom])
+        return self.places[top, bottom]
+
+
+def _places(pattern: Any) -> tuple[Any, Any, Any]:
+    """Return the rows and columns of the entries of a pattern, and where rows begin."""
+    return coordinates(pattern)[0], pattern.indices.astype(np.int32), pattern.indptr
 
 
 # --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from dualdiff.values import TRACED, is_sparse, operand
 
 __all__ = ["TracedMatrix", "flatten", "matrix", "nonzeros"]
 
+_MOST = np.iinfo(np.int32).max
 _NAMES = {"csr": "csr_array", "csc": "csc_array"}
 
 
@@ -169,7 +170,9 @@ def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
     from scipy.sparse import csr_array
 
     traced = type(data) in TRACED
-    whole = csr_array((np.zeros(len(columns)) if traced else data, columns.copy(), starts.copy()), shape=shape)
+    index = np.int32 if max(len(columns), *shape) < _MOST else np.int64
+    numbers = np.zeros(len(columns)) if traced else data
+    whole = csr_array((numbers, columns.astype(index), starts.astype(index)), shape=shape)
     whole.has_canonical_format = True
     return TracedMatrix(data, whole.indices, whole.indptr, shape) if traced else whole
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dualdiff.garbage import uncollected
 from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
@@ -140,7 +141,8 @@ def program_of(tape: Recording, inputs: Sequence[Any], outputs: Sequence[Any], r
     results : sequence
         What the function returned for the inputs.
     """
-    return _Builder(tape, inputs).built(outputs, results)
+    with uncollected():
+        return _Builder(tape, inputs).built(outputs, results)
 
 
 class _Builder:

@@ -445,34 +445,42 @@ def _by_ctypes(
     kind = ctypes.CFUNCTYPE if operations > _RELEASING else ctypes.PYFUNCTYPE
     code = kind(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(machine.address("call"))
     sizes = [math.prod(r.shape) for r in results]
-    pool: list[Any] = []
 
-    def memory() -> Any:
+    def memory() -> tuple[Any, ...]:
         arrays = [np.empty(f.shape) for f in inputs]
         addresses = np.array([a.ctypes.data for a in arrays], np.uintp)
         outputs = np.empty(sum(sizes))
         parts, at = [], 0
         for r, size in zip(results, sizes, strict=True):
             part = outputs[at : at + size]
-            parts.append((part.reshape(r.shape) if r.kind == "array" else part, r.kind))
+            parts.append(part.reshape(r.shape) if r.kind == "array" else part)
             at += size
-        return arrays, addresses, addresses.ctypes.data, outputs, outputs.ctypes.data, parts
+        return *arrays, *parts, addresses.ctypes.data, outputs.ctypes.data, addresses, outputs
 
-    def run(*given: Any) -> tuple[Any, ...]:
-        try:
-            own = pool.pop()
-        except IndexError:
-            own = memory()
-        arrays, _, first, _, second, parts = own
-        for a, x in zip(arrays, given, strict=True):
-            a[...] = x
-        status = code(first, second)
-        if status:
-            pool.append(own)
-            raise ChangedError(status - 1) if status > 0 else ChangedError()
-        found = [p.copy() if k == "array" else p[0] if k == "number" else p.item() for p, k in parts]
-        pool.append(own)
-        return tuple(found)
-
-    run.machine = machine  # type: ignore[attr-defined]
-    return run
+    arrays = [f"a{i}" for i in range(len(inputs))]
+    parts = [f"p{k}" for k in range(len(results))]
+    delivered = {"array": "{}.copy()", "number": "{}[0]", "float": "{}.item()"}
+    given = ", ".join(f"x{i}" for i in range(len(inputs)))
+    own = ", ".join([*arrays, *parts, "first", "second", "_", "_"])
+    text = f"""\
+def run({given}):
+    try:
+        own = take()
+    except IndexError:
+        own = memory()
+    {own} = own
+    {"; ".join(f"a{i}[...] = x{i}" for i in range(len(inputs))) or "pass"}
+    status = code(first, second)
+    if status:
+        give(own)
+        raise changed(status - 1) if status > 0 else changed()
+    found = {" ".join(delivered[r.kind].format(p) + "," for p, r in zip(parts, results, strict=True)) or "()"}
+    give(own)
+    return found
+"""
+    pool: list[Any] = []
+    names: dict[str, Any] = {
+        "take": pool.pop, "give": pool.append, "memory": memory, "code": code, "changed": ChangedError, "machine": machine,
+    }  # fmt: skip
+    exec(compile(text, "<machine code>", "exec"), names)
+    return names["run"]

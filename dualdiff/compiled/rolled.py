@@ -312,7 +312,8 @@ class _Writer:
     # -- straight lines ----------------------------------------------------------------------------
     def _straight(self, n: int, unit: Straight) -> _Function:
         function, listing = _Function(self, f"piece{n}"), self.listing
-        lines, known, names, first = function.lines, {}, listing.names, self.first
+        lines, names, first = function.lines, listing.names, self.first
+        known: dict[Any, Any] = {}
         truths = self.truths[unit.start : unit.stop].tolist()
         slots = self.slots[first + unit.start : first + unit.stop].tolist()
         rows = zip(unit.codes.tolist(), unit.operands.tolist(), unit.kinds.tolist(), strict=True)

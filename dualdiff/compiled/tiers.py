@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dualdiff.compiled import calling, llvm
+from dualdiff.compiled import calling, llvm, rolled, straight
 from dualdiff.compiled.entrance import Entrance
 from dualdiff.compiled.flat import Flat
-from dualdiff.compiled.straight import MOST, straight
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
 
-__all__ = ["START", "Code", "Lowered", "lowered"]
+__all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 
 IMPORT, START, OPERATION = 200e3, 10e3, 70.0
 """Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations."""
+LARGE = 3000
+"""Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +54,39 @@ class Lowered:
     compiled: Callable[[Any], Code]
 
 
-def lowered(program: Program, flat: Flat) -> Lowered | str:
-    """Return how a program becomes machine code, or why it does not."""
+def lowered(program: Program, price: float) -> Lowered | str:
+    """Return how a program becomes machine code, or why it does not.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    price : float
+        What a run of its flat code is estimated to take, in microseconds.
+    """
     if not llvm.may_be_there():
         return "llvmlite is not installed"
     try:
-        scalars = expanded(program)
-        if scalars.count > MOST:
-            return f"it has more than {MOST} operations"
-        text = straight(program, scalars)
+        return _of_numbers(program, price)
     except NotScalarError as error:
         return f"it is none of numbers of double precision alone ({error})"
+
+
+def _of_numbers(program: Program, price: float) -> Lowered:
+    entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
+    if entries > rolled.MOST:
+        raise NotScalarError("too many operations")
+    scalars = expanded(program, rolled.MOST)
+    if scalars.count <= straight.MOST:
+        text, effort, written = straight.straight(program, scalars), 1, scalars.count
+    else:
+        found = rolled.rolled(program, scalars)
+        text, effort, written = found.text, found.effort, found.written
     inputs = [program.forms[i] for i in range(program.inputs)]
 
     def compiled(way: Any) -> Code:
-        run, entrance = calling.machine_code(text, 1, scalars.count, inputs, program.results, way)
-        return Code(Flat(run, text, "machine code", scalars.count, 0, flat.price), entrance)
+        run, entrance = calling.machine_code(text, effort, scalars.count, inputs, program.results, way)
+        return Code(Flat(run, text, "machine code", scalars.count, 0, price), entrance)
 
     waiting = IMPORT * ("llvmlite" not in sys.modules)
-    return Lowered(waiting + START + OPERATION * scalars.count, compiled)
+    return Lowered(waiting + START + OPERATION * written, compiled)

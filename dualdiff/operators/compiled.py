@@ -17,9 +17,9 @@ import numpy as np
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
-from dualdiff.compiled.flat import ChangedError, Flat, flat
+from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
 from dualdiff.compiled.llvm import may_be_there
-from dualdiff.compiled.tiers import START, Code, Lowered, lowered
+from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
@@ -52,7 +52,6 @@ class _Variant:
     """One program, and how its results are put together."""
 
     program: Program
-    flat: Flat
     build: Callable[[list[Any]], Any]
     arguments: list[Form | Fixed] | None
     """What is given by position; None where there is more to look at."""
@@ -69,6 +68,21 @@ class _Variant:
     """Why there is none, and will be none."""
     milliseconds: float = 0.0
     """What compiling it took."""
+
+    written: Flat | None = None
+    """Flat code."""
+
+    @property
+    def flat(self) -> Flat:
+        """The program as Python code, which is written when somebody wants it."""
+        if self.written is None:
+            self.written = flat(self.program)
+        return self.written
+
+    @property
+    def price(self) -> float:
+        """What a run of the flat code is estimated to take, in microseconds."""
+        return STEP * len(self.program.steps) if self.written is None else self.written.price
 
     @property
     def running(self) -> Flat:
@@ -209,20 +223,20 @@ class Compiled:
         until = ALWAYS if self.check_every is None else variant.due
         if self.backend != "numpy" and variant.reason is None and variant.code is None:
             price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / variant.flat.price) + 1))
+            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
         return until
 
     def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
         if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
             return
-        at_once = self.now or self.backend == "llvm"
-        spent = variant.calls * variant.flat.price
+        at_once = self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE
+        spent = variant.calls * variant.price
         if not at_once and spent < START:
             return
         with self._lock:
             if variant.lowered is None:
-                found = lowered(variant.program, variant.flat)
+                found = lowered(variant.program, variant.price)
                 if isinstance(found, str):
                     variant.reason = found
                     return
@@ -238,12 +252,26 @@ class Compiled:
             )
             code = variant.lowered.compiled(way)
             variant.milliseconds = 1e3 * (perf_counter() - begun)
-            if not all(map(_agree, code.flat.run(*inputs), outputs)):
+            try:
+                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+            except ChangedError:
+                agrees = False
+            if not agrees:
                 variant.reason = "its machine code gives another result"
                 return
             if self._open is variant:
                 self._shut()
             variant.code, variant.entrance, variant.slowly = code, None, SETTLED
+
+    def _why(self, variant: _Variant) -> str:
+        """Return why a program runs as what it does."""
+        if variant.code is not None:
+            return f"compiled in {variant.milliseconds:.0f} ms"
+        if variant.reason is not None:
+            return variant.reason
+        if self.backend == "numpy":
+            return 'asked for by backend="numpy"'
+        return "its calls have not paid for compiling"
 
     def _settle(self) -> None:
         """Count the calls that went in directly."""
@@ -350,25 +378,25 @@ class Compiled:
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
+        expected = flatten(result)[0]
+        if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
+            self._speed_up(variant, inputs, expected)
         try:
             try:
-                outputs = variant.flat.run(*inputs)
+                outputs = variant.running.run(*inputs)
             except (
                 ArithmeticError,
                 ValueError,
             ):  # a branch not taken is computed as well, and Python's functions raise there
-                variant.flat = flat(variant.program, arrays=True)
+                variant.written = flat(variant.program, arrays=True)
                 outputs = variant.flat.run(*inputs)
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        expected = flatten(result)[0]
         for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
-        if self.now or self.backend == "llvm":
-            self._speed_up(variant, inputs, outputs)
         return result, variant
 
     def _warn_of_argument(self, kind: str) -> None:
@@ -421,7 +449,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, flat(program), results[0], _by_position(args, kwargs, program))
+        return _Variant(program, results[0], _by_position(args, kwargs, program))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -471,7 +499,11 @@ class ProgramReport:
     equations, steps, operations : int
         Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
     tier : str
-        "scalars" or "arrays".
+        "scalars", "arrays", or "machine code".
+    why : str
+        Why it runs as that.
+    milliseconds : float
+        What compiling machine code took.
     buffers : int
         Bytes kept from call to call.
     constants : tuple of str
@@ -487,6 +519,8 @@ class ProgramReport:
     steps: int
     operations: int
     tier: str
+    why: str
+    milliseconds: float
     buffers: int
     constants: tuple[str, ...]
     checks: tuple[str, ...]
@@ -495,7 +529,7 @@ class ProgramReport:
     @classmethod
     def of(cls, compiled: Compiled, variant: _Variant) -> ProgramReport:
         """Describe a program."""
-        program, code = variant.program, variant.flat
+        program, code = variant.program, variant.running
         users: dict[int, Any] = {}
         for s in program.steps:
             for i in s.operands:
@@ -518,16 +552,19 @@ class ProgramReport:
             len(program.steps),
             code.operations,
             code.kind,
+            compiled._why(variant),
+            variant.milliseconds,
             code.buffers,
             constants,
             checks,
-            code.source,
+            (variant.flat if len(program.steps) <= LARGE else code).source,
         )
 
     def __str__(self) -> str:
-        what = "operations on numbers" if self.tier == "scalars" else "calls of NumPy"
+        what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
             f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
+            f"runs as {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):

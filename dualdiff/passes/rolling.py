@@ -23,7 +23,7 @@ __all__ = ["Listing", "Loop", "Piece", "Straight", "listed", "pieces", "unrolled
 
 WINDOW = 24
 """Operations that are compared at once when a period is looked for."""
-NEAR = 1024
+NEAR = 64
 """Operands up to so many operations back are part of what is compared: where a loop carries them, they stay as far away."""
 PROPOSED = 16
 """Periods that are tried on one stretch."""

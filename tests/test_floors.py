@@ -19,6 +19,7 @@ FLOORS = {
     "labels": 0,
     "trees": 0,
     "allocator": 1,
+    "garbage": 1,
     "coloring": 0,
     "values": 1,
     "advice": 2,

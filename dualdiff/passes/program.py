@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dualdiff.garbage import uncollected
 from dualdiff.kinds import Elementwise, Movement, Primitive
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
@@ -145,7 +146,8 @@ def program_of(tape: Recording, inputs: Sequence[Any], outputs: Sequence[Any], r
     results : sequence
         What the function returned for the inputs.
     """
-    return _Builder(tape, inputs).built(outputs, results)
+    with uncollected():
+        return _Builder(tape, inputs).built(outputs, results)
 
 
 class _Builder:
@@ -153,7 +155,8 @@ class _Builder:
 
     def __init__(self, tape: Recording, inputs: Sequence[Any]) -> None:
         self.tape = tape
-        self.known_forms: dict[Form, Form] = {}
+        self.arrays: dict[Any, Form] = {}
+        self.others: dict[Form, Form] = {_NUMBER: _NUMBER}
         self.known_params: dict[Any, dict[str, Any]] = {}
         self.value_of = list(range(len(inputs)))  # by slot
         self.forms: dict[int, Form] = {i: self.form(x) for i, x in enumerate(inputs)}
@@ -235,8 +238,17 @@ class _Builder:
         )
 
     def form(self, x: Any) -> Form:
-        found = form_of(x)
-        return self.known_forms.setdefault(found, found)
+        """Return the one form of all values of that form."""
+        if type(x) is np.float64:
+            return _NUMBER
+        if type(x) is Aval or type(x) is np.ndarray:
+            key = (x.shape, x.dtype)
+            form = self.arrays.get(key)
+            if form is None:
+                form = self.arrays[key] = form_of(x)
+            return form
+        form = form_of(x)
+        return self.others.setdefault(form, form)
 
     def new(self, form: Form) -> int:
         number = len(self.forms)

@@ -507,6 +507,7 @@ cross_ = Multilinear(
     joins=of_vectors,
 )
 cross_.additive = False
+cross_.on_objects = True
 """The cross product of vectors of three entries, on the last axis."""
 
 

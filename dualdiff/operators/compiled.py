@@ -638,7 +638,8 @@ def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed]
 
 def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
     """Return what puts results together; None where the result is one leaf."""
-    if count == 1 and build([_VARIES]) is _VARIES:
+    mark = np.empty(0)
+    if count == 1 and build([mark]) is mark:
         return None
     return lambda outputs: build(list(outputs))
 

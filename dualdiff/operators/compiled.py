@@ -571,7 +571,9 @@ class ProgramReport:
         )
 
     def __str__(self) -> str:
-        what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
+        what = {"arrays": "calls of NumPy", "loops": "calls of loops and of NumPy"}.get(
+            self.tier, "operations on numbers"
+        )
         lines = [
             f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
             f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",

@@ -210,6 +210,8 @@ def places_reached(terms: Any, shape: tuple[int, ...], directions: int) -> Any:
 def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Return terms as an array with the rows (or directions) in front."""
     if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, rows):
+            return _stacked(terms, rows, shape, dtype)
         return np.reshape(_placed(terms, shape, rows, dtype, 1, size_of(shape)), (rows, *shape))
     if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
         lines = (np.empty if len(terms) == rows else np.zeros)((rows, *shape), dtype)
@@ -307,6 +309,8 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
     """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
     size = size_of(shape)
     if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, directions):
+            return np.reshape(_stacked(terms, directions, shape, dtype), (directions, size)).T
         return np.reshape(_placed(terms, shape, directions, dtype, directions, 1), (size, directions))
     if type(terms) is Columns:
         return whole(terms, directions, shape, dtype).reshape(directions, size).T
@@ -335,6 +339,17 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
         else:
             flat[places] += value
     return rows
+
+
+def _are_whole_columns(terms: Any, directions: int) -> bool:
+    """Whether terms are columns, and most of them are there."""
+    return type(terms) is Columns and 2 * len(terms) >= directions
+
+
+def _stacked(terms: Any, directions: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return traced columns as an array with the directions in front, in one step."""
+    nothing = np.zeros(shape, dtype)
+    return np.stack([spread(terms[d], shape) if d in terms else nothing for d in range(directions)])
 
 
 def _placed(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any, entry: int, direction: int) -> Any:

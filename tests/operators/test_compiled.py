@@ -405,8 +405,11 @@ def test_threads_do_not_share_buffers() -> None:
         sys.setswitchinterval(before)
 
 
-def test_many_calls_hold_no_memory() -> None:
-    gradient = dd.compile(dd.grad(lambda x: np.sum(np.sin(x) * x)), check_every=None)
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_many_calls_hold_no_memory(backend: str) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    gradient = dd.compile(dd.grad(lambda x: np.sum(np.sin(x) * x)), check_every=None, backend=backend)
     for x in (X, np.linspace(0.0, 1.0, 300)):
         held = []
         tracemalloc.start()

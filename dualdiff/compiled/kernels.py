@@ -17,19 +17,27 @@ from dataclasses import dataclass
 from dualdiff.compiled import llvm
 from dualdiff.compiled.coefficients import (
     ARCTAN,
+    ARTANH,
     COS,
+    ERF,
     EXP,
     HALF_PI,
     LN2,
     LN2_SHORT,
     LN_3_4,
     LN_5_4,
+    LN_ERFC,
+    LN_ERFC_1,
     LOG,
     LOG10_2,
+    PER_HALF_PI,
     PER_LN2,
     PER_LN10,
+    PI,
     QUARTER_PI,
     SIN,
+    THIRD,
+    THREE_QUARTER_PI,
 )
 from dualdiff.compiled.writing import DECLARED, Number, bits, fma, function, number, polynomial, where
 
@@ -42,11 +50,13 @@ ONE, ROOT_HALF = 0x3FF0000000000000, 0x3FE6A09E667F3BCD
 """The bits of 1 and of √½."""
 MANTISSA = 0x4330000000000000
 """The bits of 2⁵²: an integer among its last bits makes it that much larger."""
-ROOT_2 = 1.4142135623730951
-TWO_PER_PI = 0.6366197723675814
-TINY = 2.0**-54
+ROOT_2 = math.sqrt(2)
+TINY = 2.0**-53
+"""Below it a function with slope 1 at 0 is its argument."""
 Pair = tuple[Number, Number]
 """A number and a small one, whose sum is meant."""
+Regions = tuple[Number, Number]
+"""Whether a number lies in the lowest of three regions, and whether in the highest."""
 
 
 def _quick_sum(a: Number | float, b: Number) -> Pair:
@@ -62,7 +72,7 @@ def _sum(a: Number, b: Number | float) -> Pair:
     return s, (a - (s - t)) + (b - t)
 
 
-def _quotient(a: Pair, b: Pair) -> Pair:
+def _quotient(a: tuple[Number, Number | float], b: Pair) -> Pair:
     """Return a quotient of pairs; the second part of a pair is far smaller than the first."""
     inverse = 1.0 / b[0]
     q = a[0] * inverse
@@ -257,12 +267,65 @@ def _log10(x: Number) -> Number:
 
 
 # --------------------------------------------------------------------------------------------------
+# powers, and the error function
+
+
+def _log_pair(x: Number) -> Pair:
+    """Return the logarithm of a positive number as a pair, to 66 bits: artanh s = s + s³/3 + …, s = f / (2 + f)."""
+    p = _split(x)
+    s, rest = _quick_sum(*_quotient((p.f, 0.0), _quick_sum(2.0, p.f)))
+    square = s * s
+    less = fma(s + s, rest, fma(s, s, -square))
+    third = square * THIRD[0]
+    fine = fma(square, THIRD[0], -third) + fma(square, THIRD[1], less * THIRD[0])
+    fine = fma(square * square, polynomial(square, ARTANH), fine)
+    cube = s * third
+    fine = fma(s, third, -cube) + fma(rest, third, fma(s, fine, rest))
+    s, lost = _quick_sum(s, cube)
+    first, second = _quick_sum(fma(p.k, LN2_SHORT[0], p.less_ln_c[0]), s + s)
+    return _quick_sum(first, second + fma(p.k, LN2_SHORT[1], p.less_ln_c[1]) + (lost + fine) * 2.0)
+
+
+def _whole(x: Number) -> Number:
+    """Return whether a number that is not negative is an integer, as are all from 2⁵² on."""
+    return (x < 2.0**52).no() | ((x + 2.0**52) - 2.0**52).equals(x)
+
+
+def _power_of(x: Number, y: Number) -> Number:
+    a, size = _absolute(x), _absolute(y)
+    first, second = _log_pair(a)
+    first = where(a < math.inf, where(a.equals(0.0), -math.inf, first), a)
+    product = y * first
+    rest = where(_absolute(product) < 800.0, fma(y, first, -product) + y * second, 0.0)
+    _, k, r = _by_ln2(_at_least(_at_most(product, 720.0), -760.0))
+    first, second = _exp_of(_quick_sum(r[0], r[1] + rest))
+    result = where(a.equals(1.0) & size.equals(size), 1.0, _scaled(first + second, k))
+    whole, even = _whole(size), _whole(size * 0.5)
+    result = where(whole & even.no(), _signed(result, x), result)
+    result = where((x < 0.0) & (a < math.inf) & whole.no(), math.nan, result)
+    return where(y.equals(0.0) | x.equals(1.0), 1.0, result)
+
+
+def _erf(x: Number) -> Number:
+    a = _absolute(x)
+    square = a * a
+    near = fma(a, fma(square, polynomial(square, ERF[1:]), ERF[0]), a)
+    v = _at_most(a, 6.0) - 1.0
+    first, rest = _quick_sum(LN_ERFC_1[0], v * polynomial(v, LN_ERFC))
+    shifted, _, r = _by_ln2(first)
+    first, second = _exp_of((r[0], r[1] + rest + LN_ERFC_1[1]))
+    scale = _power(shifted)
+    s, lost = _quick_sum(1.0, -(scale * first))
+    return _signed(where(a > 0.75, fma(scale, -second, lost) + s, near), x)
+
+
+# --------------------------------------------------------------------------------------------------
 # circular functions
 
 
 def _by_half_pi(x: Number) -> tuple[Number, Pair]:
     """Return the bits of an integer k, and r with x = k·π/2 + r, |r| about π/4 at most: r to more than its last digit."""
-    shifted = fma(x, TWO_PER_PI, MAGIC)
+    shifted = fma(x, PER_HALF_PI[0], MAGIC)
     k = shifted - MAGIC
     t = fma(k, -HALF_PI[0], x)  # exact
     product = k * HALF_PI[1]
@@ -315,21 +378,47 @@ def _tan(x: Number) -> Number:
     return where(x.equals(0.0), x, number(bits(q + rest) ^ (quadrant << 63)))
 
 
+def _arctan_of(a: Number, b: Number | float) -> tuple[Regions, Pair]:
+    """Return where a/b lies, and arctan t, t below √2 - 1 and above 1 - √2: arctan a/b is 0, π/4 or π/2 more."""
+    regions = a < b * (ROOT_2 - 1.0), a > b * (ROOT_2 + 1.0)
+    (less, less_rest), (more, more_rest) = _sum(a, -b), _sum(a, b)
+    above = _by_region(regions, a, less, -b), _by_region(regions, 0.0, less_rest, 0.0)
+    below = _by_region(regions, b, more, a), _by_region(regions, 0.0, more_rest, 0.0)
+    t, rest = _quotient(above, below)
+    square = t * t
+    return regions, (t, fma(t * square, polynomial(square, ARCTAN), fma(rest, -square, rest)))
+
+
+def _by_region(regions: Regions, low: Number | float, middle: Number | float, high: Number | float) -> Number:
+    small, large = regions
+    return where(small, low, where(large, high, middle))
+
+
 def _arctan(x: Number) -> Number:
     a = _at_most(_absolute(x), 2.0**60)
-    small, large = a < ROOT_2 - 1.0, a > ROOT_2 + 1.0
-    less, more = a - 1.0, a + 1.0
+    regions, (t, rest) = _arctan_of(a, 1.0)
+    s, lost = _quick_sum(_by_region(regions, 0.0, QUARTER_PI[0], HALF_PI[0]), t)
+    return _signed(s + (lost + (rest + _by_region(regions, 0.0, QUARTER_PI[1], HALF_PI[1]))), x)
 
-    def chosen(first: Number | float, middle: Number | float, last: Number | float) -> Number:
-        return where(small, first, where(large, last, middle))
 
-    above = chosen(a, less, -1.0), chosen(0.0, a - (less + 1.0), 0.0)
-    below = chosen(1.0, more, a), chosen(0.0, a - (more - 1.0), 0.0)
-    t, rest = _quotient(above, below)  # arctan a = 0, π/4 or π/2 and arctan t
-    square = t * t
-    rest = fma(t * square, polynomial(square, ARCTAN), fma(rest, -square, rest))
-    s, lost = _quick_sum(chosen(0.0, QUARTER_PI[0], HALF_PI[0]), t)
-    return _signed(s + (lost + (rest + chosen(0.0, QUARTER_PI[1], HALF_PI[1]))), x)
+def _arctan2(y: Number, x: Number) -> Number:
+    a, b = _absolute(y), _absolute(x)
+    largest = where(a > b, a, b)
+    # The larger goes between 2 and 4, exactly, so that the quotient neither overflows nor loses digits.
+    scale = number(((bits(_at_least(_at_most(largest, 2.0**1023), 2.0**-1022)) >> 52) ^ 2047) << 52)
+    scale = where(largest.equals(math.inf), 0.0, scale)
+    upper = where(a.equals(math.inf), 1.0, a * scale)
+    right = where(b.equals(math.inf) | largest.equals(0.0), 1.0, b * scale)
+    regions, (t, rest) = _arctan_of(upper, right)
+    left = (bits(x) >> 63).equals(1)
+
+    def angle(part: int) -> Number:
+        middle = where(left, THREE_QUARTER_PI[part], QUARTER_PI[part])
+        return _by_region(regions, where(left, PI[part], 0.0), middle, HALF_PI[part])
+
+    s, lost = _quick_sum(angle(0), where(left, -t, t))
+    result = _signed(s + (lost + (where(left, -rest, rest) + angle(1))), y)
+    return where(a.equals(a) & b.equals(b), result, x + y)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -344,7 +433,7 @@ class Kernel:
     written : callable
         It writes the function of numbers.
     error : float
-        The largest error, in units of the last place of the result.
+        What the largest error found is below, in units of the last place of the true result.
     bound : float
         The largest absolute value of an argument for which it may be used.
     arguments : int
@@ -359,22 +448,25 @@ class Kernel:
 
 FAR = 1e14
 KERNELS: dict[str, Kernel] = {
-    "exp": Kernel(_exp, 1.0),
-    "exp2": Kernel(_exp2, 1.0),
-    "expm1": Kernel(_expm1, 1.0),
-    "log": Kernel(_log, 1.0),
-    "log2": Kernel(_log2, 1.0),
-    "log10": Kernel(_log10, 1.0),
-    "log1p": Kernel(_log1p, 1.0),
-    "sin": Kernel(_sin, 1.0, FAR),
-    "cos": Kernel(_cos, 1.0, FAR),
-    "tan": Kernel(_tan, 1.0, FAR),
-    "arctan": Kernel(_arctan, 1.0),
-    "sinh": Kernel(_sinh, 1.0),
-    "cosh": Kernel(_cosh, 1.0),
-    "tanh": Kernel(_tanh, 1.0),
+    "exp": Kernel(_exp, 0.8),
+    "exp2": Kernel(_exp2, 0.8),
+    "expm1": Kernel(_expm1, 0.85),
+    "log": Kernel(_log, 0.7),
+    "log2": Kernel(_log2, 0.7),
+    "log10": Kernel(_log10, 0.7),
+    "log1p": Kernel(_log1p, 0.8),
+    "sin": Kernel(_sin, 0.75, FAR),
+    "cos": Kernel(_cos, 0.75, FAR),
+    "tan": Kernel(_tan, 0.9, FAR),
+    "arctan": Kernel(_arctan, 0.75),
+    "sinh": Kernel(_sinh, 0.8),
+    "cosh": Kernel(_cosh, 0.7),
+    "tanh": Kernel(_tanh, 0.8),
+    "arctan2": Kernel(_arctan2, 1.0, arguments=2),
+    "power": Kernel(_power_of, 0.8, arguments=2),
+    "erf": Kernel(_erf, 0.9),
 }
-"""The kernels, by NumPy's names."""
+"""The kernels, by NumPy's names, and SciPy's."""
 
 
 def usable() -> bool:

@@ -87,6 +87,10 @@ class Number:
         compared = "fcmp oeq" if self.type == "double" else "icmp eq"
         return self._line(f"{compared} {self.type} {self.name}, {_text(other)}", "i1")
 
+    def no(self) -> Number:
+        """Return whether it does not hold."""
+        return self ^ 1
+
     def _line(self, text: str, type: str = "double") -> Number:
         name = f"%v{len(self.lines)}"
         self.lines.append(f"{name} = {text}")

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, loops, memory, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import eager, fit, kernels, loops, memory, orders, peers, programs, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -33,6 +33,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sparse-product": ways.sparse_product,
     "loops": loops.loops,
     "programs": programs.programs,
+    "kernels": kernels.kernels,
     "memory": memory.memory,
     "torch": eager.torch_eager,
     **peers.SECTIONS,

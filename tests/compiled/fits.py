@@ -20,12 +20,13 @@ DIGITS = 60
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a polynomial is to be near to."""
+    """What a polynomial is to be near, and how much an error counts."""
 
     function: Callable[[Any], Any]
     low: float
     high: float
     degree: int
+    weight: Callable[[Any], Any] = lambda _: mpf(1)
 
 
 def _root(g: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -44,9 +45,16 @@ FITS: dict[str, Fit] = {
     "SIN": Fit(_root(lambda r: (mp.sin(r) - r) / r**3), 0.0, QUARTER**2, 6),
     "COS": Fit(_root(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4), 0.0, QUARTER**2, 5),
     "ARCTAN": Fit(_root(lambda t: (mp.atan(t) - t) / t**3), 0.0, 0.4143**2, 10),
+    "ARTANH": Fit(_root(lambda s: (mp.atanh(s) / s - 1 - s**2 / 3) / s**4), 0.0, 0.0772**2, 5),
+    "ERF": Fit(_root(lambda x: mp.erf(x) / x - 1), 0.0, 0.75**2, 10),
+    "LN_ERFC": Fit(
+        lambda v: (mp.log(mp.erfc(1 + v)) - mp.log(mp.erfc(1))) / v, -0.25, 5.0, 18, lambda v: abs(v) * mp.erfc(1 + v)
+    ),
 }
 
 PARTS: dict[str, tuple[Callable[[], Any], int, int]] = {
+    "PI": (lambda: mp.pi, 2, 0),
+    "THREE_QUARTER_PI": (lambda: 3 * mp.pi / 4, 2, 0),
     "HALF_PI": (lambda: mp.pi / 2, 3, 0),
     "QUARTER_PI": (lambda: mp.pi / 4, 2, 0),
     "LN2": (lambda: mp.log(2), 2, 0),
@@ -54,6 +62,9 @@ PARTS: dict[str, tuple[Callable[[], Any], int, int]] = {
     "LN_5_4": (lambda: mp.log(mpf(5) / 4), 2, 42),
     "LN_3_4": (lambda: mp.log(mpf(3) / 4), 2, 42),
     "LOG10_2": (lambda: mp.log10(2), 2, 42),
+    "THIRD": (lambda: mpf(1) / 3, 2, 0),
+    "LN_ERFC_1": (lambda: mp.log(mp.erfc(1)), 2, 0),
+    "PER_HALF_PI": (lambda: 2 / mp.pi, 2, 0),
     "PER_LN2": (lambda: 1 / mp.log(2), 2, 0),
     "PER_LN10": (lambda: 1 / mp.log(10), 2, 0),
 }
@@ -69,12 +80,12 @@ def best(fit: Fit) -> tuple[list[Any], Any]:
     low, high, n = mpf(fit.low), mpf(fit.high), fit.degree + 2
     middle, radius = (low + high) / 2, (high - low) / 2
     grid = [middle - radius * mp.cos(mp.pi * (i + mpf("0.37")) / (30 * n)) for i in range(30 * n)]
-    values = [fit.function(z) for z in grid]
+    values, weights = [fit.function(z) for z in grid], [fit.weight(z) for z in grid]
     nodes = [round((30 * n - 1) * i / (n - 1)) for i in range(n)]
     for _ in range(30):
-        rows = [[grid[i] ** j for j in range(n - 1)] + [(-1) ** s] for s, i in enumerate(nodes)]
+        rows = [[grid[i] ** j for j in range(n - 1)] + [(-1) ** s / weights[i]] for s, i in enumerate(nodes)]
         *coefficients, level = mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in nodes]))
-        errors = [v - _value(coefficients, z) for z, v in zip(grid, values, strict=True)]
+        errors = [w * (v - _value(coefficients, z)) for z, v, w in zip(grid, values, weights, strict=True)]
         turns = [
             i
             for i in range(len(grid))

@@ -88,7 +88,9 @@ CASES = [
     (sample, tier)
     for n, sample in enumerate(samples())
     for k, tier in enumerate(TIERS)
-    if EVERY_TIER or k == 3 or k == n % 3  # the quick profiles run every third row by numbers, by arrays, as machine code
+    if EVERY_TIER
+    or k == 3
+    or k == n % 3  # the quick profiles run every third row by numbers, by arrays, as machine code
 ]
 
 

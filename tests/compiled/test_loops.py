@@ -283,7 +283,9 @@ def test_empty_arrays_stay_with_numpy() -> None:
 
 def test_arrays_without_axes_and_numbers() -> None:
     agree(lambda x, y: (x * y + 1.0, x * X), 2.0, np.array(3.0), points=[(4.0, np.array(5.0))])
-    agree(lambda x, y: (x * y + 1.0, y * X[:3]), np.float64(2.0), np.ones(1), points=[(np.float64(-1.0), np.zeros(1) + 7)])
+    agree(
+        lambda x, y: (x * y + 1.0, y * X[:3]), np.float64(2.0), np.ones(1), points=[(np.float64(-1.0), np.zeros(1) + 7)]
+    )
 
 
 def test_threads_run_one_program_at_once() -> None:
@@ -370,7 +372,7 @@ def test_rows_that_share_functions_are_one_loop() -> None:
 def test_costly_values_of_several_loops_are_stored_and_cheap_ones_computed_again() -> None:
     (costly,) = kernels(lambda x: (np.exp(x)[1:] * np.exp(x)[:-1], np.sum(np.exp(x) * 2)), X)
     assert costly.size >= 1000
-    (cheap,) = kernels(lambda x: ((x + 1.0)[1:] * (x + 1.0)[:-1]), X)
+    (cheap,) = kernels(lambda x: (x + 1.0)[1:] * (x + 1.0)[:-1], X)
     assert cheap.size == 0
 
 
@@ -396,7 +398,9 @@ def test_entries_are_said_as_they_are() -> None:
 
 
 def test_coordinates_that_are_no_affine_functions_are_left() -> None:
-    program = recorded(lambda x: (np.roll(x, 3), np.pad(x, 2), np.repeat(x, 2), x[np.array([2, 0, 1])], np.diff(x)), X[:5])
+    program = recorded(
+        lambda x: (np.roll(x, 3), np.pad(x, 2), np.repeat(x, 2), x[np.array([2, 0, 1])], np.diff(x)), X[:5]
+    )
     found = entries_of(program, PLAIN)
     for s in program.steps:
         what = found.get(s.result)
@@ -404,7 +408,9 @@ def test_coordinates_that_are_no_affine_functions_are_left() -> None:
             shape = program.forms[s.operands[0]].shape
             x = np.arange(float(np.prod(shape))).reshape(shape)
             moved = x[s.params["index"]] if s.row.access == "read" else s.row.fn(x, **s.params)
-            index = [a.start + a.step * (np.indices(moved.shape)[a.dim] if a.dim >= 0 else 0) for a in what.parts[0].axes]
+            index = [
+                a.start + a.step * (np.indices(moved.shape)[a.dim] if a.dim >= 0 else 0) for a in what.parts[0].axes
+            ]
             np.testing.assert_array_equal(moved, x[tuple(index)])
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 import dualdiff as dd
 from dualdiff.errors import CompileWarning
 from tests.benchmarks.compiled import arrays, fits, loops, scalar, sparse
-from tests.benchmarks.compiled.contest import Outcome, difference, held, tables
+from tests.benchmarks.compiled.contest import MACHINE, Outcome, difference, held, tables
 from tests.benchmarks.compiled.entrants import LeftOutError, RunsEagerlyError
 from tests.benchmarks.compiled.translation import Symbolic, boxed, translated
 from tests.benchmarks.compiled.workload import COMPILED, FLAT, LLVM, Bar, Derivative, Task, as_it_is
@@ -118,6 +118,8 @@ def test_a_bar_is_held_against_the_best_of_ours():
     assert outcome.found(Bar(0.1)) == 1.0
     assert outcome.found(Bar(1.0, "numba")) is None
     outcome.firsts.update({FLAT: 0.25, LLVM: 1.0})
+    assert outcome.found(Bar(20, COMPILED)) is None  # it did not become machine code
+    outcome.tier = MACHINE
     assert outcome.found(Bar(20, COMPILED)) == 750.0
     assert outcome.paid_back == 1_000_000
 

@@ -33,6 +33,8 @@ from tests.benchmarks.compiled.workload import (
 Row = dict[str, Any]
 ROUNDS, BLOCK, SECONDS = 25, 1e-3, 4.0
 """Turns of each call, seconds of a turn, and about how many seconds the turns of a workload take together."""
+PATIENCE = 25.0
+"""Seconds of a tier's first call after which the next is not tried: it would begin with the same."""
 EAGER, WRONG, MACHINE = "eager", "wrong", "machine code"
 COMPILED_PEERS = ("jax.jit", "asdex", "CasADi C")
 
@@ -88,6 +90,8 @@ def held(w: Workload) -> Outcome:
     makers = entrants(w) if isinstance(w, Derivative) else dict(w.ways)
     for column, maker in makers.items():
         try:
+            if column == LLVM and outcome.firsts.get(FLAT, 0.0) > PATIENCE:
+                raise LeftOutError(f"the first call of the other tier took {outcome.firsts[FLAT]:.0f} s")
             if again and column in OURS:  # what is compiled first imports what compiles
                 maker()
             start = _processors()

@@ -89,12 +89,7 @@ CASES = [
     for n, sample in enumerate(samples())
     for k, tier in enumerate(TIERS)
     if EVERY_TIER
-<<<<<<< HEAD
-    or k == 3
-    or k == n % 3  # the quick profiles run every third row by numbers, by arrays, as machine code
-=======
     or k == n % 4  # the quick profiles run every fourth row by numbers, by arrays, as machine code, by loops
->>>>>>> main
 ]
 
 

@@ -12,6 +12,7 @@ from dualdiff.errors import CompileWarning
 from tests.benchmarks.compiled import arrays, fits, loops, scalar, sparse
 from tests.benchmarks.compiled.contest import MACHINE, Outcome, difference, held, tables
 from tests.benchmarks.compiled.entrants import LeftOutError, RunsEagerlyError
+from tests.benchmarks.compiled.page import filled
 from tests.benchmarks.compiled.translation import Symbolic, boxed, translated
 from tests.benchmarks.compiled.workload import COMPILED, FLAT, LLVM, Bar, Derivative, Task, as_it_is
 
@@ -130,3 +131,16 @@ def test_results_of_other_shapes_or_patterns_differ():
     assert difference(eye, eye * 2) == 0.5
     assert difference(np.zeros(2), np.zeros((2, 1))) == np.inf
     assert not difference(np.array([np.nan]), np.array([1.0])) < np.inf
+
+
+def test_measured_tables_replace_what_stands_in_the_page():
+    page = "# Page\n\n<!-- loops -->\n\n| old |\n\n<!-- end of loops -->\n\nRest.\n"
+    measured = (
+        "Python\n\n| loops: a call, µs | flat |\n| --- | --: |\n| x | 1 |\n\n| loops: ours over theirs | ours |\n"
+    )
+    once = filled(page, measured)
+    assert (
+        once
+        == "# Page\n\n<!-- loops -->\n\n| a call, µs | flat |\n| --- | --: |\n| x | 1 |\n\n<!-- end of loops -->\n\nRest.\n"
+    )
+    assert filled(once, measured) == once

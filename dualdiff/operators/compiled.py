@@ -40,6 +40,8 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+LEAST = 0.1
+"""Microseconds that any program takes."""
 SETTLED = 16
 """Calls in turn that another program than the one let in must serve before it is let in instead."""
 REPLACED = 8
@@ -84,7 +86,8 @@ class _Variant:
     @property
     def price(self) -> float:
         """What a run of the flat code is estimated to take, in microseconds."""
-        return STEP * len(self.program.steps) if self.written is None else self.written.price
+        price = STEP * len(self.program.steps) if self.written is None else self.written.price
+        return max(price, LEAST)
 
     @property
     def running(self) -> Flat:

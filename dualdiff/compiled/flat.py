@@ -290,6 +290,7 @@ class _Arrays:
         self.last: dict[int, int] = {}  # by group: the last step that uses a member
         self.kept: set[int] = set()  # groups that are not the program's own: inputs, constants, outputs
         self.owned: set[int] = set()  # groups in memory that this run made, into which it may write
+        self.foreign: set[int] = set()  # groups that may show an input or a constant
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
         self.free: dict[Any, list[int]] = {}
@@ -333,6 +334,7 @@ class _Arrays:
         for i in program.outputs:
             self.kept.add(self._group(i))
         self.kept = {self._group(i) for i in self.kept}
+        self.foreign = {self._group(i) for i in (*range(program.inputs), *program.constants)}
         for n, s in enumerate(program.steps):
             if s.result not in skipped:
                 for i in s.operands:
@@ -500,7 +502,8 @@ class _Arrays:
         x, value = s.operands
         v, group = f"v{s.result}", self._group(x)
         self.names[f"p{s.result}"] = s.params["index"]
-        if group in self.owned and self.last[group] == n and group not in self.buffer_of:
+        own = group in self.owned and group not in self.foreign
+        if own and self.last[group] == n and group not in self.buffer_of:
             self.lines.append(f"{v} = {self._name(x)}")
         else:
             self.lines.append(f"{v} = {self._given(x)}.copy()")

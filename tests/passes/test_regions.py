@@ -38,7 +38,9 @@ def test_what_is_no_ascending_slice_is_no_region() -> None:
         assert region(index, SHAPE) is None
 
 
-@given(st.lists(st.tuples(st.sampled_from(["write", "add", "read"]), slices, slices), max_size=8), st.integers(0, 2**16))
+@given(
+    st.lists(st.tuples(st.sampled_from(["write", "add", "read"]), slices, slices), max_size=8), st.integers(0, 2**16)
+)
 def test_programs_of_reads_and_writes_are_what_numpy_makes_of_them(steps: Any, seed: int) -> None:
     def f(x: Any) -> Any:
         y, found = np.zeros_like(x), []
@@ -53,9 +55,9 @@ def test_programs_of_reads_and_writes_are_what_numpy_makes_of_them(steps: Any, s
         return y, found
 
     rng = np.random.default_rng(seed)
-    x = rng.uniform(1, 2, 6)
+    first = rng.uniform(1, 2, 6)
     program = dd.compile(f)
-    for x in (x, 2 * x, x[::-1].copy()):
+    for x in (first, 2 * first, first[::-1].copy()):
         found, expected = program(x), f(x)
         np.testing.assert_array_equal(found[0], expected[0])
         for p, q in zip(found[1], expected[1], strict=True):

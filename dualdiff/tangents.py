@@ -239,11 +239,13 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
     found = Terms()
     incoming = list(tv.items()) if tv else []
     pairs = list(ty.items()) if ty else []
+    plain = TRACED.isdisjoint([type(c) for _, c in incoming])
     if sole:
         ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
     for n in range(len(pairs)):
         own = (
             sole
+            and plain
             and type(pairs[n][0]) is Map
             and type(pairs[n][1]) is ndarray
             and holders(pairs[n][0]) == SOLE
@@ -263,7 +265,10 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
             )
         if not own:
             positions = np.array(map_of(key, shape))
-            c = _written_into(c, shape, dtype, incoming[n : n + 1])
+            if plain and type(c) not in TRACED:
+                c = np.array(spread(c, shape), dtype)
+            else:
+                c = _written_into(c, shape, dtype, incoming[n : n + 1])
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
@@ -276,9 +281,7 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
 
 
 def _written_into(c: Any, shape: tuple[int, ...], dtype: Any, incoming: Sequence[Any]) -> Any:
-    """Return a coefficient in memory of its own, which those that come in can be written into."""
-    if type(c) not in TRACED and all(type(value) not in TRACED for _, value in incoming):
-        return np.array(spread(c, shape), dtype)
+    """Return a coefficient in memory of its own, which one that comes in can be written into, traced or not."""
     new = zeros_beside((c, *[value for _, value in incoming]), shape, dtype)
     new[...] = c
     return new

@@ -271,7 +271,7 @@ class _Builder:
             return
         value = self.forms[operands[1]]
         if value.kind == "array" and value.shape == place.shape and value.dtype == form.dtype:
-            self.writes[result] = Write(*operands, place)
+            self.writes[result] = Write(operands[0], operands[1], place)
 
     def forwarded(
         self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any]

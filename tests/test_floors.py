@@ -26,6 +26,7 @@ FLOORS = {
     "tangents": 2,
     "kinds": 3,
     "register": 4,
+    "matrices": 4,
     "rules": 5,
     "solvers": 5,
     "views": 6,

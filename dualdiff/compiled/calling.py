@@ -24,7 +24,7 @@ from dualdiff.compiled.llvm import Machine, assembled
 from dualdiff.passes.kinks import CONVENTION, SETTING
 from dualdiff.passes.program import Form
 
-__all__ = ["Way", "is_known", "machine_code"]
+__all__ = ["Door", "Way", "is_known", "machine_code", "way_in"]
 
 _FLOAT = np.dtype(float)
 _TYPE, _VALUE = 8, 16
@@ -171,12 +171,35 @@ def machine_code(
         none into programs that run so long that other threads are to run meanwhile.
     """
     text = f"{program}\n{_CALL}"
-    writer = None
-    if way is not None and operations <= _RELEASING and is_known() and _is_simple(way, results):
-        writer = _Writer(way, results)
-        text += writer.text
+    door = None if way is None else way_in(way, results, operations)
+    if door is not None:
+        text += door.text
     machine = assembled(text, effort)
-    return _by_ctypes(machine, inputs, results, operations), None if writer is None else writer.entrance(machine)
+    return _by_ctypes(machine, inputs, results, operations), None if door is None else door.opened(machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A way in that is to be compiled with its program.
+
+    Attributes
+    ----------
+    text : str
+        What is to stand in the module.
+    opened : callable
+        It makes the way in of the module's machine code, and keeps whatever else it is given as long.
+    """
+
+    text: str
+    opened: Callable[..., Entrance]
+
+
+def way_in(way: Way, results: Sequence[Form], operations: int) -> Door | None:
+    """Return the way into a program, None where there is none: see :func:`machine_code`."""
+    if operations > _RELEASING or not is_known() or not _is_simple(way, results):
+        return None
+    writer = _Writer(way, results)
+    return Door(writer.text, writer.entrance)
 
 
 _CALL = """define i32 @call(ptr %inputs, ptr %outputs) {
@@ -229,9 +252,9 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
         )
 
-    def entrance(self, machine: Machine) -> Entrance:
+    def entrance(self, machine: Machine, *held: Any) -> Entrance:
         """Return the function of a module that has the text."""
-        holder = _Holder(machine, self.objects)
+        holder = _Holder(machine, [*self.objects, *held])
         method = holder.method = _Method(b"program", machine.address("entrance"), _FASTCALL_KEYWORDS, None)
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]

@@ -44,16 +44,42 @@ class _Straight:
         self.truths: set[int] = set()  # nodes that are no numbers
         self.finite: set[int] = set()  # nodes that a check has looked at
         self.goals: dict[int, list[int]] = {}  # where the number of a node goes
+        self.fixed: list[float] = []  # what results are before anything is computed
+        self.hidden = self._looked_at()
         at = 0
         for form, nodes in scalars.outputs:
             if form.dtype != _FLOAT:
                 raise NotScalarError(f"a result of {form.dtype}")
             for n in nodes:
-                self.goals.setdefault(n, []).append(at)
+                name, *operands = scalars.operations[n]
+                if name == "constant":
+                    self.fixed.append(float(operands[0]))
+                else:
+                    self.fixed.append(0.0)
+                    self.goals.setdefault(n, []).append(at)
                 at += 1
+
+    def _looked_at(self) -> set[int]:
+        """Return the nodes that only ask whether a number is finite, for a check of all of them, which looks at the numbers itself."""
+        asked = {c[0] for c in self.scalars.checks if len(c) == 1 and self._is_finiteness(c[0])}
+        for n, (name, *operands) in enumerate(self.scalars.operations):
+            if name not in ("input", "constant", "unused") and n not in asked:
+                asked.difference_update(operands)
+        hidden = set(asked)
+        for n in asked:
+            hidden.update(self.scalars.operations[n][1:])
+        for n, (name, *operands) in enumerate(self.scalars.operations):
+            if name not in ("input", "constant", "unused") and n not in asked:
+                hidden.difference_update(operands)
+        return hidden
+
+    def _is_finiteness(self, n: int) -> bool:
+        name, *operands = self.scalars.operations[n]
+        return name == "all" and all(self.scalars.operations[m][0] == "isfinite" for m in operands)
 
     def written(self) -> str:
         scalars, lines = self.scalars, self.lines
+        template = self._template()
         waiting: dict[int, list[int]] = {}
         for c, nodes in enumerate(scalars.checks):
             waiting.setdefault(max(nodes, default=-1), []).append(c)
@@ -75,13 +101,29 @@ class _Straight:
         declared = operations.declared(used | ({"isfinite"} if scalars.checks else set()))
         body = "\n".join(lines)
         return (
-            f"{declared}\ndefine internal i32 @program(ptr noalias %inputs, ptr noalias %outputs) {{\n{body}\n"
+            f"{declared}{template}\ndefine internal i32 @program(ptr noalias %inputs, ptr noalias %outputs) {{\n{body}\n"
             + "".join(f"changed{c}:\n  ret i32 {c + 1}\n" for c in range(len(scalars.checks)))
             + "}\n"
         )
 
+    def _template(self) -> str:
+        """Begin with the results that are constants, and return the array that they are copied from."""
+        if sum(len(places) for places in self.goals.values()) == len(self.fixed):
+            return ""
+        size = len(self.fixed)
+        self.lines.append(f"  call void @llvm.memmove.p0.p0.i64(ptr %outputs, ptr @template, i64 {8 * size}, i1 false)")
+        entries = ", ".join(f"double {operations.constant(x)}" for x in self.fixed)
+        if not any(self.fixed) and not any(math.copysign(1.0, x) < 0 for x in self.fixed):
+            entries = "zeroinitializer"
+        else:
+            entries = f"[{entries}]"
+        return (
+            f"declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)\n"
+            f"@template = private constant [{size} x double] {entries}\n"
+        )
+
     def _node(self, n: int, name: Any, operands: Sequence[Any]) -> None:
-        if name == "unused":
+        if name == "unused" or n in self.hidden:
             return
         if name == "constant":
             if isinstance(operands[0], bool):
@@ -98,8 +140,6 @@ class _Straight:
                 f"  %v{n} = load double, ptr %e{n}",
             ]
             self.names[n] = f"%v{n}"
-        elif name == "all" and all(self.scalars.operations[m][0] == "isfinite" for m in operands):
-            return  # looked at by the check itself
         else:
             takes = {m in self.truths for m in (operands[1:] if name == "where" else operands)}
             logical = name in operations.OF_TRUTHS
@@ -123,7 +163,8 @@ class _Straight:
         if operation[0] == "all" and nodes[0] not in self.names:
             looked_at = [self.scalars.operations[m][1] for m in dict.fromkeys(operation[1:])]
             self.finite.update(looked_at)
-            total = self._total([self.names[m] for m in looked_at], f"c{c}.")
+            names = [self.names[m] for m in looked_at if self.scalars.operations[m][0] != "constant"]
+            total = self._total(names, f"c{c}.")
             holds = f"%holds{c}"
             self.lines += [
                 f"  %rest{c} = fsub double {total or '0.0'}, {total or '0.0'}",

@@ -16,8 +16,10 @@ from dualdiff.passes.scalars import NotScalarError, expanded
 
 __all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 
-IMPORT, START, OPERATION = 200e3, 10e3, 70.0
-"""Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations."""
+IMPORT, START, OPERATION, LOOP = 200e3, 10e3, 70.0, 10e3
+"""Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations; for each of its loops."""
+WIDE, FEW = 8, 400
+"""Entries of a step up to which a program is one of numbers; and entries of all steps."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
 
@@ -66,27 +68,50 @@ def lowered(program: Program, price: float) -> Lowered | str:
     """
     if not llvm.may_be_there():
         return "llvmlite is not installed"
+    entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
+    small = entries <= WIDE * len(program.steps) or entries <= FEW
+    found = _of_numbers(program, price, entries) if small else _of_loops(program, price)
+    if isinstance(found, str):
+        other = _of_loops(program, price) if small else _of_numbers(program, price, entries)
+        found = found if isinstance(other, str) else other
+    return found
+
+
+def _of_numbers(program: Program, price: float, entries: int) -> Lowered | str:
+    if entries > rolled.MOST:
+        return "it is too large"
     try:
-        return _of_numbers(program, price)
+        scalars = expanded(program, rolled.MOST)
+        if scalars.count <= straight.MOST:
+            text, effort, written = straight.straight(program, scalars), 1, scalars.count
+        else:
+            found = rolled.rolled(program, scalars)
+            text, effort, written = found.text, found.effort, found.written
     except NotScalarError as error:
         return f"it is none of numbers of double precision alone ({error})"
-
-
-def _of_numbers(program: Program, price: float) -> Lowered:
-    entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
-    if entries > rolled.MOST:
-        raise NotScalarError("too many operations")
-    scalars = expanded(program, rolled.MOST)
-    if scalars.count <= straight.MOST:
-        text, effort, written = straight.straight(program, scalars), 1, scalars.count
-    else:
-        found = rolled.rolled(program, scalars)
-        text, effort, written = found.text, found.effort, found.written
     inputs = [program.forms[i] for i in range(program.inputs)]
 
     def compiled(way: Any) -> Code:
         run, entrance = calling.machine_code(text, effort, scalars.count, inputs, program.results, way)
         return Code(Flat(run, text, "machine code", scalars.count, 0, price), entrance)
 
-    waiting = IMPORT * ("llvmlite" not in sys.modules)
-    return Lowered(waiting + START + OPERATION * written, compiled)
+    return Lowered(_waiting() + START + OPERATION * written, compiled)
+
+
+def _of_loops(program: Program, price: float) -> Lowered | str:
+    from dualdiff.compiled import loops
+
+    plan = loops.planned(program)
+    if plan is None:
+        return "nothing in it becomes loops"
+
+    def compiled(way: Any) -> Code:
+        found = loops.assembled(program, plan, way)
+        return Code(found.flat, found.entrance)
+
+    return Lowered(_waiting() + START + LOOP * len(plan.items), compiled)
+
+
+def _waiting() -> float:
+    """Return what importing llvmlite is still to take."""
+    return IMPORT * ("llvmlite" not in sys.modules)

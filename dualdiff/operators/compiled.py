@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
@@ -23,13 +24,14 @@ from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
+from dualdiff.operators.effects import effects
 from dualdiff.operators.watched import COMPARED, UNCHANGING, named, now, still
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Form, Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, alive, native, packed
+from dualdiff.values import TRACED, alive, is_sparse, native, packed
 from dualdiff.ways.problem import Problem, run_user
 
 __all__ = ["Compiled", "ProgramReport", "compile"]
@@ -179,8 +181,8 @@ class Compiled:
             variant.calls += 1
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
-                self._hold(key, variant, outputs, args, kwargs)
-            self._speed_up(variant, inputs, outputs)
+                self._hold(key, variant, result, args, kwargs)
+            self._speed_up(variant, inputs, result)
             self._let_in(variant)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
@@ -226,7 +228,7 @@ class Compiled:
             until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
         return until
 
-    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
         if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
             return
@@ -253,7 +255,8 @@ class Compiled:
             code = variant.lowered.compiled(way)
             variant.milliseconds = 1e3 * (perf_counter() - begun)
             try:
-                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+                found = variant.build(list(code.flat.run(*inputs)))
+                agrees = all(map(_agree, flatten(found)[0], flatten(result)[0]))
             except ChangedError:
                 agrees = False
             if not agrees:
@@ -294,10 +297,10 @@ class Compiled:
             del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
-    def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
         """Run the function as well, and raise unless it gives the same."""
         expected = flatten(self.f(*args, **kwargs))[0]
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._close()
@@ -354,7 +357,8 @@ class Compiled:
     def _recorded(self, key: Any, inputs: list[Any], args: Any, kwargs: Any) -> tuple[Any, _Variant | None]:
         """Run the function, record it, and keep the program if it can be run again."""
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
-        result = self.f(*args, **kwargs)
+        with effects() as found:
+            result = self.f(*args, **kwargs)
         with self._lock:
             known = self._known.setdefault(key, _Known([]))
             self._known.move_to_end(key)
@@ -367,20 +371,22 @@ class Compiled:
             self._give_up(known, _branches(known))
             return result, None
         known.recorded += 1
+        if found:
+            self._give_up(known, "; ".join(found))
+            return result, None
         if any(type(x) is np.ndarray and not _same(x, y) for x, y in zip(inputs, before, strict=True)):
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
         try:
-            variant = self._record(inputs, args, kwargs, flatten(result)[0])
+            variant = self._record(inputs, args, kwargs, matrices.flatten(result)[0])
         except Exception as error:
             self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
             return result, None
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
-        expected = flatten(result)[0]
         if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
-            self._speed_up(variant, inputs, expected)
+            self._speed_up(variant, inputs, result)
         try:
             try:
                 outputs = variant.running.run(*inputs)
@@ -393,7 +399,8 @@ class Compiled:
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        expected = flatten(result)[0]
+        for n, (found, right) in enumerate(zip(flatten(variant.build(list(outputs)))[0], expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
@@ -427,7 +434,7 @@ class Compiled:
 
         def call(leaves: list[Any]) -> list[Any]:
             given, named = build(_placed(positions, leaves))
-            out, results[:] = flatten(self.f(*given, **named)), ()
+            out, results[:] = matrices.flatten(self.f(*given, **named)), ()
             results.append(out[1])
             return out[0]
 
@@ -496,8 +503,9 @@ class ProgramReport:
 
     Attributes
     ----------
-    equations, steps, operations : int
-        Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
+    equations, distinct, steps, operations : int
+        Of the recording; those that are neither equal to another nor without effect; those that are needed; and what runs:
+        operations on numbers, or calls of NumPy.
     tier : str
         "scalars", "arrays", or "machine code".
     why : str
@@ -516,6 +524,7 @@ class ProgramReport:
 
     name: str
     equations: int
+    distinct: int
     steps: int
     operations: int
     tier: str
@@ -549,6 +558,7 @@ class ProgramReport:
         return cls(
             name,
             program.recorded,
+            program.distinct,
             len(program.steps),
             code.operations,
             code.kind,
@@ -563,8 +573,8 @@ class ProgramReport:
     def __str__(self) -> str:
         what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
-            f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
-            f"runs as {self.tier}: {self.why}",
+            f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
+            f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):
@@ -709,6 +719,8 @@ def _same(x: Any, y: Any) -> bool:
 
 def _agree(found: Any, right: Any) -> bool:
     """Whether a program's result is the function's, up to rounding."""
+    if is_sparse(right) and type(found) is type(right):
+        return found is right or (found.shape == right.shape and _agree(*matrices.nonzeros(found, right)))
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
         return still(Watched(None, None, right), found)
     if shape_of(found) != shape_of(right):
@@ -743,6 +755,7 @@ def _line(place: tuple[CodeType, int] | None) -> str:
 
 
 def _short(x: Any) -> str:
+    x = x.data if is_sparse(x) else x
     if shape_of(x) and np.size(x) > 4:
         return f"[{np.ravel(x)[0]:.6g}, …]"
     return np.array2string(np.asarray(x), precision=6, threshold=4)
@@ -769,8 +782,8 @@ def compile(
     to eight; then ``g`` runs as it is, with a warning). What ``g``'s own code names is compared at every call: numbers, strings,
     tuples, functions and arrays (by identity), also in short lists and dictionaries and as attributes of objects. At calls 1, 2, 4, 8, …
     and then every ``check_every``-th, ``g`` itself runs as well
-    and a difference is an error: so random numbers, printing and files inside ``g`` do not pass. A result that is not finite is
-    computed by ``g``.
+    and a difference is an error: so random numbers do not pass. A function that prints or opens a file when it is first called
+    runs as it is, with a warning. A result that is not finite is computed by ``g``.
 
     Parameters
     ----------

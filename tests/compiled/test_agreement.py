@@ -12,21 +12,31 @@ from hypothesis import given, settings
 
 import dualdiff as dd
 from dualdiff.compiled import flat
+from dualdiff.compiled.loops import looped
 from dualdiff.errors import CompileWarning, StaleProgramError
 from dualdiff.lab.problems.zoo import zoo
+from dualdiff.operators import compiled
 from dualdiff.testing.strategies import Program, programs
 from dualdiff.trees import flatten
 from tests.catalogue.collection import samples
 
-TIERS = {"numbers": (1e9, "numpy"), "arrays": (-1.0, "numpy"), "machine code": (1e9, "llvm")}
+TIERS = {"numbers": (1e9, "numpy"), "arrays": (-1.0, "numpy"), "machine code": (1e9, "llvm"), "loops": (-1.0, "numpy")}
 """What a call of NumPy counts, so that one or the other is taken wherever it can be; and what programs run as."""
+
+
+def by_loops(program: Any, arrays: bool = False) -> Any:
+    """Return a program as loops where it can be, at once."""
+    found = looped(program)
+    return flat.flat(program, arrays) if found is None else found.flat
 
 
 @pytest.fixture(params=TIERS, autouse=True)
 def tier(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     step, backend = TIERS[request.param]
-    if backend == "llvm":
+    if backend == "llvm" or request.param == "loops":
         pytest.importorskip("llvmlite")
+    if request.param == "loops":
+        monkeypatch.setattr(compiled, "flat", by_loops)
     monkeypatch.setattr(flat, "STEP", step)
     monkeypatch.setattr(Held, "backend", backend)
     return request.param
@@ -78,7 +88,7 @@ CASES = [
     (sample, tier)
     for n, sample in enumerate(samples())
     for k, tier in enumerate(TIERS)
-    if EVERY_TIER or k == n % 3  # the quick profiles run every third row by numbers, by arrays, as machine code
+    if EVERY_TIER or k == 3 or k == n % 3  # the quick profiles run every third row by numbers, by arrays, as machine code
 ]
 
 

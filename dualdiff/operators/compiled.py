@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from os import PathLike
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -301,11 +302,39 @@ class Compiled:
         ProgramReport
             It prints as a few lines; ``.source`` is the code.
         """
-        return ProgramReport.of(self, self._variant(args, kwargs))
+        return ProgramReport.of(getattr(self.function, "__name__", "the function"), self._variant(args, kwargs))
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the program for these arguments as Python code."""
         return self._variant(args, kwargs).flat.source
+
+    def save(self, file: str | PathLike[str] | IO[bytes], *args: Any, **kwargs: Any) -> None:
+        """Save programs in a file, for :func:`load_program`.
+
+        A file holds equations and arrays, and no code: ``program.json`` and arrays in NumPy's format, in a zip.
+
+        Parameters
+        ----------
+        file : path or binary file
+            Where to; by convention its name ends in ``.ddp``.
+        *args, **kwargs
+            Arguments of the function: the programs for such arguments are saved, recorded now if there is none. All that are known
+            by default.
+
+        Raises
+        ------
+        ProgramFileError
+            If there is no program, or one that holds what no file does: an object, a function whose rule is your own.
+        InputError
+            If there is no program for these arguments.
+        """
+        from dualdiff.compiled.saved import write  # which few programs need
+        from dualdiff.operators.loaded import saved_programs
+
+        if args or kwargs:
+            self._variant(args, kwargs)
+        found: Any = _signature(args, kwargs)
+        write(file, saved_programs(self, [found[0]] if args or kwargs else list(self._known)))
 
     def _variant(self, args: Any, kwargs: Any) -> _Variant:
         found = _signature(args, kwargs)
@@ -357,7 +386,7 @@ class ProgramReport:
     source: str
 
     @classmethod
-    def of(cls, compiled: Compiled, variant: _Variant) -> ProgramReport:
+    def of(cls, name: str, variant: Any) -> ProgramReport:
         """Describe a program."""
         program, code = variant.program, variant.flat
         users: dict[int, Any] = {}
@@ -375,7 +404,6 @@ class ProgramReport:
             for n, c in enumerate(program.checks)
             if not _is_finiteness(program, n)
         )
-        name = getattr(compiled.function, "__name__", "the function")
         return cls(
             name,
             program.recorded,
@@ -647,8 +675,9 @@ def _branches(known: _Known) -> str:
     )
 
 
-def _line(place: tuple[CodeType, int] | None) -> str:
-    return line_of(*place) if place else "an unknown line"
+def _line(place: tuple[CodeType, int] | str | None) -> str:
+    """Return a line as it is said: one that was recorded, or that a file held."""
+    return place if isinstance(place, str) else line_of(*place) if place else "an unknown line"
 
 
 def _short(x: Any) -> str:

@@ -25,7 +25,7 @@ __all__ = ["NotSavedError", "Record", "Writer", "dtype_named", "read", "whole"]
 KINDS = "biufcmMSU"
 """Kinds of arrays that a file may hold: those whose entries are numbers, times or text, and no objects."""
 TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "complex": complex} | {
-    t.__name__: t for t in np.sctypeDict.values() if np.dtype(t).kind in KINDS and t.__module__ == "numpy"
+    f"np.{t.__name__}": t for t in np.sctypeDict.values() if np.dtype(t).kind in KINDS and t.__module__ == "numpy"
 }
 """Types that stand for a dtype."""
 NAMES = {kind: name for name, kind in TYPES.items()}

@@ -191,12 +191,19 @@ class _Texts:
     def __init__(self) -> None:
         self.writer = Writer()
         self.rows, self.forms, self.lines, self.parameters = _Table(), _Table(), _Table(), _Table()
+        self._places: dict[Any, int] = {}
 
     def form(self, form: Form) -> int:
         return self.forms.at(form, lambda: [list(form.shape), form.dtype.str, form.kind])
 
     def line(self, place: Any) -> int | None:
-        return self.lines.at(place, lambda: said(place)) if place else None
+        if not place:
+            return None
+        at = self._places.get(place)
+        if at is None:
+            line = said(place)
+            at = self._places[place] = self.lines.at(line, lambda: line)
+        return at
 
 
 def said(place: Any) -> str:
@@ -345,7 +352,7 @@ def _loaded(file: Any) -> Saved:
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
     if info.file_size > most or (info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size):
         raise ProgramFileError(f"the file is damaged: {info.filename} is said to have {info.file_size:,} bytes")
-    if info.filename != JSON and info.compress_type != zipfile.ZIP_STORED:
+    if info.filename not in (JSON, SUMS) and info.compress_type != zipfile.ZIP_STORED:
         raise ProgramFileError(f"the file was altered: {info.filename} is compressed")
     try:
         return archive.read(info)
@@ -455,6 +462,8 @@ class _Reader:
         arguments, leaves, programs = _fields(given, "arguments", "leaves", "programs")
         found = tuple([self._leaf(leaf) for leaf in items(leaves, what="the arguments")])
         structure = self.value(arguments)
+        if type(structure) is not dict or any(type(name) is not str for name in structure):
+            raise refusal("the arguments have no names")
         _count(structure, len(found), "argument")
         forms = [leaf.form for leaf in found if leaf.form is not None]
         listed = items(programs, what="its list of programs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from os import PathLike
 from typing import IO, Any, NamedTuple
@@ -134,9 +134,16 @@ class _Variant:
 
     program: Program
     structure: Any
-    flat: Flat
     arrays: Flat | None = None  # where numbers of Python's raise what arrays of NumPy's do not
     seen: bool = False  # whether its first run was held against its steps
+    _flat: Flat | None = None
+
+    @property
+    def flat(self) -> Flat:
+        """What runs it, written when it is first asked for: by then its steps have been looked at."""
+        if self._flat is None:
+            self._flat = tier(self.program)
+        return self._flat
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Return the outputs."""
@@ -171,7 +178,7 @@ class LoadedProgram:
 
     def __init__(self, saved: Saved) -> None:
         self._saved = saved
-        self._entries = [_Known(e, [_Variant(p, tree, tier(p)) for p, tree in e.programs]) for e in saved.entries]
+        self._entries = [_Known(e, [_Variant(p, tree) for p, tree in e.programs]) for e in saved.entries]
         self._found: dict[Any, tuple[_Known, list[_Given] | None]] = {}
         self.__name__ = self.__qualname__ = saved.name
         self.__doc__ = saved.doc or type(self).__doc__
@@ -213,7 +220,7 @@ class LoadedProgram:
             except ProgramFileError:
                 raise
             except Exception as error:  # the function, which might do otherwise, is not there to be asked
-                failed.append((_reason(variant.program, error), error))
+                failed.append((_reason(variant.program, error, inputs), error))
                 continue
             if n:  # most recent first
                 known.variants = [variant, *[v for v in known.variants if v is not variant]]
@@ -246,7 +253,7 @@ class LoadedProgram:
             try:
                 values = stepwise(variant.program, [g.value for g in given])
             except (ChangedError, FormError) as error:
-                failed.append((_reason(variant.program, error), error))
+                failed.append((_reason(variant.program, error, ()), error))
                 continue
             results = variant.program.results
             outputs = [v if f.kind == "array" else number(v) for v, f in zip(values, results, strict=True)]
@@ -276,22 +283,29 @@ class LoadedProgram:
         args, kwargs = build([_Given(n, x) for n, x in enumerate(leaves)])
         signature = self._saved.signature
         given = _by_name(signature, args, kwargs)
-        with_defaults = dict(given)
-        for p in () if signature is None else signature.parameters.values():
-            if p.name not in given and p.default is not p.empty and p.default is not UNKNOWN:
-                values, structure = flatten(p.default)
-                with_defaults[p.name] = structure([_Given(None, x) for x in values])
-        for arguments in (given, with_defaults):
-            for known in self._entries:
-                entry, found = known.entry, dict[int, _Given]()
-                if _matches(entry.arguments, arguments, entry.leaves, found):
-                    return known, [found[n] for n, leaf in enumerate(entry.leaves) if leaf.form is not None]
+        for known in self._entries:
+            entry, found = known.entry, dict[int, _Given]()
+            arguments = given | self._defaults(entry.arguments.keys() - given.keys())
+            if _matches(entry.arguments, arguments, entry.leaves, found):
+                return known, [found[n] for n, leaf in enumerate(entry.leaves) if leaf.form is not None]
         known_forms = [_described(k.entry.arguments, k.entry.leaves.__getitem__) for k in self._entries[:4]]
         raise NoProgramError(
             f"{self.__name__} has no program for {_described(given, lambda g: _leaf(g.value))}; the file holds those for "
             + " and for ".join(known_forms)
             + (", and others" if len(self._entries) > 4 else "")
         )
+
+    def _defaults(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the defaults of some parameters, of those that have one in the file."""
+        parameters = {} if self._saved.signature is None else self._saved.signature.parameters
+        found = {}
+        for name in names:
+            if name in parameters and not any(
+                parameters[name].default is none for none in (inspect.Parameter.empty, UNKNOWN)
+            ):
+                leaves, build = flatten(parameters[name].default)
+                found[name] = build([_Given(None, x) for x in leaves])
+        return found
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -314,10 +328,20 @@ class LoadedProgram:
         return self._matched(args, kwargs)[0].variants[0].flat.source
 
 
-def _reason(program: Program, error: Exception) -> str:
+def _reason(program: Program, error: Exception, inputs: Sequence[Any]) -> str:
     """Say why a program does not hold."""
-    if not isinstance(error, ChangedError):
-        return f"a step fails ({type(error).__name__}: {error})"
+    if not isinstance(error, (ChangedError, FormError)):
+        try:
+            with np.errstate(all="ignore"):
+                stepwise(program, inputs)
+        except ChangedError as changed:
+            error = changed
+        except Exception as failed:
+            return f"a step fails ({type(failed).__name__}: {failed})"
+        else:
+            return "a value is not finite"  # Python's functions of numbers raise there, and NumPy's do not
+    if isinstance(error, FormError):
+        return f"{error}"
     if not error.args or _is_finiteness(program, error.args[0]):
         return "a value is not finite"
     check = program.checks[error.args[0]]

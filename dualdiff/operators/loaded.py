@@ -480,6 +480,6 @@ def load_program(file: str | PathLike[str] | IO[bytes]) -> LoadedProgram:
     >>> program(np.array([2.0, 3.0, 4.0]))
     Traceback (most recent call last):
     ...
-    dualdiff.errors.NoProgramError: ... has no program for (x: an array float64[3]); the file holds those for (x: an array float64[2])
+    dualdiff.errors.NoProgramError: ... has no program for (x: an array float64[3]); the file holds those for (x: ...
     """
     return LoadedProgram(loaded(file))

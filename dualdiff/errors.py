@@ -236,18 +236,32 @@ def _is_ours(name: str) -> bool:
     return name.startswith((HERE, _NUMPY, "<__array_function__"))
 
 
+class _Whose(dict[str, str]):
+    """Whose code a file holds; a recording asks at every operation, of the same few files."""
+
+    def __missing__(self, name: str) -> str:
+        if _is_ours(name):
+            found = "a problem" if name.startswith(_PROBLEMS) else "ours"
+        else:
+            found = "a package" if is_installed(name) else "the user"
+        self[name] = found
+        return found
+
+
+_WHOSE = _Whose()
+
+
 def user_frame(frame: FrameType | None = None) -> FrameType | None:
     """Return the innermost frame of the user's own code; of a package that speaks NumPy if the user's has none."""
     frame = frame or sys._getframe(1)
     first = None
+    whose = _WHOSE
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not _is_ours(name):
-            if not is_installed(name):
+        found = whose[frame.f_code.co_filename]
+        if found != "ours":
+            if found != "a package":
                 return frame
             first = first or frame
-        elif name.startswith(_PROBLEMS):
-            return frame
         frame = frame.f_back
     return first
 

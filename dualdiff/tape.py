@@ -558,14 +558,19 @@ class Recording(Tape):
 
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
+        kept: list[Any] = []
         for k, (a, i) in enumerate(zip(args, ins, strict=True)):
-            if i is None and type(a) is ndarray and a.ndim:
-                self.origins[len(self), k] = ref(a)
-        return super().note(row, ins, args, params, out)
-
-    def kept(self, row: Primitive, active: tuple[bool, ...]) -> tuple[bool, Sequence[bool]]:
-        """Keep no value: none is asked for."""
-        return False, (False,) * len(active)
+            if i is not None:
+                kept.append(None)
+            elif type(a) in _IMMUTABLE:
+                kept.append(a)
+            else:
+                if type(a) is ndarray and a.ndim:
+                    self.origins[self.next - len(self.inputs), k] = ref(a)
+                kept.append(frozen(a))
+        self.append((row, ins, tuple(kept), params, out if type(out) in _IMMUTABLE else brief(out), None))
+        self.next += 1
+        return self.next - 1
 
     def leave(self, x: Any) -> Any:
         """Let a traced value's plain value out to Python, and record the value it had, and the line."""

@@ -19,6 +19,7 @@ from dualdiff.testing.steps import steps_of
 from dualdiff.trees import flatten, tree_map
 from tests.catalogue.base import Sample
 from tests.catalogue.collection import at_complex_points, complex_points, samples
+from tests.catalogue.fourier import filtered
 from tests.duck import StrictDuck, unwrap, wrap
 from tests.thresholds import thresholds
 
@@ -184,3 +185,19 @@ def test_a_result_may_have_more_entries_on_either_side_of_a_point() -> None:
     x = np.array([0.0, -1.5, -0.0, 2.25, 1.0])  # one more where a zero is pushed up, on one side or on the other
     for seed in range(8):
         LAWS["alias"](lambda x: np.extract(x > 0, x), x, rng=np.random.default_rng(seed))
+
+
+def test_what_a_layout_changes_is_seen_beside_entries_that_are_tiny() -> None:
+    def stored(x: np.ndarray) -> np.ndarray:
+        y = x * 1.0
+        y.reshape(-1)[-1] = x[0, 0] ** 2  # a view of rows, a copy of columns
+        return y * 2.0
+
+    for seed in range(4):
+        LAWS["layout"](stored, np.array([[0.0, 1.0, 2.0], [-3.0, 3.0, -1e-20]]), rng=np.random.default_rng(seed))
+
+
+def test_single_precision_may_round_what_a_direction_loses_by_cancelling() -> None:
+    x = np.array([-1e-16, -1e-13, 1e-5, 1e-5, 1.0])
+    for seed in range(8):
+        LAWS["precision"](filtered, x, rng=np.random.default_rng(seed))

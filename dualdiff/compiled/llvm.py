@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Machine", "assembled", "is_there"]
+__all__ = ["Machine", "assembled", "is_there", "may_be_there", "translated"]
 
 _LOCK = threading.Lock()
 
@@ -55,6 +56,12 @@ def is_there() -> bool:
 
 
 @functools.cache
+def may_be_there() -> bool:
+    """Whether llvmlite is installed, which is asked without importing it."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+@functools.cache
 def host() -> tuple[str, str, frozenset[str]]:
     """Return this machine's triple, its processor's name, and the features that the processor has."""
     binding = _binding()
@@ -79,18 +86,45 @@ def assembled(text: str, effort: int = 1, passes: bool = False) -> Machine:
         Whether LLVM's own passes run before (loops become vectors); they harm long straight lines.
     """
     binding = _binding()
-    triple, cpu, features = host()
     with _LOCK:
-        machine = binding.Target.from_triple(triple).create_target_machine(
-            cpu=cpu, features=",".join(f"+{f}" for f in sorted(features)), opt=effort, jit=True
-        )
-        module = binding.parse_assembly(text)
-        module.verify()
-        if passes:
-            options = binding.create_pipeline_tuning_options(speed_level=3)
-            options.loop_vectorization = options.slp_vectorization = True
-            builder = binding.create_pass_builder(machine, options)
-            builder.getModulePassManager().run(module, builder)
+        machine, module = _parsed(binding, text, host(), effort, passes)
         engine = binding.create_mcjit_compiler(module, machine)
         engine.finalize_object()
     return Machine(engine, text)
+
+
+def translated(text: str, target: tuple[str, str, frozenset[str]] | None = None) -> tuple[str, str]:
+    """Return a module as LLVM's passes leave it, and its assembly, to be read.
+
+    Parameters
+    ----------
+    text : str
+        The module in LLVM's language.
+    target : tuple, optional
+        Another machine than this one: triple, processor, and features.
+    """
+    binding = _binding()
+    with _LOCK:
+        if target is not None:
+            binding.initialize_all_targets()
+            binding.initialize_all_asmprinters()
+        machine, module = _parsed(binding, text, target or host(), effort=3, passes=True)
+        return str(module), machine.emit_assembly(module)
+
+
+def _parsed(
+    binding: Any, text: str, target: tuple[str, str, frozenset[str]], effort: int, passes: bool
+) -> tuple[Any, Any]:
+    """Return a machine, and a module that its passes went over or not."""
+    triple, cpu, features = target
+    machine = binding.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=",".join(f"+{f}" for f in sorted(features)), opt=effort, jit=True
+    )
+    module = binding.parse_assembly(text)
+    module.verify()
+    if passes:
+        options = binding.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = options.slp_vectorization = True
+        builder = binding.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+    return machine, module

@@ -253,6 +253,7 @@ def _program_written(texts: _Texts, program: Program, tree: Any) -> Any:
         checks.append([number[c.value], _held(texts, c.then, "a decision", c.place), c.before, texts.line(c.place)])
     return {
         "recorded": program.recorded,
+        "distinct": program.distinct,
         "constants": constants,
         "steps": steps,
         "checks": checks,
@@ -491,8 +492,8 @@ class _Reader:
         return None if at is None else self.lines[whole(at, len(self.lines), "the number of a line")]
 
     def _program(self, given: Any, inputs: Sequence[Form]) -> tuple[Program, Any]:
-        recorded, constants, steps, checks, outputs, results, tree = _fields(
-            given, "recorded", "constants", "steps", "checks", "outputs", "results", "result"
+        recorded, distinct, constants, steps, checks, outputs, results, tree = _fields(
+            given, "recorded", "distinct", "constants", "steps", "checks", "outputs", "results", "result"
         )
         forms = dict(enumerate(inputs))
         held = {}
@@ -516,7 +517,9 @@ class _Reader:
                 raise refusal(f"a result is {form}, and what is computed {forms[i]}")
         structure = self.value(tree)
         _count(structure, len(asked), "result")
-        program = Program(len(inputs), forms, held, {}, made, decided, asked, returned, whole(recorded))
+        program = Program(
+            len(inputs), forms, held, {}, made, decided, asked, returned, whole(recorded), whole(distinct)
+        )
         return program, structure
 
     def _step(self, given: Any, forms: dict[int, Form]) -> Step:

@@ -271,6 +271,13 @@ class Primitive:
     access = ""
     #: whether its function does right with Python's numbers, and on arrays of objects that add and multiply as numbers do
     on_objects = False
+    #: what it puts entries together by along its parameter ``axis``: "add", "maximum" or "minimum"
+    folds = ""
+    #: whether it is linear and yet only repeats entries
+    repeats = False
+    #: itself in terms of operations on single numbers, where it is none of its own: of numbers that add and multiply, and that
+    #: make others by name (``x.made("where", condition, x, y)``)
+    lower: Callable[..., Any] | None = None
     #: whether it is an elementwise row with one partial per operand, so that a sweep may take the short way
     plain = False
     #: whether its one operand's entries are only moved: terms stay terms, however small the result

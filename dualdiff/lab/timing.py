@@ -57,6 +57,7 @@ def interleaved(
     block: float = 2e-3,
     seconds: float = float("inf"),
     first: Mapping[Name, float] | None = None,
+    clock: Callable[[], float] = perf_counter,
     progress: Callable[[Any], object] | None = None,
 ) -> dict[Name, Times]:
     """Time calls in turns, so that a machine that slows down slows all of them.
@@ -73,6 +74,8 @@ def interleaved(
         About how long all turns may take together. A call that fills its share sooner gets fewer of them.
     first : mapping of str to float, optional
         The time of the first run of each call, where that was made already.
+    clock : callable
+        What tells the time of a turn, in seconds; `time.process_time` does not count what others take of a busy machine.
     progress : callable, optional
         Is told the name of each call that had a turn.
 
@@ -90,7 +93,7 @@ def interleaved(
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {rounds}")
     start = perf_counter()
-    firsts = {name: first[name] if first is not None else _time(call, 1) for name, call in calls.items()}
+    firsts = {name: first[name] if first is not None else _time(call, 1, clock) for name, call in calls.items()}
     # Every call has an equal share of the time, so that a slow one does not take the turns of the others.
     share = seconds / max(len(calls), 1)
     repeats: dict[Name, int] = {}
@@ -99,13 +102,13 @@ def interleaved(
         if firsts[name] > share:
             continue
         # The first run pays for imports and caches; the second says how many fill a turn.
-        again = max(_time(call, 1), 1e-9)
+        again = max(_time(call, 1, clock), 1e-9)
         repeats[name] = max(1, round(block / again))
         turns[name] = round(max(1, min(rounds, share / (repeats[name] * again))))
     samples: dict[Name, list[float]] = {name: [] for name in calls}
     for turn, name in _rotated(tuple(repeats), rounds):
         if turn < turns[name] and (perf_counter() - start <= seconds or not samples[name]):
-            samples[name].append(_time(calls[name], repeats[name]))
+            samples[name].append(_time(calls[name], repeats[name], clock))
         if progress is not None:
             progress(name)
     return {name: Times(firsts[name], tuple(samples[name])) for name in calls}
@@ -143,9 +146,9 @@ def interleaved_minima(
     return {name: times.minimum for name, times in interleaved(calls, rounds=rounds, block=block).items()}
 
 
-def _time(call: Callable[[], object], repeats: int) -> float:
+def _time(call: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
     turns = range(repeats)
-    start = perf_counter()
+    start = clock()
     for _ in turns:
         call()
-    return (perf_counter() - start) / repeats
+    return (clock() - start) / repeats

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from os import PathLike
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from time import perf_counter
+from types import CodeType, MethodType
 from typing import IO, Any
 
 import numpy as np
 
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
-from dualdiff.capture.look import code_names, function_of
-from dualdiff.compiled.flat import ChangedError, Flat, flat
+from dualdiff.compiled.calling import Way
+from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
+from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
+from dualdiff.compiled.llvm import may_be_there
+from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
+from dualdiff.operators.effects import effects
+from dualdiff.operators.watched import COMPARED, UNCHANGING, named, now, still
 from dualdiff.passes import kinks
-from dualdiff.passes.program import Program, Slot, program_of
+from dualdiff.passes.program import Form, Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
@@ -36,14 +40,13 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
-MOST_ENTRIES = 64
-"""Entries up to which a list or a dictionary is looked through at every call."""
+SETTLED = 16
+"""Calls in turn that another program than the one let in must serve before it is let in instead."""
+REPLACED = 8
+"""How often what the code names may be another object of the same value before its identity is not asked for."""
 EVERY = 1000
 """How often a program is held against its function, once it has been 1, 2, 4, … calls old."""
 _TRACED_KINDS = frozenset("biufc")
-_UNCHANGING = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc, np.dtype, slice, range, Enum)
-"""Classes of arguments that are what they are; others may change from call to call, and nobody would see it."""
-_COMPARED = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None), np.generic)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +54,42 @@ class _Variant:
     """One program, and how its results are put together."""
 
     program: Program
-    flat: Flat
     build: Callable[[list[Any]], Any]
+    arguments: list[Form | Fixed] | None
+    """What is given by position; None where there is more to look at."""
     calls: int = 0
+    due: int = 1
+    """The call at which it is held against its function next."""
+    slowly: int = 0
+    """How often it has run since another one did, without the entrance being its own."""
+    entrance: Entrance | None = None
+    lowered: Lowered | None = None
+    code: Code | None = None
+    """Machine code."""
+    reason: str | None = None
+    """Why there is none, and will be none."""
+    milliseconds: float = 0.0
+    """What compiling it took."""
+
+    written: Flat | None = None
+    """Flat code."""
+
+    @property
+    def flat(self) -> Flat:
+        """The program as Python code, which is written when somebody wants it."""
+        if self.written is None:
+            self.written = flat(self.program)
+        return self.written
+
+    @property
+    def price(self) -> float:
+        """What a run of the flat code is estimated to take, in microseconds."""
+        return STEP * len(self.program.steps) if self.written is None else self.written.price
+
+    @property
+    def running(self) -> Flat:
+        """What runs."""
+        return self.flat if self.code is None else self.code.flat
 
 
 @dataclass(slots=True, eq=False)
@@ -68,26 +104,37 @@ class _Known:
 class Compiled:
     """See :func:`compile`."""
 
-    def __init__(self, function: Callable[..., Any], check_every: int | None = EVERY) -> None:
-        if not callable(function):
-            raise InputError(f"the first argument must be a function, not {type(function).__name__!r}")
+    def __init__(
+        self, f: Callable[..., Any], check_every: int | None = EVERY, backend: str = "auto", now: bool = False
+    ) -> None:
+        if not callable(f):
+            raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
         if check_every is not None and (type(check_every) is not int or check_every < 1):
             raise InputError(f"check_every={check_every!r} must be a positive integer, or None")
-        functools.update_wrapper(self, function)
-        self.function = function
-        self.check_every = check_every
+        if backend not in ("auto", "numpy", "llvm"):
+            raise InputError(f'backend={backend!r} must be "auto", "numpy" or "llvm"')
+        if backend == "numpy" and now:
+            raise InputError('backend="numpy" never compiles, and now=True asks to: leave one of them out')
+        if backend == "llvm" and not may_be_there():
+            raise ImportError("backend=\"llvm\" needs llvmlite: pip install 'dualdiff[compile]'")
+        functools.update_wrapper(self, f)
+        self.f = f
+        self.check_every, self.backend, self.now = check_every, backend, now
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._lock = threading.RLock()
-        self._watched: list[tuple[Any, Any, Any]] | None = None
+        self._watched: list[Watched] | None = None
         self._warned = False
         self._name: str | None = None
         self._changes = 0  # how often something outside of the arguments was another one
+        self._replaced = 0  # how often it was another object of the same value
+        self._open: _Variant | None = None  # the program that calls enter without looking around
+        self._granted = 0
 
     def __reduce__(self) -> Any:
-        return Compiled, (self.function, self.check_every)
+        return Compiled, (self.f, self.check_every, self.backend, self.now)
 
     def __repr__(self) -> str:
-        return f"compile({getattr(self.function, '__name__', self.function)})"
+        return f"compile({getattr(self.f, '__name__', self.f)})"
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -96,7 +143,7 @@ class Compiled:
         """Return what is compiled for an instance, which keeps it: its attributes belong to the program."""
         if instance is None:
             return self
-        bound = Compiled(MethodType(self.function, instance), self.check_every)
+        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now)
         if self._name is not None and hasattr(instance, "__dict__"):
             return vars(instance).setdefault(self._name, bound)
         return bound
@@ -105,53 +152,162 @@ class Compiled:
         """Return what the function does, by a program where one holds."""
         found = _signature(args, kwargs)
         if found is None or kinks.raises():  # another operator differentiates this, or wants to see every step
-            return self.function(*args, **kwargs)
+            return self.f(*args, **kwargs)
         if isinstance(found, str):
             self._warn_of_argument(found)
-            return self.function(*args, **kwargs)
+            return self.f(*args, **kwargs)
         if self._changes > VARIANTS:
-            return self.function(*args, **kwargs)
+            return self.f(*args, **kwargs)
         key, inputs = found
+        self._settle()
         known = self._known.get(key)
         if known is None or not self._holds():
             return self._recorded(key, inputs, args, kwargs)[0]
         if known.given_up is not None:
-            return self.function(*args, **kwargs)
+            return self.f(*args, **kwargs)
         for n, variant in enumerate(known.variants):
             try:
-                outputs = variant.flat.run(*inputs)
+                outputs = variant.running.run(*inputs)
             except ChangedError as changed:
                 if not changed.args or _is_finiteness(variant.program, changed.args[0]):
-                    return self.function(*args, **kwargs)  # not finite: the operator looks closer
+                    return self.f(*args, **kwargs)  # not finite: the operator looks closer
                 continue
             except (ArithmeticError, ValueError):
                 continue
             if n:
                 with self._lock:
                     known.variants.sort(key=lambda v: v is not variant)
-            variant.calls += 1
             result = variant.build(list(outputs))
-            if self._is_due(variant.calls):
+            variant.calls += 1
+            if self.check_every is not None and variant.calls >= variant.due:
+                variant.due = _next_check(variant.calls, self.check_every)
                 self._hold(key, variant, outputs, args, kwargs)
+            self._speed_up(variant, inputs, outputs)
+            self._let_in(variant)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
 
-    # -- holding -----------------------------------------------------------------------------------
-    def _is_due(self, calls: int) -> bool:
-        every = self.check_every
-        return every is not None and (calls % every == 0 or (calls < every and calls & (calls - 1) == 0))
+    # -- entering ----------------------------------------------------------------------------------
+    def _let_in(self, variant: _Variant) -> None:
+        """Let calls that look like this one enter its program directly, until it is to be looked at again."""
+        if variant is not self._open:
+            variant.slowly += 1
+            if variant.slowly < (SETTLED if self._open is not None else 2) or variant.arguments is None:
+                return
+        with self._lock:
+            if variant.entrance is None:
+                if variant.code is not None and variant.code.entrance is not None:
+                    variant.entrance = variant.code.entrance
+                else:
+                    variant.entrance = by_python(
+                        variant.arguments or (),
+                        self._watch(),
+                        variant.running.run,
+                        _builder(variant.build, len(variant.program.outputs)),
+                        MethodType(Compiled.__call__, self),
+                    )
+                if variant.entrance is None:
+                    variant.arguments = None
+                    return
+            if variant is not self._open:
+                variant.slowly = 0
+                if type(self).__base__ is not Compiled:  # Python looks for __call__ in the class: each has its own
+                    self.__class__ = type(
+                        "Compiled", (Compiled,), {"__module__": __name__, "__doc__": Compiled.__doc__}
+                    )
+                self._open = variant
+                type(self).__call__ = staticmethod(variant.entrance.call)  # type: ignore[method-assign]
+            self._granted = self._until(variant) - variant.calls - 1
+            variant.entrance.grant(self._granted)
 
+    def _until(self, variant: _Variant) -> int:
+        """Return the call that is to be looked at next: to hold the program against its function, or to compile it."""
+        until = ALWAYS if self.check_every is None else variant.due
+        if self.backend != "numpy" and variant.reason is None and variant.code is None:
+            price = START if variant.lowered is None else variant.lowered.price
+            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
+        return until
+
+    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Compile a program to machine code, if its calls have paid for that or it is asked for."""
+        if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
+            return
+        at_once = self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE
+        spent = variant.calls * variant.price
+        if not at_once and spent < START:
+            return
+        with self._lock:
+            if variant.lowered is None:
+                found = lowered(variant.program, variant.price)
+                if isinstance(found, str):
+                    variant.reason = found
+                    return
+                variant.lowered = found
+            if not at_once and spent < variant.lowered.price:
+                return
+            begun = perf_counter()
+            build = _builder(variant.build, len(variant.program.outputs)) and variant.build
+            way = (
+                None
+                if variant.arguments is None
+                else Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
+            )
+            code = variant.lowered.compiled(way)
+            variant.milliseconds = 1e3 * (perf_counter() - begun)
+            try:
+                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+            except ChangedError:
+                agrees = False
+            if not agrees:
+                variant.reason = "its machine code gives another result"
+                return
+            if self._open is variant:
+                self._shut()
+            variant.code, variant.entrance, variant.slowly = code, None, SETTLED
+
+    def _why(self, variant: _Variant) -> str:
+        """Return why a program runs as what it does."""
+        if variant.code is not None:
+            return f"compiled in {variant.milliseconds:.0f} ms"
+        if variant.reason is not None:
+            return variant.reason
+        if self.backend == "numpy":
+            return 'asked for by backend="numpy"'
+        return "its calls have not paid for compiling"
+
+    def _settle(self) -> None:
+        """Count the calls that went in directly."""
+        variant = self._open
+        if variant is not None and variant.entrance is not None:
+            left = variant.entrance.left()
+            variant.calls, self._granted = variant.calls + self._granted - left, left
+
+    def _close(self) -> None:
+        """Let no call in directly: what it would look at has changed."""
+        with self._lock:
+            for known in self._known.values():
+                for variant in known.variants:
+                    variant.entrance, variant.code, variant.slowly = None, None, 0
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._open is not None:
+            self._open = None
+            del type(self).__call__
+
+    # -- holding -----------------------------------------------------------------------------------
     def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
         """Run the function as well, and raise unless it gives the same."""
-        expected = flatten(self.function(*args, **kwargs))[0]
+        expected = flatten(self.f(*args, **kwargs))[0]
         for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
+                    self._close()
                     self._known.pop(key, None)
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
 
     def _staleness(self, program: Program, n: int, count: int, found: Any, right: Any) -> str:
-        name = getattr(self.function, "__name__", "the function")
+        name = getattr(self.f, "__name__", "the function")
         result = "its result" if count == 1 else f"result {n}"
         said = [
             f"an array of shape {shape_of(x)} that {_line(place)} uses was written into"
@@ -169,44 +325,54 @@ class Compiled:
 
     def _holds(self) -> bool:
         """Whether what the function's own code names outside of its arguments is what it was."""
-        watched = self._watched
-        if watched is None:
-            watched = self._watched = list(_named(self.function))
-        for holder, name, value in watched:
-            now = _read(holder, name)
-            if now is not value and not (
-                type(now) is type(value) and isinstance(now, _COMPARED) and _equal(now, value)
-            ):
-                with self._lock:
-                    self._known.clear()
-                    self._watched = None
-                    self._changes += 1
-                if self._changes > VARIANTS:
-                    what = (
-                        name if isinstance(name, str) else "a default" if name is not None else "a variable around it"
-                    )
-                    self._warn(f"what its code names ({what}) changes again and again; pass it as an argument")
-                return False
+        watched = self._watch()
+        for n, w in enumerate(watched):
+            value = now(w)
+            if value is w.value:
+                continue
+            if still(w, value):
+                if self._replaced < REPLACED:
+                    self._replaced += 1
+                    self._close()
+                    watched[n] = Watched(w.holder, w.name, value)
+                continue
+            with self._lock:
+                self._close()
+                self._known.clear()
+                self._watched = None
+                self._changes += 1
+            if self._changes > VARIANTS:
+                what = w.name if isinstance(w.name, str) else "a variable around it, or one of its defaults"
+                self._warn(f"what its code names ({what}) changes again and again; pass it as an argument")
+            return False
         return True
+
+    def _watch(self) -> list[Watched]:
+        if self._watched is None:
+            self._watched = list(named(self.f, (Operator, Captured, Compiled)))
+        return self._watched
 
     # -- recording ---------------------------------------------------------------------------------
     def _recorded(self, key: Any, inputs: list[Any], args: Any, kwargs: Any) -> tuple[Any, _Variant | None]:
         """Run the function, record it, and keep the program if it can be run again."""
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
-        result = self.function(*args, **kwargs)
+        with effects() as found:
+            result = self.f(*args, **kwargs)
         with self._lock:
             known = self._known.setdefault(key, _Known([]))
             self._known.move_to_end(key)
             while len(self._known) > SIGNATURES:
                 self._known.popitem(last=False)
-            if self._watched is None:
-                self._watched = list(_named(self.function))
+            self._watch()
         if known.given_up is not None:
             return result, None
         if known.recorded >= VARIANTS:
             self._give_up(known, _branches(known))
             return result, None
         known.recorded += 1
+        if found:
+            self._give_up(known, "; ".join(found))
+            return result, None
         if any(type(x) is np.ndarray and not _same(x, y) for x, y in zip(inputs, before, strict=True)):
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
@@ -218,19 +384,21 @@ class Compiled:
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
+        expected = flatten(result)[0]
+        if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
+            self._speed_up(variant, inputs, expected)
         try:
             try:
-                outputs = variant.flat.run(*inputs)
+                outputs = variant.running.run(*inputs)
             except (
                 ArithmeticError,
                 ValueError,
             ):  # a branch not taken is computed as well, and Python's functions raise there
-                variant.flat = flat(variant.program, arrays=True)
+                variant.written = flat(variant.program, arrays=True)
                 outputs = variant.flat.run(*inputs)
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        expected = flatten(result)[0]
         for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
@@ -246,12 +414,13 @@ class Compiled:
 
     def _give_up(self, known: _Known, reason: str) -> None:
         known.given_up = reason
+        self._close()
         known.variants.clear()
         self._warn(reason)
 
     def _warn(self, reason: str) -> None:
         warnings.warn(
-            f"{getattr(self.function, '__name__', 'the function')} runs as it is, not as a program: {reason}.",
+            f"{getattr(self.f, '__name__', 'the function')} runs as it is, not as a program: {reason}.",
             CompileWarning,
             stacklevel=outside(),
         )
@@ -264,7 +433,7 @@ class Compiled:
 
         def call(leaves: list[Any]) -> list[Any]:
             given, named = build(_placed(positions, leaves))
-            out, results[:] = flatten(self.function(*given, **named)), ()
+            out, results[:] = flatten(self.f(*given, **named)), ()
             results.append(out[1])
             return out[0]
 
@@ -276,7 +445,7 @@ class Compiled:
             finally:
                 tape.close()
 
-        problem = Problem(call, inputs, self.function, captures_of(self.function), check=False, inner=True)
+        problem = Problem(call, inputs, self.f, captures_of(self.f), check=False, inner=True)
         token = NOTES.set([])
         try:
             _, values = captured_runs(problem, once, 1)
@@ -286,7 +455,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, flat(program), results[0])
+        return _Variant(program, results[0], _by_position(args, kwargs, program))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -302,7 +471,8 @@ class Compiled:
         ProgramReport
             It prints as a few lines; ``.source`` is the code.
         """
-        return ProgramReport.of(getattr(self.function, "__name__", "the function"), self._variant(args, kwargs))
+        variant = self._variant(args, kwargs)
+        return ProgramReport.of(getattr(self.f, "__name__", "the function"), self._why(variant), variant)
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the program for these arguments as Python code."""
@@ -350,7 +520,7 @@ class Compiled:
             return known.variants[0]
         reason = known.given_up if known is not None else None
         raise InputError(
-            f"{getattr(self.function, '__name__', 'the function')} has no program for these arguments: "
+            f"{getattr(self.f, '__name__', 'the function')} has no program for these arguments: "
             f"{reason or 'its result is not finite here, and is computed by the function itself'}"
         )
 
@@ -361,10 +531,15 @@ class ProgramReport:
 
     Attributes
     ----------
-    equations, steps, operations : int
-        Of the recording; of the program; and what runs: operations on numbers, or calls of NumPy.
+    equations, distinct, steps, operations : int
+        Of the recording; those that are neither equal to another nor without effect; those that are needed; and what runs:
+        operations on numbers, or calls of NumPy.
     tier : str
-        "scalars" or "arrays".
+        "scalars", "arrays", or "machine code".
+    why : str
+        Why it runs as that.
+    milliseconds : float
+        What compiling machine code took.
     buffers : int
         Bytes kept from call to call.
     constants : tuple of str
@@ -377,18 +552,21 @@ class ProgramReport:
 
     name: str
     equations: int
+    distinct: int
     steps: int
     operations: int
     tier: str
+    why: str
+    milliseconds: float
     buffers: int
     constants: tuple[str, ...]
     checks: tuple[str, ...]
     source: str
 
     @classmethod
-    def of(cls, name: str, variant: Any) -> ProgramReport:
+    def of(cls, name: str, why: str, variant: Any) -> ProgramReport:
         """Describe a program."""
-        program, code = variant.program, variant.flat
+        program, code = variant.program, variant.running
         users: dict[int, Any] = {}
         for s in program.steps:
             for i in s.operands:
@@ -407,19 +585,23 @@ class ProgramReport:
         return cls(
             name,
             program.recorded,
+            program.distinct,
             len(program.steps),
             code.operations,
             code.kind,
+            why,
+            variant.milliseconds,
             code.buffers,
             constants,
             checks,
-            code.source,
+            (variant.flat if len(program.steps) <= LARGE else code).source,
         )
 
     def __str__(self) -> str:
-        what = "operations on numbers" if self.tier == "scalars" else "calls of NumPy"
+        what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
         lines = [
-            f"{self.name}: {self.equations:,} equations recorded, {self.steps:,} needed, run as {self.operations:,} {what}",
+            f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
+            f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
         for title, items in (("constants", self.constants), ("holds while", self.checks)):
@@ -457,13 +639,35 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
         if _varies(x):
             key.append((type(x), shape_of(x), dtype_of(x), _layout(x) if type(x) is np.ndarray else None))
             inputs.append(x)
-        elif isinstance(x, _COMPARED):
+        elif isinstance(x, COMPARED):
             key.append((type(x), x))
-        elif isinstance(x, _UNCHANGING):
+        elif isinstance(x, UNCHANGING):
             key.append(_Same(x))
         else:
             return type(x).__name__
     return tuple(key), inputs
+
+
+def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
+    """Return what a call is given, if that is single values by position; None if there is more to look at."""
+    found: list[Form | Fixed] = []
+    for x in args:
+        if _varies(x):
+            found.append(program.forms[sum(type(a) is Form for a in found)])
+            if type(x) is np.ndarray and not x.flags.c_contiguous:
+                return None
+        elif isinstance(x, COMPARED) and type(x) is not tuple:
+            found.append(Fixed(x))
+        else:
+            return None
+    return None if kwargs else found
+
+
+def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
+    """Return what puts results together; None where the result is one leaf."""
+    if count == 1 and build([_VARIES]) is _VARIES:
+        return None
+    return lambda outputs: build(list(outputs))
 
 
 def _varies(x: Any) -> bool:
@@ -518,116 +722,6 @@ def _tidied(values: Sequence[Any]) -> list[Any]:
     return out
 
 
-# --------------------------------------------------------------------------------------------------
-# what is outside of the arguments
-
-
-def _named(function: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield what the function's own code names: variables of enclosing functions and of its module, defaults, attributes of self."""
-    seen: set[int] = set()
-    todo = [function]
-    while todo:
-        f = todo.pop()
-        if isinstance(f, (Compiled, Operator, Captured)):
-            todo.append(f.function if isinstance(f, Compiled) else f.f)
-            continue
-        own = function_of(f)
-        if own is None or id(own) in seen:
-            continue
-        seen.add(id(own))
-        names = set(code_names(own.__code__))
-        named: list[tuple[Any, Any]] = [(cell, None) for cell in own.__closure__ or ()]
-        named += [(own.__globals__, name) for name in sorted(names & own.__globals__.keys())]
-        named += [(own, k) for k in range(len(own.__defaults__ or ()))]
-        named += [(own.__kwdefaults__, name) for name in own.__kwdefaults__ or ()]
-        for holder, name in named:
-            value = _read(holder, name)
-            yield holder, name, value
-            yield from _inside(value, names)
-        owner = f.__self__ if isinstance(f, MethodType) else f if not hasattr(f, "__code__") else None
-        if owner is not None and not isinstance(f, functools.partial):
-            attributes = _Attributes(owner)
-            for name in sorted(names):
-                value = _read(attributes, name)
-                if value is not _GONE:
-                    yield attributes, name, value
-                    yield from _inside(value, names, deeper=False)
-
-
-def _inside(value: Any, names: set[str], deeper: bool = True) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the entries of a short list or dictionary, and the attributes of an object, or of a user's module, that the code names."""
-    kind = type(value)
-    if kind is dict or kind is list:
-        if len(value) <= MOST_ENTRIES:
-            yield value, _SIZE, len(value)
-            for key in value if kind is dict else range(len(value)):
-                yield value, key, value[key]
-    elif (
-        deeper
-        and hasattr(value, "__dict__")
-        and not isinstance(value, (*_UNCHANGING, MethodType, Compiled, Operator, Captured))
-    ):
-        attributes = _Attributes(value)
-        for name in sorted(names):
-            found = _read(attributes, name)
-            if found is not _GONE:
-                yield attributes, name, found
-    elif deeper and kind is ModuleType and not _is_library(value):
-        for name in sorted(names & vars(value).keys()):
-            yield vars(value), name, vars(value)[name]
-
-
-def _is_library(module: ModuleType) -> bool:
-    """Whether a module is one of Python's, NumPy's or SciPy's, whose names stay what they are."""
-    root = module.__name__.partition(".")[0]
-    return root in ("numpy", "scipy", "dualdiff") or root in sys.stdlib_module_names
-
-
-_GONE: Any = object()
-_SIZE: Any = object()
-
-
-class _Attributes:
-    """The attributes of an object, as they stand in it or in its class: nothing is computed by asking."""
-
-    __slots__ = ("kinds", "own")
-
-    def __init__(self, owner: Any) -> None:
-        self.own: dict[str, Any] = getattr(owner, "__dict__", {})
-        self.kinds = [vars(kind) for kind in type(owner).__mro__]
-
-    def get(self, name: str) -> Any:
-        """Return what an attribute is."""
-        if name in self.own:
-            return self.own[name]
-        return next((kind[name] for kind in self.kinds if name in kind), _GONE)
-
-
-def _read(holder: Any, name: Any) -> Any:
-    if name is _SIZE:
-        return len(holder)
-    if type(holder) is dict:
-        return holder.get(name, _GONE)
-    if type(holder) is list:
-        return holder[name] if name < len(holder) else _GONE
-    if type(holder) is _Attributes:
-        return holder.get(name)
-    if name is None:
-        try:
-            return holder.cell_contents
-        except ValueError:
-            return _GONE
-    defaults = holder.__defaults__ or ()
-    return defaults[name] if name < len(defaults) else _GONE
-
-
-def _equal(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b) or (a != a and b != b)
-    except Exception:
-        return False
-
-
 def _changed(program: Program) -> Iterator[tuple[Any, Any]]:
     """Yield the constants whose arrays were written into since they were recorded, and the line that uses each."""
     for i, origin in program.origins.items():
@@ -640,6 +734,12 @@ def _changed(program: Program) -> Iterator[tuple[Any, Any]]:
 # comparing and saying
 
 
+def _next_check(calls: int, every: int) -> int:
+    """Return the call at which a program is looked at after this one: 1, 2, 4, 8, …, and then every so often."""
+    power = 1 << calls.bit_length()
+    return power if power < every else (calls // every + 1) * every
+
+
 def _same(x: Any, y: Any) -> bool:
     return bool(np.array_equal(x, y, equal_nan=np.asarray(x).dtype.kind in "fc"))
 
@@ -647,7 +747,7 @@ def _same(x: Any, y: Any) -> bool:
 def _agree(found: Any, right: Any) -> bool:
     """Whether a program's result is the function's, up to rounding."""
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
-        return found is right or _equal(found, right)
+        return still(Watched(None, None, right), found)
     if shape_of(found) != shape_of(right):
         return False
     a, b = np.asarray(found), np.asarray(right)
@@ -686,25 +786,39 @@ def _short(x: Any) -> str:
     return np.array2string(np.asarray(x), precision=6, threshold=4)
 
 
-def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: Any = "auto") -> Compiled:
+def compile(
+    g: Callable[..., Any],
+    *,
+    backend: str = "auto",
+    now: bool = False,
+    check_every: int | None = EVERY,
+    capture: Any = "auto",
+) -> Compiled:
     r"""Return ``g`` as a function that is recorded at its first call and run as a program after that.
 
     ``g`` is any function of NumPy code, an operator's result included: ``dd.compile(dd.value_and_jacobian(f))``. A program is the
     list of what NumPy computed in the recorded call: small ones run as Python code on numbers, others call NumPy with buffers at
-    hand. It is kept for the structure, shapes and dtypes of the arguments.
+    hand. Where llvmlite is installed (``pip install 'dualdiff[compile]'``), programs of numbers become machine code once their
+    calls have paid for compiling it: when what they are estimated to have taken reaches what compiling is estimated to take. A
+    program is kept for the structure, shapes and dtypes of the arguments.
 
     The contract: Python code inside ``g`` runs when it is recorded, not at each call, and what is not an argument is a constant.
     That is looked after. A branch, a mask, a size that would come out otherwise is noticed, and recorded as another program (up
     to eight; then ``g`` runs as it is, with a warning). What ``g``'s own code names is compared at every call: numbers, strings,
     tuples, functions and arrays (by identity), also in short lists and dictionaries and as attributes of objects. At calls 1, 2, 4, 8, …
     and then every ``check_every``-th, ``g`` itself runs as well
-    and a difference is an error: so random numbers, printing and files inside ``g`` do not pass. A result that is not finite is
-    computed by ``g``.
+    and a difference is an error: so random numbers do not pass. A function that prints or opens a file when it is first called
+    runs as it is, with a warning. A result that is not finite is computed by ``g``.
 
     Parameters
     ----------
     g : callable
         The function.
+    backend : {"auto", "numpy", "llvm"}
+        "numpy" runs Python code and calls of NumPy; "llvm" compiles what can be compiled when it is recorded; "auto" begins with
+        the first and compiles when it pays.
+    now : bool
+        Compile when recording, where that can be done.
     check_every : int or None
         How often a program is held against ``g``, after the first calls; None never does, not even at the first calls.
     capture : {"auto", "always", "never"} or sequence of modules
@@ -721,7 +835,9 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
     StaleProgramError
         By a call that finds the program's result to differ from that of ``g``.
     InputError
-        If ``g`` cannot be called.
+        If ``g`` cannot be called, or an option is none of those above.
+    ImportError
+        If ``backend="llvm"`` and llvmlite is not installed.
 
     Warns
     -----
@@ -745,4 +861,4 @@ def compile(g: Callable[..., Any], *, check_every: int | None = EVERY, capture: 
         return array([v6, v7]),
     <BLANKLINE>
     """
-    return Compiled(asked(g, capture), check_every)
+    return Compiled(asked(g, capture), check_every, backend, now)

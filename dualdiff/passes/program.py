@@ -10,8 +10,10 @@ chapters 8 and 9.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +93,8 @@ class Program:
         As what each of them is returned: a number may have been computed as an array without axes.
     recorded : int
         How many equations the recording had.
+    distinct : int
+        How many of them were steps of their own: neither equal to another nor without effect.
     """
 
     inputs: int
@@ -102,14 +106,20 @@ class Program:
     outputs: tuple[int, ...]
     results: tuple[Form, ...]
     recorded: int
+    distinct: int
 
 
 _OTHER = Form((), np.dtype(object), "other")
 """What is no number, and only returned."""
 
 
+_NUMBER = Form((), np.dtype(np.float64), "number")
+
+
 def form_of(x: Any) -> Form:
     """Return the form of a value, or of what is known of one."""
+    if type(x) is np.float64:
+        return _NUMBER
     if type(x) is Aval:
         return Form(x.shape, x.dtype, "array")
     if type(x) in (float, int, complex, bool):
@@ -137,55 +147,66 @@ def program_of(tape: Recording, inputs: Sequence[Any], outputs: Sequence[Any], r
 
 
 class _Builder:
-    """What is known of a recording while its program is written."""
+    """What is known of a recording while its program is written. Equal forms, and equal parameters, become one object."""
 
     def __init__(self, tape: Recording, inputs: Sequence[Any]) -> None:
         self.tape = tape
-        n = len(inputs)
-        self.value_of: dict[int, int] = {i: i for i in range(n)}  # by slot
-        self.forms: dict[int, Form] = {i: form_of(x) for i, x in enumerate(inputs)}
+        self.known_forms: dict[Form, Form] = {}
+        self.known_params: dict[Any, dict[str, Any]] = {}
+        self.value_of = list(range(len(inputs)))  # by slot
+        self.forms: dict[int, Form] = {i: self.form(x) for i, x in enumerate(inputs)}
         self.constants: dict[int, Any] = {}
         self.origins: dict[int, Any] = {}
         self.by_content: dict[Any, int] = {}
         self.by_step: dict[Any, int] = {}
-        self.next = n
 
     def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
-        tape = self.tape
+        tape, value_of, forms, by_step, known_params = (
+            self.tape, self.value_of, self.forms, self.by_step, self.known_params,
+        )  # fmt: skip
         steps: list[Step] = []
         checks: list[Check] = []
         waiting = list(zip(tape.guards, tape.places, strict=True))[::-1]
-        first = len(tape.inputs)
         lines = tape.lines or []
         for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
             while waiting and waiting[-1][0].at <= e:
                 guard, place = waiting.pop()
-                checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
-            operands = tuple(
-                [
-                    self.constant(a, tape.origins.get((e, k))) if i is None else self.value_of[i if i >= 0 else ~i]
-                    for k, (a, i) in enumerate(zip(args, ins, strict=True))
-                ]
-            )
-            form = form_of(out)
-            operands = self.as_numbers(row, operands, form)
-            same = self.unchanged(row, operands, form)
+                checks.append(Check(value_of[guard.slot], guard.value, len(steps), place))
+            form = self.form(out)
+            if None in ins:
+                operands = tuple(
+                    [
+                        self.constant(args[k], tape.origins.get((e, k))) if i is None else value_of[i if i >= 0 else ~i]
+                        for k, i in enumerate(ins)
+                    ]
+                )
+                operands = self.as_numbers(row, operands, form)
+                same = self.unchanged(row, operands, form)
+            else:
+                operands = tuple([value_of[i if i >= 0 else ~i] for i in ins])
+                same = None
             if same is None:
-                key = (row, operands, content(params))
-                same = self.by_step.get(key)
-                if same is None or self.forms[same] != form:
-                    same = self.new(form)
-                    self.by_step[key] = same
+                if params:
+                    key = content(params)
+                    params = known_params.setdefault(key, params)
+                    key = (row, operands, key)
+                else:
+                    key = (row, operands)
+                same = by_step.get(key)
+                if same is None or forms[same] is not form:
+                    by_step[key] = same = len(forms)
+                    forms[same] = form
                     steps.append(Step(row, operands, params, same, lines[e] if lines else None))
-            self.value_of[first + e] = same
+            value_of.append(same)
         for guard, place in reversed(waiting):
-            checks.append(Check(self.value_of[guard.slot], guard.value, len(steps), place))
-        asked = tuple([self.value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
+            checks.append(Check(value_of[guard.slot], guard.value, len(steps), place))
+        asked = tuple([value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
+        distinct = len(steps)
         steps, checks = _alive(steps, checks, asked)
-        used = {i for s in steps for i in s.operands} | set(asked) | {c.value for c in checks}
+        used = {*[i for s in steps for i in s.operands], *asked, *[c.value for c in checks]}
         return Program(
             len(tape.inputs),
-            self.forms,
+            forms,
             {k: v for k, v in self.constants.items() if k in used},
             {k: v for k, v in self.origins.items() if k in used},
             steps,
@@ -195,19 +216,24 @@ class _Builder:
                 [form_of(r) if hasattr(r, "dtype") or isinstance(r, (int, float, complex)) else _OTHER for r in results]
             ),
             len(tape),
+            distinct,
         )
 
+    def form(self, x: Any) -> Form:
+        found = form_of(x)
+        return self.known_forms.setdefault(found, found)
+
     def new(self, form: Form) -> int:
-        self.forms[self.next] = form
-        self.next += 1
-        return self.next - 1
+        number = len(self.forms)
+        self.forms[number] = form
+        return number
 
     def constant(self, x: Any, origin: Any) -> int:
         """Return the number of a constant; equal small ones, and copies of one array, are one."""
         key = content(x)
         known = self.by_content.get(key)
         if known is None:
-            known = self.by_content[key] = self.new(form_of(x))
+            known = self.by_content[key] = self.new(self.form(x))
             self.constants[known] = x
             if origin is not None:
                 self.origins[known] = origin
@@ -255,38 +281,39 @@ class _Builder:
 def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]) -> tuple[list[Step], list[Check]]:
     """Leave out the steps that no output and no check needs; the checks stand before the same steps as they did."""
     needed = {*outputs, *[c.value for c in checks]}
-    kept = []
-    for s in reversed(steps):
+    kept, counts = [], [0] * (len(steps) + 1)
+    for n in range(len(steps) - 1, -1, -1):
+        s = steps[n]
         if s.result in needed:
             needed.update(s.operands)
             kept.append(s)
+            counts[n + 1] = 1
     kept.reverse()
-    before = {id(s): n for n, s in enumerate(kept)}
-    counts, at = [0] * (len(steps) + 1), 0
-    for n, s in enumerate(steps):
-        counts[n] = at
-        at += id(s) in before
-    counts[len(steps)] = at
-    return kept, [c._replace(before=counts[c.before]) for c in checks]
+    before = list(accumulate(counts))
+    return kept, [c._replace(before=before[c.before]) for c in checks]
 
 
 def content(x: Any) -> Any:
     """Return a key that is equal for values that are the same bit by bit; one of its own for what cannot be looked at."""
     kind = type(x)
+    if kind is int or kind is str:
+        return kind, x
+    if kind is float or kind is np.float64:
+        return kind, x, math.copysign(1.0, x)  # -0.0 is not 0.0
+    if kind is dict:
+        return kind, *[(k, content(v)) for k, v in x.items()]
     if kind is np.ndarray:
         if x.size > MOST_LOOKED_AT or x.dtype.hasobject:
             return kind, id(x)
         return kind, x.shape, x.dtype.str, x.strides, x.tobytes("K")
-    if kind is float or isinstance(x, np.generic):
+    if isinstance(x, np.generic):
         return kind, np.asarray(x).tobytes()
     if kind is complex:
         return kind, np.asarray(x).tobytes()
     if kind is tuple or kind is list:
         return kind, *map(content, x)
-    if kind is dict:
-        return kind, *[(k, content(v)) for k, v in x.items()]
     if kind is slice:
         return kind, content(x.start), content(x.stop), content(x.step)
-    if kind in (int, bool, str, type(None), type(Ellipsis)) or isinstance(x, (np.dtype, type)):
+    if kind in (bool, type(None), type(Ellipsis)) or isinstance(x, (np.dtype, type)):
         return kind, x
     return kind, id(x)

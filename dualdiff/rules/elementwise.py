@@ -194,6 +194,14 @@ _tanh_slope = Elementwise("np.tanh, derivative", _tanh_slope_value, 0, lambda p,
 _tanh_slope.on_objects = True
 
 
+def _tanh_slope_of_numbers(y: Any, x: Any) -> Any:
+    p, e = 1 - y * y, x.made("exp", -2 * x.made("absolute", x))
+    return x.made("where", x.made("greater", p, CLOSE), p, 4 * e / ((1 + e) * (1 + e)))
+
+
+_tanh_slope.lower = _tanh_slope_of_numbers
+
+
 def _arcsinh_slope(_y: Any, x: Any) -> Any:
     """Return 1/√(1+x²): by the fast formula where no square overflows."""
     if _is_complex(x):
@@ -245,6 +253,14 @@ over = Elementwise(
 )
 """x / r, and 0 where the radius r is 0: the slope of a root, of which 0 is chosen where it has none; its derivative is NaN there."""
 over.on_objects = True
+
+
+def _over_of_numbers(x: Any, r: Any) -> Any:
+    origin = x.made("equal", r, 0)
+    return x.made("where", origin, x * 0, x / x.made("where", origin, 1, r))
+
+
+over.lower = _over_of_numbers
 
 
 def _over_square(x: Any, y: Any) -> Any:

@@ -67,6 +67,7 @@ def _extremum(function: Any, reduce: Any, opposite: float, pair: Any, aliases: t
 
     name = f"np.{function.__name__}"
     row = General(name, value, _extremum_push, _extremum_pull, keeps=(True, (True,)), joins=along_axes)
+    row.folds = pair.__name__
     row.kink = Kink(
         runner_up(1 if opposite < 0 else -1),
         "shared evenly among the entries that tie",

@@ -67,9 +67,16 @@ def poly(seq_of_zeros: Any) -> Any:
         y = np.concatenate([y, np.zeros_like(y, shape=(1,))]) - np.concatenate(
             [np.zeros_like(y, shape=(1,)), y * roots[n]]
         )
-    if dtype_of(y).kind == "c" and bool(np.all(np.equal(np.sort(roots), np.sort(np.conjugate(roots))))):
-        return np.real(y)  # every root has its conjugate beside it
+    if dtype_of(y).kind == "c" and _are_paired(roots):
+        return np.real(y)
     return y
+
+
+def _are_paired(roots: Any) -> bool:
+    """Whether every root has its conjugate beside it, as often as it is there. Sorting would put kinks where there are none."""
+    conjugates = np.sum(np.equal(roots[:, np.newaxis], np.conjugate(roots)), axis=1)
+    equal = np.sum(np.equal(roots[:, np.newaxis], roots), axis=1)
+    return bool(np.all(np.logical_and(np.equal(conjugates, equal), np.greater(conjugates, 0))))  # no NaN has
 
 
 @composite(np.polyder)

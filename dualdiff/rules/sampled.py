@@ -94,6 +94,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
             if shape_of(h)[0] != n:
                 raise ValueError("when 1d, distances must match the length of the corresponding dimension")
             h = _differences(h, -1)
+            if type(h) is np.ndarray and (h == h[0]).all():
+                h = h[0]  # NumPy takes even distances for one number, and rounds otherwise then
         found.append(_gradient_along(f, h, i, edge_order))
     if len(axes) == 1:
         return found[0]
@@ -118,12 +120,11 @@ def _gradient_along(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         )
     else:
         middle = (after - before) / (2.0 * h)
-    first, second, last, butlast = (
-        (h[0], h[1], h[-1], h[-2]) if uneven and edge_order == 2 else (h[0], None, h[-1], None) if uneven else (h,) * 4
-    )
     if edge_order == 1:
+        first, last = (h[0], h[-1]) if uneven else (h, h)
         start, end = (at(1) - at(0)) / first, (at(-1) - at(-2)) / last
-    else:
+    elif uneven:
+        first, second, last, butlast = h[0], h[1], h[-1], h[-2]
         start = (
             -(2.0 * first + second) / (first * (first + second)) * at(0)
             + (first + second) / (first * second) * at(1)
@@ -134,6 +135,9 @@ def _gradient_along(f: Any, h: Any, axis: int, edge_order: int) -> Any:
             - (last + butlast) / (butlast * last) * at(-2)
             + (2.0 * last + butlast) / (last * (butlast + last)) * at(-1)
         )
+    else:
+        start = -1.5 / h * at(0) + 2.0 / h * at(1) + -0.5 / h * at(2)
+        end = 0.5 / h * at(-3) + -2.0 / h * at(-2) + 1.5 / h * at(-1)
     return joined((start, middle, end), axis)
 
 

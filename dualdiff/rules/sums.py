@@ -78,6 +78,8 @@ mean_ = Summing(
 )
 mean_.divides = True
 sum_.on_objects = spread.on_objects = True
+sum_.folds = mean_.folds = "add"
+spread.repeats = True
 
 
 def sum_of(

@@ -22,7 +22,7 @@ from dualdiff.testing.report import LOGGER, CheckError, Doubt, InconclusiveError
 from dualdiff.testing.stencil import FIRST, SPACINGS, measure
 from dualdiff.testing.subject import Subject
 from dualdiff.testing.trial import Options, complaint, doubts_of, hold, hold_elsewhere
-from dualdiff.testing.verdict import Allowed, Verdict, demand, examine
+from dualdiff.testing.verdict import BY_HAND, Allowed, Verdict, demand, examine
 from dualdiff.trees import flatten
 
 __all__ = [
@@ -253,7 +253,7 @@ def check_jacobian(
     __tracebackhide__ = True
     claim = Jacobian(jacobian)
     chosen = argnums if argnums is not None else argnum
-    options = Options(Allowed(rtol, atol, noise), directions, max_evaluations, seed)
+    options = Options(Allowed(rtol, atol, noise, BY_HAND), directions, max_evaluations, seed)
     return _checked(f, claim, args, chosen, points, domain, shapes, options)
 
 
@@ -435,7 +435,7 @@ def check_jvp(
     """
     __tracebackhide__ = True
     args = _tuple_of(primals, "check_jvp", name_of(f_jvp))
-    options = Options(Allowed(rtol, atol, noise), directions, max_evaluations, seed)
+    options = Options(Allowed(rtol, atol, noise, BY_HAND), directions, max_evaluations, seed)
     return _checked(f, Tangent(f_jvp), args, range(len(args)), points, domain, shapes, options)
 
 
@@ -491,7 +491,7 @@ def check_vjp(
     """
     __tracebackhide__ = True
     args = _tuple_of(primals, "check_vjp", name_of(f_vjp))
-    options = Options(Allowed(rtol, atol, noise), directions, max_evaluations, seed)
+    options = Options(Allowed(rtol, atol, noise, BY_HAND), directions, max_evaluations, seed)
     return _checked(f, Pullback(f_vjp), args, range(len(args)), points, domain, shapes, options)
 
 

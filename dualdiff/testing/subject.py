@@ -12,6 +12,7 @@ from dualdiff.containers import check_input
 from dualdiff.passes import push, replay
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.tape import Tape
 from dualdiff.testing.witness import Estimate, estimate
 from dualdiff.trees import flatten
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
@@ -33,6 +34,7 @@ class Subject:
         self.f = f
         self.inputs = [check_input(x, "an argument") for x in leaves]
         self.problem = Problem(self.call, self.inputs, f, captures_of(f), check=False)
+        self.recorded: dict[bool, tuple[Tape, list[Any]]] = {}
 
     def call(self, leaves: list[Any]) -> list[Any]:
         """Run the function on flat leaves; return its flat outputs."""
@@ -47,27 +49,33 @@ class Subject:
         values, found = run_duals(self.problem, tangents, lead)
         return values, filled(found, values, lead)
 
+    def record(self, replayable: bool = False) -> tuple[Tape, list[Any]]:
+        """Return the tape of a run and its values. A subject is recorded once: passes over one tape are many."""
+        if replayable not in self.recorded:
+            self.recorded[replayable] = record(self.problem, replayable)
+        return self.recorded[replayable]
+
     def push_tape(self, tangents: Sequence[Any], lead: tuple[int, ...] = ()) -> tuple[list[Any], list[Any]]:
         """Return the values and the tangents by a push through the tape."""
-        tape, values = record(self.problem, replayable=True)
+        tape, values = self.record(replayable=True)
         found = redone_if_not_finite(lambda: push(tape, tangents, tape.outputs, lead))
         return values, filled(found, values, lead)
 
     def pull(self, cotangents: Sequence[Any], lead: tuple[int, ...] = ()) -> tuple[list[Any], list[Any]]:
         """Return the values and the cotangents of the inputs by reverse mode."""
-        tape, values = record(self.problem)
+        tape, values = self.record()
         found = pull_rows(self.problem, tape, list(zip(tape.outputs, cotangents, strict=True)), lead)
         return values, filled(found, self.inputs, lead)
 
     def replay(self, leaves: Sequence[Any]) -> list[Any]:
         """Record the function here and run the tape at another point."""
-        tape, values = record(self.problem, replayable=True)
+        tape, values = self.record(replayable=True)
         found = replay(tape, leaves, tape.outputs)
         return [v if f is None else f for f, v in zip(found, values, strict=True)]
 
-    def truth(self, direction: Sequence[Any]) -> Estimate:
-        """Estimate the derivative along a direction without the engine."""
-        return estimate(self.plain, self.inputs, direction)
+    def truth(self, direction: Sequence[Any], settled: Callable[[Estimate], bool] | None = None) -> Estimate:
+        """Estimate the derivative along a direction without the engine, until ``settled`` says that it is known well enough."""
+        return estimate(self.plain, self.inputs, direction, settled)
 
     # -- seeds -------------------------------------------------------------------------------------
     def direction(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> list[Any]:

@@ -16,7 +16,7 @@ from dualdiff.testing.stencil import REACH, SPACINGS, SPREAD
 from dualdiff.testing.tolerances import tolerance
 from dualdiff.testing.witness import SAFETY, Estimate, read
 
-__all__ = ["EXACT", "Allowed", "LawError", "Verdict", "bars", "demand", "examine", "judge", "judge_entries"]
+__all__ = ["BY_HAND", "EXACT", "Allowed", "LawError", "Verdict", "bars", "demand", "examine", "judge", "judge_entries"]
 
 Verdict = Literal["agree", "disagree", "inconclusive"]
 
@@ -33,6 +33,12 @@ SMALL = 1e-6
 """... or this much smaller than the function itself, or than its steepest line."""
 ROUNDINGS = 100.0
 """Roundings of the largest entry beside it that an entry may be off by."""
+BY_HAND = 64.0
+"""Roundings of the function that an entry of a formula written by hand may be off by, in steps as large as the argument.
+
+``1 - tanh(x)**2`` knows itself to a rounding of 1. That is x roundings of the function along x, and of a function that saturates like
+an exponential x is below -log(eps) = 36 where anything is left of the slope: so twice that, for both terms.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,14 @@ class Allowed:
         Absolute, for the derivative along the direction that is held against the estimate.
     noise : float
         Relative noise that the function is known to have, a solver's tolerance say.
+    roundings : float
+        In roundings of the function's value, of the precision of the derivative: a formula loses what cancels between its terms.
     """
 
     rtol: float = 0.0
     atol: Any = 0.0
     noise: float = 0.0
+    roundings: float = 0.0
 
 
 EXACT = Allowed()
@@ -67,12 +76,14 @@ def _bars(d: Any, given: Any, truth: Estimate, output: int, t: Any, error: Any, 
     own = np.maximum(_finite(d), np.where(np.isfinite(error), _finite(t), 0.0))
     beside = float(np.max(own, initial=0.0))
     cancelled = np.maximum(own, truth.secants[output]) if truth.secants else own
-    precision = float(np.finfo(dtype).eps) if dtype.kind in "fc" else float(np.finfo(np.float64).eps)
+    double = float(np.finfo(np.float64).eps)
+    precision = max(float(np.finfo(dtype).eps), double) if dtype.kind in "fc" else double
     return (
         SAFETY * error
         + max(tolerance(given), tolerance(1.0)) * cancelled
-        + ROUNDINGS * max(precision, float(np.finfo(np.float64).eps)) * beside
-        + float(np.finfo(np.float64).eps) * truth.sizes[output]  # what moves the value by less than its rounding
+        + ROUNDINGS * precision * beside
+        + double * truth.sizes[output]  # what moves the value by less than its rounding
+        + allowed.roundings * precision * truth.sizes[output]
         + allowed.rtol * own
         + allowed.atol
         + float(np.finfo(np.float64).tiny)

@@ -28,7 +28,7 @@ SLIGHTEST = 1e-4
 BELIEVED = 1e-3
 """The complex step is believed where differences confirm it to this share of itself ..."""
 NEGLIGIBLE = 1e-8
-"""... or to this share of the function's own size: a derivative below it is as good as none."""
+"""... or to this share of the function's own size: a derivative below it is as good as none, and the differences' word counts too."""
 NEAR = (-3, -2, -1, 0, 1, 2, 3)
 """Where the complex step is taken, in steps of the spacing ``CLOSE``: its own noise is read from them."""
 CLOSE = SPACINGS[2]
@@ -310,15 +310,14 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
                 bar <= np.maximum(BELIEVED * np.abs(analytic.value), NEGLIGIBLE * size)
             )
             better = confirmed & (analytic.error < best.error)
+            # Confirmed, it is exact and needs no second; of a derivative as good as none the differences cannot tell the sign.
+            exact = better & (bar <= BELIEVED * np.abs(analytic.value))
+            second = _first_of(exact, analytic, _first_of(better, best, second))
             if better.all():
                 methods = ["complex step"]
             elif better.any():
                 methods = ["complex step", "differences"]
-            best = Reading(np.where(better, analytic.value, best.value), np.where(better, analytic.error, best.error))
-            # Exact where it is believed, it needs no second.
-            second = Reading(
-                np.where(better, analytic.value, second.value), np.where(better, analytic.error, second.error)
-            )
+            best = _first_of(better, analytic, best)
         kink = _kink(stencils, best)
         # At a kink there is no derivative, and nothing to be known of one.
         best = Reading(best.value, np.where(np.isfinite(kink[0]), np.inf, best.error))
@@ -337,6 +336,10 @@ def _hidden(noise: Any, frozen: Any) -> Any:
         last = ~frozen[1:-1] & frozen[2:]
         most[1:-1] = np.where(last & np.isfinite(noise[:-2]), np.fmax(most[1:-1], noise[:-2]), most[1:-1])
     return np.maximum(most - shown, 0.0)
+
+
+def _first_of(where: Any, first: Reading, other: Reading) -> Reading:
+    return Reading(np.where(where, first.value, other.value), np.where(where, first.error, other.error))
 
 
 def _taken(slopes: Any, errors: Any, at: Any) -> Reading:

@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--json] [--keep-memory | --give-back] [--times FILE] [section ...]``.
+"""Run the benchmarks: ``python -m tests.benchmarks [option ...] [section ...]``.
 
 Every figure is a ratio of minima of interleaved runs in one process. The state of the allocator is printed: it belongs to the
 process, so freed memory is kept for everybody in it, the peers included. By default it is what dualdiff's first large tape
@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, loops, memory, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import eager, fit, kernels, loops, memory, orders, peers, programs, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -33,12 +33,13 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sparse-product": ways.sparse_product,
     "loops": loops.loops,
     "programs": programs.programs,
+    "kernels": kernels.kernels,
     "memory": memory.memory,
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
 }
-TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders}
+TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""
 
 
@@ -55,6 +56,16 @@ def table(rows: list[dict[str, Any]]) -> str:
             for row in cells
         ]
         lines.append("")
+    return "\n".join(lines)
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Return rows as tables of Markdown."""
+    lines = []
+    for keys, group in groupby(rows, key=tuple):
+        cells = [[_cell(v) for v in row.values()] for row in group]
+        aligned = ["--:" if any(_is_number(row[k]) for row in rows if tuple(row) == keys) else "---" for k in keys]
+        lines += ["| " + " | ".join(c) + " |" for c in (keys, aligned, *cells)] + [""]
     return "\n".join(lines)
 
 
@@ -82,15 +93,21 @@ def main() -> int:
     """Run the sections asked for, print their tables, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help="which (default: all but fit and orders)"
+        "sections", nargs="*", choices=[*SECTIONS, *TOOLS, []], help=f"which (default: all but {', '.join(TOOLS)})"
     )
-    parser.add_argument("--json", action="store_true", help="print machine-readable results")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print machine-readable results")
+    forms.add_argument("--markdown", action="store_true", help="print tables of Markdown")
     memories = parser.add_mutually_exclusive_group()
     memories.add_argument("--keep-memory", action="store_true", help="keep up to 1 GiB of freed memory, not 256 MiB")
     memories.add_argument("--give-back", action="store_true", help="leave the C library's allocator as it is")
     parser.add_argument("--times", metavar="FILE", type=Path, help="for fit: read the times, or keep them there")
+    parser.add_argument(
+        "--rows", metavar="TEXT", default="", help="for programs: only workloads whose name contains it"
+    )
     options = parser.parse_args()
     fit.times_file = options.times
+    programs.wanted = options.rows
     state = _settled(2**30 if options.keep_memory else 0 if options.give_back else allocator.KEPT)
     results = {}
     if not options.json:
@@ -104,7 +121,7 @@ def main() -> int:
         results[name] = rows
         if not options.json:
             print(f"\n{name}: {(section.__doc__ or '').splitlines()[0]}\n")
-            print(table(rows))
+            print(markdown(rows) if options.markdown else table(rows))
             sys.stdout.flush()
     if options.json:
         print(json.dumps({"allocator": state, "results": results}, indent=1))

@@ -7,12 +7,9 @@ takes is the first call, which stands in a table of its own. All answers are com
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
-from statistics import median
 from time import perf_counter, process_time
 from types import SimpleNamespace
 from typing import Any
@@ -20,24 +17,10 @@ from typing import Any
 import numpy as np
 
 import dualdiff as dd
+from dualdiff.lab.timing import interleaved
+from tests.benchmarks.installed import installed
 
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-
-
-def _installed(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        return None
-
-
-jax, torch, autograd, casadi, advect = map(_installed, ("jax", "torch", "autograd", "casadi", "advect"))
-if jax is not None:
-    jax.config.update("jax_enable_x64", True)
-if torch is not None:
-    torch.set_num_threads(1)
-if autograd is not None:
-    import_module("autograd.numpy")
+jax, torch, autograd, casadi, advect = map(installed, ("jax", "torch", "autograd", "casadi", "advect"))
 
 Row = dict[str, Any]
 Calls = dict[str, Callable[[], Any]]
@@ -326,20 +309,8 @@ def _first(call: Callable[[], Any]) -> tuple[Any, float]:
 
 def medians(calls: Calls, rounds: int = ROUNDS) -> dict[str, float]:
     """Return the median processor time of a run of each call, in turns: others use the machine, and their time is not ours."""
-    repeats, samples = {}, {name: [] for name in calls}
-    for name, call in calls.items():
-        start = process_time()
-        call()
-        repeats[name] = max(1, round(BLOCK / max(process_time() - start, 1e-9)))
-    for turn in range(rounds):
-        order = list(calls)
-        for name in order[turn % len(order) :] + order[: turn % len(order)]:
-            call, n = calls[name], repeats[name]
-            start = process_time()
-            for _ in range(n):
-                call()
-            samples[name].append((process_time() - start) / n)
-    return {name: median(s) for name, s in samples.items()}
+    found = interleaved(calls, rounds=rounds, block=BLOCK, clock=process_time)
+    return {name: times.median for name, times in found.items()}
 
 
 _measured: list[tuple[Program, dict[str, float], dict[str, float]]] = []

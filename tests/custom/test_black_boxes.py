@@ -166,3 +166,15 @@ def test_the_complex_step_of_operands_of_two_precisions() -> None:
     box = dd.primitive(lambda x, y: np.sin(x) * y, derivative="complex-step")
     _, t = dd.jvp(lambda x: box(x, y), (x,), (np.ones_like(x),))
     np.testing.assert_allclose(t, np.cos(x.astype(float)) * y, rtol=1e-6)
+
+
+def test_the_complex_step_is_that_of_the_coarsest_operand_wherever_it_stands() -> None:
+    """A step for double precision is lost below the smallest number of single precision, where a slope is small."""
+    x, y = np.array([0.5, 1.5], np.float32), np.array([2.0, 3.0])
+    box = dd.primitive(lambda x, y: np.float32(1e-18) * np.sin(x) * (1e18 * y), derivative="complex-step")
+    other = dd.primitive(lambda y, x: np.float32(1e-18) * np.sin(x) * (1e18 * y), derivative="complex-step")
+    expected = np.cos(x.astype(float)) * y
+    _, t = dd.jvp(lambda x: box(x, y), (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(t, expected, rtol=1e-6)
+    _, t = dd.jvp(lambda x: other(y, x), (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(t, expected, rtol=1e-6)

@@ -235,6 +235,20 @@ def test_names_in_other_spellings():
         assert found.count(name) == count, name
 
 
+def test_what_a_loop_runs_over_is_not_named_as_its_entries_are():
+    def f(x):
+        s = 0.0
+        for part in x[:2]:
+            s = s + part
+        for entry in np.stack([x, x])[1]:
+            s = s * entry
+        return s
+
+    found = dd.show(f, X).steps
+    assert [s.value.shape for s in found if s.name == "part"] == [(), ()]
+    assert [s.value.shape for s in found if s.name == "entry"] == [(), (), ()]
+
+
 def test_a_function_of_numpy_has_no_name_of_the_callers():
     found = dd.show(np.sin, X)
     assert [(s.name, s.place.line) for s in found.steps] == [("", ""), ("", "")]

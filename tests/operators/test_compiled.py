@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import io
 import pickle
 import sys
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,60 @@ def test_what_only_a_helper_sees_is_found_by_the_check(monkeypatch: pytest.Monke
     program(X)
     with pytest.raises(StaleProgramError, match="outside of its arguments has changed, or is random"):
         program(X)
+
+
+def test_printing_and_opening_files_is_found_at_the_first_call(tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "factor.txt"
+    path.write_text("2.0")
+
+    def prints(x: Any) -> Any:
+        print("called")  # noqa: T201
+        return x * 2
+
+    def reads(x: Any) -> Any:
+        return x * float(path.read_text())
+
+    def loads(x: Any) -> Any:
+        return x * np.loadtxt(path)
+
+    stdout = sys.stdout
+    for f, why in ((prints, "it prints"), (reads, "it opens .*factor.txt"), (loads, "it opens .*factor.txt")):
+        program = dd.compile(f)
+        with pytest.warns(CompileWarning, match=f"runs as it is.*{why}"):
+            np.testing.assert_array_equal(program(X), X * 2)
+        np.testing.assert_array_equal(program(X), X * 2)
+    path.write_text("3.0")
+    np.testing.assert_array_equal(program(X), X * 3)
+    assert capsys.readouterr().out == "called\n" * 2
+    assert sys.stdout is stdout
+    assert open is io.open
+
+
+def test_what_another_thread_prints_is_none_of_the_functions(capsys: Any) -> None:
+    said, go_on = Event(), Event()
+
+    def waits(x: Any) -> Any:
+        said.set()
+        go_on.wait(10)
+        return x * 2
+
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        waiting = pool.submit(dd.compile(waits), X)
+        said.wait(10)
+        print("elsewhere")  # noqa: T201
+        go_on.set()
+        np.testing.assert_array_equal(waiting.result(), X * 2)
+    assert capsys.readouterr().out == "elsewhere\n"
+
+
+def test_the_report_counts_after_each_pass() -> None:
+    def f(x: Any) -> Any:
+        np.exp(x)  # that nobody needs
+        return np.sin(x) * np.sin(x) * 1.0
+
+    report = dd.compile(f, backend="numpy").explain(np.array([[X]] * 50))
+    assert (report.equations, report.distinct, report.steps, report.operations) == (5, 3, 2, 2)
 
 
 def test_random_numbers_and_counters_do_not_pass() -> None:
@@ -379,7 +435,7 @@ def test_explain_says_of_what_a_program_is_made() -> None:
     assert (report.tier, report.equations, report.steps) == ("arrays", 4, 4)
     assert len(report.constants) == len(report.checks) == 1
     text = str(report)
-    assert "f: 4 equations recorded, 4 needed, run as 4 calls of NumPy" in text
+    assert "f: 4 equations recorded, 4 of them distinct, 4 needed\nruns as 4 calls of NumPy, by arrays: " in text
     assert "float64[300]" in text
     assert "holds while: 1\n  np.less is True, test_compiled.py, line" in text
     assert report.source.startswith("def program(x0, buffers):")

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff.passes.diagnosis import kinks_of
+from dualdiff.testing import Subject
+from dualdiff.ways.problem import record
 from tests.rules.worked import both
 
 
@@ -50,6 +53,30 @@ def test_fits_return_what_numpys_do() -> None:
     for bad, match in (((x[:0], y[:0], 1), "non-empty"), ((x, y[:3], 1), "same length"), ((x[None], y, 1), "1D")):
         with pytest.raises(TypeError, match=match):
             dd.vjp(lambda v, b=bad: np.polyfit(b[0], b[1] + v, b[2]), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("roots", "kind"),
+    [
+        ([1 + 1j, 1 - 1j, 2], "f"),
+        ([1 + 1j, 1 - 1j, 1 + 1j, 1 - 1j], "f"),
+        ([1 + 1j, 1 - 1j, 1 + 1j], "c"),
+        ([1 + 1j, 1 - 1j, 1 - 1j], "c"),
+        ([1 + 1j, 2 - 1j], "c"),
+        ([np.nan, 1 + 0j], "c"),
+    ],
+)
+def test_a_polynomial_is_real_where_its_roots_come_in_pairs(roots: Any, kind: str) -> None:
+    x = np.array(roots)
+    found, _ = dd.jvp(np.poly, (x,), (np.ones_like(x),))
+    assert found.dtype.kind == np.poly(x).dtype.kind == kind
+    np.testing.assert_allclose(found, np.poly(x))
+
+
+def test_pairs_of_roots_are_found_without_a_kink() -> None:
+    x = np.array([1 + 1j, 1 - 1j, 2])
+    tape, _ = record(Subject(np.poly, (x,)).problem, replayable=True)
+    assert not list(kinks_of(tape, np.inf))
 
 
 def test_the_polynomial_of_a_matrix() -> None:

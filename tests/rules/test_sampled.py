@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,11 @@ def test_gradients_along_places_that_are_differentiated(edge_order: int) -> None
     ]
     for found in both:
         np.testing.assert_allclose(found.T, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("spacing", [0.27, 3.7, np.array([0.0, 0.3, 0.6, 0.9]), np.arange(4.0)])
+def test_gradients_round_as_numpys_do(edge_order: int, spacing: Any) -> None:
+    for f in (np.full(4, 2.7), np.array([1.0, 4.0, 2.5, -0.3])):
+        value, _ = dd.jvp(lambda x: np.gradient(x, spacing, edge_order=edge_order), (f,), (f,))
+        np.testing.assert_array_equal(value, np.gradient(f, spacing, edge_order=edge_order))

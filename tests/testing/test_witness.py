@@ -71,6 +71,23 @@ def test_the_complex_step_is_not_believed_beside_a_kink():
     assert estimate(f, x, v).errors[0] == np.inf
 
 
+@pytest.mark.parametrize("shift", [1.0, 3.0, 7.3])
+@pytest.mark.parametrize("size", [1e-12, 1e-13, 1e-14])
+def test_the_complex_step_alone_calls_nothing_wrong(size, shift):
+    # It sees the slope turned around, and the values are rounded too much to say so.
+    f, x, v = along(lambda x: sum(np.sin(k + shift + size * np.conjugate(x)) for k in range(9)), [0.7])
+    slope = size * sum(np.cos(k + shift) for k in range(9))
+    assert judge(slope * v[0], estimate(f, x, v)) != "disagree"
+
+
+def test_the_complex_step_still_sees_what_is_lost_in_the_value():
+    f, x, v = along(lambda x: 1.0 + 1e-12 * np.sin(x), [0.7])
+    found = estimate(f, x, v)
+    assert found.values[0] == pytest.approx(1e-12 * np.cos(0.7) * 0.7, rel=1e-12)
+    assert judge(1e-12 * np.cos(x[0]) * v[0], found) == "agree"
+    assert judge(-1e-11 * np.cos(x[0]) * v[0], found) == "disagree"
+
+
 def test_the_complex_step_knows_its_own_noise():
     def expanded(x):
         return np.polyval(np.poly(np.ones(7)), x)

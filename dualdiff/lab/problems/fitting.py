@@ -243,9 +243,8 @@ def _bundle_columns(camera_count: int, camera_index: Indices, point_index: Indic
     return np.concatenate([of_camera, of_point], axis=1)
 
 
-def _bundle_adjustment_jacobian(
-    x: Array, *, camera_count: int, camera_index: Indices, point_index: Indices, observed: Array
-) -> Array:
+def _bundle_blocks(x: Array, *, camera_count: int, camera_index: Indices, point_index: Indices) -> Array:
+    """Return the derivatives of each observation by its twelve parameters, of shape (observations, 2, 12)."""
     cameras = x[: 9 * camera_count].reshape(camera_count, 9)
     points = x[9 * camera_count :].reshape(-1, 3)[point_index]
     # Rotations and their derivatives are the cameras' own, and made once for each.
@@ -276,10 +275,16 @@ def _bundle_adjustment_jacobian(
     blocks[:, :, 6] = distortion[:, np.newaxis] * p
     blocks[:, :, 7] = (f * square)[:, np.newaxis] * p
     blocks[:, :, 8] = square[:, np.newaxis] * blocks[:, :, 7]
+    return blocks
 
-    J = np.zeros((len(p), 2, x.size))
+
+def _bundle_adjustment_jacobian(
+    x: Array, *, camera_count: int, camera_index: Indices, point_index: Indices, observed: Array
+) -> Array:
+    blocks = _bundle_blocks(x, camera_count=camera_count, camera_index=camera_index, point_index=point_index)
+    J = np.zeros((len(blocks), 2, x.size))
     np.put_along_axis(J, _bundle_columns(camera_count, camera_index, point_index)[:, np.newaxis], blocks, axis=2)
-    return J.reshape(2 * len(p), x.size)
+    return J.reshape(2 * len(blocks), x.size)
 
 
 def _bundle_adjustment_pattern(

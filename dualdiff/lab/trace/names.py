@@ -8,6 +8,7 @@ its array. What is written otherwise has no name here: none is guessed.
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 import linecache
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from dualdiff.tape import Tape
 __all__ = ["Place", "names", "places"]
 
 Span = tuple[int | None, int | None, int | None, int | None]
+NEXT, CACHE = dis.opmap["FOR_ITER"], dis.opmap["CACHE"]
+"""The instruction by which a loop reads the next entry, and what Python 3.12 takes for where it is while a generator runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ def _named(tape: Tape, code: CodeType, at: int, steps: list[int]) -> Iterator[tu
             index, targets = tape.parameters[e]["index"], known.unpacked[span]
             if type(index) is int and index < len(targets) and (name := targets[index]) is not None:
                 yield e, name
-    elif span in known.iterated:
+    elif (
+        span in known.iterated and _instruction(code, at) == NEXT
+    ):  # what is run over may be an entry itself, of the same span
         for e in reads:
             yield e, known.iterated[span]
     elif span in known.values:
@@ -113,6 +118,12 @@ def _named(tape: Tape, code: CodeType, at: int, steps: list[int]) -> Iterator[tu
         called = ast.unparse(node.func).rpartition(".")[2]
         own = [e for e in steps if tape.rows[e].name.rpartition(".")[2] == called]
         yield from ((e, name) for e in own or steps[-1:])
+
+
+def _instruction(code: CodeType, at: int) -> int:
+    while code.co_code[at] == CACHE:
+        at -= 2
+    return code.co_code[at]
 
 
 def _is_of(name: str, code: CodeType) -> bool:

@@ -208,6 +208,12 @@ KINKS_AND_EDGES = [
              np.array([0.3, 2.0, -0.7])),
     Jacobian("sorted", np.sort, lambda x: np.eye(3)[np.argsort(x)], np.array([3.0, 1.0, 2.0])),
 ]  # fmt: skip
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-20 * x))
+
+
 MEANS = rng.standard_normal((20, 4))
 AT = rng.standard_normal(4)
 STATIONARY = [
@@ -220,6 +226,10 @@ STATIONARY = [
     Jacobian("sigmoid at 40 and -40", lambda x: 0.5 * (1 + np.tanh(x / 2)), lambda x: D(0.5 / (1 + np.cosh(x))),
              np.array([40.0, -40.0, 0.1])),
     Jacobian("tanh, saturated", np.tanh, lambda x: D(1 / np.cosh(x) ** 2), np.array([30.0, -12.0, 0.4])),
+    Jacobian("tanh, saturated, by its own value", np.tanh, lambda x: D(1 - np.tanh(x) ** 2), np.array([30.0, -12.0, 14.4375, 0.4])),
+    Jacobian("tanh, saturated, in single precision", np.tanh, lambda x: D(1 - np.tanh(x) ** 2), np.array([8.4, -5.0, 0.4], np.float32)),
+    Jacobian("logistic of large numbers, by its own value", logistic, lambda x: 20 * D(logistic(x) * (1 - logistic(x))),
+             np.array([0.94, 1.18, 1.41, -0.3])),
     Gradient("cosine at a crest", lambda x: np.sum(np.cos(x)), lambda x: -np.sin(x), np.array([0.0, np.pi]), stationary=True),
     Gradient("gaussian at its crest", lambda x: np.exp(-x @ x), lambda x: -2 * x * np.exp(-x @ x), np.zeros(3), stationary=True),
 ]  # fmt: skip

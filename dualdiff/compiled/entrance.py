@@ -1,0 +1,145 @@
+"""The way into a program: a function that looks whether a call is one that the program is for, and runs it.
+
+It is written for one form of arguments. What it looks at is identity (of classes, of what the code names outside of its
+arguments); whenever anything is otherwise, the call takes the slow way, which looks closer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import length_hint
+from typing import Any
+
+import numpy as np
+
+from dualdiff.compiled.flat import ChangedError
+from dualdiff.passes.kinks import CONVENTION, SETTING
+from dualdiff.passes.program import Form
+
+__all__ = ["ALWAYS", "Entrance", "Fixed", "Watched", "by_python"]
+
+ALWAYS = 1 << 62
+"""More calls than there will be."""
+_FLOAT64 = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """An argument that belongs to the program, as Python's integers do."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Something outside of the arguments: how it is read as Python code with ``h`` for its holder, and what it was.
+
+    Attributes
+    ----------
+    holder : object
+        A dictionary, a cell, a list, or a function of no arguments.
+    name : object
+        The key, the index, or None.
+    value : object
+        What it was.
+    """
+
+    holder: Any
+    name: Any
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A way into a program.
+
+    Attributes
+    ----------
+    call : callable
+        It takes what the function takes.
+    left : callable
+        How many calls it still serves itself.
+    grant : callable
+        Let it serve so many calls.
+    """
+
+    call: Callable[..., Any]
+    left: Callable[[], int]
+    grant: Callable[[int], None]
+
+
+def by_python(
+    arguments: Sequence[Form | Fixed],
+    watched: Sequence[Watched],
+    run: Callable[..., tuple[Any, ...]],
+    build: Callable[[tuple[Any, ...]], Any] | None,
+    slow: Callable[..., Any],
+) -> Entrance | None:
+    """Return the way into a program as a Python function; None where its arguments cannot be looked at that quickly.
+
+    Parameters
+    ----------
+    arguments : sequence
+        What the function is given by position: the form of what varies, or what is fixed.
+    watched : sequence
+        What must be as it was.
+    run : callable
+        The program.
+    build : callable or None
+        What puts the results together; None where the one result is what is returned.
+    slow : callable
+        The other way.
+    """
+    names: dict[str, Any] = {
+        "ndarray": np.ndarray, "f8": _FLOAT64, "setting": SETTING.get, "convention": CONVENTION, "run": run, "build": build,
+        "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError), "budget": iter(range(0)), "gone": object(),
+    }  # fmt: skip
+    looks, varying = [], []
+    for i, a in enumerate(arguments):
+        if isinstance(a, Fixed):
+            names[f"k{i}"] = a.value
+            looks.append(f"x{i} is k{i}")
+            continue
+        varying.append(f"x{i}")
+        if a.kind == "array":
+            names[f"t{i}"], names[f"s{i}"] = a.dtype, a.shape
+            looks += [f"type(x{i}) is ndarray", f"x{i}.dtype is t{i}", f"x{i}.shape == s{i}"]
+            looks.append(f"x{i}.flags.c_contiguous")
+        else:
+            names[f"t{i}"] = float if a.kind == "float" else a.dtype.type
+            if names[f"t{i}"] is float and a.dtype != _FLOAT64:
+                return None
+            looks.append(f"type(x{i}) is t{i}")
+    looks.append("setting() is convention")
+    for i, w in enumerate(watched):
+        names[f"h{i}"], names[f"n{i}"], names[f"w{i}"] = w.holder, w.name, w.value
+        looks.append(f"{_read(w, i)} is w{i}")
+    given = ", ".join(f"x{i}" for i in range(len(arguments)))
+    text = f"""\
+def entrance(*args, **kwargs):
+    if not kwargs:
+        try:
+            ({given}{"," if given else ""}) = args
+            if {" and ".join([*looks, "next(budget, None) is not None"])}:
+                found = run({", ".join(varying)})
+                return {"found[0]" if build is None else "build(found)"}
+        except changed:
+            pass
+    return slow(*args, **kwargs)
+"""
+    exec(compile(text, "<entrance>", "exec"), names)
+
+    def grant(calls: int) -> None:
+        names["budget"] = iter(range(calls))
+
+    return Entrance(names["entrance"], lambda: length_hint(names["budget"]), grant)
+
+
+def _read(w: Watched, i: int) -> str:
+    kind = type(w.holder)
+    if kind is dict:
+        return f"h{i}.get(n{i}, gone)"
+    if kind is list:
+        return f"(h{i}[n{i}] if n{i} < len(h{i}) else gone)"
+    return f"h{i}.cell_contents" if w.name is None and hasattr(w.holder, "cell_contents") else f"h{i}()"

@@ -1,0 +1,200 @@
+"""Small programs as straight-line machine code: one function of numbers, without loops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.compiled import operations
+from dualdiff.passes.program import Program
+from dualdiff.passes.scalars import NotScalarError, Scalars
+
+__all__ = ["MOST", "straight"]
+
+MOST = 3000
+"""Operations beyond which straight lines take too long to compile."""
+_FLOAT = np.dtype(float)
+
+
+def straight(program: Program, scalars: Scalars) -> str:
+    """Return a program in LLVM's language.
+
+    Its function is ``i32 @program(ptr inputs, ptr outputs)``: of the addresses of the inputs' numbers, and of where the outputs'
+    numbers go, one output after the other. It returns 0; or -1 where an output is not finite; or the number of a check that does
+    not hold, counted from 1. It keeps nothing, and so may run in many threads at a time.
+
+    Raises
+    ------
+    NotScalarError
+        Inside the engine, if there is no machine code for some operation or result.
+    """
+    return _Straight(program, scalars).written()
+
+
+class _Straight:
+    """The writing of one program."""
+
+    def __init__(self, program: Program, scalars: Scalars) -> None:
+        self.program, self.scalars = program, scalars
+        self.lines: list[str] = []
+        self.names: dict[int, str] = {}  # of the nodes that have been computed
+        self.truths: set[int] = set()  # nodes that are no numbers
+        self.finite: set[int] = set()  # nodes that a check has looked at
+        self.goals: dict[int, list[int]] = {}  # where the number of a node goes
+        self.fixed: list[float] = []  # what results are before anything is computed
+        self.hidden = self._looked_at()
+        at = 0
+        for form, nodes in scalars.outputs:
+            if form.dtype != _FLOAT:
+                raise NotScalarError(f"a result of {form.dtype}")
+            for n in nodes:
+                name, *operands = scalars.operations[n]
+                if name == "constant":
+                    self.fixed.append(float(operands[0]))
+                else:
+                    self.fixed.append(0.0)
+                    self.goals.setdefault(n, []).append(at)
+                at += 1
+
+    def _looked_at(self) -> set[int]:
+        """Return the nodes that only ask whether a number is finite, for a check of all of them, which looks at the numbers itself."""
+        asked = {c[0] for c in self.scalars.checks if len(c) == 1 and self._is_finiteness(c[0])}
+        for n, (name, *operands) in enumerate(self.scalars.operations):
+            if name not in ("input", "constant", "unused") and n not in asked:
+                asked.difference_update(operands)
+        hidden = set(asked)
+        for n in asked:
+            hidden.update(self.scalars.operations[n][1:])
+        for n, (name, *operands) in enumerate(self.scalars.operations):
+            if name not in ("input", "constant", "unused") and n not in asked:
+                hidden.difference_update(operands)
+        return hidden
+
+    def _is_finiteness(self, n: int) -> bool:
+        name, *operands = self.scalars.operations[n]
+        return name == "all" and all(self.scalars.operations[m][0] == "isfinite" for m in operands)
+
+    def written(self) -> str:
+        scalars, lines = self.scalars, self.lines
+        template = self._template()
+        waiting: dict[int, list[int]] = {}
+        for c, nodes in enumerate(scalars.checks):
+            waiting.setdefault(max(nodes, default=-1), []).append(c)
+        waiting.pop(-1, None)  # of no numbers, which are always the same
+        for n, (name, *operands) in enumerate(scalars.operations):
+            self._node(n, name, operands)
+            for c in waiting.get(n, ()):
+                self._check(c)
+        total = self._total([self.names[n] for n in self.goals if n not in self.finite])
+        lines += ["  ret i32 0"]
+        if total:
+            lines[-1:] = [
+                f"  %rest = fsub double {total}, {total}",
+                "  %finite = fcmp oeq double %rest, 0.0",
+                "  %status = select i1 %finite, i32 0, i32 -1",
+                "  ret i32 %status",
+            ]
+        used = {name for name, *_ in scalars.operations if isinstance(name, str)}
+        declared = operations.declared(used | ({"isfinite"} if scalars.checks else set()))
+        body = "\n".join(lines)
+        return (
+            f"{declared}{template}\ndefine internal i32 @program(ptr noalias %inputs, ptr noalias %outputs) {{\n{body}\n"
+            + "".join(f"changed{c}:\n  ret i32 {c + 1}\n" for c in range(len(scalars.checks)))
+            + "}\n"
+        )
+
+    def _template(self) -> str:
+        """Begin with the results that are constants, and return the array that they are copied from."""
+        if sum(len(places) for places in self.goals.values()) == len(self.fixed):
+            return ""
+        size = len(self.fixed)
+        self.lines.append(f"  call void @llvm.memmove.p0.p0.i64(ptr %outputs, ptr @template, i64 {8 * size}, i1 false)")
+        entries = ", ".join(f"double {operations.constant(x)}" for x in self.fixed)
+        if not any(self.fixed) and not any(math.copysign(1.0, x) < 0 for x in self.fixed):
+            entries = "zeroinitializer"
+        else:
+            entries = f"[{entries}]"
+        return (
+            f"declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)\n"
+            f"@template = private constant [{size} x double] {entries}\n"
+        )
+
+    def _node(self, n: int, name: Any, operands: Sequence[Any]) -> None:
+        if name == "unused" or n in self.hidden:
+            return
+        if name == "constant":
+            if isinstance(operands[0], bool):
+                self.truths.add(n)
+            self.names[n] = operations.constant(operands[0])
+        elif name == "input":
+            i, k = operands
+            if self.program.forms[i].dtype != _FLOAT:
+                raise NotScalarError(f"an input of {self.program.forms[i].dtype}")
+            self.lines += [
+                f"  %a{n} = getelementptr ptr, ptr %inputs, i64 {i}",
+                f"  %p{n} = load ptr, ptr %a{n}",
+                f"  %e{n} = getelementptr double, ptr %p{n}, i64 {k}",
+                f"  %v{n} = load double, ptr %e{n}",
+            ]
+            self.names[n] = f"%v{n}"
+        else:
+            takes = {m in self.truths for m in (operands[1:] if name == "where" else operands)}
+            logical = name in operations.OF_TRUTHS
+            if takes and takes != {logical}:
+                raise NotScalarError(f"{name} of other operands")
+            self.lines += [f"  {line}" for line in operations.text(name, f"%v{n}", [self.names[m] for m in operands])]
+            self.names[n] = f"%v{n}"
+            if name in operations.TRUTHS:
+                self.truths.add(n)
+        for k in self.goals.get(n, ()):
+            if n in self.truths:
+                raise NotScalarError("a result that is no number")
+            self.lines += [
+                f"  %o{k} = getelementptr double, ptr %outputs, i64 {k}",
+                f"  store double {self.names[n]}, ptr %o{k}",
+            ]
+
+    def _check(self, c: int) -> None:
+        nodes, then = self.scalars.checks[c], self.program.checks[c].then
+        operation = self.scalars.operations[nodes[0]]
+        if operation[0] == "all" and nodes[0] not in self.names:
+            looked_at = [self.scalars.operations[m][1] for m in dict.fromkeys(operation[1:])]
+            self.finite.update(looked_at)
+            names = [self.names[m] for m in looked_at if self.scalars.operations[m][0] != "constant"]
+            total = self._total(names, f"c{c}.")
+            holds = f"%holds{c}"
+            self.lines += [
+                f"  %rest{c} = fsub double {total or '0.0'}, {total or '0.0'}",
+                f"  {holds} = fcmp oeq double %rest{c}, 0.0",
+            ]
+            self._unless(c, holds)
+            return
+        wanted = np.asarray(then).ravel().tolist()
+        for k, (n, x) in enumerate(zip(nodes, wanted, strict=True)):
+            holds = f"%holds{c}.{k}"
+            if n in self.truths:
+                self.lines.append(f"  {holds} = icmp eq i1 {self.names[n]}, {operations.constant(bool(x))}")
+            elif math.isnan(x):
+                self.lines.append(f"  {holds} = fcmp uno double {self.names[n]}, 0.0")
+            else:
+                self.lines.append(f"  {holds} = fcmp oeq double {self.names[n]}, {operations.constant(float(x))}")
+            self._unless(c, holds, f".{k}")
+
+    def _unless(self, c: int, holds: str, label: str = "") -> None:
+        self.lines += [f"  br i1 {holds}, label %go{c}{label}, label %changed{c}", f"go{c}{label}:"]
+
+    def _total(self, values: list[str], prefix: str = "t") -> str | None:
+        """Add numbers up two by two: the sum is finite only if all of them are."""
+        level = 0
+        while len(values) > 1:
+            level += 1
+            pairs = []
+            for k in range(0, len(values) - 1, 2):
+                name = f"%sum.{prefix}{level}.{k}"
+                self.lines.append(f"  {name} = fadd double {values[k]}, {values[k + 1]}")
+                pairs.append(name)
+            values = pairs + values[len(values) - len(values) % 2 :]
+        return values[0] if values else None

@@ -1,0 +1,135 @@
+"""What a function's own code names outside of its arguments: what a program of it has to watch."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture.look import code_names, function_of
+from dualdiff.compiled.entrance import Watched
+
+__all__ = ["COMPARED", "UNCHANGING", "named", "now", "still"]
+
+MOST_ENTRIES = 64
+"""Entries up to which a list or a dictionary is looked through at every call."""
+UNCHANGING = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc, np.dtype, slice, range, Enum)
+"""Classes of objects that are what they are; others may change from call to call, and nobody would see it."""
+COMPARED = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None), np.generic)
+"""Classes of objects that are compared by value."""
+_GONE: Any = object()
+
+
+def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
+    """Yield what the function's own code names: variables of enclosing functions and of its module, defaults, attributes of self.
+
+    Objects of the classes ``wrappers`` stand for the function ``f`` that they hold.
+    """
+    seen: set[int] = set()
+    todo: list[Any] = [function]
+    while todo:
+        f: Any = todo.pop()
+        if isinstance(f, wrappers):
+            todo.append(vars(f)["f"])
+            continue
+        own = function_of(f)
+        if own is None or id(own) in seen:
+            continue
+        seen.add(id(own))
+        names = set(code_names(own.__code__))
+        for cell in own.__closure__ or ():
+            yield from _entry(cell, None, names, wrappers)
+        for name in sorted(names & own.__globals__.keys()):
+            yield from _entry(own.__globals__, name, names, wrappers)
+        if own.__defaults__:
+            yield Watched(partial(getattr, own, "__defaults__"), None, own.__defaults__)
+            for value in own.__defaults__:
+                yield from _inside(value, names, wrappers)
+        for name in own.__kwdefaults__ or ():
+            yield from _entry(own.__kwdefaults__, name, names, wrappers)
+        owner = f.__self__ if isinstance(f, MethodType) else f if not hasattr(f, "__code__") else None
+        if owner is not None and not isinstance(f, functools.partial):
+            yield from _attributes(owner, names, wrappers, deeper=True)
+
+
+def _entry(holder: Any, name: Any, names: set[str], wrappers: tuple[type, ...]) -> Iterator[Watched]:
+    watched = Watched(holder, name, None)
+    value = now(watched)
+    yield Watched(holder, name, value)
+    yield from _inside(value, names, wrappers)
+
+
+def _inside(value: Any, names: set[str], wrappers: tuple[type, ...], deeper: bool = True) -> Iterator[Watched]:
+    """Yield the entries of a short list or dictionary, and the attributes of an object, or of a user's module, that the code names."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        if len(value) <= MOST_ENTRIES:
+            yield Watched(partial(len, value), None, len(value))
+            for key in value if kind is dict else range(len(value)):
+                yield Watched(value, key, value[key])
+    elif kind is ModuleType:
+        if deeper and not _is_library(value):
+            for name in sorted(names & vars(value).keys()):
+                yield Watched(vars(value), name, vars(value)[name])
+    elif deeper and hasattr(value, "__dict__") and not isinstance(value, (*UNCHANGING, MethodType, *wrappers)):
+        yield from _attributes(value, names, wrappers, deeper=False)
+
+
+def _attributes(owner: Any, names: set[str], wrappers: tuple[type, ...], deeper: bool) -> Iterator[Watched]:
+    """Yield the attributes of an object that the code names, as they stand in it or in its class: nothing is computed by asking."""
+    own: dict[str, Any] = getattr(owner, "__dict__", {})
+    for name in sorted(names):
+        value = _attribute(owner, name)
+        if value is _GONE:
+            continue
+        yield Watched(own, name, value) if name in own else Watched(partial(_attribute, owner, name), None, value)
+        if deeper:
+            yield from _inside(value, names, wrappers, deeper=False)
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    own: dict[str, Any] = getattr(owner, "__dict__", {})
+    if name in own:
+        return own[name]
+    return next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), _GONE)
+
+
+def _is_library(module: ModuleType) -> bool:
+    """Whether a module is one of Python's, NumPy's or SciPy's, whose names stay what they are."""
+    root = module.__name__.partition(".")[0]
+    return root in ("numpy", "scipy", "dualdiff") or root in sys.stdlib_module_names
+
+
+def now(watched: Watched) -> Any:
+    """Return what is there now."""
+    holder, name = watched.holder, watched.name
+    kind = type(holder)
+    if kind is dict:
+        return holder.get(name, _GONE)
+    if kind is list:
+        return holder[name] if name < len(holder) else _GONE
+    if kind is partial:
+        return holder()
+    try:
+        return holder.cell_contents
+    except ValueError:
+        return _GONE
+
+
+def still(watched: Watched, value: Any) -> bool:
+    """Whether a value is what was there: itself, or one of the same class that is equal where values are compared."""
+    then = watched.value
+    if value is then:
+        return True
+    if type(value) is not type(then) or not isinstance(value, COMPARED):
+        return False
+    try:
+        return bool(value == then) or (value != value and then != then)
+    except Exception:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import io
 import pickle
@@ -318,3 +319,40 @@ def test_threads_share_it() -> None:
                 np.testing.assert_array_equal(found, expected)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_it_becomes_machine_code_when_its_calls_have_paid_for_that() -> None:
+    pytest.importorskip("llvmlite")
+
+    def f(x: Any) -> Any:
+        if x[0] > 0:
+            return x[0] * np.sin(x[1]) + np.exp(-x[2])
+        return x[0]
+
+    gradient = dd.grad(f)
+    program = reloaded(dd.compile(gradient, check_every=None), X)
+    program(X)
+    assert program.explain(X).tier == "scalars"
+    assert program.explain(X).why == "its calls have not paid for compiling"
+    variant = program._entries[0].variants[0]
+    variant.calls = 10**9
+    np.testing.assert_allclose(program(2 * X), gradient(2 * X), rtol=1e-15)
+    assert program.explain(X).tier == "machine code"
+    np.testing.assert_allclose(program(3 * X), gradient(3 * X), rtol=1e-15)
+    with pytest.raises(NoProgramError, match=r"np\.greater in test_loaded\.py, line \d+ is not True"):
+        program(-X)
+    with pytest.raises(NoProgramError, match="a value is not finite"):
+        program(np.array([1.0, np.nan, 1.0]))
+
+
+def test_a_large_program_is_compiled_at_its_first_call() -> None:
+    def f(x: Any) -> Any:
+        y = x[0]
+        for _ in range(2000):
+            y = y + 0.001 * np.sin(y) * x[1]
+        return y
+
+    program = reloaded(dd.compile(f, check_every=None), X)
+    np.testing.assert_allclose(program(0.5 * X), f(0.5 * X), rtol=1e-13)
+    if importlib.util.find_spec("llvmlite"):
+        assert program.explain(X).tier == "machine code"

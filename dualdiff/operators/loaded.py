@@ -14,7 +14,8 @@ import numpy as np
 
 from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
 from dualdiff.compiled.literals import Record
-from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, loaded, said, write
+from dualdiff.compiled.restored import loaded
+from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, said, write
 from dualdiff.compiled.stepwise import FormError, stepwise
 from dualdiff.compiled.tiers import LARGE, START, lowered
 from dualdiff.errors import NoProgramError, ProgramFileError

@@ -22,7 +22,8 @@ from scipy import sparse
 import dualdiff as dd
 from dualdiff.compiled import flat
 from dualdiff.compiled.literals import NAMES, SPARSE, NotSavedError, Writer, read
-from dualdiff.compiled.saved import JSON, SUMS, Saved, loaded, write
+from dualdiff.compiled.restored import loaded
+from dualdiff.compiled.saved import JSON, SUMS, Saved, write
 from dualdiff.errors import NoProgramError, ProgramFileError, StaleProgramError
 from dualdiff.kinds.base import PRIMITIVES
 from dualdiff.lab.problems.zoo import zoo

@@ -495,6 +495,8 @@ class Compiled:
         ------
         ProgramFileError
             If there is no program, or one that holds what no file does: an object, a function whose rule is your own.
+        StaleProgramError
+            If an array that a program uses was written into since it was recorded.
         InputError
             If there is no program for these arguments.
         """
@@ -503,6 +505,8 @@ class Compiled:
 
         if args or kwargs:
             self._variant(args, kwargs)
+        else:
+            self._holds()
         found: Any = _signature(args, kwargs)
         write(file, saved_programs(self, [found[0]] if args or kwargs else list(self._known)))
 

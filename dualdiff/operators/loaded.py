@@ -18,11 +18,12 @@ from dualdiff.compiled.restored import loaded
 from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, said, write
 from dualdiff.compiled.stepwise import FormError, stepwise
 from dualdiff.compiled.tiers import LARGE, START, lowered
-from dualdiff.errors import NoProgramError, ProgramFileError
+from dualdiff.errors import NoProgramError, ProgramFileError, StaleProgramError
 from dualdiff.operators.compiled import (
     Compiled,
     ProgramReport,
     _agree,
+    _changed,
     _is_finiteness,
     _layout,
     _short,
@@ -44,14 +45,20 @@ __all__ = ["LoadedProgram", "load_program", "saved_programs"]
 def saved_programs(compiled: Compiled, keys: Sequence[Any]) -> Saved:
     """Return what a file holds of a compiled function: the programs for some forms of its arguments."""
     signature = _signature_of(compiled)
+    name = str(getattr(compiled, "__name__", "program"))
     entries = []
     for key in keys:
+        for v in compiled._known[key].variants:
+            for x, place in _changed(v.program):
+                raise StaleProgramError(
+                    f"an array of shape {x.shape} that {said(place)} uses was written into since the program of {name} was recorded; "
+                    "a file would hold its former entries. Compile the function again, or pass the array as an argument."
+                )
         known = compiled._known[key]
         arguments, leaves = _of_key(key)
         programs = tuple([(v.program, _numbered(v.build, len(v.program.outputs))) for v in known.variants])
         if programs:
             entries.append(Entry(_known_by_name(_by_name(signature, *arguments)), leaves, programs))
-    name = str(getattr(compiled, "__name__", "program"))
     if not entries:
         raise ProgramFileError(
             f"{name} has no program yet to be saved; call it, or give the arguments that a program is to be saved for"

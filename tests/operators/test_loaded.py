@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.errors import CompileWarning, InputError, NoProgramError, ProgramFileError
+from dualdiff.errors import CompileWarning, InputError, NoProgramError, ProgramFileError, StaleProgramError
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -223,6 +223,22 @@ def test_where_there_is_no_program_nothing_is_saved() -> None:
         dd.compile(lambda x, s: x * s.factor).save(io.BytesIO(), X, SETTINGS)
     with pytest.warns(CompileWarning), pytest.raises(InputError, match="it writes into an argument"):
         dd.compile(written_into).save(io.BytesIO(), X.copy())
+
+
+def test_what_has_changed_since_is_not_saved() -> None:
+    matrix, factor = np.eye(3), 2.0
+    program = dd.compile(lambda x: matrix @ x * factor, check_every=None)
+    program(X)
+    factor = 3.0
+    with pytest.raises(ProgramFileError, match="has no program yet"):
+        program.save(io.BytesIO())
+    np.testing.assert_array_equal(reloaded(program, X)(X), 3 * X)
+    matrix[0, 0] = 5.0
+    for args in ((), (X,)):
+        with pytest.raises(
+            StaleProgramError, match=r"an array of shape \(3, 3\) that test_loaded\.py, line \d+ uses was written into"
+        ):
+            program.save(io.BytesIO(), *args)
 
 
 def written_into(x: Any) -> Any:

@@ -255,6 +255,15 @@ def test_a_result_that_is_not_finite_is_the_functions() -> None:
         dd.compile(np.log).explain(np.array([0.0]))
 
 
+def test_a_result_that_is_one_expression_is_looked_at_as_well() -> None:
+    f = Counted(lambda x: x[0] + x[1])
+    program = dd.compile(f, check_every=None)
+    program(X), program(X)
+    calls = f.calls
+    assert np.isnan(program(np.nan * X))
+    assert f.calls == calls + 1
+
+
 # --------------------------------------------------------------------------------------------------
 # arguments
 

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import ProgramFileError
+from dualdiff.matrices import Maker
 from dualdiff.passes.program import content
 from dualdiff.values import is_sparse
 
-__all__ = ["NotSavedError", "Record", "Writer", "dtype_named", "read", "whole"]
+__all__ = ["NotSavedError", "Numbers", "Record", "Writer", "dtype_named", "read", "whole"]
 
 KINDS = "biufcmMSU"
 """Kinds of arrays that a file may hold: those whose entries are numbers, times or text, and no objects."""
@@ -54,6 +55,13 @@ class Record(NamedTuple):
 
     name: str
     fields: dict[str, Any]
+
+
+class Numbers(NamedTuple):
+    """A sparse matrix among the results: the leaf that is its numbers, and what makes the matrix of them."""
+
+    leaf: int
+    make: Maker
 
 
 class Writer:
@@ -99,6 +107,10 @@ class Writer:
         if is_sparse(x) and kind.__name__ in SPARSE and x.ndim == 2:
             parts = [self._array(np.asarray(getattr(x, part))) for part in SPARSE[kind.__name__]]
             return {"sparse": [kind.__name__, list(x.shape), parts]}
+        if type(x) is Numbers:
+            make = x.make
+            places = [self._array(np.asarray(part)) for part in (make.indices, make.indptr)]
+            return {"numbers": [x.leaf, make.format, list(make.shape), places, bool(make.canonical)]}
         if type(x) is Record:
             return {"record": [x.name, [[n, self.written(part)] for n, part in x.fields.items()]]}
         if isinstance(x, tuple) and hasattr(x, "_fields"):
@@ -251,6 +263,24 @@ def _sparse(given: Any, arrays: Any, inner: Any) -> Any:
     return made
 
 
+def _numbers(given: Any, arrays: Any, inner: Any) -> Numbers:
+    """Return the place of a sparse matrix, once its pattern was found to be one."""
+    from scipy import sparse
+
+    leaf, form, shape, places, canonical = items(given, 5, "a sparse matrix")
+    if form not in ("csr", "csc") or type(canonical) is not bool:
+        raise refusal(f"a sparse matrix is {given!r:.60}")
+    m, n = [whole(k, 1 << 62, "the size of a sparse matrix") for k in items(shape, 2)]
+    indices, indptr = [np.array(inner(part)) for part in items(places, 2)]
+    if any(w.dtype.kind != "i" or w.ndim != 1 for w in (indices, indptr)):
+        raise refusal("the places of a sparse matrix are no numbers")
+    found = getattr(sparse, f"{form}_array")((np.zeros(len(indices)), indices, indptr), shape=(m, n))
+    found.check_format(full_check=True)
+    if canonical and not found.has_canonical_format:
+        raise refusal("the places of a sparse matrix are not in order")
+    return Numbers(whole(leaf), Maker(form, (m, n), indices, indptr, canonical))
+
+
 def _named_tuple(given: Any, arrays: Any, inner: Any) -> Any:
     name, fields, values = items(given, 3, "a named tuple")
     values = [inner(value) for value in items(values, len(items(fields)))]
@@ -302,4 +332,5 @@ _READ: dict[str, Callable[[Any, Sequence[Any], Callable[[Any], Any]], Any]] = {
     "sparse": _sparse,
     "named tuple": _named_tuple,
     "record": _record,
+    "numbers": _numbers,
 }

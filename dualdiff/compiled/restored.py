@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dualdiff.compiled.literals import Record, dtype_named, items, read, refusal, whole
+from dualdiff.compiled.literals import Numbers, Record, dtype_named, items, read, refusal, whole
 from dualdiff.compiled.saved import FORMAT, JSON, SUMS, UNKNOWN, VERSION, Entry, Leaf, Saved, digest
 from dualdiff.errors import ProgramFileError
 from dualdiff.kinds import Primitive
@@ -266,6 +266,9 @@ class _Reader:
                 raise refusal(f"a result is {form}, and what is computed {forms[i]}")
         structure = self.value(tree)
         _count(structure, len(asked), "result")
+        for matrix in _matrices_of(structure):
+            if returned[matrix.leaf].shape != (len(matrix.make.indices),):
+                raise refusal("a sparse matrix has not as many numbers as places")
         program = Program(
             len(inputs), forms, held, {}, made, decided, asked, returned, whole(recorded), whole(distinct)
         )
@@ -325,6 +328,8 @@ def _leaves_of(structure: Any) -> Iterable[Any]:
     """Yield what stands at the leaves of a structure."""
     if type(structure) is Record:
         structure = structure.fields
+    if type(structure) is Numbers:
+        structure = structure.leaf
     if isinstance(structure, dict):
         structure = list(structure.values())
     if isinstance(structure, (tuple, list)):
@@ -332,6 +337,15 @@ def _leaves_of(structure: Any) -> Iterable[Any]:
             yield from _leaves_of(part)
     elif structure is not None:
         yield structure
+
+
+def _matrices_of(structure: Any) -> Iterable[Numbers]:
+    """Yield the sparse matrices of a structure."""
+    if type(structure) is Numbers:
+        yield structure
+    elif isinstance(structure, (dict, tuple, list)):
+        for part in structure.values() if isinstance(structure, dict) else structure:
+            yield from _matrices_of(part)
 
 
 def _count(structure: Any, count: int, what: str) -> None:

@@ -19,7 +19,7 @@ from dualdiff.kinds.kinks import Kink
 from dualdiff.labels import DENSE, Labels, written, zeros_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few
-from dualdiff.values import JOINED, bind, is_plain_constant, ndarray
+from dualdiff.values import JOINED, bind, is_plain_constant, is_recorded, ndarray, numbered_nonzeros
 
 Shape = tuple[int, ...]
 
@@ -359,6 +359,12 @@ class Primitive:
         """
         return None
 
+    def links_seen(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """As ``links``; for a recorded constant each link has the number of its entry, from 1 on, in place of the entry."""
+        if is_recorded(args[1 - k]):
+            args = [numbered_nonzeros(a) if n == 1 - k else a for n, a in enumerate(args)]
+        return self.links(k, args, params, out, most)
+
     def entries(self, k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Return the pattern of a ``patterned`` row as a sparse matrix of booleans, result by operand ``k``; None as ``labels``."""
         return None
@@ -368,7 +374,7 @@ class Primitive:
         if self.linked and len(ins) == 2:
             for k in (0, 1):
                 i = ins[1 - k]
-                if ins[k] is None and i is not None and i >= 0 and is_plain_constant(args[k]):
+                if ins[k] is None and i is not None and i >= 0 and (is_plain_constant(args[k]) or is_recorded(args[k])):
                     return (k,)
         return ()
 
@@ -378,7 +384,7 @@ class Primitive:
 
     def zeros(self, constant: Any) -> Any:
         """Say where one of these constants is zero, in a form that can be compared."""
-        return zeros_of(constant)
+        return zeros_of(numbered_nonzeros(constant) if is_recorded(constant) else constant)
 
     def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """Return the function's result where only some entries of its operands are there, and which of its own are.

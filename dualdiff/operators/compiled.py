@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
@@ -31,7 +32,7 @@ from dualdiff.passes.program import Form, Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, alive, native, packed
+from dualdiff.values import TRACED, alive, is_sparse, native, packed
 from dualdiff.ways.problem import Problem, run_user
 
 __all__ = ["Compiled", "ProgramReport", "compile"]
@@ -181,8 +182,8 @@ class Compiled:
             variant.calls += 1
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
-                self._hold(key, variant, outputs, args, kwargs)
-            self._speed_up(variant, inputs, outputs)
+                self._hold(key, variant, result, args, kwargs)
+            self._speed_up(variant, inputs, result)
             self._let_in(variant)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
@@ -225,10 +226,10 @@ class Compiled:
         until = ALWAYS if self.check_every is None else variant.due
         if self.backend != "numpy" and variant.reason is None and variant.code is None:
             price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
+            until = min(until, max(variant.calls + 1, int(price / max(variant.price, 1e-3)) + 1))
         return until
 
-    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
         if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
             return
@@ -255,7 +256,8 @@ class Compiled:
             code = variant.lowered.compiled(way)
             variant.milliseconds = 1e3 * (perf_counter() - begun)
             try:
-                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+                found = variant.build(list(code.flat.run(*inputs)))
+                agrees = all(map(_agree, flatten(found)[0], flatten(result)[0]))
             except ChangedError:
                 agrees = False
             if not agrees:
@@ -296,10 +298,10 @@ class Compiled:
             del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
-    def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
         """Run the function as well, and raise unless it gives the same."""
         expected = flatten(self.f(*args, **kwargs))[0]
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._close()
@@ -377,16 +379,15 @@ class Compiled:
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
         try:
-            variant = self._record(inputs, args, kwargs, flatten(result)[0])
+            variant = self._record(inputs, args, kwargs, matrices.flatten(result)[0])
         except Exception as error:
             self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
             return result, None
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
-        expected = flatten(result)[0]
         if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
-            self._speed_up(variant, inputs, expected)
+            self._speed_up(variant, inputs, result)
         try:
             try:
                 outputs = variant.running.run(*inputs)
@@ -399,7 +400,8 @@ class Compiled:
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        expected = flatten(result)[0]
+        for n, (found, right) in enumerate(zip(flatten(variant.build(list(outputs)))[0], expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
@@ -433,7 +435,7 @@ class Compiled:
 
         def call(leaves: list[Any]) -> list[Any]:
             given, named = build(_placed(positions, leaves))
-            out, results[:] = flatten(self.f(*given, **named)), ()
+            out, results[:] = matrices.flatten(self.f(*given, **named)), ()
             results.append(out[1])
             return out[0]
 
@@ -602,7 +604,9 @@ class ProgramReport:
         )
 
     def __str__(self) -> str:
-        what = "calls of NumPy" if self.tier == "arrays" else "operations on numbers"
+        what = {"arrays": "calls of NumPy", "loops": "calls of loops and of NumPy"}.get(
+            self.tier, "operations on numbers"
+        )
         lines = [
             f"{self.name}: {self.equations:,} equations recorded, {self.distinct:,} of them distinct, {self.steps:,} needed",
             f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
@@ -669,7 +673,8 @@ def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed]
 
 def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
     """Return what puts results together; None where the result is one leaf."""
-    if count == 1 and build([_VARIES]) is _VARIES:
+    mark = np.empty(0)
+    if count == 1 and build([mark]) is mark:
         return None
     return lambda outputs: build(list(outputs))
 
@@ -750,6 +755,8 @@ def _same(x: Any, y: Any) -> bool:
 
 def _agree(found: Any, right: Any) -> bool:
     """Whether a program's result is the function's, up to rounding."""
+    if is_sparse(right) and type(found) is type(right):
+        return found is right or (found.shape == right.shape and _agree(*matrices.nonzeros(found, right)))
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
         return still(Watched(None, None, right), found)
     if shape_of(found) != shape_of(right):
@@ -785,6 +792,7 @@ def _line(place: tuple[CodeType, int] | str | None) -> str:
 
 
 def _short(x: Any) -> str:
+    x = x.data if is_sparse(x) else x
     if shape_of(x) and np.size(x) > 4:
         return f"[{np.ravel(x)[0]:.6g}, …]"
     return np.array2string(np.asarray(x), precision=6, threshold=4)

@@ -13,12 +13,13 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
-from dualdiff.compiled.literals import Record
+from dualdiff.compiled.literals import Numbers, Record
 from dualdiff.compiled.restored import loaded
 from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, said, write
 from dualdiff.compiled.stepwise import FormError, stepwise
 from dualdiff.compiled.tiers import LARGE, START, lowered
 from dualdiff.errors import NoProgramError, ProgramFileError, StaleProgramError
+from dualdiff.matrices import TracedMatrix
 from dualdiff.operators.compiled import (
     Compiled,
     ProgramReport,
@@ -33,7 +34,7 @@ from dualdiff.operators.compiled import (
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Form, Program, form_of
 from dualdiff.trees import flatten
-from dualdiff.values import number, under
+from dualdiff.values import TRACED, number, under
 
 __all__ = ["LoadedProgram", "load_program", "saved_programs"]
 
@@ -56,7 +57,7 @@ def saved_programs(compiled: Compiled, keys: Sequence[Any]) -> Saved:
                 )
         known = compiled._known[key]
         arguments, leaves = _of_key(key)
-        programs = tuple([(v.program, _numbered(v.build, len(v.program.outputs))) for v in known.variants])
+        programs = tuple([(v.program, _result_of(v.build, len(v.program.outputs))) for v in known.variants])
         if programs:
             entries.append(Entry(_known_by_name(_by_name(signature, *arguments)), leaves, programs))
     if not entries:
@@ -77,6 +78,14 @@ def _signature_of(function: Any) -> inspect.Signature | None:
 def _numbered(build: Callable[[list[Any]], Any], count: int) -> Any:
     """Return a structure with numbers at its leaves."""
     return build(list(range(count)))
+
+
+def _result_of(build: Any, count: int) -> Any:
+    """Return the structure of a result, with numbers at its leaves; sparse matrices are made of theirs."""
+    makers = getattr(build, "makers", None)
+    if makers is None:
+        return _numbered(build, count)
+    return build.build([Numbers(n, make) if make else n for n, make in enumerate(makers)])
 
 
 def _known_by_name(x: Any) -> Any:
@@ -434,6 +443,11 @@ def _filled(structure: Any, outputs: Sequence[Any]) -> Any:
         return {key: _filled(part, outputs) for key, part in structure.items()}
     if structure is None:
         return None
+    if type(structure) is Numbers:
+        data, make = outputs[structure.leaf], structure.make
+        if type(data) in TRACED:
+            return TracedMatrix(data, make.indices, make.indptr, make.shape, make.format)
+        return make(data)
     parts = [_filled(part, outputs) for part in structure]
     return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
 

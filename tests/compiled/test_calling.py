@@ -381,3 +381,18 @@ def test_a_way_in_serves_as_many_calls_as_it_is_granted() -> None:
     way.grant(2)
     assert (way.call(1.0), way.left(), way.call(2.0), way.left(), way.call(3.0)) == (2.0, 1, 4.0, 0, None)
     assert slow == [1.0, 3.0]
+
+
+def test_sparse_results_have_index_arrays_of_their_own(way: str) -> None:
+    def f(x: Any) -> Any:
+        return (3 - 2 * x) * x - np.concatenate([x[1:], np.zeros(1)])
+
+    for n in (3, 400):
+        x = np.linspace(-1.0, 1.0, n)
+        operator = dd.value_and_jacobian(f, sparse=True)
+        program = settled(dd.compile(operator, backend="llvm", check_every=None), x)
+        first, second = program(x)[1], program(2 * x)[1]
+        for found, right in ((first, operator(x)[1]), (second, operator(2 * x)[1])):
+            assert type(found) is type(right)
+            np.testing.assert_allclose(found.toarray(), right.toarray(), rtol=1e-15)
+        assert not np.shares_memory(first.indices, second.indices)

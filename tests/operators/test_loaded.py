@@ -288,6 +288,25 @@ def test_where_kinks_are_errors_the_function_is_needed() -> None:
         program(X)
 
 
+def test_sparse_jacobians_come_back_with_their_pattern() -> None:
+    def f(x: Any) -> Any:
+        return np.diff(x) ** 2
+
+    jacobian = dd.compile(lambda x: (f(x), dd.jacobian(f, sparse=True)(x)), check_every=None)
+    program = reloaded(jacobian, X)
+    value, found = program(2 * X)
+    right = dd.jacobian(f, sparse=True)(2 * X)
+    np.testing.assert_array_equal(value, f(2 * X))
+    assert type(found) is type(right)
+    assert (found.nnz, found.has_canonical_format) == (right.nnz, True)
+    np.testing.assert_array_equal(found.toarray(), right.toarray())
+    found.indices[:] = 0  # which is nobody else's
+    np.testing.assert_array_equal(program(2 * X)[1].toarray(), right.toarray())
+    slope = dd.jacobian(lambda x: program(x)[1] @ X)(X)
+    np.testing.assert_allclose(slope, dd.jacobian(lambda x: dd.jacobian(f)(x) @ X)(X), rtol=1e-15)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(program))(X)[1].toarray(), jacobian(X)[1].toarray())
+
+
 # --------------------------------------------------------------------------------------------------
 # as an object
 

@@ -38,8 +38,10 @@ __all__ = [
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
+    "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "ProgramFileError",
     "RuleError",
     "StaleProgramError",
     "TracedAssignmentError",
@@ -136,6 +138,14 @@ class CaptureWarning(DocumentedWarning):
 
 class StaleProgramError(DerivativeError, RuntimeError):
     """A compiled program no longer gives what the function does that it was recorded from."""
+
+
+class NoProgramError(DerivativeError, RuntimeError):
+    """A program from a file was asked for what it holds nothing for, and there is no function to ask."""
+
+
+class ProgramFileError(DerivativeError, ValueError):
+    """A program that no file can hold, or a file that holds none that this version can run."""
 
 
 class CompileWarning(DocumentedWarning):

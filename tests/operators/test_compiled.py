@@ -255,6 +255,22 @@ def test_a_result_that_is_not_finite_is_the_functions() -> None:
         dd.compile(np.log).explain(np.array([0.0]))
 
 
+def test_a_derivative_that_is_constant_is_a_program_as_well() -> None:
+    matrix = np.arange(6.0).reshape(2, 3)
+    jacobian = dd.compile(dd.jacobian(lambda x: matrix @ x), check_every=None)
+    for n in range(40):
+        np.testing.assert_array_equal(jacobian(n * X), matrix)
+
+
+def test_a_result_that_is_one_expression_is_looked_at_as_well() -> None:
+    f = Counted(lambda x: x[0] + x[1])
+    program = dd.compile(f, check_every=None)
+    program(X), program(X)
+    calls = f.calls
+    assert np.isnan(program(np.nan * X))
+    assert f.calls == calls + 1
+
+
 # --------------------------------------------------------------------------------------------------
 # arguments
 

@@ -36,15 +36,27 @@ from dualdiff.tangents import (
     coefficient,
     is_few,
     kind_of,
-    map_of,
     merged,
     places_reached,
     settled,
     store,
     whole,
+    zeros_beside,
 )
 from dualdiff.tracer import Run, Tracer, is_same
-from dualdiff.values import LEVELS, NOTHING, NUMBERS, PLAIN_TYPES, TRACED, Traced, bind, container, operand, set_class
+from dualdiff.values import (
+    LEVELS,
+    NOTHING,
+    NUMBERS,
+    PLAIN_TYPES,
+    TRACED,
+    Traced,
+    bind,
+    container,
+    is_array,
+    operand,
+    set_class,
+)
 from dualdiff.views import become, is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
@@ -209,9 +221,9 @@ class Pushing(Run, Sweep):
     def _active(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
         """Push only the directions that reach the operands, through a primitive of any kind."""
         active = sorted({d for t in tangents if t for d in t})
-        if self.careful or not active or 2 * len(active) > self.lead[0] or type(out) is not ndarray or not out.ndim:
+        if self.careful or not active or 2 * len(active) > self.lead[0] or not is_array(out) or not out.ndim:
             return INSTEAD
-        if any(type(v) not in PLAIN_TYPES for v in values):
+        if any(type(v) not in PLAIN_TYPES and type(v) not in TRACED for v in values):
             return INSTEAD
         place = {d: i for i, d in enumerate(active)}
         packed: list[Any] = []
@@ -219,7 +231,7 @@ class Pushing(Run, Sweep):
             if not t:
                 packed.append(None)
                 continue
-            some = np.zeros((len(active), *shape_of(v)), dtype_of(v))
+            some = zeros_beside(t.values(), (len(active), *shape_of(v)), dtype_of(v))
             for d, c in t.items():
                 some[place[d]] = c
             packed.append(some)
@@ -298,7 +310,7 @@ class Pushing(Run, Sweep):
         k, size = self.lead[0], size_of(shape_of(out))
         if not is_few(count, size, k, mapped):
             return self.dense(found, out)
-        if mapped and count > MERGED_FROM and TRACED.isdisjoint(map(type, found.values())):
+        if mapped and count > MERGED_FROM:
             found = merged(found, shape_of(out), dtype_of(out))
             if 2 * len(found) > count and len(found) > MERGED_FROM:
                 return self.dense(found, out)
@@ -336,11 +348,15 @@ class Pushing(Run, Sweep):
     def stacked(self, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
         """Stack numbers with few directions each into one array of directions."""
         entries = [(d, j, t) for j, columns in enumerate(tangents) if columns for d, t in columns.items()]
-        if self.careful or any(type(t) in TRACED for _, _, t in entries) or type(out) is not ndarray:
+        if self.careful or not is_array(out):
             return row.push(self, [self.dense(t, v) for t, v in zip(tangents, values)], values, NOTHING, out)
-        t = np.zeros((len(out), *self.lead), out.dtype)
-        for d, j, c in entries:
-            t[j, d] = c
+        coefficients = [c for _, _, c in entries]
+        t = zeros_beside(coefficients, (len(out), *self.lead), out.dtype)
+        if type(t) is ndarray:
+            for d, j, c in entries:
+                t[j, d] = c
+        else:
+            t[[j for _, j, _ in entries], [d for d, _, _ in entries]] = np.stack(coefficients)
         return t.T
 
     def dense(self, t: Any, value: Any) -> Any:
@@ -358,13 +374,10 @@ class Pushing(Run, Sweep):
         k, shape = self.lead[0], shape_of(value)
         if self.most is not None and k * size_of(shape) > self.most:
             raise CrowdedError
-        if TRACED.isdisjoint(map(type, t.values())) and (mapped or type(value) in PLAIN_TYPES):
+        if mapped or type(value) in PLAIN_TYPES or type(value) in TRACED:
             return whole(t, k, shape, dtype_of(value))
-        columns: dict[int, Any] = t
-        if mapped:  # coefficients of an outer level: each direction picks its entries
-            columns = {d: sum([np.where(map_of(p, shape) == d + 1, c, 0.0) for p, c in t.items()]) for d in range(k)}
         zero = np.zeros_like(value)
-        return np.stack([full(columns[d], self.single, value) if d in columns else zero for d in range(k)])
+        return np.stack([full(t[d], self.single, value) if d in t else zero for d in range(k)])
 
     def _times(self, t: Any, p: Any) -> Any:
         # NumPy multiplies an array by a 0-d array three times as fast as by a scalar.
@@ -478,12 +491,7 @@ class Pushing(Run, Sweep):
         x.value = x.mark = None  # what an interrupted write leaves behind must not pass for a value
         kinds = {type(tangents[0]), type(tv)}
         t = INSTEAD
-        if (
-            kinds != {type(None)}
-            and kinds <= _TERMS_OR_NONE
-            and type(out) is ndarray
-            and self.lead[0] * out.size > DENSE
-        ):
+        if kinds != {type(None)} and kinds <= _TERMS_OR_NONE and is_array(out) and self.lead[0] * out.size > DENSE:
             tangents = [c and settled(c) for c in tangents]
             t = store(tangents, index, out, value)
             if t is not INSTEAD:

@@ -13,7 +13,7 @@ directions agree. Nothing is coloured and nothing probed: the pattern of the Jac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -209,6 +209,10 @@ def places_reached(terms: Any, shape: tuple[int, ...], directions: int) -> Any:
 
 def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Return terms as an array with the rows (or directions) in front."""
+    if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, rows):
+            return _stacked(terms, rows, shape, dtype)
+        return np.reshape(_placed(terms, shape, rows, dtype, 1, size_of(shape)), (rows, *shape))
     if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
         lines = (np.empty if len(terms) == rows else np.zeros)((rows, *shape), dtype)
         for d, c in terms.items():
@@ -234,16 +238,16 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
     sole = type(tangents[0]) is Terms and holders(tangents[0]) == SOLE
     ty, tv = tangents
     shape, dtype = shape_of(out), dtype_of(out)
-    if not TRACED.isdisjoint(map(type, (*(ty or {}).values(), *(tv or {}).values()))):
-        return INSTEAD
     found = Terms()
     incoming = list(tv.items()) if tv else []
     pairs = list(ty.items()) if ty else []
+    plain = TRACED.isdisjoint([type(c) for _, c in incoming])
     if sole:
         ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
     for n in range(len(pairs)):
         own = (
             sole
+            and plain
             and type(pairs[n][0]) is Map
             and type(pairs[n][1]) is ndarray
             and holders(pairs[n][0]) == SOLE
@@ -263,16 +267,26 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
             )
         if not own:
             positions = np.array(map_of(key, shape))
-            c = np.array(spread(c, shape), dtype)
+            if plain and type(c) not in TRACED:
+                c = np.array(spread(c, shape), dtype)
+            else:
+                c = _written_into(c, shape, dtype, incoming[n : n + 1])
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
     for pair in incoming[len(pairs) :]:
-        positions, c = np.zeros(shape, np.int32), np.zeros(shape, dtype)
+        positions, c = np.zeros(shape, np.int32), zeros_beside(pair[1:], shape, dtype)
         _write(positions, c, index, pair, v)
         new = Map(positions)
         found[new] = found[new] + c if new in found else c
     return found
+
+
+def _written_into(c: Any, shape: tuple[int, ...], dtype: Any, incoming: Sequence[Any]) -> Any:
+    """Return a coefficient in memory of its own, which one that comes in can be written into, traced or not."""
+    new = zeros_beside((c, *[value for _, value in incoming]), shape, dtype)
+    new[...] = c
+    return new
 
 
 def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any) -> None:
@@ -297,6 +311,10 @@ def _write(positions: Any, c: Any, index: Any, pair: Any, v: Any) -> None:
 def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -> Any:
     """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
     size = size_of(shape)
+    if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, directions):
+            return np.reshape(_stacked(terms, directions, shape, dtype), (directions, size)).T
+        return np.reshape(_placed(terms, shape, directions, dtype, directions, 1), (size, directions))
     if type(terms) is Columns:
         return whole(terms, directions, shape, dtype).reshape(directions, size).T
     terms = settled(terms)
@@ -326,11 +344,64 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
     return rows
 
 
+def _are_whole_columns(terms: Any, directions: int) -> bool:
+    """Whether terms are columns, and most of them are there."""
+    return type(terms) is Columns and 2 * len(terms) >= directions
+
+
+def _stacked(terms: Any, directions: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return traced columns as an array with the directions in front, in one step."""
+    nothing = np.zeros(shape, dtype)
+    return np.stack([spread(terms[d], shape) if d in terms else nothing for d in range(directions)])
+
+
+def _placed(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any, entry: int, direction: int) -> Any:
+    """Return traced coefficients in one flat array: so far from entry to entry, and from direction to direction.
+
+    It takes as many writes as there are terms, whatever the number of directions.
+    """
+    terms, size = settled(terms), size_of(shape)
+    total = size * directions
+    flat = zeros_beside(terms.values(), (total,), dtype)
+    there = np.zeros(total, bool)
+    for key, c in terms.items():
+        at = np.reshape(map_of(key, shape), -1)
+        inside = np.flatnonzero(at)
+        if not inside.size:
+            continue
+        places = stretch(inside * entry + (at[inside].astype(np.intp) - 1) * direction)
+        value = c
+        if shape_of(c):
+            value = np.reshape(spread(c, shape), -1)
+            value = value if inside.size == size else value[stretch(inside)]
+        flat[places] = flat[places] + value if there[places].any() else value
+        there[places] = True
+    return flat
+
+
+def stretch(places: Any) -> Any:
+    """Return ascending places that are equally far apart as a slice, which reads and writes faster; others as they are."""
+    if places.size < 2:
+        return slice(int(places[0]), int(places[0]) + 1) if places.size else places
+    step = int(places[1] - places[0])
+    if step > 0 and places[-1] - places[0] == step * (places.size - 1) and bool((np.diff(places) == step).all()):
+        return slice(int(places[0]), int(places[-1]) + 1, step)
+    return places
+
+
+def zeros_beside(values: Iterable[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return zeros that these values can be written into: beside traced ones they may come to hold them."""
+    for c in values:
+        if type(c) in TRACED:
+            return np.zeros_like(c, shape=shape, dtype=dtype)
+    return np.zeros(shape, dtype)
+
+
 def entries(terms: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
     """Return the directions (0 for none) and the coefficients of terms, each as an array ``(terms, size)``."""
     size = size_of(shape)
     maps = np.empty((len(terms), size), np.int32)
-    values = np.empty((len(terms), size), dtype)
+    values = zeros_beside(terms.values(), (len(terms), size), dtype)
     for n, (key, c) in enumerate(terms.items()):
         maps[n] = map_of(key, shape).reshape(-1) if type(key) is Map else key + 1
         values[n] = np.reshape(spread(c, shape), -1) if shape_of(c) else c
@@ -341,7 +412,7 @@ def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
     """Return the same tangent with every direction once per entry, and as few terms as that takes."""
     maps, values = entries(terms, shape, dtype)
     order = np.argsort(maps, axis=0, kind="stable")
-    maps, values = np.take_along_axis(maps, order, 0), np.take_along_axis(values, order, 0)
+    maps, values = np.take_along_axis(maps, order, 0), values[order, np.arange(maps.shape[1])]
     # Runs of equal directions, entry by entry: each is summed into its first place.
     new = np.ones(maps.shape, bool)
     new[1:] = maps[1:] != maps[:-1]
@@ -350,7 +421,7 @@ def merged(terms: Terms, shape: tuple[int, ...], dtype: Any) -> Terms:
     at = np.broadcast_to(np.arange(maps.shape[1]), maps.shape)
     live = maps > 0
     found_maps = np.zeros((count, maps.shape[1]), np.int32)
-    found = np.zeros((count, maps.shape[1]), dtype)
+    found = zeros_beside((values,), (count, maps.shape[1]), dtype)
     found_maps[rank[live], at[live]] = maps[live]
     np.add.at(found, (rank[live], at[live]), values[live])
     return Terms((Map(p.reshape(shape)), c.reshape(shape)) for p, c in zip(found_maps, found))

@@ -85,11 +85,27 @@ def is_replayed(x: Any) -> bool:
     return False
 
 
+def is_recorded(x: Any) -> bool:
+    """Whether recordings that will run again trace a value, and nothing else does: it may be looked at if that is noted."""
+    if type(x) not in TRACED:
+        return False
+    while type(x) in TRACED:
+        if not x.run.replayed:
+            return False
+        x = x.value
+    return True
+
+
 def alive(x: Any) -> Any:
     """Return a value as it is; raise if it belongs to a run that has ended."""
     if type(x) in TRACED and not x.run.open:
         raise EscapedValueError(f"{where()}: {OUTLIVED}")
     return x
+
+
+def is_array(x: Any) -> bool:
+    """Whether a value is one of NumPy's arrays, or a traced one that has axes: not a number, nor another kind of array."""
+    return type(x) is ndarray or (type(x) in TRACED and x.shape != ())
 
 
 def is_number(x: Any) -> bool:
@@ -354,3 +370,9 @@ def fixed(x: Any, what: str = "this argument") -> Any:
 def is_plain_constant(x: Any) -> bool:
     """Whether an operand is an array of numbers that one can look at."""
     return type(x) is np.ndarray and x.ndim > 0 and x.dtype.kind in "biufc"
+
+
+def numbered_nonzeros(x: Any) -> Any:
+    """Return an array with the numbers 1, 2, … of the entries that are not zero: of a recorded value, which notes where they are."""
+    there = decided(np.not_equal(x, 0))
+    return np.where(there, np.arange(1.0, there.size + 1).reshape(there.shape), 0.0)

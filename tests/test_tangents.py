@@ -9,7 +9,7 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.passes import costs
-from dualdiff.tangents import INSTEAD, Map, Terms, store
+from dualdiff.tangents import Columns, Map, Terms, store
 from dualdiff.tape import record
 from dualdiff.ways import Forward, Program, RowSparse
 from tests.thresholds import ALWAYS_TERMS, thresholds
@@ -58,14 +58,30 @@ def test_a_write_into_terms_that_are_differentiated_again(outer: Any, monkeypatc
     np.testing.assert_allclose(outer(dd.jacfwd(f))(x), wanted, rtol=1e-14, atol=1e-14)
 
 
-def test_terms_that_are_traced_are_not_written_into() -> None:
+def test_traced_terms_are_written_into_plain_ones() -> None:
+    def f(x: Any) -> Any:
+        mine = [Terms([(Map(np.array([1, 2, 3])), np.array([4.0, 5.0, 6.0]))]), Columns([(1, x[0] * 2)])]
+        ((key, c),) = store(mine, 0, np.zeros(3), 1.0).items()
+        assert key.positions.tolist() == [2, 2, 3]
+        return c
+
+    value, tangent = dd.jvp(f, (np.ones(3),), (np.ones(3),))
+    assert value.tolist() == [2, 5, 6]
+    assert tangent.tolist() == [2, 0, 0]
+
+
+def test_terms_that_are_traced_are_copied_before_they_are_written_into() -> None:
     seen = []
 
     def f(x: Any) -> Any:
         terms = Terms({Map(np.array([1, 2, 3])): x})
-        seen.append(store([terms, None], 0, np.zeros(3), 1.0))
-        assert terms  # it is as it was
-        return x
+        new = store([terms, None], 0, np.zeros(3), 1.0)
+        seen.append(x * 1.0)
+        ((key, c),) = new.items()
+        assert key.positions.tolist() == [0, 2, 3]
+        return c
 
-    dd.jvp(f, (np.ones(3),), (np.ones(3),))
-    assert seen[0] is INSTEAD
+    _, tangent = dd.jvp(f, (np.ones(3),), (np.ones(3),))
+    assert tangent.tolist() == [0, 1, 1]
+    _, tangent = dd.jvp(lambda x: [f(x), seen[-1]][1], (np.ones(3),), (np.ones(3),))
+    assert tangent.tolist() == [1, 1, 1]  # it is as it was

@@ -54,7 +54,8 @@ class Substitution:
 
     def __call__(self, compressed: Any) -> NDArray:
         """Return the nonzeros in CSR order."""
-        compressed = np.asarray(compressed)
+        if not hasattr(compressed, "dtype"):
+            compressed = np.asarray(compressed)
         if compressed.shape != self.shape:
             raise InputError(
                 f"the compressed matrix has shape {self.shape} (colours, rows), not {compressed.shape}: pass (H @ S).T"

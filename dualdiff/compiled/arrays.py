@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.compiled.numbers import BINARY, CALLED, WRITTEN, ChangedError, Flat, compiled, delivered, expression
-from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
 from dualdiff.passes.scalars import name_of
 
@@ -114,7 +114,7 @@ class Arrays:
                 self.whole.update(s.results)
                 continue
             form = program.forms[s.result]
-            if s.result in skipped or form.kind != "array" or _is_fresh(s.row):
+            if s.result in skipped or form.kind != "array" or _is_fresh(s):
                 continue
             for i in s.operands:
                 if program.forms[i].kind == "array":
@@ -238,8 +238,14 @@ class Arrays:
             self.floats[s.result] = v
             return
         if row.access == "read":
-            self.names[f"p{s.result}"] = s.params["index"]
-            call = f"{given[0]}[p{s.result}]"
+            picked = _picked(s.params["index"])
+            if picked is not None and len(program.forms[s.operands[0]].shape) == 1:
+                self.names[f"p{s.result}"] = picked
+                call = f"{given[0]}.take(p{s.result})"
+                self.owned.add(self._group(s.result))
+            else:
+                self.names[f"p{s.result}"] = s.params["index"]
+                call = f"{given[0]}[p{s.result}]"
         else:
             call = self._call(n, s, given, form)
         if form.is_float:
@@ -393,12 +399,23 @@ class Arrays:
         if i in self.whole:
             return False
         made = self.made_by.get(i)
-        return made is None or not (_is_fresh(made.row) or made.row.access == "write")
+        return made is None or not (_is_fresh(made) or made.row.access == "write")
 
 
-def _is_fresh(row: Primitive) -> bool:
-    """Whether a row's result shares memory with none of its operands, whatever they are."""
+def _is_fresh(step: Step) -> bool:
+    """Whether a step's result shares memory with none of its operands, whatever they are."""
+    row = step.row
+    if row.access == "read":
+        return _picked(step.params["index"]) is not None
     return isinstance(row.fn, np.ufunc) or row.access == "write" or row.kind == "multilinear"
+
+
+def _picked(index: Any) -> Any:
+    """Return the numbers of the entries of a vector that an index picks one by one; None of another index."""
+    parts = [i for i in index if i is not Ellipsis] if type(index) is tuple else [index]
+    if len(parts) == 1 and type(parts[0]) is np.ndarray and parts[0].dtype == np.intp and parts[0].ndim == 1:
+        return parts[0]
+    return None
 
 
 def _same(x: Any, then: Any) -> bool:

@@ -24,7 +24,7 @@ from dualdiff.tangents import (
     settled,
     spread,
 )
-from dualdiff.values import TRACED, ndarray
+from dualdiff.values import is_array, is_recorded
 
 
 def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[Any], params: Any, out: Any) -> Any:
@@ -33,7 +33,7 @@ def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Seque
     The local Jacobian is pushed with one direction per place in a group; its entries multiply the operands' terms.
     """
     shape = shape_of(out)
-    if not shape or type(out) is not ndarray or run.careful or not any(type(t) is Terms for t in tangents):
+    if not shape or not is_array(out) or run.careful or not any(type(t) is Terms for t in tangents):
         return INSTEAD  # columns come here if most directions have one: an array is not much more
     if any(dtype_of(v).kind == "c" for v in (out, *values)):
         return INSTEAD  # it may be linear over the reals only
@@ -42,7 +42,7 @@ def local_terms(run: Any, row: Primitive, tangents: Sequence[Any], values: Seque
         if not terms:
             continue
         x = values[i]
-        if type(x) is not ndarray or not TRACED.isdisjoint(map(type, terms.values())) or x.ndim == 0:
+        if not is_array(x) or x.ndim == 0:
             return INSTEAD
         labels = row.labels(i, values, params, out)
         width = _group(labels, x.size)
@@ -74,12 +74,12 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
         return None
     k = 0 if tangents[1] is None else 1
     x, terms = values[k], settled(tangents[k])
-    if not shape or type(out) is not ndarray or type(x) is not ndarray or not x.ndim or dtype_of(out).kind != "f":
+    if not shape or not is_array(out) or not is_array(x) or not x.ndim or dtype_of(out).kind != "f":
         return None
     # An array of columns is made anyway where most rows have many links: they need not be written out to see that.
     most = None if type(terms) is Columns else LOCAL * size_of(shape)
-    links = row.links(k, values, params, out, most)
-    if links is None or not TRACED.isdisjoint(map(type, terms.values())):
+    links = row.links_seen(k, values, params, out, most)
+    if links is None:
         return None
     counts = np.diff(links.indptr)
     width = int(counts.max(initial=0))
@@ -94,7 +94,10 @@ def linked(run: Any, row: Primitive, tangents: Sequence[Any], values: Sequence[A
     weights[place, at] = links.data
     found = Terms()
     for j in range(width):
-        _joined_by(found, terms, members[:, j], weights[j].reshape(shape), x.shape)
+        weight = weights[j]
+        if is_recorded(values[1 - k]):  # they are numbers of its entries
+            weight = np.reshape(values[1 - k], -1)[np.maximum(weight.astype(np.intp) - 1, 0)]
+        _joined_by(found, terms, members[:, j], np.reshape(weight, shape), x.shape)
     return kind_of(found)
 
 
@@ -170,7 +173,7 @@ def linked_forecast(row: Primitive, ins: Any, asked: Asked) -> Any:
     ((i, terms),) = live
     if not shape_of(asked.args[i]):
         return None
-    links = row.links(i, asked.args, asked.params, asked.out, LOCAL * asked.size if not asked.is_columns else None)
+    links = row.links_seen(i, asked.args, asked.params, asked.out, LOCAL * asked.size if not asked.is_columns else None)
     if links is None:
         return None
     counts = np.diff(links.indptr)

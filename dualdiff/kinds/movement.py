@@ -11,7 +11,7 @@ from dualdiff.kinds.base import Asked, Primitive, Shape, Sweep, is_column
 from dualdiff.kinds.linear import Linear
 from dualdiff.labels import OWN, Labels, grouped, written
 from dualdiff.shapes import shape_of, size_of
-from dualdiff.tangents import INSTEAD, Map, Terms, key_of, kind_of, map_of, spread
+from dualdiff.tangents import INSTEAD, Map, Terms, key_of, kind_of, map_of, spread, zeros_beside
 from dualdiff.values import bind, ndarray
 
 
@@ -121,7 +121,7 @@ def _moved_back(row: Any, g: Any, k: int, args: Sequence[Any], params: Any, out:
             positions = np.zeros(size, at.dtype)
             positions[labels] = at[inside]
             if shape_of(values):
-                whole = np.zeros(size, values.dtype)
+                whole = zeros_beside((values,), (size,), values.dtype)
                 whole[labels] = values[inside]
                 values = whole
         new = Map(positions.reshape(shape))

@@ -8,12 +8,14 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from time import perf_counter
 from types import CodeType, MethodType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python
@@ -30,7 +32,7 @@ from dualdiff.passes.program import Form, Program, Slot, program_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, alive, native, packed
+from dualdiff.values import TRACED, alive, is_sparse, native, packed
 from dualdiff.ways.problem import Problem, run_user
 
 __all__ = ["Compiled", "ProgramReport", "compile"]
@@ -39,6 +41,8 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+LEAST = 0.1
+"""Microseconds that any program takes."""
 SETTLED = 16
 """Calls in turn that another program than the one let in must serve before it is let in instead."""
 REPLACED = 8
@@ -83,7 +87,8 @@ class _Variant:
     @property
     def price(self) -> float:
         """What a run of the flat code is estimated to take, in microseconds."""
-        return STEP * len(self.program.steps) if self.written is None else self.written.price
+        price = STEP * len(self.program.steps) if self.written is None else self.written.price
+        return max(price, LEAST)
 
     @property
     def running(self) -> Flat:
@@ -180,8 +185,8 @@ class Compiled:
             variant.calls += 1
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
-                self._hold(key, variant, outputs, args, kwargs)
-            self._speed_up(variant, inputs, outputs)
+                self._hold(key, variant, result, args, kwargs)
+            self._speed_up(variant, inputs, result)
             self._let_in(variant)
             return result
         return self._recorded(key, inputs, args, kwargs)[0]
@@ -224,10 +229,10 @@ class Compiled:
         until = ALWAYS if self.check_every is None else variant.due
         if self.backend != "numpy" and variant.reason is None and variant.code is None:
             price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
+            until = min(until, max(variant.calls + 1, int(price / max(variant.price, 1e-3)) + 1))
         return until
 
-    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
         if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
             return
@@ -254,7 +259,8 @@ class Compiled:
             code = variant.lowered.compiled(way)
             variant.milliseconds = 1e3 * (perf_counter() - begun)
             try:
-                agrees = all(map(_agree, code.flat.run(*inputs), outputs))
+                found = variant.build(list(code.flat.run(*inputs)))
+                agrees = all(map(_agree, flatten(found)[0], flatten(result)[0]))
             except ChangedError:
                 agrees = False
             if not agrees:
@@ -295,10 +301,10 @@ class Compiled:
             del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
-    def _hold(self, key: Any, variant: _Variant, outputs: Sequence[Any], args: Any, kwargs: Any) -> None:
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
         """Run the function as well, and raise unless it gives the same."""
         expected = flatten(self.f(*args, **kwargs))[0]
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._close()
@@ -376,16 +382,15 @@ class Compiled:
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
         try:
-            variant = self._record(inputs, args, kwargs, flatten(result)[0])
+            variant = self._record(inputs, args, kwargs, matrices.flatten(result)[0])
         except Exception as error:
             self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
             return result, None
         if variant is None:
             known.recorded -= 1  # the point, not the function, is in the way
             return result, None
-        expected = flatten(result)[0]
         if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
-            self._speed_up(variant, inputs, expected)
+            self._speed_up(variant, inputs, result)
         try:
             try:
                 outputs = variant.running.run(*inputs)
@@ -398,7 +403,8 @@ class Compiled:
         except (ChangedError, ArithmeticError, ValueError):
             known.recorded -= 1
             return result, None
-        for n, (found, right) in enumerate(zip(outputs, expected, strict=True)):
+        expected = flatten(result)[0]
+        for n, (found, right) in enumerate(zip(flatten(variant.build(list(outputs)))[0], expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
         known.variants.insert(0, variant)
@@ -432,7 +438,7 @@ class Compiled:
 
         def call(leaves: list[Any]) -> list[Any]:
             given, named = build(_placed(positions, leaves))
-            out, results[:] = flatten(self.f(*given, **named)), ()
+            out, results[:] = matrices.flatten(self.f(*given, **named)), ()
             results.append(out[1])
             return out[0]
 
@@ -470,11 +476,44 @@ class Compiled:
         ProgramReport
             It prints as a few lines; ``.source`` is the code.
         """
-        return ProgramReport.of(self, self._variant(args, kwargs))
+        variant = self._variant(args, kwargs)
+        return ProgramReport.of(getattr(self.f, "__name__", "the function"), self._why(variant), variant)
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the program for these arguments as Python code."""
         return self._variant(args, kwargs).flat.source
+
+    def save(self, file: str | PathLike[str] | IO[bytes], *args: Any, **kwargs: Any) -> None:
+        """Save programs in a file, for :func:`load_program`.
+
+        A file holds equations and arrays, and no code: ``program.json`` and arrays in NumPy's format, in a zip.
+
+        Parameters
+        ----------
+        file : path or binary file
+            Where to; by convention its name ends in ``.ddp``.
+        *args, **kwargs
+            Arguments of the function: the programs for such arguments are saved, recorded now if there is none. All that are known
+            by default.
+
+        Raises
+        ------
+        ProgramFileError
+            If there is no program, or one that holds what no file does: an object, a function whose rule is your own.
+        StaleProgramError
+            If an array that a program uses was written into since it was recorded.
+        InputError
+            If there is no program for these arguments.
+        """
+        from dualdiff.compiled.saved import write  # which few programs need
+        from dualdiff.operators.loaded import saved_programs
+
+        if args or kwargs:
+            self._variant(args, kwargs)
+        else:
+            self._holds()
+        found: Any = _signature(args, kwargs)
+        write(file, saved_programs(self, [found[0]] if args or kwargs else list(self._known)))
 
     def _variant(self, args: Any, kwargs: Any) -> _Variant:
         found = _signature(args, kwargs)
@@ -534,7 +573,7 @@ class ProgramReport:
     source: str
 
     @classmethod
-    def of(cls, compiled: Compiled, variant: _Variant) -> ProgramReport:
+    def of(cls, name: str, why: str, variant: Any) -> ProgramReport:
         """Describe a program."""
         program, code = variant.program, variant.running
         users: dict[int, Any] = {}
@@ -552,7 +591,6 @@ class ProgramReport:
             for n, c in enumerate(program.checks)
             if not _is_finiteness(program, n)
         )
-        name = getattr(compiled.f, "__name__", "the function")
         return cls(
             name,
             program.recorded,
@@ -560,7 +598,7 @@ class ProgramReport:
             len(program.steps),
             code.operations,
             code.kind,
-            compiled._why(variant),
+            why,
             variant.milliseconds,
             code.buffers,
             constants,
@@ -638,7 +676,8 @@ def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed]
 
 def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
     """Return what puts results together; None where the result is one leaf."""
-    if count == 1 and build([_VARIES]) is _VARIES:
+    mark = np.empty(0)
+    if count == 1 and build([mark]) is mark:
         return None
     return lambda outputs: build(list(outputs))
 
@@ -719,6 +758,8 @@ def _same(x: Any, y: Any) -> bool:
 
 def _agree(found: Any, right: Any) -> bool:
     """Whether a program's result is the function's, up to rounding."""
+    if is_sparse(right) and type(found) is type(right):
+        return found is right or (found.shape == right.shape and _agree(*matrices.nonzeros(found, right)))
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
         return still(Watched(None, None, right), found)
     if shape_of(found) != shape_of(right):
@@ -748,11 +789,13 @@ def _branches(known: _Known) -> str:
     )
 
 
-def _line(place: tuple[CodeType, int] | None) -> str:
-    return line_of(*place) if place else "an unknown line"
+def _line(place: tuple[CodeType, int] | str | None) -> str:
+    """Return a line as it is said: one that was recorded, or that a file held."""
+    return place if isinstance(place, str) else line_of(*place) if place else "an unknown line"
 
 
 def _short(x: Any) -> str:
+    x = x.data if is_sparse(x) else x
     if shape_of(x) and np.size(x) > 4:
         return f"[{np.ravel(x)[0]:.6g}, …]"
     return np.array2string(np.asarray(x), precision=6, threshold=4)

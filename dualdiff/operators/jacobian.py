@@ -178,7 +178,9 @@ def jacobian(
         scalar program one by one. Finite differences and the complex step are never chosen by ``"auto"``.
     sparse : bool
         Return a ``scipy.sparse.csr_array`` of shape (m, n) over all results and arguments, whatever their structure. It
-        holds the structural nonzeros: entries that can be nonzero at some point, or at this one.
+        holds the structural nonzeros: entries that can be nonzero at some point, or at this one. Inside another operator its numbers
+        are differentiated in their turn, and its pattern is constant: it has ``J @ x``, ``x @ J``, ``J.T``, multiples, ``J.toarray()``
+        and its nonzeros ``J.data``; the function must return one of these, not ``J`` itself.
     chunk : int, optional
         How many directions travel at once; by default as many as stay in the cache and within ``max_bytes``.
     max_bytes : int, optional

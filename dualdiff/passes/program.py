@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.garbage import uncollected
+from dualdiff.kinds import Elementwise, Movement, Primitive
+from dualdiff.passes.regions import Region, Write, region
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
 
@@ -26,6 +28,8 @@ __all__ = ["Check", "Form", "Program", "Slot", "Step", "program_of"]
 
 MOST_LOOKED_AT = 1 << 16
 """Entries of a constant from which on nobody looks whether they are all equal."""
+MOST_MOVED = 1 << 20
+"""Entries from which on nobody looks whether they all stay where they are."""
 
 
 class Form(NamedTuple):
@@ -143,7 +147,8 @@ def program_of(tape: Recording, inputs: Sequence[Any], outputs: Sequence[Any], r
     results : sequence
         What the function returned for the inputs.
     """
-    return _Builder(tape, inputs).built(outputs, results)
+    with uncollected():
+        return _Builder(tape, inputs).built(outputs, results)
 
 
 class _Builder:
@@ -151,7 +156,8 @@ class _Builder:
 
     def __init__(self, tape: Recording, inputs: Sequence[Any]) -> None:
         self.tape = tape
-        self.known_forms: dict[Form, Form] = {}
+        self.arrays: dict[Any, Form] = {}
+        self.others: dict[Form, Form] = {_NUMBER: _NUMBER}
         self.known_params: dict[Any, dict[str, Any]] = {}
         self.value_of = list(range(len(inputs)))  # by slot
         self.forms: dict[int, Form] = {i: self.form(x) for i, x in enumerate(inputs)}
@@ -159,6 +165,8 @@ class _Builder:
         self.origins: dict[int, Any] = {}
         self.by_content: dict[Any, int] = {}
         self.by_step: dict[Any, int] = {}
+        self.reads: dict[int, tuple[int, Region]] = {}  # by value: of what, and where
+        self.writes: dict[int, Write] = {}  # by value
 
     def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
         tape, value_of, forms, by_step, known_params = (
@@ -167,11 +175,19 @@ class _Builder:
         steps: list[Step] = []
         checks: list[Check] = []
         waiting = list(zip(tape.guards, tape.places, strict=True))[::-1]
+        looked_at: set[Any] = set()
+
+        def check(guard: Any, place: Any) -> None:
+            """Take a decision down, the first time it is taken."""
+            key = value_of[guard.slot], content(guard.value)
+            if key not in looked_at:
+                looked_at.add(key)
+                checks.append(Check(key[0], guard.value, len(steps), place))
+
         lines = tape.lines or []
         for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
             while waiting and waiting[-1][0].at <= e:
-                guard, place = waiting.pop()
-                checks.append(Check(value_of[guard.slot], guard.value, len(steps), place))
+                check(*waiting.pop())
             form = self.form(out)
             if None in ins:
                 operands = tuple(
@@ -181,10 +197,14 @@ class _Builder:
                     ]
                 )
                 operands = self.as_numbers(row, operands, form)
-                same = self.unchanged(row, operands, form)
+                same = self.times_one(row, operands, form)
             else:
                 operands = tuple([value_of[i if i >= 0 else ~i] for i in ins])
                 same = None
+            if row.access:
+                operands, params = self.forwarded(row, operands, params)
+            if same is None and (row.access or isinstance(row, Movement)):
+                same = self.unmoved(row, operands, params, form)
             if same is None:
                 if params:
                     key = content(params)
@@ -196,10 +216,12 @@ class _Builder:
                 if same is None or forms[same] is not form:
                     by_step[key] = same = len(forms)
                     forms[same] = form
+                    if row.access:
+                        self.note_access(row, operands, params, same)
                     steps.append(Step(row, operands, params, same, lines[e] if lines else None))
             value_of.append(same)
         for guard, place in reversed(waiting):
-            checks.append(Check(value_of[guard.slot], guard.value, len(steps), place))
+            check(guard, place)
         asked = tuple([value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
         distinct = len(steps)
         steps, checks = _alive(steps, checks, asked)
@@ -220,8 +242,17 @@ class _Builder:
         )
 
     def form(self, x: Any) -> Form:
-        found = form_of(x)
-        return self.known_forms.setdefault(found, found)
+        """Return the one form of all values of that form."""
+        if type(x) is np.float64:
+            return _NUMBER
+        if type(x) is Aval or type(x) is np.ndarray:
+            key = (x.shape, x.dtype)
+            form = self.arrays.get(key)
+            if form is None:
+                form = self.arrays[key] = form_of(x)
+            return form
+        form = form_of(x)
+        return self.others.setdefault(form, form)
 
     def new(self, form: Form) -> int:
         number = len(self.forms)
@@ -268,7 +299,54 @@ class _Builder:
                 return (number, b) if k == 0 else (b, number)
         return operands
 
-    def unchanged(self, row: Primitive, operands: tuple[int, ...], form: Form) -> int | None:
+    def note_access(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], result: int) -> None:
+        """Remember what a value was read from, or written into, and where."""
+        form = self.forms[operands[0]]
+        place = region(params["index"], form.shape)
+        if place is None or form.kind != "array":
+            return
+        if row.access == "read":
+            self.reads[result] = operands[0], place
+            return
+        value = self.forms[operands[1]]
+        if value.kind == "array" and value.shape == place.shape and value.dtype == form.dtype:
+            self.writes[result] = Write(operands[0], operands[1], place)
+
+    def forwarded(
+        self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any]
+    ) -> tuple[tuple[int, ...], dict[str, Any]]:
+        """Let a read come from what was written in its place, and a write hide the one before it there."""
+        place = region(params["index"], self.forms[operands[0]].shape)
+        first = operands[0]
+        while place is not None and (write := self.writes.get(first)) is not None:
+            if row.access == "write":
+                if write.region != place:
+                    break
+                first = write.base
+            elif place.is_apart(write.region):
+                first = write.base
+            else:
+                inner = place.inside(write.region)
+                if inner is None:
+                    break
+                first, params = write.written, {"index": inner}
+                place = region(inner, self.forms[first].shape)
+        return (first, *operands[1:]), params
+
+    def unmoved(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], form: Form) -> int | None:
+        """Return the operand that stays as it is: moved nowhere, or where what is written was read in that place."""
+        if row.access == "write":
+            read = self.reads.get(operands[1])
+            if read is not None and read == (operands[0], region(params["index"], form.shape)):
+                return operands[0]
+        elif row.access == "read" and operands[0] in self.constants and form.shape:
+            x = self.constants[operands[0]]
+            return self.constant(np.array(x[params["index"]]), None) if type(x) is np.ndarray else None
+        elif isinstance(row, Movement) and self.forms[operands[0]] == form and _moves_nothing(row, form.shape, params):
+            return operands[0]
+        return None
+
+    def times_one(self, row: Primitive, operands: tuple[int, ...], form: Form) -> int | None:
         """Return the operand that a product with one leaves as it is."""
         if row.fn is np.multiply:
             for k in (0, 1):
@@ -276,6 +354,17 @@ class _Builder:
                 if x is not None and not shape_of(x) and x == 1 and self.forms[operands[1 - k]] == form:
                     return operands[1 - k]
         return None
+
+
+def _moves_nothing(row: Movement, shape: tuple[int, ...], params: dict[str, Any]) -> bool:
+    """Whether every entry stays in its place."""
+    if row.access == "read":
+        place = region(params["index"], shape)
+        return place is not None and place.shape == shape
+    size = math.prod(shape)
+    if not shape or size > MOST_MOVED:
+        return False
+    return bool(np.array_equal(np.reshape(row.positions(shape, params), -1), np.arange(1, size + 1)))
 
 
 def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]) -> tuple[list[Step], list[Check]]:

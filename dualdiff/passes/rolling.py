@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.garbage import uncollected
 from dualdiff.passes.scalars import NotScalarError, Scalars
 
 __all__ = ["Listing", "Loop", "Piece", "Straight", "listed", "pieces", "unrolled"]
 
 WINDOW = 24
 """Operations that are compared at once when a period is looked for."""
-NEAR = 1024
+NEAR = 64
 """Operands up to so many operations back are part of what is compared: where a loop carries them, they stay as far away."""
 PROPOSED = 16
 """Periods that are tried on one stretch."""
@@ -167,9 +168,9 @@ class _Writer:
             block[:, 0] = block[:, 6] = nodes
             block[:, 1] = 0
             block[:, 2] = codes[nodes]
-            columns = list(zip(*compress(operations, chosen.tolist()), strict=True))
-            for k, column in enumerate(columns[1:]):
-                block[:, 3 + k] = column
+            rows = list(compress(operations, chosen.tolist()))
+            for k in range(arity):
+                block[:, 3 + k] = np.fromiter([row[1 + k] for row in rows], dtype=np.int64, count=len(rows))
             self.blocks.append(block)
         if np.any(plain & ((arities < 1) | (arities > 3))):
             raise NotScalarError("an operation of more than three operands")
@@ -213,7 +214,8 @@ def listed(scalars: Scalars, expected: Sequence[Any]) -> Listing:
     expected : sequence
         What each check is to find.
     """
-    writer = _Writer(scalars)
+    with uncollected():
+        writer = _Writer(scalars)
     for c, (nodes, then) in enumerate(zip(scalars.checks, expected, strict=True)):
         wanted = np.asarray(then).ravel().tolist()
         place = max([n for n in nodes if not writer.fixed(n)], default=-1)

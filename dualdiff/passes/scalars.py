@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.garbage import uncollected
 from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
 
@@ -182,6 +183,11 @@ def expanded(program: Program, most: int = MOST) -> Scalars:
     NotScalarError
         Inside the engine, if a step has no such form, or there are too many operations.
     """
+    with uncollected():
+        return _expanded(program, most)
+
+
+def _expanded(program: Program, most: int) -> Scalars:
     graph, forms = _Graph(most), program.forms
     values: dict[int, Sequence[int]] = {}
     plans: dict[Any, _Plan] = {}

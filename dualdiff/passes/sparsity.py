@@ -121,7 +121,7 @@ def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any,
     parts = []
     for k, s in enumerate(sets):
         if s is not None:
-            links = row.links(k, args, params, out) if row.linked and row.constants(ins, args) else None
+            links = row.links_seen(k, args, params, out) if row.linked and row.constants(ins, args) else None
             if row.patterned:
                 links = row.entries(k, args, params, out)
             if links is not None:

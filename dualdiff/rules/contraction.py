@@ -24,8 +24,8 @@ from dualdiff.rules.folding import NONE, converted, deliver, flat
 from dualdiff.rules.letters import Contraction, Letters, Shape, conj, contract, shaped, stacked
 from dualdiff.rules.sums import sum_
 from dualdiff.shapes import Aval, dtype_of, negative_axes, shape_of
-from dualdiff.tangents import INSTEAD, ONE, Map, is_identity
-from dualdiff.values import TRACED, bind, ndarray, number, operand
+from dualdiff.tangents import INSTEAD, ONE, Map, is_identity, zeros_beside
+from dualdiff.values import bind, is_array, number, operand
 
 
 def of_vectors(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -> Labels:
@@ -45,13 +45,13 @@ def of_matrices(k: int, args: Sequence[Any], params: dict[str, Any], out: Any) -
 def _columns_times(run: Any, tangents: Sequence[Any], values: Sequence[Any], out: Any) -> Any:
     """Multiply a plain matrix by a vector of terms: the columns of the matrix, scaled, stand where the map says."""
     a, x = values
-    if tangents[0] or type(a) is not ndarray or type(x) is not ndarray or a.ndim != 2 or x.ndim != 1:
+    if tangents[0] or not is_array(a) or not is_array(x) or a.ndim != 2 or x.ndim != 1:
         return INSTEAD
     (k,) = run.lead or (0,)
     if len(tangents[1]) != 1 or not k:
         return INSTEAD
     ((key, c),) = tangents[1].items()
-    if type(key) is not Map or type(c) in TRACED or dtype_of(out).kind != "f":
+    if type(key) is not Map or dtype_of(out).kind != "f":
         return INSTEAD
     at = key.positions
     scaled = a if c is ONE else a * c
@@ -61,7 +61,7 @@ def _columns_times(run: Any, tangents: Sequence[Any], values: Sequence[Any], out
         return scaled.T.copy() if scaled is a else scaled.T
     if not at.all() or np.bincount(at).max() > 1:
         return INSTEAD
-    columns = np.zeros((a.shape[0], k), out.dtype)
+    columns = zeros_beside((scaled,), (a.shape[0], k), out.dtype)
     columns[:, at - 1] = scaled
     return columns.T
 
@@ -507,6 +507,7 @@ cross_ = Multilinear(
     joins=of_vectors,
 )
 cross_.additive = False
+cross_.on_objects = True
 """The cross product of vectors of three entries, on the last axis."""
 
 

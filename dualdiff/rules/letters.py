@@ -203,6 +203,7 @@ def shaped(x: Any, shape: Shape) -> Any:
 
 
 contract = Contraction("contraction", _contract)
+contract.on_objects = True
 
 
 @lru_cache(maxsize=8192)

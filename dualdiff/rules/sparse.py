@@ -23,8 +23,8 @@ from dualdiff.register import BESIDE, Entry
 from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, ONE, Columns
-from dualdiff.values import TRACED, Traced, bind, matrices, ndarray
+from dualdiff.tangents import INSTEAD, Columns, zeros_beside
+from dualdiff.values import Traced, bind, is_array, matrices
 
 PACKAGE = "scipy.sparse"
 _PRODUCTS = ("_matmul_dispatch", "_mul_dispatch")
@@ -171,14 +171,14 @@ class SparseProduct(Linear):
     def terms(self, run: Any, tangents: Sequence[Any], values: Sequence[Any], params: dict[str, Any], out: Any) -> Any:
         """Multiply columns, if they are few; maps go link by link before anyone asks here, or are an array."""
         columns, x = tangents[1], values[1]
-        if type(columns) is not Columns or run.careful or type(x) is not ndarray:
+        if type(columns) is not Columns or run.careful or not is_array(x):
             return INSTEAD
-        if not columns or 2 * len(columns) > run.lead[0] or not TRACED.isdisjoint(map(type, columns.values())):
+        if not columns or 2 * len(columns) > run.lead[0]:
             return INSTEAD
-        some = np.empty((len(columns), *x.shape), x.dtype)
+        some = zeros_beside(columns.values(), (len(columns), *x.shape), x.dtype)
         for i, c in enumerate(columns.values()):
-            some[i] = 1.0 if c is ONE else c
-        return Columns(zip(columns, _product(values[0], some, **params)))
+            some[i] = c
+        return Columns(zip(columns, bind(self, (values[0], some), params)))
 
     def forecast(self, asked: Asked) -> Any:
         """Say that few columns stay columns."""

@@ -9,10 +9,23 @@ import numpy as np
 
 from dualdiff.kinds import Linear
 from dualdiff.kinds.base import ALL, Asked, is_column
+from dualdiff.kinds.movement import scatter_add
 from dualdiff.labels import written
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import INSTEAD, LOCAL, Map, Terms, is_identity, key_of, kind_of, map_of, spread
-from dualdiff.values import PLAIN_TYPES, TRACED, ndarray
+from dualdiff.tangents import (
+    INSTEAD,
+    LOCAL,
+    Map,
+    Terms,
+    is_identity,
+    key_of,
+    kind_of,
+    map_of,
+    spread,
+    stretch,
+    zeros_beside,
+)
+from dualdiff.values import PLAIN_TYPES, TRACED, bind, is_array
 
 
 class Summing(Linear):
@@ -29,13 +42,15 @@ class Summing(Linear):
         shape, result = shape_of(x), shape_of(out)
         axis = params["axis"]
         count = _summed(shape, axis)
-        if count * len(terms) <= LOCAL and result and type(x) is ndarray:
+        if count * len(terms) <= LOCAL and result and is_array(x):
             return _folded(self, terms, shape, axis, count, result, dtype_of(out))
-        if type(out) not in PLAIN_TYPES or dtype_of(out).char != "d" or not run.lead:
+        if type(out) not in PLAIN_TYPES and type(out) not in TRACED:
             return INSTEAD
-        k, m = run.lead[0], size_of(result)
-        if not TRACED.isdisjoint(map(type, terms.values())) or (run.most is not None and k * m > run.most):
+        k, m = run.lead[0] if run.lead else 0, size_of(result)
+        if dtype_of(out).char != "d" or not run.lead or (run.most is not None and k * m > run.most):
             return INSTEAD
+        if not TRACED.isdisjoint(map(type, terms.values())):
+            return INSTEAD if run.careful else _added(self, terms, values, params, out, k)
         lane = None
         total = np.zeros(k * m)
         there = np.zeros(k * m if run.careful else 0, bool)
@@ -96,6 +111,33 @@ class Summing(Linear):
         return 2.0, float(entries), 0.0
 
 
+def _added(row: Any, terms: Any, values: Sequence[Any], params: dict[str, Any], out: Any, k: int) -> Any:
+    """Add up traced coefficients where their directions say, as an array of all directions."""
+    shape, result = shape_of(values[0]), shape_of(out)
+    m = size_of(result)
+    lane = written(row.labels(0, values, params, out)[1], size_of(shape))
+    total: Any = None
+    columns = [(key, c) for key, c in terms.items() if type(key) is int]
+    if columns:
+        total = zeros_beside(terms.values(), (k * m,), dtype_of(out))
+        for key, c in columns:
+            total[key * m : (key + 1) * m] = np.reshape(bind(row, (spread(c, shape),), params), -1)
+    for key, c in terms.items():
+        if type(key) is int:
+            continue
+        at, weights = np.reshape(map_of(key, shape), -1), np.reshape(spread(c, shape), -1)
+        if row.divides:
+            weights = weights / _summed(shape, params["axis"])
+        if m > 1 or not is_identity(at, k):
+            inside = np.flatnonzero(at)
+            if inside.size < at.size:
+                weights = weights[stretch(inside)]
+            places = (at[inside].astype(np.intp) - 1) * m + lane[inside]
+            weights = scatter_add(weights, position=places, size=k * m)
+        total = weights if total is None else total + weights
+    return np.reshape(total, (k, *result))
+
+
 def _summed(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
     """Return how many entries go into one."""
     count = 1
@@ -125,6 +167,7 @@ def _folded(
                 continue
             q = c if values is None else values[..., j].reshape(result)
             if row.divides:
-                q = dtype.type(q / count) if values is None else q / count
+                q = q / count
+                q = dtype.type(q) if values is None and type(q) not in TRACED else q
             found[new] = found[new] + q if new in found else q
     return kind_of(found)

@@ -77,7 +77,7 @@ mean_ = Summing(
     joins=along_axes,
 )
 mean_.divides = True
-sum_.on_objects = spread.on_objects = True
+sum_.on_objects = mean_.on_objects = spread.on_objects = True
 sum_.folds = mean_.folds = "add"
 spread.repeats = True
 

@@ -27,6 +27,7 @@ from dualdiff.coloring import (
     symmetric_entries,
 )
 from dualdiff.errors import InputError
+from dualdiff.matrices import matrix
 from dualdiff.passes.costs import Quantities, add_sweep, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.passes.pull import pull
@@ -36,7 +37,7 @@ from dualdiff.shapes import dtype_of
 from dualdiff.tape import Tape
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, check_sparse, chunks, matrix, seeds, side_by_side
+from dualdiff.ways.problem import Problem, check_sparse, chunks, seeds, side_by_side
 from dualdiff.ways.program import Program
 
 
@@ -56,10 +57,8 @@ class Compression:
         How many colours.
     order : str
         In which order they were given.
-    from_rows : ndarray or None
-        Which nonzeros are read from pulled rows, where there are both.
     entries : ndarray or None
-        Where each nonzero stands.
+        Where each nonzero stands in the products: those of rows, if there are any, then those of columns.
     substitution : callable or None
         What solves for the nonzeros, where they cannot be read.
     """
@@ -72,7 +71,6 @@ class Compression:
     column_count: int = 0
     row_count: int = 0
     order: str = "bidirectional"
-    from_rows: Any = None
     entries: Any = None
     substitution: Any = None
 
@@ -91,6 +89,7 @@ class Colored(Way):
     replayed = True
     divisible = True
     bound = True
+    nests = True
     bytes_of_search: ClassVar[int] = 24
     """Bytes an entry, while colours are looked for."""
     color: ClassVar[Any]
@@ -194,32 +193,40 @@ class Colored(Way):
         return Answer(values, whole=matrix(data, c.columns, c.starts, c.shape))
 
     def _read(self, problem: Problem, tape: Tape, values: Sequence[Any], c: Compression, dtype: Any) -> Any:
-        m, n = c.shape
-        by_columns = by_rows = None
-        if c.column_count:
-            by_columns = np.zeros((c.column_count, m), dtype)
-            for lo, hi in chunks(c.column_count, self.chunk):
-                directions = seeds(problem.inputs, lo, hi, c.column_colors)
-                by_columns[lo:hi] = side_by_side(
-                    numbers(push(tape, directions, tape.outputs, (hi - lo,))), values, hi - lo
-                )
-        if c.row_count:
-            by_rows = np.zeros((c.row_count, n), dtype)
-            for lo, hi in chunks(c.row_count, self.chunk):
-                covectors = zip(tape.outputs, seeds(values, lo, hi, c.row_colors), strict=True)
-                pairs = [(s, w) for s, w in covectors if s >= 0 and w is not None]
-                by_rows[lo:hi] = side_by_side(numbers(pull(tape, pairs, (hi - lo,))), problem.inputs, hi - lo)
-        if c.substitution is not None and by_columns is not None:
-            return np.asarray(c.substitution(by_columns), dtype)
-        if c.from_rows is None:
-            source = by_columns if by_columns is not None else by_rows
-            return np.zeros(0, dtype) if source is None else source.reshape(-1).take(c.entries)
-        data = np.empty(c.nonzeros, dtype)
-        if by_rows is not None:
-            data[c.from_rows] = by_rows.reshape(-1)[c.entries[c.from_rows]]
-        if by_columns is not None:
-            data[~c.from_rows] = by_columns.reshape(-1)[c.entries[~c.from_rows]]
-        return data
+        def pulled(lo: int, hi: int) -> Any:
+            covectors = zip(tape.outputs, seeds(values, lo, hi, c.row_colors), strict=True)
+            pairs = [(s, w) for s, w in covectors if s >= 0 and w is not None]
+            return side_by_side(numbers(pull(tape, pairs, (hi - lo,))), problem.inputs, hi - lo)
+
+        def pushed(lo: int, hi: int) -> Any:
+            directions = seeds(problem.inputs, lo, hi, c.column_colors)
+            return side_by_side(numbers(push(tape, directions, tape.outputs, (hi - lo,))), values, hi - lo)
+
+        sides = ((c.row_count, pulled), (c.column_count, pushed))
+        products = [in_chunks(of, count, self.chunk) for count, of in sides if count]
+        if not products:
+            return np.zeros(0, dtype)
+        if c.substitution is not None:
+            found = c.substitution(products[0])
+        else:
+            flat = [np.reshape(p, -1) for p in products]
+            found = np.take(flat[0] if len(flat) == 1 else np.concatenate(flat), c.entries)
+        return found if found.dtype == dtype else found.astype(dtype)
+
+
+def in_chunks(of: Callable[[int, int], Any], count: int, chunk: int | None) -> Any:
+    """Return ``of(0, count)``, computed in chunks and put together."""
+    first, *rest = chunks(count, chunk)
+    part = of(*first)
+    if not rest:
+        return part
+    if type(part) is not np.ndarray:  # an outer operator follows: it must see no write
+        return np.concatenate([part, *[of(lo, hi) for lo, hi in rest]])
+    whole = np.empty((count, part.shape[1]), part.dtype)
+    whole[: len(part)] = part
+    for lo, hi in rest:
+        whole[lo:hi] = of(lo, hi)
+    return whole
 
 
 def _groups(count: int, what: str) -> str:
@@ -292,13 +299,13 @@ class Both(Colored):
     @staticmethod
     def found(c: Any, read: Any) -> dict[str, Any]:
         from_rows, entries = read
+        behind = c.row_count * len(c.column_colors)  # the pulled rows stand in front
         return {
             "column_colors": c.column_colors,
             "row_colors": c.row_colors,
             "column_count": c.column_count,
             "row_count": c.row_count,
-            "from_rows": from_rows,
-            "entries": entries,
+            "entries": np.where(from_rows, entries, entries + behind),
         }
 
     @property

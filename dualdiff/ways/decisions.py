@@ -120,7 +120,7 @@ def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer
     """Compute a Jacobian: by a decision that holds, or by a new one."""
     for x in problem.inputs:
         if type(x) in TRACED:
-            return _nested(problem, options)
+            return _nested(problem, options, decisions)
     key = key_of(problem)
     known = decisions.known.get(key)
     if known:
@@ -205,10 +205,12 @@ def _anew(
     return answer
 
 
-def _nested(problem: Problem, options: Options) -> Answer:
+def _nested(problem: Problem, options: Options, decisions: Decisions) -> Answer:
     """Compute a Jacobian inside another operator: its inputs and results are traced by that one."""
     if options.sparse:
         check_sparse(problem, ())
+        if options.colors is not None or any(w.nests for w in options.ways):
+            return _nested_sparse(problem, options, decisions.known.get(key_of(problem), ()))
     kinds = [w for w in options.ways if w.nests]
     if not kinds:
         if options.ways[0].plain:
@@ -220,11 +222,41 @@ def _nested(problem: Problem, options: Options) -> Answer:
     if len(kinds) > 1 and options.chunk is None:
         settled = settled_way(problem, options, problem.n)  # nobody knows yet how many outputs there are
         kinds = kinds if settled is None else [settled]
-    if len(kinds) == 1 and not kinds[0].recorded and options.chunk is None and problem.n <= MOST_AT_ONCE:
+    whole = all(w.replayed is True for w in kinds)
+    if len(kinds) == 1 and not (kinds[0].recorded or whole) and options.chunk is None and problem.n <= MOST_AT_ONCE:
         return kinds[0](inputs=problem.n, columns=problem.n).run(problem, options, None)
-    program = recorded(problem, options, replayable=options.chunk is not None)
+    program = recorded(problem, options, replayable=whole or options.chunk is not None)
     if len(kinds) == 1 and (way := kinds[0].at(program, options)) is not None:
         found = fitted(program, way, options) if way.directions > 1 else way
         return carry_out(problem, options, found or way, program)
-    best, _ = choose(program, options, [w for w in options.ways if not w.nests])
+    without = [w for w in options.ways if not w.nests]
+    best, _ = choose(program, options, without)
+    if best.replayed and not program.tape.replayable:
+        program = recorded(problem, options)
+        best, _ = choose(program, options, without)
     return carry_out(problem, options, best, program)
+
+
+def _nested_sparse(problem: Problem, options: Options, known: tuple[Way, ...]) -> Answer:
+    """Compute a sparse Jacobian inside another operator: by the way that was taken outside, so with the same pattern.
+
+    The pattern is that of the run which is differentiated, whatever other runs were like.
+    """
+    program = recorded(problem, options)
+    check_sparse(problem, program.values)
+    for way in known:
+        if not way.nests:
+            continue
+        own = way if way.bound else type(way).at(program, options)
+        if own is not None:
+            try:
+                return carry_out(problem, options, own, program)
+            except (ChangedError, CrowdedError):
+                continue
+    without = tuple([w for w in options.ways if not w.nests])
+    while True:
+        way, _ = choose(program, options, without)
+        try:
+            return carry_out(problem, options, way, program)
+        except CrowdedError:
+            without = (*without, type(way))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+
 from dualdiff.errors import InputError
+from dualdiff.matrices import matrix
 from dualdiff.passes.costs import Quantities
-from dualdiff.passes.elimination import eliminated
+from dualdiff.passes.elimination import eliminate, linearized
 from dualdiff.passes.elimination.linearization import CELLS
 from dualdiff.passes.multiplications import Multiplications, edges
 from dualdiff.passes.structure import Structure
@@ -15,7 +18,7 @@ from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, as_asked
+from dualdiff.ways.problem import Problem
 from dualdiff.ways.program import Program
 
 PER_ITEM = 300
@@ -43,6 +46,7 @@ class Elimination(Way):
     asked = {"dense": ("elimination",), "sparse": ("elimination",)}
     ordered = True
     replayed = True
+    nests = True
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self:
@@ -76,8 +80,13 @@ class Elimination(Way):
                 "order= was given for another program: the function took another branch here, looped otherwise or indexed "
                 "elsewhere; take an order from the graph of this run, or give the name of a rule"
             )
-        whole = eliminated(program.tape, self.order, [shape_of(v) for v in program.values])
-        return Answer(list(program.values), whole=as_asked(whole, options))
+        found = eliminate(linearized(program.tape, [shape_of(v) for v in program.values]), self.order)
+        if not options.sparse:
+            return Answer(list(program.values), whole=found.jacobian())
+        rows, columns, values = found.nonzeros()
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=found.shape[0]))])
+        values = values if values.dtype == found.dtype else values.astype(found.dtype)
+        return Answer(list(program.values), whole=matrix(values, columns.astype(np.int32), starts, found.shape))
 
     def made_for(self, program: Program) -> Self:
         return self if isinstance(self.order, str) else replace(self, given_for=program.structure)

@@ -121,7 +121,7 @@ def elements_of_forms(program: Program, directions: int) -> list[int]:
 
 def columns_of(t: Any, v: Any, run: Pushing) -> Any:
     """Return a tangent of any form as an array with the batch axis last."""
-    if isinstance(t, Terms) and TRACED.isdisjoint(map(type, t.values())) and type(v) in PLAIN_TYPES:
+    if isinstance(t, Terms) and (type(v) in PLAIN_TYPES or type(v) in TRACED):
         k, shape = run.lead[0], shape_of(v)
         return scattered(t, shape, k, dtype_of(v)).reshape((*shape, k))
     return columns_last(run.dense(t, v), shape_of(v))

@@ -235,6 +235,7 @@ class Mixed(Way):
     asked = {"dense": ("auto", "mixed")}
     replayed = True
     bound = True
+    nests = True
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self | None:

@@ -40,6 +40,7 @@ from dualdiff.errors import (
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import SUSPECTS
+from dualdiff.matrices import TracedMatrix
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -224,6 +225,11 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
                 raise InputError(_discrete(v))
+        elif type(v) is TracedMatrix:
+            raise InputError(
+                f"{where()}: the function returned a sparse matrix of numbers that are being differentiated; return its nonzeros "
+                "J.data, a product J @ x, or J.toarray()"
+            )
         elif isinstance(v, (str, bytes)) or not (np.isscalar(v) or hasattr(v, "dtype")):
             raise InputError(
                 f"{where()}: the function returned a {type(v).__name__!r}; return numbers, arrays, or tuples, lists and dicts of them"
@@ -601,13 +607,6 @@ def with_constant_rows(whole: Any, values: Sequence[Any], tape: Tape, n: int) ->
 # sparse results
 
 
-def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
-    """Return a sparse matrix that owns its index arrays: users may write into what they get."""
-    whole = scipy.sparse.csr_array((data, columns.copy(), starts.copy()), shape=shape)
-    whole.has_canonical_format = True
-    return whole
-
-
 def as_asked(whole: Any, options: Any) -> Any:
     """Return a matrix sparse if that was asked for."""
     if not options.sparse:
@@ -617,10 +616,6 @@ def as_asked(whole: Any, options: Any) -> Any:
 
 def check_sparse(problem: Problem, values: Sequence[Any]) -> None:
     """Raise where a sparse Jacobian cannot be built."""
-    if any(type(x) in TRACED for x in (*problem.inputs, *values)):
-        raise InputError(
-            "a sparse Jacobian holds plain numbers, so it cannot be differentiated again: use sparse=False inside other operators"
-        )
     if any(dtype_of(x).kind == "c" for x in (*problem.inputs, *values)):
         raise InputError("sparse=True is for real functions; use sparse=False for complex ones")
     if any(dtype_of(x).char == "e" for x in (*problem.inputs, *values)):

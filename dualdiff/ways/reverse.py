@@ -11,6 +11,7 @@ from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import seed
 from dualdiff.tape import Tape
+from dualdiff.values import is_array
 from dualdiff.ways.base import SMALL, Answer, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (
@@ -107,7 +108,7 @@ def _rows(problem: Problem, tape: Tape, slot: int, v: Any, chunk: int | None, un
         found = pull_rows(problem, tape, [(slot, one[()] if shape == () else one)], (), True)
         return [None if c is None else np.reshape(c, (1, *shape_of(c))) for c in found]
     if chunk is None or chunk >= m:
-        if type(v) is np.ndarray and v.dtype.char == "d" and m * m > 1 << 11 and unit == 1:
+        if is_array(v) and v.dtype.char == "d" and m * m > 1 << 11 and unit == 1:
             return pull_rows(problem, tape, [(slot, seed(directions(0, shape)))], (m,), True)
         return pull_rows(problem, tape, [(slot, _unit_rows(v, 0, m, unit))], (m,), True)
     # Chunk by chunk into place, so that no row is held twice.

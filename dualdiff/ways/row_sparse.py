@@ -6,20 +6,25 @@ among the coefficients of its terms is found once and used again while the maps 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from dualdiff.coloring.patterns import coordinates
 from dualdiff.dual import CrowdedError
 from dualdiff.kinds.base import ALL
+from dualdiff.matrices import matrix
 from dualdiff.passes.costs import Quantities, add_run_of_duals, peak
 from dualdiff.passes.multiplications import Multiplications
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.tangents import Terms, map_of, settled
+from dualdiff.tangents import Terms, map_of, settled, spread, zeros_beside
+from dualdiff.values import TRACED, raw
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.options import Options
-from dualdiff.ways.problem import Problem, check_sparse, identity, matrix, run_duals
+from dualdiff.ways.problem import Problem, check_sparse, identity, run_duals
 from dualdiff.ways.program import Program
 
 Layouts = tuple["Layout | None", ...]
@@ -31,11 +36,16 @@ class RowSparse(Way):
 
     counts: tuple[int, ...] = field(default=(), repr=False)
     """On how many inputs an entry of each slot of the program depends."""
+    rows: Any = field(default=None, repr=False)
+    """The structural nonzeros, if a result's tangent would be an array of all directions."""
+    places: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+    """Those of some rows, as they were asked for: rows, columns, and where rows begin."""
     known: list[Layouts] = field(default_factory=lambda: [()], repr=False)
     """The layouts of the latest run."""
 
     name = "row-sparse"
     asked = {"sparse": ("auto", "forward"), "symmetric": ("auto", "forward")}
+    nests = True
 
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self | None:
@@ -46,7 +56,8 @@ class RowSparse(Way):
         for out, form in zip(program.tape.results, found, strict=True):
             if form == ALL and size_of(shape_of(out)) * n > most:
                 return None  # a tangent that is not sparse
-        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts)
+        rows = pattern if any(form == ALL for form in found) else None
+        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts, rows=rows)
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 3.0}
@@ -96,10 +107,8 @@ class RowSparse(Way):
                 t = np.reshape(t, (n, size_of(shape)))
                 if run.most is not None and t.size > run.most:
                     raise CrowdedError
-                rows, columns = np.nonzero(t.T)
-                starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size_of(shape)))])
-                parts.append((None, columns.astype(np.int32), starts))
-                return t.T[rows, columns]
+                parts.append((None, None, None))
+                return t.T
             k = len(parts)
             found = known[k] if k < len(known) else None
             if found is None or not found.fits(t, shape):
@@ -112,6 +121,10 @@ class RowSparse(Way):
         parts = reader[1]
         self.known[0] = tuple([p[0] for p in parts])
         m = sum(size_of(shape_of(v)) for v in values)
+        if any(p[1] is None for p in parts):
+            if all(type(x) not in TRACED for x in problem.inputs) and any(type(d) in TRACED for d in data):
+                raise CrowdedError  # an outer operator's values come in by another door: this may not be the run that was recorded
+            parts, data = self._without_zeros(parts, values, data)
         if len(data) == len(parts) == 1:
             return Answer(values, whole=matrix(data[0], parts[0][1], parts[0][2], (m, n)))
         columns, starts, total = [], [np.zeros(1, np.int64)], 0
@@ -134,6 +147,41 @@ class RowSparse(Way):
         )
         return Answer(values, whole=whole)
 
+    def _without_zeros(self, parts: Sequence[Any], values: Sequence[Any], data: Sequence[Any]) -> tuple[Any, Any]:
+        """Take the structural nonzeros out of arrays of all rows: those of the program, if there is none besides at this point."""
+        found, picked, top = [], [], 0
+        rest = iter(parts)
+        for v, d in zip(values, data, strict=True):
+            size = size_of(shape_of(v))
+            part = None if d is None else next(rest)
+            if part is not None and part[1] is None:
+                own, plain = self._part(top, top + size), raw(d)
+                if own is None or np.count_nonzero(plain[own[:2]]) < np.count_nonzero(plain):
+                    if type(d) in TRACED:
+                        raise CrowdedError  # zeros at this point may be none at others
+                    own = _places(
+                        csr_array(plain)
+                    )  # another branch of the function, which only a new decision would know
+                part, d = (None, *own[1:]), d[own[:2]]
+            if part is not None:
+                found.append(part)
+            picked.append(d)
+            top += size
+        return found, picked
+
+    def _part(self, top: int, bottom: int) -> Any:
+        """Return the structural nonzeros of some rows; None where they are not known."""
+        if self.rows is None:
+            return None
+        if (top, bottom) not in self.places:
+            self.places[top, bottom] = _places(self.rows[top:bottom])
+        return self.places[top, bottom]
+
+
+def _places(pattern: Any) -> tuple[Any, Any, Any]:
+    """Return the rows and columns of the entries of a pattern, and where rows begin."""
+    return coordinates(pattern)[0], pattern.indices.astype(np.int32), pattern.indptr
+
 
 # --------------------------------------------------------------------------------------------------
 # where coefficients go
@@ -141,15 +189,30 @@ class RowSparse(Way):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where the coefficients of one output's terms stand among the nonzeros of its rows."""
+    """Where the coefficients of one output's terms stand among the nonzeros of its rows.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        That of the output.
+    keys : tuple
+        The directions or maps of the terms.
+    columns, starts : ndarray
+        The pattern: column numbers row by row, and where rows begin.
+    runs : tuple or None
+        Steps that fill the nonzeros: a term, slices of the nonzeros and of its entries that fit each other, and whether these
+        are added to what stands there.
+    rounds : tuple
+        Where the slices would be many: places among all coefficients, of the first one of every nonzero, then of the
+        second ones, with the nonzeros that these are added to, and so on.
+    """
 
     shape: tuple[int, ...]
     keys: tuple[Any, ...]
-    order: Any
-    sums: Any
     columns: Any
     starts: Any
-    runs: Any = None
+    runs: Any
+    rounds: Any = ()
 
     def fits(self, terms: Any, shape: tuple[int, ...]) -> bool:
         """Whether terms have the very maps this layout was made for, and the value the shape."""
@@ -159,19 +222,31 @@ class Layout:
 
     def data(self, terms: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the nonzeros, row by row."""
-        size = size_of(shape)
-        if self.runs is not None:
-            found = np.empty(len(self.columns), dtype)
-            for runs, c in zip(self.runs, terms.values(), strict=True):
-                flat = np.reshape(np.broadcast_to(c, shape), -1) if shape_of(c) else None
-                for to, source in runs:
-                    found[to] = c if flat is None else flat[source]
+        traced = not TRACED.isdisjoint(map(type, terms.values()))
+
+        def memory(shape: tuple[int, ...]) -> Any:  # of which every entry will be written
+            return zeros_beside(terms.values(), shape, dtype) if traced else np.empty(shape, dtype)
+
+        if self.runs is None:
+            values = memory((len(terms), *shape))
+            for n, c in sorted(enumerate(terms.values()), key=lambda term: type(term[1]) in TRACED):
+                values[n] = c
+            values = np.reshape(values, -1)
+            found = np.take(values, self.rounds[0][1])
+            for to, source in self.rounds[1:]:
+                found[to] += np.take(values, source)
             return found
-        values = np.empty((len(terms), *shape), dtype)
-        for n, c in enumerate(terms.values()):
-            values[n] = c
-        found = values.reshape(-1).take(self.order)
-        return found if self.sums is None else np.add.reduceat(found, self.sums) if size else found
+        found = memory((len(self.columns),))
+        flat = [np.reshape(spread(c, shape), -1) if shape_of(c) else c for c in terms.values()]
+        for k, to, source, adds in self.runs:
+            c = flat[k][source] if shape_of(flat[k]) else flat[k]
+            if not adds:
+                found[to] = c
+            elif traced:
+                found[to] = found[to] + c
+            else:
+                found[to] += c
+        return found
 
 
 def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
@@ -179,8 +254,7 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     size = size_of(shape)
     keys = tuple(terms)  # whoever writes into a tangent leaves alone what another holds
     if not keys or not size:
-        nothing = np.zeros(0, np.int32)
-        return Layout(shape, keys, np.zeros(0, np.intp), None, nothing, np.zeros(size + 1, np.int32))
+        return Layout(shape, keys, np.zeros(0, np.int32), np.zeros(size + 1, np.int32), ())
     columns = np.stack([np.reshape(map_of(k, shape), -1) for k in terms]) - 1
     place = np.flatnonzero(columns >= 0)
     rows = place % size
@@ -189,40 +263,58 @@ def layout(terms: Any, shape: tuple[int, ...]) -> Layout:
     order, rows, columns = place[inner], rows[inner], columns[inner]
     new = np.ones(len(rows), bool)
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
-    sums = None if new.all() else np.flatnonzero(new)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[new], minlength=size))]).astype(np.int32)
-    runs = _runs(order, len(keys), size) if sums is None else None
-    return Layout(shape, keys, order, sums, columns[new].astype(np.int32), starts, runs)
+    to = np.cumsum(new) - 1
+    # What is constant beside traced coefficients is written first: then it is a part of what the others are written into.
+    by_kind = sorted(range(len(keys)), key=lambda k: type(list(terms.values())[k]) in TRACED)
+    runs = _runs(order, to, by_kind, size)
+    rounds = () if runs is not None else _rounds(order, to, new)
+    return Layout(shape, keys, columns[new].astype(np.int32), starts, runs, rounds)
 
 
-def _runs(order: Any, terms: int, size: int) -> Any:
-    """Return, for each term, slices of the nonzeros and of its entries that fit each other; None if they are many.
+def _rounds(order: Any, to: Any, new: Any) -> Any:
+    """Return the places of the first coefficient of every nonzero, of the second ones, and so on, with their nonzeros."""
+    nth = np.arange(len(to)) - np.flatnonzero(new)[to]
+    return tuple([(to[nth == n], order[nth == n]) for n in range(int(nth.max(initial=0)) + 1)])
+
+
+def _runs(order: Any, to: Any, terms: Sequence[int], size: int) -> Any:
+    """Return, term by term, slices of the nonzeros and of its entries that fit each other; None if they are many.
 
     A stencil's coefficients go to every third place, or fifth: to say so takes no list of places, and no reading of one.
     """
     most = 2 + len(order) // 2000
+    there = np.zeros(len(order), bool)
     found = []
-    for k in range(terms):
-        to = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
-        source = order[to] - k * size  # it ascends: a term has one entry a row at most, and the rows stand in order
-        # A run ends where either step changes; a lone entry between two runs is a run of its own.
-        change = np.flatnonzero((np.diff(to, n=2) != 0) | (np.diff(source, n=2) != 0)) + 1
-        if len(change) > 2 * most:
+    for k in terms:
+        mine = np.flatnonzero((order >= k * size) & (order < (k + 1) * size))
+        places, source = to[mine], order[mine] - k * size  # both ascend: a term has one entry a row at most
+        adds = there[places]
+        there[places] = True
+        # A run ends where either step changes, or what is written is added; a lone entry between two runs is a run of its own.
+        bends = (np.diff(places, n=2) != 0) | (np.diff(source, n=2) != 0)
+        turns = np.flatnonzero(adds[1:] != adds[:-1]) + 1
+        change = np.flatnonzero(bends) + 1
+        if len(change) + len(turns) > 2 * most:
             return None
-        runs, start, n = [], 0, len(to)
+        start, n, runs = 0, len(places), 0
         while start < n:
-            later = change[change > start]
-            stop = int(later[0]) + 1 if len(later) else n
-            by, step = (to[start + 1] - to[start], source[start + 1] - source[start]) if stop - start > 1 else (1, 1)
+            stop = min(
+                [int(c[0]) + later for c, later in ((change[change > start], 1), (turns[turns > start], 0)) if len(c)],
+                default=n,
+            )
+            several = stop - start > 1
+            by, step = (places[start + 1] - places[start], source[start + 1] - source[start]) if several else (1, 1)
             last = stop - 1
-            runs.append(
+            found.append(
                 (
-                    slice(int(to[start]), int(to[last]) + 1, int(by)),
+                    k,
+                    slice(int(places[start]), int(places[last]) + 1, int(by)),
                     slice(int(source[start]), int(source[last]) + 1, int(step)),
+                    bool(adds[start]),
                 )
             )
-            start = stop
-            if len(runs) > most:
+            start, runs = stop, runs + 1
+            if runs > most:
                 return None
-        found.append(tuple(runs))
     return tuple(found)

@@ -27,8 +27,8 @@ SIZES = 1000, 100_000
 
 def _arguments(name: str, n: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    drawn = [rng.uniform(0.1, 5.0, n), rng.uniform(-5.0, 5.0, n)]
-    return drawn if name == "power" else drawn[:1]
+    uniform = [rng.uniform(0.1, 5.0, n), rng.uniform(-5.0, 5.0, n)]
+    return uniform[: KERNELS[name].arguments]
 
 
 def _of_jax(name: str, arrays: list[np.ndarray]) -> Callable[[], Any] | None:

@@ -87,13 +87,26 @@ def test_powers_have_logarithms_without_error():
     assert np.array_equal(compiled("log10")(10.0 ** np.arange(23)), np.arange(23.0))
 
 
-@pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "arctan", "sinh", "log"])
-def test_a_kernel_does_not_fall_where_the_function_rises(name):
-    x = np.sort(
-        np.concatenate([np.nextafter(c, np.full(60, np.inf)) for c in (0.3, 0.875, 7 / 6, 0.41421356, 2.4142, 20.0)])
-    )
-    steps = np.diff(compiled(name)(np.unique(x)))
-    assert np.all(steps >= -np.spacing(np.abs(compiled(name)(np.unique(x)[1:]))))
+SEAMS = {
+    "exp": np.log(2) * np.array([0.5, 1.5, -0.5, 10.5]),
+    "expm1": np.log(2) * np.array([0.5, 1.5, -0.5, 10.5]),
+    "log": np.sqrt(0.5) * np.array([1.0, 2.0, 4.0]),
+    "log1p": np.array([np.sqrt(2) - 1, -0.125, 1 / 6]),
+    "log2": np.array([0.875, 7 / 6]),
+    "sin": np.pi / 4 * np.array([1.0, -1.0]),
+    "arctan": np.sqrt(2) + np.array([1.0, -1.0]),
+    "erf": np.array([0.75, -0.75]),
+    "tanh": np.log(2) / 4 * np.array([1.0, 3.0, 51.0]),
+}
+
+
+@pytest.mark.parametrize("name", SEAMS)
+def test_pieces_meet_where_one_formula_gives_way_to_another(name):
+    for seam in SEAMS[name]:
+        x = seam + np.spacing(np.abs(seam)) * np.arange(-300.0, 300.0)
+        y = compiled(name)(x)
+        assert y[-1] > y[0] or name == "tanh"
+        assert np.all(np.diff(y) >= -np.spacing(np.max(np.abs(y)))), seam  # it rises, or falls by the last place
 
 
 @pytest.mark.parametrize("name", KERNELS)

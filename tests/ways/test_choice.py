@@ -663,11 +663,11 @@ def test_colors_that_fit_are_used(coloring: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"mode": "reverse"}, {"coloring": "columns"}, {"coloring": "both"}])
-def test_a_sparse_jacobian_is_not_differentiated_again_and_is_real(options: dict[str, Any]) -> None:
+def test_a_sparse_jacobian_is_differentiated_again_and_is_real(options: dict[str, Any]) -> None:
     J = dd.jacobian(tridiagonal, sparse=True, **options)
+    expected = dd.jacfwd(dd.jacrev(tridiagonal))(X)
     for outer in (dd.jacfwd, dd.jacrev):
-        with pytest.raises(InputError, match="cannot be differentiated again"):
-            outer(lambda x: J(x).toarray())(X)
+        np.testing.assert_allclose(outer(lambda x: J(x).toarray())(X), expected, rtol=1e-12, atol=1e-12)
     with pytest.raises(InputError, match="holomorphic=True"):
         J(X + 1j)
     with pytest.raises(InputError, match="sparse=True is for real functions"):
@@ -701,7 +701,7 @@ def test_sparse_jacobians_of_float16_are_refused_before_the_function_runs(operat
     assert dd.jacobian(lambda x: x * x)(X.astype(np.float16)).dtype == np.float16
 
 
-@pytest.mark.parametrize("mode", ["mixed", "elimination", "finite-differences", "complex-step"])
+@pytest.mark.parametrize("mode", ["finite-differences", "complex-step"])
 def test_ways_that_give_plain_numbers_say_so_inside_other_operators(mode: Any) -> None:
     with pytest.raises(InputError, match="outer derivative cannot see"):
         dd.jacobian(lambda x: dd.jacobian(tridiagonal, mode=mode)(x).sum())(X)

@@ -12,7 +12,9 @@ from dualdiff.kinds import Shape
 from dualdiff.passes.elimination.graph import Graph
 from dualdiff.passes.elimination.linearization import MOST, linearized
 from dualdiff.passes.elimination.orders import Count, bridged, counts, successors_of
+from dualdiff.tangents import zeros_beside
 from dualdiff.tape import Tape
+from dualdiff.values import TRACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,18 @@ class Elimination(Count):
 
     def jacobian(self) -> np.ndarray[Any, Any]:
         """Return the Jacobian as a dense array."""
-        J = np.zeros(self.shape, self.dtype)
-        for at, value in self.entries.items():
-            J[at] = value
+        rows, columns, values = self.nonzeros()
+        J = zeros_beside((values,), self.shape, self.dtype)
+        J[rows, columns] = values
         return J
+
+    def nonzeros(self) -> tuple[Any, Any, Any]:
+        """Return the entries, row by row: their rows, their columns and their values."""
+        found = sorted(self.entries.items(), key=lambda entry: entry[0])
+        places = np.array([at for at, _ in found], np.intp).reshape(-1, 2)
+        values = [value for _, value in found]
+        traced = not TRACED.isdisjoint(map(type, values))
+        return places[:, 0], places[:, 1], np.stack(values) if traced else np.array(values, self.dtype)
 
 
 def eliminate(graph: Graph, order: str | Sequence[int] = "markowitz") -> Elimination:

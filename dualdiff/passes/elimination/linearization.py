@@ -13,7 +13,7 @@ from dualdiff.passes.elimination.graph import Graph, Origin
 from dualdiff.reach import numbers, pushed, reach_of
 from dualdiff.shapes import FLOAT64, dtype_of, shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.values import Traced
+from dualdiff.values import TRACED, decided
 
 MOST = 20_000
 """Vertices beyond which a program is refused: each of them is a Python object."""
@@ -50,8 +50,8 @@ def linearized(tape: Tape, shapes: Sequence[Shape] | None = None, most: int = MO
     Raises
     ------
     InputError
-        If the program is too large, works with complex numbers, is differentiated by another operator at the same
-        time, or was not recorded for this, or if the tape has no outputs.
+        If the program is too large, works with complex numbers, or was not recorded for this, or if the tape has no
+        outputs.
 
     References
     ----------
@@ -215,8 +215,8 @@ def _partials(
             # Entry by entry, so that one direction of ones shows every partial, those that happen to be zero among them.
             t = pushed(primitive, k, np.ones(s, dtype) if s else dtype.type(1), args, params, out)
             if t is not None:
-                there = zip(_flat(place, shape), _flat(reach_of(t), shape))
-                yield range(size_of(shape)), [u if on else 0 for u, on in there], _flat(_plain(t), shape)
+                there = zip(_flat(place, shape), _flat(decided(reach_of(t)), shape))
+                yield range(size_of(shape)), [u if on else 0 for u, on in there], _flat(numbers(t), shape)
             continue
         vertices = np.ravel(place)
         active = np.flatnonzero(vertices)
@@ -227,25 +227,16 @@ def _partials(
             seed[np.arange(at.size), at] = 1
             t = pushed(primitive, k, seed.reshape(at.size, *s), args, params, out, variable)
             if t is not None:
-                columns = np.reshape(_plain(t), (at.size, size_of(shape)))
-                i, j = np.nonzero(np.reshape(reach_of(t), columns.shape))
-                yield j.tolist(), vertices[at[i]].tolist(), columns[i, j].tolist()
-
-
-def _plain(t: Any) -> Any:
-    t = numbers(t)
-    if isinstance(t, Traced):
-        raise InputError(
-            "vertex elimination does not nest: this run is being differentiated by another operator as well; "
-            "use mode='forward' or mode='reverse' in the inner one"
-        )
-    return t
+                columns = np.reshape(numbers(t), (at.size, size_of(shape)))
+                i, j = np.nonzero(np.reshape(decided(reach_of(t)), columns.shape))
+                yield j.tolist(), vertices[at[i]].tolist(), _flat(columns[i, j], i.shape)
 
 
 def _flat(x: Any, shape: Shape) -> list[Any]:
     if not shape:
         return [x.item() if isinstance(x, np.generic | np.ndarray) else x]
-    return np.ravel(x if shape_of(x) == shape else np.broadcast_to(x, shape)).tolist()
+    flat = np.ravel(x if shape_of(x) == shape else np.broadcast_to(x, shape))
+    return [flat[k] for k in range(len(flat))] if type(flat) in TRACED else flat.tolist()
 
 
 __all__ = ["MOST", "linearized", "vertices_of"]

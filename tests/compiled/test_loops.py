@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import dualdiff as dd
 from dualdiff.compiled.flat import ChangedError, Flat, flat
@@ -117,6 +118,8 @@ def test_the_bits_are_those_of_numpy(f: Any) -> None:
         lambda a: a - np.max(a, axis=0) + np.log(np.sum(np.exp(a - np.max(a, axis=0)), axis=0)),
         lambda a: np.sum(a > 0, axis=0) * 1.0 + np.sum(a[0] > 0) / 3.0,
         lambda a: np.var(a) + np.std(a, axis=1),
+        lambda a: a**3 + np.abs(a) ** 1.7 + np.arctan2(a, 2.0) + np.sinh(a) - np.log1p(a * a),
+        lambda a: scipy.special.erf(a) * scipy.special.gamma(np.abs(a) + 1) + np.hypot(a, 1.0),
     ],
 )
 def test_sums_and_functions_agree_up_to_rounding(f: Any) -> None:

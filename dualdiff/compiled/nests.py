@@ -484,12 +484,7 @@ class Text:
             n = loops.extents[k]
             row = self._sum_of(0, at, [math.prod(loops.extents[d + 1 : -1]) for d in range(k)])
             for block in self._loop(str(blocks)):
-                start = self._is(f"mul nuw nsw i64 {block}, {BLOCK}")
-                length = str(BLOCK)
-                if n % BLOCK:
-                    left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                    short = self._is(f"icmp ult i64 {left}, {BLOCK}")
-                    length = self._is(f"select i1 {short}, i64 {left}, i64 {BLOCK}")
+                start, length = self._span(block, BLOCK, n)
                 totals = [self._local("double", "0.0") for _ in sums]
                 for t in totals:
                     self._say(f"store double 0.0, ptr {t}")
@@ -506,6 +501,15 @@ class Text:
                     self._partial(f.value, self._is(f"add nuw nsw i64 {place}, {first}"), total)
 
         into(0, [])
+
+    def _span(self, block: str, size: int, n: int) -> tuple[str, str]:
+        """Write where a block begins, and how many of n entries are in it."""
+        start = self._is(f"mul nuw nsw i64 {block}, {size}")
+        if n <= size or n % size == 0:
+            return start, str(min(size, n))
+        left = self._is(f"sub nuw nsw i64 {n}, {start}")
+        is_last = self._is(f"icmp ult i64 {left}, {size}")
+        return start, self._is(f"select i1 {is_last}, i64 {left}, i64 {size}")
 
     def _gather(self, local: str, kind: str, how: str, x: str) -> None:
         before = self._is(f"load {kind}, ptr {local}")
@@ -576,12 +580,7 @@ class Text:
         def into(k: int, at: list[str], room: str) -> None:
             if k == inner:
                 for block in self._loop(str(blocks)):
-                    start = self._is(f"mul nuw nsw i64 {block}, {BLOCK}")
-                    length = str(min(BLOCK, n))
-                    if n > BLOCK and n % BLOCK:
-                        left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                        short = self._is(f"icmp ult i64 {left}, {BLOCK}")
-                        length = self._is(f"select i1 {short}, i64 {left}, i64 {BLOCK}")
+                    start, length = self._span(block, BLOCK, n)
                     totals = []
                     for f in nest.folds:
                         totals.append(self._local("double", "0.0"))
@@ -648,12 +647,7 @@ class Text:
 
         def strip(at: list[str]) -> None:
             for block in self._loop(str(-(-n // STRIP))):
-                start = self._is(f"mul nuw nsw i64 {block}, {STRIP}")
-                length = str(min(n, STRIP))
-                if n > STRIP and n % STRIP:
-                    left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                    short = self._is(f"icmp ult i64 {left}, {STRIP}")
-                    length = self._is(f"select i1 {short}, i64 {left}, i64 {STRIP}")
+                start, length = self._span(block, STRIP, n)
 
                 def begin(f: Fold, j: str, place: str) -> None:
                     self._say(f"store double {_FOLDS[f.name][1]}, ptr {place}, align 8{self.tag['partials']}")

@@ -32,7 +32,7 @@ LANES = 8
 """Operations that a loop does at once."""
 _ON_THE_STACK = 1 << 12
 """Entries of scratch memory that are taken from the stack."""
-_PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "positive"}
+_PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "cube", "positive"}
 """What loops compute on every machine; a call of the mathematical library would be no gain."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.special
 
 from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
@@ -27,8 +28,10 @@ PREDICATES = frozenset((
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not",
     "isfinite", "isnan", "isinf", "signbit",
 ))  # fmt: skip
-_EXPONENTS = {-1.0: "reciprocal", 0.5: "sqrt", 1.0: "positive", 2.0: "square"}
-"""Powers that NumPy computes otherwise than by a logarithm."""
+_EXPONENTS = {-1.0: "reciprocal", 0.5: "sqrt", 1.0: "positive", 2.0: "square", 3.0: "cube"}
+"""Powers that are taken otherwise than by a logarithm, as NumPy does most of them."""
+_ELSEWHERE = {scipy.special.erf: "erf"}
+"""Functions of other libraries that have a name in loops."""
 _FLOAT, _BOOL, _INT = np.dtype(float), np.dtype(bool), np.dtype(np.int64)
 
 Box = tuple[tuple[int, int], ...]
@@ -178,11 +181,13 @@ def _name(program: Program, s: Step, form: Form) -> str:
     if not isinstance(fn, np.ufunc) or s.params or fn.nout != 1:
         return ""
     name = name_of(fn)
-    if not isinstance(name, str) or (name in PREDICATES) != (form.dtype == _BOOL):
+    if not isinstance(name, str):
+        name = _ELSEWHERE.get(fn, "")
+    if (name in PREDICATES) != (form.dtype == _BOOL):
         return ""
     if name == "power":
         exponent = program.constants.get(s.operands[1])
-        if exponent is not None and not np.shape(exponent):
+        if exponent is not None and type(exponent) in (int, float, np.float64):
             name = _EXPONENTS.get(float(exponent), name)
         if form.kind == "float" and name not in ("square", "positive"):
             return ""  # Python raises, or returns a complex number, where NumPy does not

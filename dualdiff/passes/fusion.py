@@ -62,7 +62,7 @@ DEEP = 4
 """Writes into writes that are one expression."""
 _COSTS = {"divide": 4.0, "reciprocal": 4.0, "sqrt": 4.0, "quotient": 4.0}
 _CHEAP = PREDICATES | frozenset((
-    "add", "subtract", "multiply", "negative", "positive", "square", "absolute", "fabs", "maximum", "minimum", "fmax", "fmin",
+    "add", "subtract", "multiply", "negative", "positive", "square", "cube", "absolute", "fabs", "maximum", "minimum", "fmax", "fmin",
     "where", "number", "floor", "ceil", "trunc", "rint", "sign", "copysign",
 ))  # fmt: skip
 _FUNCTION = 20.0

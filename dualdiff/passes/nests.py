@@ -315,6 +315,8 @@ def applied(nest: Nest, name: str, nodes: Sequence[int]) -> int:
         return nodes[0]
     if name == "square":
         name, nodes = "multiply", [nodes[0], nodes[0]]
+    if name == "cube":
+        name, nodes = "multiply", [nest.node("multiply", nodes[0], nodes[0]), nodes[0]]
     if name == "reciprocal":
         name, nodes = "divide", [nest.node("constant", 1.0), nodes[0]]
     if name == "multiply":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import dualdiff as dd
 from dualdiff.compiled.flat import ChangedError, Flat, flat
@@ -116,6 +118,8 @@ def test_the_bits_are_those_of_numpy(f: Any) -> None:
         lambda a: a - np.max(a, axis=0) + np.log(np.sum(np.exp(a - np.max(a, axis=0)), axis=0)),
         lambda a: np.sum(a > 0, axis=0) * 1.0 + np.sum(a[0] > 0) / 3.0,
         lambda a: np.var(a) + np.std(a, axis=1),
+        lambda a: a**3 + np.abs(a) ** 1.7 + np.arctan2(a, 2.0) + np.sinh(a) - np.log1p(a * a),
+        lambda a: scipy.special.erf(a) * scipy.special.gamma(np.abs(a) + 1) + np.hypot(a, 1.0),
     ],
 )
 def test_sums_and_functions_agree_up_to_rounding(f: Any) -> None:
@@ -449,3 +453,64 @@ def test_programs_of_very_many_writes_are_none_of_loops() -> None:
 
     with pytest.raises(NotFusedError):
         fused(recorded(f, X), PLAIN)
+
+
+# --------------------------------------------------------------------------------------------------
+# whole calls
+
+
+def rosenbrock(x: Any) -> Any:
+    return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def test_a_program_of_one_kernel_is_entered_without_python() -> None:
+    gradient = dd.compile(dd.grad(rosenbrock), backend="llvm", check_every=None)
+    right = dd.grad(rosenbrock)
+    for x in (X, Y, X, Y):
+        np.testing.assert_array_equal(gradient(x), right(x))
+    assert type(type(gradient).__call__) is type(len)
+    assert gradient.explain(X).tier == "loops"
+    wrong = X.copy()
+    wrong[3] = np.nan
+    for x in (np.repeat(X, 2)[::2], X[::-1], X[:50], X.astype(np.float32), X):
+        np.testing.assert_allclose(gradient(x), right(x), rtol=1e-5)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(gradient(wrong), right(wrong))
+    assert type(gradient(X)) is np.ndarray
+    assert not np.shares_memory(gradient(X), gradient(X))
+
+
+def test_a_value_and_a_gradient_come_from_one_call() -> None:
+    both_of = dd.compile(dd.value_and_grad(rosenbrock), backend="llvm", check_every=None)
+    right = dd.value_and_grad(rosenbrock)
+    for x in (X, Y, X[:100], Y[:100], X[:100], Y[:100]):
+        value, gradient = both_of(x)
+        assert type(value) is type(right(x)[0])
+        np.testing.assert_allclose(value, right(x)[0], rtol=1e-13)
+        np.testing.assert_array_equal(gradient, right(x)[1])
+
+
+def test_calls_hold_no_memory() -> None:
+    gradient = dd.compile(dd.grad(rosenbrock), backend="llvm", check_every=None)
+    x = X[:100].copy()
+    for _ in range(100):
+        gradient(x)
+    gc.collect()
+    tracemalloc.start()
+    before, references = tracemalloc.get_traced_memory()[0], sys.getrefcount(x)
+    for _ in range(10_000):
+        gradient(x)
+    gc.collect()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - before < 20_000
+    assert sys.getrefcount(x) == references
+
+
+def test_branches_are_other_programs() -> None:
+    def f(x: Any) -> Any:
+        return x**2 * 3 if np.max(x) > 10 else np.sin(x) * x
+
+    jacobian = dd.compile(lambda x: dd.jvp(f, (x,), (x,))[1], backend="llvm", check_every=None)
+    for x in (X, X + 20, Y, Y + 20, X, X + 20):
+        np.testing.assert_allclose(jacobian(x), dd.jvp(f, (x,), (x,))[1], rtol=1e-12)

@@ -600,7 +600,9 @@ class Recording(Tape):
         """Write one equation and return its slot."""
         kept: tuple[Any, ...] = ()  # what varies is no part of a program
         if None in ins:
-            kept = tuple([self.constant(a, k) if i is None else None for k, (a, i) in enumerate(zip(args, ins, strict=True))])
+            kept = tuple(
+                [self.constant(a, k) if i is None else None for k, (a, i) in enumerate(zip(args, ins, strict=True))]
+            )
         kind = type(out)
         if kind is ndarray or kind is Aval:
             key = (out.shape, out.dtype)

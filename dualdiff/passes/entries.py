@@ -102,7 +102,10 @@ def entries_of(program: Program, known: frozenset[str]) -> dict[int, Mapped | Mo
             continue
         spoken = all(says(program, i) or i in counts for i in s.operands)
         if not spoken or any(
-            not program.forms[i].shape and program.forms[i].dtype == _BOOL and i not in found and i not in program.constants
+            not program.forms[i].shape
+            and program.forms[i].dtype == _BOOL
+            and i not in found
+            and i not in program.constants
             for i in s.operands
         ):
             continue
@@ -138,7 +141,9 @@ def _entry(
     if fn in (np.all, np.any) and program.forms[s.operands[0]].dtype == _BOOL:
         if s.params.get("axis") is not None or s.params.get("keepdims"):
             return None
-        return Folded("logical_and" if fn is np.all else "logical_or", s.operands[0], tuple(range(len(shapes[0]))), False, 1)
+        return Folded(
+            "logical_and" if fn is np.all else "logical_or", s.operands[0], tuple(range(len(shapes[0]))), False, 1
+        )
     if row.access == "read" or (_moves(s) and len(s.operands) == 1):
         if program.forms[s.operands[0]].dtype != form.dtype:
             return None
@@ -189,9 +194,7 @@ def _coordinates(shape: tuple[int, ...], axis: int) -> tuple[Any, Any]:
     return np.broadcast_to(line.reshape((-1,) + (1,) * (len(shape) - axis - 1)), shape), line
 
 
-def _read(
-    move: Callable[[Any], Any], operand: int, shape: tuple[int, ...], result: tuple[int, ...]
-) -> Moved | None:
+def _read(move: Callable[[Any], Any], operand: int, shape: tuple[int, ...], result: tuple[int, ...]) -> Moved | None:
     found = _affine(move, shape, result)
     if found is None:
         return None

@@ -348,9 +348,7 @@ class _Planner:
         program = self.program
         if i in program.outputs or i in self.checks.values() or i in self.looks:
             return True
-        return any(
-            i in s.operands for s in program.steps if s.result not in self.entries or s.result in self.shown
-        )
+        return any(i in s.operands for s in program.steps if s.result not in self.entries or s.result in self.shown)
 
     def _identity(self, i: int) -> tuple[Along, ...]:
         return tuple([Along(d, 1, 0) for d in range(len(self.forms[i].shape))])
@@ -369,7 +367,9 @@ class _Planner:
         elif type(what) is Moved:
             for part in what.parts:
                 self._add(
-                    occurrences, part.operand, [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found]
+                    occurrences,
+                    part.operand,
+                    [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found],
                 )
         else:
             axes = self._unfolded(i, what, None)
@@ -440,7 +440,9 @@ class _Planner:
         if x is not None and not form.shape:
             return self._constant(nest, np.asarray(x)[()])
         strides = self._strides(i)
-        offset = sum([n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)])
+        offset = sum(
+            [n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)]
+        )
         of_dim = [0] * len(box)
         for n, a in zip(strides, at, strict=True):
             if a.dim >= 0:
@@ -515,9 +517,7 @@ class _Planner:
 
     def _scheduled(self) -> Fusion:
         program = self.program
-        calls = [
-            (n, s) for n, s in enumerate(program.steps) if s.result not in self.entries or s.result in self.shown
-        ]
+        calls = [(n, s) for n, s in enumerate(program.steps) if s.result not in self.entries or s.result in self.shown]
         segment = dict.fromkeys((*range(program.inputs), *self.constants), 0)
         number = {s.result: k for k, (_, s) in enumerate(calls)}
         for s in program.steps:
@@ -549,9 +549,7 @@ class _Planner:
         done = {*self.checks, *[c for i in self.looks for c in self.looks[i] if c is not None]}
         for c, check in enumerate(program.checks):
             if c not in done:
-                before[c] = next(
-                    (starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items)
-                )
+                before[c] = next((starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items))
         outputs = {o for o in program.outputs if self._whole(o) in finite}
         fused = len(self.entries) - len(self.shown)
         extra = {i: x for i, x in self.constants.items() if i not in program.constants}
@@ -611,7 +609,9 @@ class _Planner:
         operands = tuple(sorted(i for i in reads_of if i not in depth and i not in self.constants))
         return Kernel(operands, (), dict.fromkeys(depth, 0), 0, ordered)
 
-    def _nest(self, nests: dict[Any, list[Nest]], depth: int, box: Box, count: int, axes: tuple[int, ...]) -> tuple[Nest, tuple[int, ...]]:
+    def _nest(
+        self, nests: dict[Any, list[Nest]], depth: int, box: Box, count: int, axes: tuple[int, ...]
+    ) -> tuple[Nest, tuple[int, ...]]:
         """Return a nest for a box: one of the same size, as long as it is not too large."""
         dims = _dims(box)
         extents = tuple([box[d][1] - box[d][0] for d in dims])
@@ -675,7 +675,11 @@ def _composed(axes: Sequence[Along], at: Sequence[Along]) -> tuple[Along, ...]:
             out.append(Along(dim, step, start))
         else:
             a = at[dim]
-            out.append(Along(a.dim, step * a.step, start + step * a.start) if a.dim != -1 else Along(-1, 0, start + step * a.start))
+            out.append(
+                Along(a.dim, step * a.step, start + step * a.start)
+                if a.dim != -1
+                else Along(-1, 0, start + step * a.start)
+            )
     return tuple(out)
 
 

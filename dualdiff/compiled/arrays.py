@@ -75,6 +75,7 @@ class Arrays:
         self.buffer_of: dict[int, int] = {}  # by group
         self.buffers: list[tuple[tuple[int, ...], Any]] = []
         self.free: dict[Any, list[int]] = {}
+        self.ready: set[int] = set()  # results that stand in a buffer, entry after entry
         self.stored: dict[int, str] = {}  # the buffers of what machine code made
         self.whole: set[int] = set()  # values that are all of their memory
         self.kernels = 0
@@ -82,7 +83,7 @@ class Arrays:
 
     def _finite_checks(self) -> dict[int, int]:
         """Find the checks that only ask whether a value is finite, and whose steps nobody else needs."""
-        program, uses = self.program, self._uses()
+        uses = self._uses()
         found = {}
         for c, check in self.checks:
             outer = self.made_by.get(check.value)
@@ -269,6 +270,7 @@ class Arrays:
             group = self._group(s.result)
             if group not in self.kept:
                 given = [*given, f"out=b{self._buffer(n, s, group, form)}"]
+                self.ready.add(s.result)
             self.owned.add(group)
         return f"{f}({', '.join(given)})"
 
@@ -312,7 +314,7 @@ class Arrays:
         for i, is_number in zip(called.operands, called.numbers, strict=False):
             if is_number:
                 given.append(self.floats[i])
-            elif i in self.made_by and not (isinstance(self.made_by[i].row.fn, np.ufunc)):
+            elif i in self.made_by and i not in self.ready:
                 self.names["contiguous"] = np.ascontiguousarray
                 given.append(f"contiguous({self._name(i)})")
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import operator
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -424,15 +425,16 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         if self.way.build is None:
             self.lines.append(f"ret ptr {made[0]}")
             return
-        marks = [object() for _ in made]
+        marks = [np.empty(0) for _ in made]
         tree = self.way.build(list(marks))
-        kind = next((k for k in (tuple, list) if type(tree) is k and list(tree) == marks), list)
+        plain = type(tree) in (tuple, list) and len(tree) == len(marks) and all(map(operator.is_, tree, marks))
+        kind = type(tree) if plain else list
         name = "Tuple" if kind is tuple else "List"
         new = self._value(f"call ptr {_function(f'Py{name}_New')}(i64 {len(made)})")
         self._or_fail(new, made)
         for k, m in enumerate(made):
             self.lines.append(f"call i32 {_function(f'Py{name}_SetItem')}(ptr {new}, i64 {k}, ptr {m})")
-        if type(tree) is kind and list(tree) == marks:
+        if plain:
             self.lines.append(f"ret ptr {new}")
             return
         built = self._value(f"call ptr {_function('PyObject_CallOneArg')}(ptr {_object(self.way.build)}, ptr {new})")

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.compiled.flat import ChangedError
+from dualdiff.compiled.flat import ChangedError, Flat
 from dualdiff.passes.kinks import CONVENTION, SETTING
 from dualdiff.passes.program import Form
 
-__all__ = ["ALWAYS", "Entrance", "Fixed", "Watched", "by_python"]
+__all__ = ["ALWAYS", "Code", "Entrance", "Fixed", "Watched", "by_python"]
 
 ALWAYS = 1 << 62
 """More calls than there will be."""
@@ -67,6 +67,22 @@ class Entrance:
     call: Callable[..., Any]
     left: Callable[[], int]
     grant: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A program as it runs, and the way in that is its own.
+
+    Attributes
+    ----------
+    flat : Flat
+        What runs.
+    entrance : Entrance or None
+        How calls enter it without Python, where that is known.
+    """
+
+    flat: Flat
+    entrance: Entrance | None
 
 
 def by_python(

@@ -1,98 +1,42 @@
 """Programs of arrays as machine code: loops around expressions, and calls of NumPy for what has no expression.
 
-The plan is that of :mod:`dualdiff.passes.fusion`; here it becomes text in LLVM's language, whose vectoriser widens the loops.
-Arithmetic is not contracted. Sums are taken over blocks of 128 entries in several lanes, and the blocks' sums pairwise, as NumPy
-does it: N. J. Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993), doi:10.1137/0914050.
+The plan is that of :mod:`dualdiff.passes.fusion`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from dualdiff.compiled import kernels, llvm, operations
+from dualdiff.compiled import kernels, llvm
 from dualdiff.compiled.arrays import Arrays, Called
-from dualdiff.compiled.calling import Way, way_in
-from dualdiff.compiled.entrance import Entrance
+from dualdiff.compiled.calling import Way, is_known, way_in
+from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import flat
+from dualdiff.compiled.nests import DOMAIN, LAYOUT, Tags, Text, declared
 from dualdiff.compiled.numbers import ChangedError, Flat
-from dualdiff.compiled.operations import FUNCTIONS, KNOWN, constant
-from dualdiff.passes.fusion import Fold, Fusion, Kernel, Nest, NotFusedError, fused
-from dualdiff.passes.program import Program
+from dualdiff.compiled.operations import FUNCTIONS, KNOWN
+from dualdiff.passes.fusion import Fusion, NotFusedError, fused
+from dualdiff.passes.nests import Kernel
+from dualdiff.passes.program import Program, Step
 
-__all__ = ["Looped", "assembled", "looped", "planned"]
+__all__ = ["Fusion", "assembled", "looped", "planned"]
 
-BLOCK = 128
-"""Entries that are summed in lanes."""
-STRIP = 512
-"""Entries of a row of sums that are done one after another."""
 LONG = 1 << 17
 """Operations from which on other threads may run meanwhile."""
 LANES = 8
 """Operations that a loop does at once."""
 _ON_THE_STACK = 1 << 12
 """Entries of scratch memory that are taken from the stack."""
-_LAYOUT, _DOMAIN = -1, -2
-_HEAD = object.__basicsize__
-_FLAGS = 48
-"""Where the flags of an array stand after its address."""
-_READY = 0x0001 | 0x0100
-"""C-contiguous and aligned."""
-_INF = "0x7FF0000000000000"
-
-_FOLDS = {
-    "add": ("double", "0.0", "fadd reassoc double {0}, {1}"),
-    "maximum": ("double", "0xFFF0000000000000", "call double @llvm.maximum.f64(double {0}, double {1})"),
-    "minimum": ("double", "0x7FF0000000000000", "call double @llvm.minimum.f64(double {0}, double {1})"),
-    "logical_and": ("i1", "true", "and i1 {0}, {1}"),
-    "logical_or": ("i1", "false", "or i1 {0}, {1}"),
-}
-"""What entries are put together in: its type, where it starts, and how."""
 _PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "positive"}
 """What loops compute on every machine; a call of the mathematical library would be no gain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looped:
-    """A program as loops, and the way in that is its own.
-
-    Attributes
-    ----------
-    flat : Flat
-        What runs; its ``operations`` are calls of machine code and of NumPy.
-    entrance : Entrance or None
-        How calls enter it without Python, where that is known.
-    """
-
-    flat: Flat
-    entrance: Entrance | None
-
-
-@functools.cache
-def _is_known_layout() -> bool:
-    """Whether an array's address and flags stand where machine code looks for them."""
-    if not llvm.is_there():
-        return False
-    try:
-        for x in (np.arange(6.0), np.arange(6.0)[::2], np.ones((2, 3)).T, np.ones((2, 3))[1:]):
-            place = id(x) + _HEAD
-            if ctypes.c_void_p.from_address(place).value != x.ctypes.data:
-                return False
-            is_ready = ctypes.c_int.from_address(place + _FLAGS).value & _READY == _READY
-            if is_ready != (x.flags.c_contiguous and x.flags.aligned):
-                return False
-    except Exception:
-        return False
-    return True
-
-
-def looped(program: Program, way: Way | None = None) -> Looped | None:
+def looped(program: Program, way: Way | None = None) -> Code | None:
     """Return a program as machine code, None where nothing in it becomes loops.
 
     Parameters
@@ -102,41 +46,60 @@ def looped(program: Program, way: Way | None = None) -> Looped | None:
     way : Way or None
         How it is entered; then there may be a way in that is its own.
     """
-    plan = planned(program)
+    plan = planned(program) if llvm.is_there() else None
     return None if plan is None else assembled(program, plan, way)
 
 
 def planned(program: Program) -> Fusion | None:
-    """Return how a program becomes loops, None where nothing does; nothing is compiled for that."""
-    if not _is_known_layout():
+    """Return how a program becomes loops, None where nothing does; llvmlite is not imported for that."""
+    return _planned(program, _PLAIN | kernels.KERNELS.keys())
+
+
+def _planned(program: Program, known: frozenset[str]) -> Fusion | None:
+    if not is_known():
         return None
     try:
-        return fused(program, _PLAIN | (kernels.KERNELS.keys() if kernels.usable() else frozenset()))
+        return fused(program, known)
     except NotFusedError:
         return None
 
 
-def assembled(program: Program, plan: Fusion, way: Way | None = None) -> Looped:
-    """Return a planned program as machine code."""
+def assembled(program: Program, plan: Fusion, way: Way | None = None, price: float = 0.0) -> Code:
+    """Return a planned program as machine code.
+
+    Parameters
+    ----------
+    program, plan
+        The program, and its plan.
+    way : Way or None
+        How it is entered; then there may be a way in that is its own.
+    price : float
+        What a run is estimated to take, in microseconds.
+    """
+    if not kernels.usable():
+        plain = _planned(program, _PLAIN)
+        if plain is None:
+            return Code(flat(program, arrays=True), None)
+        plan = plain
     constants = {**program.constants, **plan.constants}
     arrays = {i: np.ascontiguousarray(x) for i, x in constants.items() if np.shape(x)}
-    tags = _Tags()
-    texts = [_Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.items) if type(k) is Kernel]
+    tags = Tags()
+    texts = [Text(program, k, arrays, f"k{n}", tags) for n, k in enumerate(plan.kernels)]
     bodies = [t.written() for t in texts]
     door = None
     if way is not None and _is_one(program, plan, texts[0]):
         door = way_in(way, program.results, texts[0].work // LANES)
     if door is not None:
         bodies += [texts[0].entered(), door.text]
-    machine = llvm.assembled("\n".join([_declared(texts), *bodies, *tags.lines, ""]), passes=True)
+    machine = llvm.assembled("\n".join([declared(texts), *bodies, *tags.lines, ""]), passes=True)
     run: list[Any] = []
     slower: list[Flat] = []
 
     def otherwise(status: int, codes: Sequence[int | None], inputs: Sequence[Any]) -> Any:
         """Do what is to be done where a kernel gave up."""
-        if status == _LAYOUT:
+        if status == LAYOUT:
             return run[0](*[np.array(x, order="C") if type(x) is np.ndarray else x for x in inputs])
-        if status == _DOMAIN:
+        if status == DOMAIN:
             if not slower:
                 slower.append(flat(program, arrays=True))
             return slower[0].run(*inputs)
@@ -154,16 +117,16 @@ def assembled(program: Program, plan: Fusion, way: Way | None = None) -> Looped:
         )
         for k in texts
     ])  # fmt: skip
-    items = [next(waiting) if type(i) is Kernel else i for i in plan.items]
+    items: list[Step | Called] = [next(waiting) if isinstance(i, Kernel) else i for i in plan.items]
     written = Arrays(program, items, plan.checks, plan.finite, plan.before).written()
     run.append(written.run)
     found = Flat(
-        _keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, written.price
+        _keeping(written.run, machine, arrays), written.source, "loops", written.operations, written.buffers, price
     )
-    return Looped(found, None if door is None else door.opened(machine, arrays))
+    return Code(found, None if door is None else door.opened(machine, arrays))
 
 
-def _is_one(program: Program, plan: Fusion, text: _Text) -> bool:
+def _is_one(program: Program, plan: Fusion, text: Text) -> bool:
     """Whether a program is one kernel, which writes its outputs where they are to stand."""
     return (
         len(plan.items) == 1
@@ -185,642 +148,9 @@ def _keeping(run: Callable[..., Any], *held: Any) -> Callable[..., Any]:
     return run
 
 
-def _callable(machine: llvm.Machine, text: _Text) -> Callable[..., int]:
+def _callable(machine: llvm.Machine, text: Text) -> Callable[..., int]:
     """Return a kernel as a function of arrays and numbers."""
     prototype = ctypes.CFUNCTYPE if text.work >= LONG else ctypes.PYFUNCTYPE
     kinds = [ctypes.c_double if is_number else ctypes.py_object for is_number in text.numbers]
     found: Callable[..., int] = prototype(ctypes.c_int, *kinds)(machine.address(text.name))
     return found
-
-
-# --------------------------------------------------------------------------------------------------
-# text
-
-
-def _declared(texts: Sequence[_Text]) -> str:
-    """Return what kernels call: LLVM's own functions, and elementary ones."""
-    names = {node[0] for t in texts for nest in t.kernel.nests for node in nest.nodes}
-    elementary = names & kernels.KERNELS.keys()
-    text = kernels.defined(elementary) if elementary else ""
-    more = operations.declared({*(names & KNOWN) - elementary, "absolute"})
-    extrema = "declare double @llvm.maximum.f64(double, double)\ndeclare double @llvm.minimum.f64(double, double)\n"
-    folds = {f.name for t in texts for nest in t.kernel.nests for f in nest.folds if _FOLDS[f.name][0] == "double"}
-    return text + extrema + more + "".join(map(_together, sorted(folds)))
-
-def _together(name: str) -> str:
-    """Return the function that puts partial results together, pair by pair."""
-    how = _FOLDS[name][2].replace(" reassoc", "")
-    return f"""\
-define internal double @together.{name}(ptr %p, i64 %n) #1 {{
-entry:
-  br label %round
-round:
-  %left = phi i64 [ %n, %entry ], [ %kept, %done ]
-  %half = lshr i64 %left, 1
-  %odd = and i64 %left, 1
-  %kept = add i64 %half, %odd
-  %is.one = icmp ule i64 %left, 1
-  br i1 %is.one, label %exit, label %pair
-pair:
-  %i = phi i64 [ 0, %round ], [ %j, %pair ]
-  %twice = shl i64 %i, 1
-  %a.at = getelementptr double, ptr %p, i64 %twice
-  %a = load double, ptr %a.at
-  %b.at = getelementptr double, ptr %a.at, i64 1
-  %b = load double, ptr %b.at
-  %c = {how.format("%a", "%b")}
-  %c.at = getelementptr double, ptr %p, i64 %i
-  store double %c, ptr %c.at
-  %j = add i64 %i, 1
-  %more = icmp ult i64 %j, %half
-  br i1 %more, label %pair, label %rest
-rest:
-  %is.odd = icmp ne i64 %odd, 0
-  br i1 %is.odd, label %move, label %done
-move:
-  %last = sub i64 %left, 1
-  %d.at = getelementptr double, ptr %p, i64 %last
-  %d = load double, ptr %d.at
-  %e.at = getelementptr double, ptr %p, i64 %half
-  store double %d, ptr %e.at
-  br label %done
-done:
-  br label %round
-exit:
-  %result = load double, ptr %p
-  ret double %result
-}}
-"""
-
-
-class _Tags:
-    """Metadata of a module: what loops may assume."""
-
-    def __init__(self) -> None:
-        self.lines = [
-            "!0 = distinct !{}",
-            '!1 = !{!"llvm.loop.parallel_accesses", !0}',
-            '!2 = !{!"llvm.loop.vectorize.enable", i1 true}',
-            '!3 = !{!"llvm.loop.mustprogress"}',
-            '!4 = !{!"llvm.loop.unroll.disable"}',
-            "attributes #0 = { nounwind }",
-            "attributes #1 = { nounwind noinline }",
-        ]
-        self.next = 4
-
-    def new(self, content: str) -> str:
-        """Return the name of new metadata."""
-        self.next += 1
-        self.lines.append(f"!{self.next} = {content.replace('self', f'!{self.next}')}")
-        return f"!{self.next}"
-
-
-class _Loops:
-    """A nest with its dimensions in the order of its loops, neighbours that are walked through as one merged."""
-
-    def __init__(self, nest: Nest, groups: Sequence[Sequence[int]]) -> None:
-        self.nest = nest
-        strides = [n[3] for n in nest.nodes if n[0] == "load"]
-        strides += [s.strides for s in nest.stores] + [f.strides for f in nest.folds if len(f.along) < len(nest.extents)]
-        self.extents: list[int] = []
-        self.members: list[int] = []  # of each loop, the dimension whose strides it walks by
-        self.group: list[int] = []
-        for g, dims in enumerate(groups):
-            for d in dims:
-                n = nest.extents[d]
-                if self.group and self.group[-1] == g and all(s[self.members[-1]] == s[d] * n for s in strides):
-                    self.extents[-1] *= n
-                    self.members[-1] = d
-                else:
-                    self.extents.append(n)
-                    self.members.append(d)
-                    self.group.append(g)
-
-    def steps(self, strides: Sequence[int]) -> list[int]:
-        """Return strides by loop."""
-        return [strides[d] for d in self.members]
-
-    def levels(self) -> list[int]:
-        """Return, by node, the innermost loop that it depends on, -1 where it is the same throughout."""
-        found: list[int] = []
-        for name, *rest in self.nest.nodes:
-            if name == "load":
-                found.append(max([k for k, s in enumerate(self.steps(rest[2])) if s], default=-1))
-            elif name in ("constant", "given"):
-                found.append(-1)
-            else:
-                found.append(max([found[n] for n in rest], default=-1))
-        return found
-
-
-def _ordered(nest: Nest, dims: Sequence[int]) -> list[int]:
-    """Return dimensions from the longest strides to the shortest: those of what is written, else of what is read."""
-    strides = [s.strides for s in nest.stores] or [n[3] for n in nest.nodes if n[0] == "load"]
-    return sorted(dims, key=lambda d: -max([abs(s[d]) for s in strides], default=0))
-
-
-class _Text:
-    """The writing of one kernel."""
-
-    def __init__(self, program: Program, kernel: Kernel, constants: dict[int, Any], name: str, tags: _Tags) -> None:
-        self.program = program
-        self.kernel = kernel
-        self.constants = constants
-        self.name = name
-        self.tags = tags
-        self.lines: list[str] = []
-        self.count = 0
-        self.codes: list[int | None] = []
-        self.flags: dict[int | None, str] = {}
-        self.locals: list[str] = []
-        self.domain = False
-        self.scratch = kernel.size
-        self.numbers: list[bool] = []
-        self.work = sum(math.prod(n.extents) * (len(n.nodes) + 1) for n in kernel.nests)
-        self.given = {n[1] for nest in kernel.nests for n in nest.nodes if n[0] == "given"}
-        stored = {s.value for n in kernel.nests for s in n.stores} | {f.value for n in kernel.nests for f in n.folds}
-        read = {n[1] for nest in kernel.nests for n in nest.nodes if n[0] == "load"}
-        self.read = sorted(read & constants.keys())
-        self.tag = self._scopes([*sorted(stored | read), "partials"])
-        self.partials: dict[int, list[int]] = {}  # by sum: where its blocks' sums stand, and how many there are so far
-        self.accumulators: dict[int, str] = {}
-
-    def _scopes(self, bases: Sequence[Any]) -> dict[Any, str]:
-        """Say that what is stored for one value is not read for another."""
-        domain = self.tags.new("distinct !{self}")
-        scope = {b: self.tags.new(f"distinct !{{self, {domain}}}") for b in bases}
-        found = {}
-        for b in bases:
-            own = self.tags.new(f"!{{{scope[b]}}}")
-            others = self.tags.new(f"!{{{', '.join(scope[o] for o in bases if o != b)}}}")
-            found[b] = f", !alias.scope {own}, !noalias {others}, !llvm.access.group !0"
-        return found
-
-    def _new(self, word: str) -> str:
-        self.count += 1
-        return f"{word}.{self.count}"
-
-    def _say(self, line: str) -> None:
-        self.lines.append(f"  {line}")
-
-    def _is(self, line: str, word: str = "%t") -> str:
-        """Write an instruction, and return the name of what it gives."""
-        name = self._new(word)
-        self._say(f"{name} = {line}")
-        return name
-
-    def _local(self, kind: str, start: str) -> str:
-        """Return a variable, which the passes turn into registers."""
-        name = self._new("%local")
-        self.locals += [f"{name} = alloca {kind}", f"store {kind} {start}, ptr {name}"]
-        return name
-
-    # -- the whole ---------------------------------------------------------------------------------
-    def written(self) -> str:
-        """Return the text of the kernel."""
-        kernel = self.kernel
-        last = {f.value: n for n, nest in enumerate(kernel.nests) for f in nest.folds}
-        full = {f.value: f for nest in kernel.nests for f in nest.folds if len(f.along) == len(nest.extents)}
-        for n, nest in enumerate(kernel.nests):
-            if nest.folds and len(nest.folds[0].along) < len(nest.extents):
-                self._folded_along(nest)
-            else:
-                self._whole(nest)
-            for i in [i for i in full if last[i] == n]:
-                self._finished(full[i])
-        return "\n".join([*self._core(), *self._wrapper()])
-
-    def _arguments(self) -> Iterator[tuple[int | None, str]]:
-        """Yield what the kernel is given: the value (None for scratch memory), and its name."""
-        for i in (*self.kernel.operands, *self.kernel.results):
-            yield i, f"%g{i}" if i in self.given else _base(i)
-        if self.scratch:
-            yield None, "%scratch"
-
-    def _core(self) -> list[str]:
-        """Return the function of addresses and numbers."""
-        heads = [f"{_base(i)} = getelementptr double, ptr %scratch, i64 {at}" for i, at in self.kernel.scratch.items()]
-        heads += [f"{_base(i)} = inttoptr i64 {self.constants[i].ctypes.data} to ptr" for i in self.read]
-        heads += [
-            f"%partials{i} = getelementptr double, ptr %scratch, i64 {at}" for i, (at, _) in self.partials.items()
-        ]
-        given = ", ".join(f"{'double' if i in self.given else 'ptr'} {name}" for i, name in self._arguments())
-        out = [f"define internal i32 @{self.name}.core({given}) #0 {{", "entry:"]
-        out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
-        status = "0"
-        for k, c in reversed(list(enumerate(self.codes))):
-            out += [f"  %is{k} = load i1, ptr {self.flags[c]}", f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}"]
-            status = f"%s{k}"
-        if self.domain:
-            out += ["  %is.out = load i1, ptr %domain", f"  %s.out = select i1 %is.out, i32 {_DOMAIN}, i32 {status}"]
-            status = "%s.out"
-        return [*out, f"  ret i32 {status}", "}"]
-
-    def _wrapper(self) -> list[str]:
-        """Return the function of Python's arrays and of numbers; it looks whether the inputs lie as they are read."""
-        arguments, heads, ready, given = [], [], "true", []
-        for i, name in self._arguments():
-            if i in self.given:
-                arguments.append(f"double {name}")
-                given.append(f"double {name}")
-                self.numbers.append(True)
-                continue
-            self.numbers.append(False)
-            arguments.append(f"ptr {name}.o")
-            given.append(f"ptr {name}")
-            heads += [f"{name}.p = getelementptr i8, ptr {name}.o, i64 {_HEAD}", f"{name} = load ptr, ptr {name}.p"]
-            if i is not None and i < self.program.inputs:
-                heads += [
-                    f"{name}.f = getelementptr i8, ptr {name}.p, i64 {_FLAGS}",
-                    f"{name}.g = load i32, ptr {name}.f",
-                    f"{name}.h = and i32 {name}.g, {_READY}",
-                    f"{name}.i = icmp eq i32 {name}.h, {_READY}",
-                    f"{name}.ready = and i1 {ready}, {name}.i",
-                ]
-                ready = f"{name}.ready"
-        return [
-            f"define i32 @{self.name}({', '.join(arguments)}) #0 {{",
-            *[f"  {h}" for h in heads],
-            f"  br i1 {ready}, label %start, label %layout",
-            "layout:",
-            f"  ret i32 {_LAYOUT}",
-            "start:",
-            f"  %status = call i32 @{self.name}.core({', '.join(given)})",
-            "  ret i32 %status",
-            "}",
-        ]
-
-    def entered(self) -> str:
-        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel."""
-        heads, given, at = [], [], 0
-        starts = {}
-        for o in self.program.outputs:
-            starts[o] = at
-            at += math.prod(self.program.forms[o].shape)
-        for i, name in self._arguments():
-            if i is None:
-                heads.append(f"{name} = alloca double, i64 {self.scratch}, align 64")
-            elif i in starts:
-                heads.append(f"{name} = getelementptr double, ptr %outputs, i64 {starts[i]}")
-            else:
-                heads += [f"{name}.p = getelementptr ptr, ptr %inputs, i64 {i}"]
-                heads.append(f"{name}{'.a' if i in self.given else ''} = load ptr, ptr {name}.p")
-                if i in self.given:
-                    heads.append(f"{name} = load double, ptr {name}.a")
-            given.append(f"{'double' if i in self.given else 'ptr'} {name}")
-        return "\n".join([
-            "define i32 @program(ptr %inputs, ptr %outputs) #0 {",
-            *[f"  {h}" for h in heads],
-            f"  %status = call i32 @{self.name}.core({', '.join(given)})",
-            "  ret i32 %status",
-            "}",
-        ])  # fmt: skip
-
-    # -- loops -------------------------------------------------------------------------------------
-    def _loop(self, extent: str, inner: bool = False, first: str = "0") -> Iterator[str]:
-        """Write a loop around what is written meanwhile; yield its index."""
-        name = self._new("loop")
-        index = f"%{name}.i"
-        self._say(f"br label %{name}.before")
-        self.lines.append(f"{name}.before:")
-        self._say(f"br label %{name}")
-        self.lines.append(f"{name}:")
-        self._say(f"{index} = phi i64 [ {first}, %{name}.before ], [ %{name}.next, %{name}.latch ]")
-        yield index
-        self._say(f"br label %{name}.latch")
-        self.lines.append(f"{name}.latch:")
-        self._say(f"%{name}.next = add nuw nsw i64 {index}, 1")
-        self._say(f"%{name}.more = icmp ult i64 %{name}.next, {extent}")
-        own = "self, !1, !2, !3, !4" if inner else "self, !3, !4"
-        hint = f", !llvm.loop {self.tags.new(f'distinct !{{{own}}}')}"
-        self._say(f"br i1 %{name}.more, label %{name}, label %{name}.after{hint}")
-        self.lines.append(f"{name}.after:")
-
-    def _sum_of(self, offset: int, indices: Sequence[str], steps: Sequence[int]) -> str:
-        """Write ``offset + steps · indices``."""
-        total = str(offset)
-        for index, step in zip(indices, steps, strict=False):
-            if step:
-                by = index if step == 1 else self._is(f"mul nsw i64 {index}, {step}")
-                total = by if total == "0" else self._is(f"add nsw i64 {total}, {by}")
-        return total
-
-    def _nodes(self, loops: _Loops, level: int, levels: Sequence[int], values: dict[int, str], at: Sequence[str]) -> None:
-        """Write the nodes that are computed in the body of one loop."""
-        for n, (name, *rest) in enumerate(loops.nest.nodes):
-            if levels[n] != level:
-                continue
-            if name == "constant":
-                values[n] = constant(rest[0])
-            elif name == "given":
-                values[n] = f"%g{rest[0]}"
-            elif name == "load":
-                i, offset, strides, is_flag = rest
-                index = self._sum_of(offset, at, loops.steps(strides))
-                kind = "i8" if is_flag else "double"
-                place = self._is(f"getelementptr inbounds {kind}, ptr {_base(i)}, i64 {index}")
-                values[n] = self._is(f"load {kind}, ptr {place}, align {1 if is_flag else 8}{self.tag[i]}")
-                if is_flag:
-                    values[n] = self._is(f"icmp ne i8 {values[n]}, 0")
-            else:
-                values[n] = self._operation(name, [values[o] for o in rest])
-
-    def _operation(self, name: str, operands: Sequence[str]) -> str:
-        if name in kernels.KERNELS:
-            if kernels.bounds(name) < math.inf:
-                size = self._is(f"call double @llvm.fabs.f64(double {operands[0]})")
-                self._leave(self._is(f"fcmp ogt double {size}, {constant(kernels.bounds(name))}"))
-            return self._is(f"call double @dd.{name}({', '.join(f'double {x}' for x in operands)})", "%v")
-        result = self._new("%v")
-        self.lines += [f"  {line}" for line in operations.text({"quotient": "divide"}.get(name, name), result, operands)]
-        if name == "quotient":
-            self._leave(self._is(f"fcmp oeq double {operands[1]}, 0.0"))
-        return result
-
-    def _leave(self, condition: str) -> None:
-        """Let the first tier compute everything, if a condition holds anywhere."""
-        if not self.domain:
-            self.domain = True
-            self.locals += ["%domain = alloca i1", "store i1 false, ptr %domain"]
-        self._raise("%domain", condition)
-
-    def _raise(self, flag: str, condition: str) -> None:
-        before = self._is(f"load i1, ptr {flag}")
-        after = self._is(f"or i1 {before}, {condition}")
-        self._say(f"store i1 {after}, ptr {flag}")
-
-    def _ends(self, loops: _Loops, values: dict[int, str], at: Sequence[str]) -> None:
-        """Write what is stored and looked at in the innermost body."""
-        nest = loops.nest
-        for s in nest.stores:
-            is_flag = self.program.forms[s.value].dtype == np.bool_
-            kind, x = ("i8" if is_flag else "double"), values[s.node]
-            if is_flag:
-                x = self._is(f"zext i1 {x} to i8")
-            index = self._sum_of(s.offset, at, loops.steps(s.strides))
-            place = self._is(f"getelementptr inbounds {kind}, ptr {_base(s.value)}, i64 {index}")
-            self._say(f"store {kind} {x}, ptr {place}, align {1 if is_flag else 8}{self.tag[s.value]}")
-        seen = set()
-        for look in nest.looks:
-            if look.check not in self.flags:
-                self.flags[look.check] = self._local("i1", "false")
-                self.codes.append(look.check)
-            if (look.what, look.node, look.check) in seen:
-                continue
-            seen.add((look.what, look.node, look.check))
-            x = values[look.node]
-            if look.what == "finite":
-                if nest.nodes[look.node][0] == "number":
-                    continue
-                size = self._is(f"call double @llvm.fabs.f64(double {x})")
-                self._raise(self.flags[look.check], self._is(f"fcmp uge double {size}, {_INF}"))
-            else:
-                self._raise(self.flags[look.check], self._is(f"xor i1 {x}, true"))
-
-    def _whole(self, nest: Nest) -> None:
-        """Write loops that store, look, and put everything together."""
-        loops = _Loops(nest, [_ordered(nest, range(len(nest.extents)))])
-        levels, values = loops.levels(), {}
-        self._nodes(loops, -1, levels, values, [])
-        sums = [f for f in nest.folds if f.name == "add"]
-        rest = [f for f in nest.folds if f.name != "add"]
-        inner = len(loops.extents) - 1
-        blocks = -(-loops.extents[-1] // BLOCK) if loops.extents else 1
-        taken = [self._room(f.value, math.prod(loops.extents[:-1]) * blocks) for f in sums]
-
-        def body(at: list[str]) -> None:
-            self._ends(loops, values, at)
-            for f in rest:
-                kind, start, how = _FOLDS[f.name]
-                if f.value not in self.accumulators:
-                    self.accumulators[f.value] = self._local(kind, start)
-                self._gather(self.accumulators[f.value], kind, how, values[f.node])
-
-        def into(k: int, at: list[str]) -> None:
-            if k > inner:
-                body(at)
-                for f, first in zip(sums, taken, strict=True):
-                    self._partial(f.value, str(first), values[f.node])
-                return
-            if k < inner or not sums:
-                for index in self._loop(str(loops.extents[k]), k == inner):
-                    self._nodes(loops, k, levels, values, [*at, index])
-                    if k < inner:
-                        into(k + 1, [*at, index])
-                    else:
-                        body([*at, index])
-                return
-            n = loops.extents[k]
-            row = self._sum_of(0, at, [math.prod(loops.extents[d + 1 : -1]) for d in range(k)])
-            for block in self._loop(str(blocks)):
-                start = self._is(f"mul nuw nsw i64 {block}, {BLOCK}")
-                length = str(BLOCK)
-                if n % BLOCK:
-                    left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                    short = self._is(f"icmp ult i64 {left}, {BLOCK}")
-                    length = self._is(f"select i1 {short}, i64 {left}, i64 {BLOCK}")
-                totals = [self._local("double", "0.0") for _ in sums]
-                for t in totals:
-                    self._say(f"store double 0.0, ptr {t}")
-                for j in self._loop(length, True):
-                    index = self._is(f"add nuw nsw i64 {start}, {j}")
-                    self._nodes(loops, k, levels, values, [*at, index])
-                    body([*at, index])
-                    for f, t in zip(sums, totals, strict=True):
-                        self._gather(t, "double", _FOLDS["add"][2], values[f.node])
-                place = self._is(f"mul nuw nsw i64 {row}, {blocks}")
-                place = self._is(f"add nuw nsw i64 {place}, {block}")
-                for f, t, first in zip(sums, totals, taken, strict=True):
-                    total = self._is(f"load double, ptr {t}")
-                    self._partial(f.value, self._is(f"add nuw nsw i64 {place}, {first}"), total)
-
-        into(0, [])
-
-    def _gather(self, local: str, kind: str, how: str, x: str) -> None:
-        before = self._is(f"load {kind}, ptr {local}")
-        after = self._is(how.format(before, x))
-        self._say(f"store {kind} {after}, ptr {local}")
-
-    def _room(self, i: int, count: int) -> int:
-        """Make room for a sum's partial sums, and return which of them is the next."""
-        if i not in self.partials:
-            total = 0
-            for nest in self.kernel.nests:
-                for f in nest.folds:
-                    if f.value == i:
-                        extents = _Loops(nest, [_ordered(nest, range(len(nest.extents)))]).extents
-                        total += math.prod(extents[:-1]) * -(-extents[-1] // BLOCK) if extents else 1
-            self.partials[i] = [self.scratch, 0]
-            self.scratch += -(-total // 8) * 8
-        at = self.partials[i][1]
-        self.partials[i][1] += count
-        return at
-
-    def _partial(self, i: int, index: str, x: str) -> None:
-        place = self._is(f"getelementptr inbounds double, ptr %partials{i}, i64 {index}")
-        self._say(f"store double {x}, ptr {place}, align 8{self.tag['partials']}")
-
-    def _finished(self, fold: Fold) -> None:
-        """Write how what was put together is stored."""
-        if fold.name == "add":
-            x = self._is(f"call double @together.add(ptr %partials{fold.value}, i64 {self.partials[fold.value][1]})")
-        else:
-            kind = _FOLDS[fold.name][0]
-            x = self._is(f"load {kind}, ptr {self.accumulators[fold.value]}")
-            if kind == "i1":
-                x = self._is(f"zext i1 {x} to i8")
-                self._say(f"store i8 {x}, ptr {_base(fold.value)}")
-                return
-        if fold.divisor != 1:
-            x = self._is(f"fdiv double {x}, {constant(float(fold.divisor))}")
-        self._say(f"store double {x}, ptr {_base(fold.value)}, align 8")
-
-    def _folded_along(self, nest: Nest) -> None:
-        """Write sums (or extrema) along some of the dimensions."""
-        along = nest.folds[0].along
-        kept = [d for d in range(len(nest.extents)) if d not in along]
-        strides = [n[3] for n in nest.nodes if n[0] == "load"]
-        nearest = min(range(len(nest.extents)), key=lambda d: (min([abs(s[d]) for s in strides if s[d]], default=1 << 60), -d))
-        if nearest in along:
-            self._rows(_Loops(nest, [kept, _ordered(nest, along)]))
-        else:
-            kept = [d for d in kept if d != nearest] + [nearest]
-            self._columns(_Loops(nest, [kept[:-1], _ordered(nest, along), kept[-1:]]))
-
-    def _rows(self, loops: _Loops) -> None:
-        """Each result from a row of its own."""
-        nest = loops.nest
-        levels, values = loops.levels(), {}
-        first = loops.group.index(1)
-        inner = len(loops.extents) - 1
-        n = loops.extents[-1]
-        blocks = -(-n // BLOCK)
-        count = math.prod(loops.extents[first:-1]) * blocks
-        rooms = [self._space(count) for _ in nest.folds]
-        self._nodes(loops, -1, levels, values, [])
-
-        def into(k: int, at: list[str], room: str) -> None:
-            if k == inner:
-                for block in self._loop(str(blocks)):
-                    start = self._is(f"mul nuw nsw i64 {block}, {BLOCK}")
-                    length = str(min(BLOCK, n))
-                    if n > BLOCK and n % BLOCK:
-                        left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                        short = self._is(f"icmp ult i64 {left}, {BLOCK}")
-                        length = self._is(f"select i1 {short}, i64 {left}, i64 {BLOCK}")
-                    totals = []
-                    for f in nest.folds:
-                        totals.append(self._local("double", "0.0"))
-                        self._say(f"store double {_FOLDS[f.name][1]}, ptr {totals[-1]}")
-                    for j in self._loop(length, True):
-                        index = self._is(f"add nuw nsw i64 {start}, {j}")
-                        self._nodes(loops, k, levels, values, [*at, index])
-                        for f, t in zip(nest.folds, totals, strict=True):
-                            self._gather(t, "double", _FOLDS[f.name][2], values[f.node])
-                    place = self._is(f"add nuw nsw i64 {room}, {block}")
-                    for t, base in zip(totals, rooms, strict=True):
-                        total = self._is(f"load double, ptr {t}")
-                        where = self._is(f"add nuw nsw i64 {place}, {base}")
-                        target = self._is(f"getelementptr inbounds double, ptr %scratch, i64 {where}")
-                        self._say(f"store double {total}, ptr {target}, align 8{self.tag['partials']}")
-                return
-            for index in self._loop(str(loops.extents[k])):
-                self._nodes(loops, k, levels, values, [*at, index])
-                if k >= first:
-                    step = math.prod(loops.extents[k + 1 : -1]) * blocks
-                    into(k + 1, [*at, index], self._is(f"add i64 {room}, {self._sum_of(0, [index], [step])}"))
-                else:
-                    into(k + 1, [*at, index], room)
-                if k == first - 1:
-                    self._row_done(loops, [*at, index], rooms, count)
-
-        if first == 0:
-            raise NotFusedError("a whole sum")
-        into(0, [], "0")
-
-    def _row_done(self, loops: _Loops, at: Sequence[str], rooms: Sequence[int], count: int) -> None:
-        for f, base in zip(loops.nest.folds, rooms, strict=True):
-            place = self._is(f"getelementptr inbounds double, ptr %scratch, i64 {base}")
-            x = self._is(f"call double @together.{f.name}(ptr {place}, i64 {count})")
-            self._deliver(loops, f, at, x)
-
-    def _deliver(self, loops: _Loops, fold: Fold, at: Sequence[str], x: str) -> None:
-        if fold.divisor != 1:
-            x = self._is(f"fdiv double {x}, {constant(float(fold.divisor))}")
-        index = self._sum_of(0, at, loops.steps(fold.strides))
-        place = self._is(f"getelementptr inbounds double, ptr {_base(fold.value)}, i64 {index}")
-        self._say(f"store double {x}, ptr {place}, align 8{self.tag[fold.value]}")
-
-    def _space(self, count: int) -> int:
-        at = self.scratch
-        self.scratch += -(-count // 8) * 8
-        return at
-
-    def _columns(self, loops: _Loops) -> None:
-        """Many results side by side, strip by strip, each row added to all of them."""
-        nest = loops.nest
-        levels, values = loops.levels(), {}
-        inner = len(loops.extents) - 1
-        n = loops.extents[-1]
-        first = loops.group.index(1)
-        rooms = [self._space(STRIP) for _ in nest.folds]
-        self._nodes(loops, -1, levels, values, [])
-
-        def each(length: str, write: Callable[[str, str], None]) -> None:
-            for j in self._loop(length, True):
-                for f, base in zip(nest.folds, rooms, strict=True):
-                    where = self._is(f"add nuw nsw i64 {j}, {base}")
-                    place = self._is(f"getelementptr inbounds double, ptr %scratch, i64 {where}")
-                    write(f, j, place)  # type: ignore[call-arg, arg-type]
-
-        def strip(at: list[str]) -> None:
-            for block in self._loop(str(-(-n // STRIP))):
-                start = self._is(f"mul nuw nsw i64 {block}, {STRIP}")
-                length = str(min(n, STRIP))
-                if n > STRIP and n % STRIP:
-                    left = self._is(f"sub nuw nsw i64 {n}, {start}")
-                    short = self._is(f"icmp ult i64 {left}, {STRIP}")
-                    length = self._is(f"select i1 {short}, i64 {left}, i64 {STRIP}")
-                tag = self.tag["partials"]
-
-                def begin(f: Any, j: str, place: str) -> None:
-                    self._say(f"store double {_FOLDS[f.name][1]}, ptr {place}, align 8{tag}")
-
-                def end(f: Any, j: str, place: str, at: list[str] = at, start: str = start) -> None:
-                    x = self._is(f"load double, ptr {place}, align 8{tag}")
-                    index = self._is(f"add nuw nsw i64 {start}, {j}")
-                    self._deliver(loops, f, [*at, *["0"] * (inner - len(at)), index], x)
-
-                each(length, begin)
-                down(first, at, start, length)
-                each(length, end)
-
-        def down(k: int, at: list[str], start: str, length: str) -> None:
-            if k == inner:
-                for j in self._loop(length, True):
-                    index = self._is(f"add nuw nsw i64 {start}, {j}")
-                    self._nodes(loops, k, levels, values, [*at, index])
-                    for f, base in zip(nest.folds, rooms, strict=True):
-                        where = self._is(f"add nuw nsw i64 {j}, {base}")
-                        place = self._is(f"getelementptr inbounds double, ptr %scratch, i64 {where}")
-                        before = self._is(f"load double, ptr {place}, align 8{self.tag['partials']}")
-                        after = self._is(_FOLDS[f.name][2].format(before, values[f.node]))
-                        self._say(f"store double {after}, ptr {place}, align 8{self.tag['partials']}")
-                return
-            for index in self._loop(str(loops.extents[k])):
-                self._nodes(loops, k, levels, values, [*at, index])
-                down(k + 1, [*at, index], start, length)
-
-        def into(k: int, at: list[str]) -> None:
-            if k == first:
-                strip(at)
-                return
-            for index in self._loop(str(loops.extents[k])):
-                self._nodes(loops, k, levels, values, [*at, index])
-                into(k + 1, [*at, index])
-
-        into(0, [])
-
-
-def _base(i: int) -> str:
-    return f"%b{i}" if i >= 0 else f"%then{-i}"

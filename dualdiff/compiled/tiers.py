@@ -8,36 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dualdiff.compiled import calling, llvm, rolled, straight
-from dualdiff.compiled.entrance import Entrance
+from dualdiff.compiled import calling, llvm, loops, rolled, straight
+from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import Flat
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
 
 __all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 
-IMPORT, START, OPERATION, LOOP = 200e3, 10e3, 70.0, 10e3
-"""Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations; for each of its loops."""
+IMPORT, START, OPERATION, NODE = 200e3, 10e3, 70.0, 1e3
+"""Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations; for each in a loop."""
 WIDE, FEW = 8, 400
 """Entries of a step up to which a program is one of numbers; and entries of all steps."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A program as it runs, and the way in that is its own.
-
-    Attributes
-    ----------
-    flat : Flat
-        What runs.
-    entrance : Entrance or None
-        How calls enter it without Python, where that is known.
-    """
-
-    flat: Flat
-    entrance: Entrance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +83,11 @@ def _of_numbers(program: Program, price: float, entries: int) -> Lowered | str:
 
 
 def _of_loops(program: Program, price: float) -> Lowered | str:
-    from dualdiff.compiled import loops
-
     plan = loops.planned(program)
-    if plan is None:
+    if plan is None or plan.fused <= len(plan.kernels):
         return "nothing in it becomes loops"
-
-    def compiled(way: Any) -> Code:
-        found = loops.assembled(program, plan, way)
-        return Code(found.flat, found.entrance)
-
-    return Lowered(_waiting() + START + LOOP * len(plan.items), compiled)
+    nodes = sum(len(nest.nodes) for kernel in plan.kernels for nest in kernel.nests)
+    return Lowered(_waiting() + START + NODE * nodes, lambda way: loops.assembled(program, plan, way, price))
 
 
 def _waiting() -> float:

@@ -17,7 +17,7 @@ from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
 from dualdiff.passes.scalars import name_of
 
-__all__ = ["Along", "Box", "Folded", "Mapped", "Moved", "Part", "entries_of", "says"]
+__all__ = ["Along", "Box", "Folded", "Mapped", "Moved", "Part", "Taken", "entries_of", "says"]
 
 MOST_PARTS = 64
 """Parts of a result beyond which it is not taken apart."""
@@ -64,6 +64,13 @@ class Moved(NamedTuple):
     is_view: bool
 
 
+class Taken(NamedTuple):
+    """Entries of an operand by a table of positions in the order of its memory; -1 is for zero."""
+
+    operand: int
+    positions: Any
+
+
 class Folded(NamedTuple):
     """Entries put together along axes: "add", "maximum", "minimum", "logical_and", "logical_or"; then divided by a number."""
 
@@ -85,7 +92,7 @@ def says(program: Program, i: int) -> bool:
     return form.dtype == _INT and not form.shape and x is not None and float(x) == x
 
 
-def entries_of(program: Program, known: frozenset[str]) -> dict[int, Mapped | Moved | Folded]:
+def entries_of(program: Program, known: frozenset[str]) -> dict[int, Mapped | Moved | Taken | Folded]:
     """Say, by result, what entries are made of; steps that are not in it are done by NumPy.
 
     Parameters
@@ -94,7 +101,7 @@ def entries_of(program: Program, known: frozenset[str]) -> dict[int, Mapped | Mo
     known : frozenset of str
         The functions that can be had entry by entry.
     """
-    found: dict[int, Mapped | Moved | Folded] = {}
+    found: dict[int, Mapped | Moved | Taken | Folded] = {}
     counts: set[int] = set()  # sums of truth values, which are integers
     for s in program.steps:
         form = program.forms[s.result]
@@ -120,7 +127,7 @@ def entries_of(program: Program, known: frozenset[str]) -> dict[int, Mapped | Mo
 
 def _entry(
     program: Program, s: Step, form: Form, known: frozenset[str], counts: set[int]
-) -> Mapped | Moved | Folded | None:
+) -> Mapped | Moved | Taken | Folded | None:
     row, fn = s.row, s.row.fn
     shapes = [program.forms[i].shape for i in s.operands]
     counted = any(i in counts for i in s.operands)
@@ -147,9 +154,11 @@ def _entry(
     if row.access == "read" or (_moves(s) and len(s.operands) == 1):
         if program.forms[s.operands[0]].dtype != form.dtype:
             return None
-        if row.access == "read":
-            return _read(lambda c: c[s.params["index"]], s.operands[0], shapes[0], form.shape)
-        return _read(lambda c: s.row.fn(c, **s.params), s.operands[0], shapes[0], form.shape)
+        move = (lambda c: c[s.params["index"]]) if row.access == "read" else (lambda c: s.row.fn(c, **s.params))
+        found = _read(move, s.operands[0], shapes[0], form.shape)
+        return (
+            found if found is not None or form.dtype != _FLOAT else _taken(move, s.operands[0], shapes[0], form.shape)
+        )
     if _moves(s) and form.dtype == _FLOAT:
         return _joined(s, shapes, form.shape)
     return None
@@ -174,7 +183,9 @@ def _name(program: Program, s: Step, form: Form) -> str:
     if name == "power":
         exponent = program.constants.get(s.operands[1])
         if exponent is not None and not np.shape(exponent):
-            return _EXPONENTS.get(float(exponent), name)
+            name = _EXPONENTS.get(float(exponent), name)
+        if form.kind == "float" and name not in ("square", "positive"):
+            return ""  # Python raises, or returns a complex number, where NumPy does not
     return name
 
 
@@ -200,6 +211,21 @@ def _read(move: Callable[[Any], Any], operand: int, shape: tuple[int, ...], resu
         return None
     axes, is_view = found
     return Moved((Part(None, operand, axes),), is_view)
+
+
+def _taken(move: Callable[[Any], Any], operand: int, shape: tuple[int, ...], result: tuple[int, ...]) -> Taken | None:
+    """Return a table of positions; what is put between the entries must be zero, whatever the entries are."""
+    size = math.prod(shape)
+    if not result or max(size, math.prod(result)) > MOST_LOOKED_AT:
+        return None
+    first = np.arange(1, size + 1).reshape(shape)
+    try:
+        found, other = np.asarray(move(first)), np.asarray(move(first + size))
+    except Exception:
+        return None
+    if found.shape != result or found.dtype != first.dtype or not np.array_equal(other, found + size * (found > 0)):
+        return None
+    return Taken(operand, np.ascontiguousarray(found - 1))
 
 
 def _affine(

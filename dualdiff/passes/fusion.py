@@ -13,24 +13,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dualdiff.passes.entries import (
-    MOST_LOOKED_AT,
     PREDICATES,
     Along,
     Box,
     Folded,
     Mapped,
     Moved,
-    entries_of,
+    Taken,
+)
+from dualdiff.passes.nests import (
+    Expressions,
+    Fold,
+    Kernel,
+    Look,
+    Nest,
+    SplitError,
+    Store,
+    applied,
+    as_number,
+    composed,
+    long_dims,
 )
 from dualdiff.passes.program import Program, Step
 
-__all__ = ["Fold", "Fusion", "Kernel", "Look", "Nest", "NotFusedError", "Store", "fused"]
+__all__ = ["Fusion", "NotFusedError", "fused"]
 
 WORTH = 8.0
 """How many simple operations take as long as storing a number and reading it again, while arrays are in the cache."""
@@ -60,85 +72,6 @@ class NotFusedError(Exception):
     """Inside the engine: a program is not one of loops."""
 
 
-class _Split(Exception):
-    """A box is to be cut along a dimension."""
-
-
-class Store(NamedTuple):
-    """A node's value goes where ``offset + strides · index`` says, in the memory of a value."""
-
-    value: int
-    offset: int
-    strides: tuple[int, ...]
-    node: int
-
-
-class Fold(NamedTuple):
-    """A node's values are put together along the nest's dimensions ``along``; the rest says where in the memory of a value."""
-
-    value: int
-    name: str
-    node: int
-    along: tuple[int, ...]
-    strides: tuple[int, ...]
-    divisor: int
-
-
-class Look(NamedTuple):
-    """A node's value is to be "finite", "true" or "false" everywhere; else the program does not hold, by a check or in general."""
-
-    what: str
-    node: int
-    check: int | None
-
-
-@dataclass(slots=True)
-class Nest:
-    """Loops over ``extents`` around expressions.
-
-    A node is ``("load", value, offset, strides, of truth values)``, ``("constant", x)``, ``("given", value)`` for a number that is no
-    array, or a function's name and its operands' nodes.
-    """
-
-    extents: tuple[int, ...]
-    nodes: list[tuple[Any, ...]] = field(default_factory=list)
-    known: dict[Any, int] = field(default_factory=dict)
-    stores: list[Store] = field(default_factory=list)
-    folds: list[Fold] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
-
-    def node(self, *key: Any) -> int:
-        """Return the number of a node; equal ones are one."""
-        known = (*key, str(key[1])) if key[0] == "constant" else key  # -0.0 is not 0.0, and 1.0 is not True
-        found = self.known.get(known)
-        if found is None:
-            found = self.known[known] = len(self.nodes)
-            self.nodes.append(key)
-        return found
-
-
-@dataclass(slots=True)
-class Kernel:
-    """Nests of loops one after another.
-
-    Attributes
-    ----------
-    operands, results : tuple of int
-        What is read, and what is stored for others; constants are not among them.
-    scratch : dict
-        What is stored for the kernel itself, and from which entry of its scratch memory on.
-    size : int
-        Entries of scratch memory.
-    nests : list of Nest
-    """
-
-    operands: tuple[int, ...]
-    results: tuple[int, ...]
-    scratch: dict[int, int]
-    size: int
-    nests: list[Nest]
-
-
 @dataclass(slots=True)
 class Fusion:
     """A program as kernels and steps of NumPy.
@@ -166,6 +99,11 @@ class Fusion:
     constants: dict[int, Any]
     fused: int
 
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernels among the items."""
+        return [i for i in self.items if isinstance(i, Kernel)]
+
 
 def fused(program: Program, known: frozenset[str]) -> Fusion:
     """Plan the loops of a program.
@@ -186,21 +124,16 @@ def fused(program: Program, known: frozenset[str]) -> Fusion:
     return _Planner(program, known).planned()
 
 
-class _Planner:
+class _Planner(Expressions):
     def __init__(self, program: Program, known: frozenset[str]) -> None:
-        self.program = program
-        self.forms = program.forms
-        self.entries = entries_of(program, known | {"positive", "number"})
-        self.constants: dict[int, Any] = dict(program.constants)
-        self.effective: dict[int, tuple[int, ...]] = {}
-        self.stored: set[int] = set()
+        super().__init__(program, known)
         self.shown: set[int] = set()
         self.looks: dict[int, list[int | None]] = {}  # by value: the checks that it is finite
         self.checks: dict[int, int] = {}  # the other checks in kernels, and their values
         self.cost: dict[int, float] = {}
         self.level: dict[int, int] = {}
         self._leave_counts()
-        if sum(type(w) is Moved and len(w.parts) > 1 for w in self.entries.values()) > MOST_WRITES:
+        if sum(isinstance(w, Moved) and len(w.parts) > 1 for w in self.entries.values()) > MOST_WRITES:
             raise NotFusedError("too many writes")
 
     def _leave_counts(self) -> None:
@@ -244,13 +177,17 @@ class _Planner:
             count = sum([counts.get(o, 0) for o in sources])
             cost = sum([self.cost.get(o, 0.0) for o in sources])
             depth = max([deep.get(o, 0) for o in sources], default=0)
-            if type(what) is Mapped:
+            if isinstance(what, Mapped):
                 cost += _COSTS.get(what.name, 1.0 if what.name in _CHEAP else _FUNCTION)
                 count += 1
-            elif type(what) is Moved:
+            elif isinstance(what, Moved):
                 if len(what.parts) > 1:
                     depth += 1
                     cost, count = cost + 1, count + 1
+            elif isinstance(what, Taken):
+                cost, count, depth = 2, 1, 0
+                if what.operand in self.entries:
+                    self.stored.add(what.operand)
             elif self._is_small(i, what):
                 n = self._folded(what)
                 cost, count = n * (cost + 1), n * (count + 1)
@@ -275,7 +212,7 @@ class _Planner:
     def _viewed(self, i: int) -> int | None:
         """Return what a value is a view of, None if it is none."""
         what = self.entries.get(i)
-        if type(what) is Moved and what.is_view and len(what.parts) == 1:
+        if isinstance(what, Moved) and what.is_view and len(what.parts) == 1:
             return what.parts[0].operand
         return None
 
@@ -306,9 +243,9 @@ class _Planner:
             if outer is None:
                 self._show(check.value)
                 continue
-            if type(outer) is Folded and outer.name == "logical_and" and bool(check.then):
+            if isinstance(outer, Folded) and outer.name == "logical_and" and bool(check.then):
                 inner = self.entries.get(outer.operand)
-                if type(inner) is Mapped and inner.name == "isfinite":
+                if isinstance(inner, Mapped) and inner.name == "isfinite":
                     whole = self._whole(inner.operands[0])
                     if whole in self.entries:
                         self.looks.setdefault(whole, []).append(c)
@@ -320,27 +257,26 @@ class _Planner:
         occurrences: dict[int, dict[Any, None]] = {}
         for i in (*self.looks, *self.checks.values()):
             if i not in self.stored:
-                self._add(occurrences, i, [((self.level.get(i, 0), self.forms[i].shape, ()), self._identity(i))])
+                self._add(occurrences, i, [((self.level.get(i, 0), self.forms[i].shape, ()), self.identity(i))])
         for s in reversed(self.program.steps):
             i, what = s.result, self.entries.get(s.result)
             if what is None:
                 continue
             found = list(occurrences.get(i, ()))
-            is_big = type(what) is Folded and not self._is_small(i, what)
-            if not found and (i not in self.stored or (is_big and not self._is_wanted(i))):
+            big = what if isinstance(what, Folded) and not self._is_small(i, what) else None
+            if not found and (i not in self.stored or (big is not None and not self._is_wanted(i))):
                 self.stored.discard(i)
                 continue
             worth = WORTH if self._size(i) <= IN_CACHE else WORTH_IN_MEMORY
             if i not in self.stored and self.cost[i] > worth and _is_repeated(found) and self._viewed(i) is None:
                 self.stored.add(i)
-            if is_big:
-                shape = self.forms[what.operand].shape
-                whole = len(what.axes) == len(shape)
-                key = (self.level.get(what.operand, 0), shape, () if whole else what.axes)
-                self._add(occurrences, what.operand, [(key, self._identity(what.operand))])
+            if big is not None:
+                shape = self.forms[big.operand].shape
+                key = (self.level.get(big.operand, 0), shape, () if len(big.axes) == len(shape) else big.axes)
+                self._add(occurrences, big.operand, [(key, self.identity(big.operand))])
                 continue
             if i in self.stored:
-                found = [((self.level[i], self.forms[i].shape, ()), self._identity(i))]
+                found = [((self.level[i], self.forms[i].shape, ()), self.identity(i))]
             self._pass(occurrences, i, what, found)
 
     def _is_wanted(self, i: int) -> bool:
@@ -350,9 +286,6 @@ class _Planner:
             return True
         return any(i in s.operands for s in program.steps if s.result not in self.entries or s.result in self.shown)
 
-    def _identity(self, i: int) -> tuple[Along, ...]:
-        return tuple([Along(d, 1, 0) for d in range(len(self.forms[i].shape))])
-
     def _add(self, occurrences: dict[int, dict[Any, None]], i: int, found: Iterable[Any]) -> None:
         at = occurrences.setdefault(i, {})
         for f in found:
@@ -360,117 +293,22 @@ class _Planner:
                 at[f] = None
 
     def _pass(self, occurrences: dict[int, dict[Any, None]], i: int, what: Any, found: Sequence[Any]) -> None:
-        if type(what) is Mapped:
+        if isinstance(what, Mapped):
             for o in what.operands:
-                axes = self._broadcast(o, i)
-                self._add(occurrences, o, [(key, _composed(axes, at)) for key, at in found])
-        elif type(what) is Moved:
+                axes = self.broadcast(o, i)
+                self._add(occurrences, o, [(key, composed(axes, at)) for key, at in found])
+        elif isinstance(what, Moved):
             for part in what.parts:
                 self._add(
                     occurrences,
                     part.operand,
-                    [(_within(key, at, part.box), _composed(part.axes, at)) for key, at in found],
+                    [(_within(key, at, part.box), composed(part.axes, at)) for key, at in found],
                 )
+        elif isinstance(what, Taken):
+            self._add(occurrences, what.operand, [(key, ()) for key, _ in found])
         else:
-            axes = self._unfolded(i, what, None)
-            self._add(occurrences, what.operand, [(key, _composed(axes, at)) for key, at in found])
-
-    def _broadcast(self, o: int, i: int) -> tuple[Along, ...]:
-        have, want = self.forms[o].shape, self.forms[i].shape
-        lead = len(want) - len(have)
-        return tuple([Along(k + lead, 1, 0) if n > 1 else Along(-1, 0, 0) for k, n in enumerate(have)])
-
-    def _unfolded(self, i: int, what: Folded, at: Sequence[int] | None) -> tuple[Along, ...]:
-        """Return the coordinates of the operand of a fold: along the folded axes those given, or dimensions of their own."""
-        axes, d = [], 0
-        for a in range(len(self.forms[what.operand].shape)):
-            if a in what.axes:
-                axes.append(Along(-1, 0, at[what.axes.index(a)]) if at is not None else Along(-2, 1, a))
-                d += what.keeps
-            else:
-                axes.append(Along(d, 1, 0))
-                d += 1
-        return tuple(axes)
-
-    # -- expressions -------------------------------------------------------------------------------
-    def resolve(self, nest: Nest, i: int, at: tuple[Along, ...], box: Box, dims: Sequence[int], defined: bool) -> int:
-        """Return the node of a value's entry at coordinates, within a box whose longer dimensions are the nest's."""
-        key = ("entry", i, at, defined)
-        if key in nest.known:
-            return nest.known[key]
-        found = nest.known[key] = self._resolved(nest, i, at, box, dims, defined)
-        return found
-
-    def _resolved(self, nest: Nest, i: int, at: tuple[Along, ...], box: Box, dims: Sequence[int], defined: bool) -> int:
-        what = self.entries.get(i)
-        if what is None or (i in self.stored and not defined):
-            return self._leaf(nest, i, at, box, dims)
-        if type(what) is Mapped:
-            nodes = [
-                self.resolve(nest, o, _composed(self._broadcast(o, i), at), box, dims, False) for o in what.operands
-            ]
-            name = what.name
-            if name == "divide" and self.forms[i].kind == "float":
-                name = "quotient"  # Python raises where NumPy does not
-            return _applied(nest, name, nodes)
-        if type(what) is Moved:
-            part = next(p for p in what.parts if p.box is None or _is_inside(at, p.box, box))
-            return self.resolve(nest, part.operand, _composed(part.axes, at), box, dims, False)
-        shape = self.forms[what.operand].shape
-        nodes = [
-            self.resolve(nest, what.operand, _composed(self._unfolded(i, what, k), at), box, dims, False)
-            for k in np.ndindex(*[shape[a] for a in what.axes])
-        ]
-        if what.name == "add":
-            nodes = [_as_number(nest, n) for n in nodes]
-        while len(nodes) > 1:
-            nodes = [
-                _applied(nest, what.name, nodes[k : k + 2]) if k + 1 < len(nodes) else nodes[k]
-                for k in range(0, len(nodes), 2)
-            ]
-        if what.divisor != 1:
-            return _applied(nest, "divide", [nodes[0], nest.node("constant", float(what.divisor))])
-        return nodes[0]
-
-    def _leaf(self, nest: Nest, i: int, at: tuple[Along, ...], box: Box, dims: Sequence[int]) -> int:
-        form = self.forms[i]
-        x = self.constants.get(i)
-        if x is None and not form.shape and form.kind != "array" and i not in self.entries:
-            return nest.node("given", i)
-        if x is not None and not form.shape:
-            return self._constant(nest, np.asarray(x)[()])
-        strides = self._strides(i)
-        offset = sum(
-            [n * (a.start + a.step * (box[a.dim][0] if a.dim >= 0 else 0)) for n, a in zip(strides, at, strict=True)]
-        )
-        of_dim = [0] * len(box)
-        for n, a in zip(strides, at, strict=True):
-            if a.dim >= 0:
-                of_dim[a.dim] += n * a.step
-        kept = tuple([of_dim[d] for d in dims])
-        if x is not None and not any(kept):
-            return self._constant(nest, np.asarray(x).reshape(-1)[offset])
-        return nest.node("load", i, offset, kept, form.dtype == np.bool_)
-
-    def _constant(self, nest: Nest, x: Any) -> int:
-        return nest.node("constant", bool(x) if isinstance(x, (bool, np.bool_)) else float(x))
-
-    def _strides(self, i: int) -> tuple[int, ...]:
-        """Return how far entries are from each other; along an axis where a constant's are all equal, not at all."""
-        found = self.effective.get(i)
-        if found is not None:
-            return found
-        shape = self.forms[i].shape
-        strides = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
-        x = self.constants.get(i)
-        if x is not None and x.size <= MOST_LOOKED_AT:
-            bits = np.ascontiguousarray(x).view(np.uint8 if x.dtype.itemsize == 1 else np.int64)
-            for a in range(len(shape)):
-                first = (slice(None),) * a + (slice(0, 1),)
-                if bool((bits == bits[first]).all()):
-                    strides[a] = 0
-        found = self.effective[i] = tuple(strides)
-        return found
+            axes = self.unfolded(i, what, None)
+            self._add(occurrences, what.operand, [(key, composed(axes, at)) for key, at in found])
 
     # -- boxes and nests ---------------------------------------------------------------------------
     def _boxes(self, i: int, operand: int, defined: bool, unrolled: bool) -> list[tuple[Box, set[int], int]]:
@@ -481,15 +319,15 @@ class _Planner:
             if len(done) + len(waiting) > MOST_BOXES:
                 raise NotFusedError("too many boxes")
             box = waiting.pop()
-            nest, dims = Nest(()), _dims(box)
+            nest, dims = Nest(()), long_dims(box)
             try:
-                self.resolve(nest, operand, self._identity(operand), box, dims, defined)
-            except _Split as split:
+                self.resolve(nest, operand, self.identity(operand), box, dims, defined)
+            except SplitError as split:
                 d, cut = split.args
                 low, high = box[d]
                 waiting += [(*box[:d], ends, *box[d + 1 :]) for ends in ((cut, high), (low, cut))]
                 continue
-            reads = {n[1] for n in nest.nodes if n[0] in ("load", "given")}
+            reads = {n[1] for n in nest.nodes if n[0] in ("load", "take", "given")}
             count = sum(n[0] not in ("load", "given", "constant") for n in nest.nodes)
             if unrolled and len(dims) > 1:
                 d = dims[0]
@@ -539,7 +377,7 @@ class _Planner:
             starts.append(len(items))
             if k < len(calls):
                 items.append(calls[k][1])
-        kernels = [k for k in items if type(k) is Kernel]
+        kernels = [k for k in items if isinstance(k, Kernel)]
         made_in = {i: k for k, kernel in enumerate(kernels) for i in kernel.scratch}
         for k, kernel in enumerate(kernels):
             wanted |= {i for i in kernel.operands if made_in.get(i, k) != k}
@@ -565,7 +403,7 @@ class _Planner:
                 self.looks.setdefault(whole, [])
         for kind, i, c in roots:
             what: Any = self.entries[i]
-            if kind == "store" and type(what) is Folded and not self._is_small(i, what):
+            if kind == "store" and isinstance(what, Folded) and not self._is_small(i, what):
                 found = self._boxes(i, what.operand, False, False)
                 whole = len(what.axes) == len(self.forms[what.operand].shape)
                 if not whole and len(found) > 1:
@@ -574,9 +412,9 @@ class _Planner:
                 for box, reads, count in found:
                     reads_of |= reads
                     nest, dims = self._nest(nests, at, box, count, () if whole else what.axes)
-                    node = self.resolve(nest, what.operand, self._identity(what.operand), box, dims, False)
+                    node = self.resolve(nest, what.operand, self.identity(what.operand), box, dims, False)
                     if what.name == "add":
-                        node = _as_number(nest, node)
+                        node = as_number(nest, node)
                     along = tuple([n for n, d in enumerate(dims) if d in what.axes])
                     of = [a for a in range(len(box)) if a not in what.axes]
                     shape = [self.forms[what.operand].shape[a] for a in of]
@@ -592,15 +430,15 @@ class _Planner:
             for box, reads, count in found:
                 reads_of |= reads
                 nest, dims = self._nest(nests, at, box, count, ())
-                node = self.resolve(nest, i, self._identity(i), box, dims, kind == "store")
+                node = self.resolve(nest, i, self.identity(i), box, dims, kind == "store")
                 if kind == "check":
-                    expected = self._leaf(nest, then, self._identity(i), box, dims)
-                    nest.looks.append(Look("true", _applied(nest, "equal", [node, expected]), c))
+                    expected = self.leaf(nest, then, self.identity(i), box, dims)
+                    nest.looks.append(Look("true", applied(nest, "equal", [node, expected]), c))
                     continue
                 for check in self.looks.get(i, ()) or (() if i not in self.looks else (None,)):
                     nest.looks.append(Look("finite", node, check))
                 if kind == "store":
-                    strides = self._strides(i)
+                    strides = self.strides(i)
                     offset = sum([n * low for n, (low, _) in zip(strides, box, strict=True)])
                     nest.stores.append(Store(i, offset, tuple([strides[d] for d in dims]), node))
             if kind == "store":
@@ -613,7 +451,7 @@ class _Planner:
         self, nests: dict[Any, list[Nest]], depth: int, box: Box, count: int, axes: tuple[int, ...]
     ) -> tuple[Nest, tuple[int, ...]]:
         """Return a nest for a box: one of the same size, as long as it is not too large."""
-        dims = _dims(box)
+        dims = long_dims(box)
         extents = tuple([box[d][1] - box[d][0] for d in dims])
         along = tuple([n for n, d in enumerate(dims) if d in axes])
         there = nests.setdefault((depth, extents, along), [])
@@ -627,10 +465,7 @@ class _Planner:
     def _then(self, c: int) -> int:
         """Return what a check expects as a constant that loops can read."""
         check = self.program.checks[c]
-        number = -1 - c
-        self.constants[number] = np.array(np.broadcast_to(check.then, self.forms[check.value].shape), order="C")
-        self.forms = {**self.forms, number: self.forms[check.value]}
-        return number
+        return self.constant(np.array(np.broadcast_to(check.then, self.forms[check.value].shape), order="C"))
 
 
 def _settle(kernel: Kernel, wanted: set[int], planner: _Planner) -> None:
@@ -644,7 +479,7 @@ def _settle(kernel: Kernel, wanted: set[int], planner: _Planner) -> None:
             first.setdefault(i, n)
             last[i] = max(last.get(i, n), n)
         for node in nest.nodes:
-            if node[0] == "load" and node[1] in kernel.scratch:
+            if node[0] in ("load", "take") and node[1] in kernel.scratch:
                 last[node[1]] = n
     kernel.scratch = {}
     taken: list[tuple[int, int, int]] = []  # from, to, until
@@ -659,49 +494,6 @@ def _settle(kernel: Kernel, wanted: set[int], planner: _Planner) -> None:
         taken.append((at, at + size, last[i]))
         kernel.scratch[i] = at
         kernel.size = max(kernel.size, at + size)
-
-
-def _dims(box: Box) -> tuple[int, ...]:
-    return tuple([d for d, (low, high) in enumerate(box) if high - low > 1])
-
-
-def _composed(axes: Sequence[Along], at: Sequence[Along]) -> tuple[Along, ...]:
-    """Return coordinates of coordinates."""
-    out = []
-    for dim, step, start in axes:
-        if dim == -1:
-            out.append(Along(-1, 0, start))
-        elif dim < -1:
-            out.append(Along(dim, step, start))
-        else:
-            a = at[dim]
-            out.append(
-                Along(a.dim, step * a.step, start + step * a.start)
-                if a.dim != -1
-                else Along(-1, 0, start + step * a.start)
-            )
-    return tuple(out)
-
-
-def _is_inside(at: Sequence[Along], part: Box, box: Box) -> bool:
-    """Whether coordinates are within a part everywhere in a box; if only somewhere, the box is to be cut."""
-    for a, (low, high) in zip(at, part, strict=True):
-        if a.dim < 0:
-            if not low <= a.start < high:
-                return False
-            continue
-        first, end = box[a.dim]
-        ends = a.start + a.step * first, a.start + a.step * (end - 1)
-        if max(ends) < low or min(ends) >= high:
-            return False
-        for bound in (low, high):
-            if a.step > 0:
-                cut = -((a.start - bound) // a.step)
-            else:
-                cut = (a.start - bound) // -a.step + 1
-            if first < cut < end:
-                raise _Split(a.dim, cut)
-    return True
 
 
 def _within(key: Any, at: Sequence[Along], box: Box | None) -> Any:
@@ -728,41 +520,3 @@ def _is_repeated(found: Sequence[Any]) -> bool:
         if missing and not (len(missing) == 1 and missing[0] <= UNROLLED):
             return True
     return False
-
-
-_BOOLEAN = frozenset(("logical_and", "logical_or", "logical_xor", "logical_not"))
-
-
-def _is_flag(nest: Nest, node: int) -> bool:
-    name = nest.nodes[node][0]
-    if name == "load":
-        return bool(nest.nodes[node][4])
-    return name in PREDICATES or (name == "constant" and nest.nodes[node][1].__class__ is bool)
-
-
-def _as_number(nest: Nest, node: int) -> int:
-    return nest.node("number", node) if _is_flag(nest, node) else node
-
-
-def _applied(nest: Nest, name: str, nodes: Sequence[int]) -> int:
-    """Return the node of a function of nodes."""
-    if name == "number":
-        return _as_number(nest, nodes[0])
-    if name in _BOOLEAN:
-        nodes = [n if _is_flag(nest, n) else nest.node("not_equal", n, nest.node("constant", 0.0)) for n in nodes]
-        return nest.node(name, *nodes)
-    if name == "where":
-        condition, *nodes = nodes
-        return nest.node("where", condition, *[_as_number(nest, n) for n in nodes])
-    nodes = [_as_number(nest, n) for n in nodes]
-    if name == "positive":
-        return nodes[0]
-    if name == "square":
-        name, nodes = "multiply", [nodes[0], nodes[0]]
-    if name == "reciprocal":
-        name, nodes = "divide", [nest.node("constant", 1.0), nodes[0]]
-    if name == "multiply":
-        for a, b in (nodes, nodes[::-1]):
-            if nest.nodes[a] == ("constant", 1.0):
-                return b
-    return nest.node(name, *nodes)

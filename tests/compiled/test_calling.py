@@ -244,6 +244,13 @@ def test_branches_kinks_and_what_is_not_finite_leave_the_way() -> None:
         np.testing.assert_array_equal(program(X), gradient(X))
 
 
+@pytest.mark.parametrize("backend", ["auto", "llvm"])
+def test_constants_are_programs_as_well(backend: str) -> None:
+    program = dd.compile(lambda x: (np.ones(3), 2.0), backend=backend)
+    for _ in range(20):
+        hold(program(X), (np.ones(3), 2.0))
+
+
 def test_errors_of_the_function_come_through() -> None:
     def f(x: Any) -> Any:
         if x[0] < 0:
@@ -381,3 +388,18 @@ def test_a_way_in_serves_as_many_calls_as_it_is_granted() -> None:
     way.grant(2)
     assert (way.call(1.0), way.left(), way.call(2.0), way.left(), way.call(3.0)) == (2.0, 1, 4.0, 0, None)
     assert slow == [1.0, 3.0]
+
+
+def test_sparse_results_have_index_arrays_of_their_own(way: str) -> None:
+    def f(x: Any) -> Any:
+        return (3 - 2 * x) * x - np.concatenate([x[1:], np.zeros(1)])
+
+    for n in (3, 400):
+        x = np.linspace(-1.0, 1.0, n)
+        operator = dd.value_and_jacobian(f, sparse=True)
+        program = settled(dd.compile(operator, backend="llvm", check_every=None), x)
+        first, second = program(x)[1], program(2 * x)[1]
+        for found, right in ((first, operator(x)[1]), (second, operator(2 * x)[1])):
+            assert type(found) is type(right)
+            np.testing.assert_allclose(found.toarray(), right.toarray(), rtol=1e-15)
+        assert not np.shares_memory(first.indices, second.indices)

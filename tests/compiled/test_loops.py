@@ -15,8 +15,9 @@ import pytest
 import dualdiff as dd
 from dualdiff.compiled.flat import ChangedError, Flat, flat
 from dualdiff.compiled.loops import looped
-from dualdiff.passes.entries import Folded, Mapped, Moved, entries_of
-from dualdiff.passes.fusion import Kernel, NotFusedError, fused
+from dualdiff.passes.entries import Folded, Mapped, Moved, Taken, entries_of
+from dualdiff.passes.fusion import NotFusedError, fused
+from dualdiff.passes.nests import Kernel
 from dualdiff.passes.program import Program
 
 pytest.importorskip("llvmlite")
@@ -86,7 +87,9 @@ X, Y, A = RNG.normal(size=1000), RNG.normal(size=1000), RNG.normal(size=(7, 300)
         lambda x, y: np.stack([x * y, x - y, x], axis=1),
         lambda x, y: np.concatenate([x * 2, y[:100] * 3, x[5:10]]) + 1.0,
         lambda x, y: np.broadcast_to(x * y, (4, 1000)) * np.arange(4.0)[:, None],
-        lambda x, y: np.flip(x * y) + np.roll(x, 3),
+        lambda x, y: np.flip(x * y) + np.roll(x, 3) * np.roll(x * y, -5),
+        lambda x, y: (x * y)[np.array([3, 1, 4, 1, 5, 999])] * x[np.array([[9], [2]])] + np.repeat(y, 2)[6::-1][:6],
+        lambda x, y: np.pad(x * 2, 3)[1:-1] * np.tile(y, 2)[:1004] + np.pad(x, 2, constant_values=7.0),
         lambda x, y: np.array([x[0] * y[1], x[2] - y[3], 4.0]),
         lambda x, y: (x * y).reshape(10, 100).max(axis=0) + np.min(x.reshape(100, 10), axis=1)[:100],
         lambda x, y: (np.max(x * y), np.min(x - y), np.all(x < 10.0), np.any(y > 10.0)),
@@ -185,6 +188,16 @@ def test_what_has_no_loop_is_numpys(f: Any) -> None:
     agree(f, X, points=[(1.5 * X,)], tolerance=1e-12)
 
 
+def test_results_of_numpy_may_lie_in_any_order() -> None:
+    def f(a: Any) -> Any:
+        b = np.linalg.inv(a @ a.T + 9 * np.eye(7)).T
+        c, d = np.cbrt(b), np.cbrt(a.T)
+        e = np.moveaxis(np.cumsum(a.reshape(7, 20, 15), axis=0), 0, 1)
+        return c, c * 2 + 1, d, d * 3, (b * 2)[1:, ::2], e * 2, np.swapaxes(np.cbrt(a * 2), 0, 1) + 1
+
+    agree(f, A, points=[(2 * A,), (np.asfortranarray(A),)])
+
+
 # --------------------------------------------------------------------------------------------------
 # what is not finite, and what has changed
 
@@ -238,6 +251,12 @@ def test_a_division_that_python_refuses_is_refused() -> None:
         loops.run(0.0, X)
 
 
+def test_powers_of_python_numbers_are_pythons() -> None:
+    loops, _, _ = both(lambda x, y: np.where(y > 100, x**0.5 + x**-1, y * 2), 2.0, X)
+    with pytest.raises((ArithmeticError, ValueError, TypeError)):
+        loops.run(0.0, X)
+
+
 # --------------------------------------------------------------------------------------------------
 # memory and threads
 
@@ -283,7 +302,9 @@ def test_empty_arrays_stay_with_numpy() -> None:
 
 def test_arrays_without_axes_and_numbers() -> None:
     agree(lambda x, y: (x * y + 1.0, x * X), 2.0, np.array(3.0), points=[(4.0, np.array(5.0))])
-    agree(lambda x, y: (x * y + 1.0, y * X[:3]), np.float64(2.0), np.ones(1), points=[(np.float64(-1.0), np.zeros(1) + 7)])
+    agree(
+        lambda x, y: (x * y + 1.0, y * X[:3]), np.float64(2.0), np.ones(1), points=[(np.float64(-1.0), np.zeros(1) + 7)]
+    )
 
 
 def test_threads_run_one_program_at_once() -> None:
@@ -370,7 +391,7 @@ def test_rows_that_share_functions_are_one_loop() -> None:
 def test_costly_values_of_several_loops_are_stored_and_cheap_ones_computed_again() -> None:
     (costly,) = kernels(lambda x: (np.exp(x)[1:] * np.exp(x)[:-1], np.sum(np.exp(x) * 2)), X)
     assert costly.size >= 1000
-    (cheap,) = kernels(lambda x: ((x + 1.0)[1:] * (x + 1.0)[:-1]), X)
+    (cheap,) = kernels(lambda x: (x + 1.0)[1:] * (x + 1.0)[:-1], X)
     assert cheap.size == 0
 
 
@@ -396,16 +417,27 @@ def test_entries_are_said_as_they_are() -> None:
 
 
 def test_coordinates_that_are_no_affine_functions_are_left() -> None:
-    program = recorded(lambda x: (np.roll(x, 3), np.pad(x, 2), np.repeat(x, 2), x[np.array([2, 0, 1])], np.diff(x)), X[:5])
+    program = recorded(
+        lambda x: (np.roll(x, 3), np.pad(x, 2), np.repeat(x, 2), x[np.array([2, 0, 1])], np.diff(x)), X[:5]
+    )
     found = entries_of(program, PLAIN)
+    taken = 0
     for s in program.steps:
         what = found.get(s.result)
+        if len(s.operands) > 1:
+            continue
+        shape = program.forms[s.operands[0]].shape
+        x = np.arange(1.0, float(np.prod(shape)) + 1).reshape(shape)
+        moved = x[s.params["index"]] if s.row.access == "read" else s.row.fn(x, **s.params)
         if type(what) is Moved and len(what.parts) == 1 and what.parts[0].box is None:
-            shape = program.forms[s.operands[0]].shape
-            x = np.arange(float(np.prod(shape))).reshape(shape)
-            moved = x[s.params["index"]] if s.row.access == "read" else s.row.fn(x, **s.params)
-            index = [a.start + a.step * (np.indices(moved.shape)[a.dim] if a.dim >= 0 else 0) for a in what.parts[0].axes]
+            index = [
+                a.start + a.step * (np.indices(moved.shape)[a.dim] if a.dim >= 0 else 0) for a in what.parts[0].axes
+            ]
             np.testing.assert_array_equal(moved, x[tuple(index)])
+        elif type(what) is Taken:
+            np.testing.assert_array_equal(moved, np.where(what.positions < 0, 0.0, x.reshape(-1)[what.positions]))
+            taken += 1
+    assert taken
 
 
 def test_programs_of_very_many_writes_are_none_of_loops() -> None:

@@ -10,8 +10,9 @@ from scipy.sparse import issparse
 import dualdiff as dd
 from dualdiff.errors import CompileWarning
 from tests.benchmarks.compiled import arrays, fits, loops, scalar, sparse
-from tests.benchmarks.compiled.contest import Outcome, difference, held, tables
+from tests.benchmarks.compiled.contest import MACHINE, Outcome, difference, held, tables
 from tests.benchmarks.compiled.entrants import LeftOutError, RunsEagerlyError
+from tests.benchmarks.compiled.page import filled
 from tests.benchmarks.compiled.translation import Symbolic, boxed, translated
 from tests.benchmarks.compiled.workload import COMPILED, FLAT, LLVM, Bar, Derivative, Task, as_it_is
 
@@ -118,6 +119,8 @@ def test_a_bar_is_held_against_the_best_of_ours():
     assert outcome.found(Bar(0.1)) == 1.0
     assert outcome.found(Bar(1.0, "numba")) is None
     outcome.firsts.update({FLAT: 0.25, LLVM: 1.0})
+    assert outcome.found(Bar(20, COMPILED)) is None  # it did not become machine code
+    outcome.tier = MACHINE
     assert outcome.found(Bar(20, COMPILED)) == 750.0
     assert outcome.paid_back == 1_000_000
 
@@ -128,3 +131,16 @@ def test_results_of_other_shapes_or_patterns_differ():
     assert difference(eye, eye * 2) == 0.5
     assert difference(np.zeros(2), np.zeros((2, 1))) == np.inf
     assert not difference(np.array([np.nan]), np.array([1.0])) < np.inf
+
+
+def test_measured_tables_replace_what_stands_in_the_page():
+    page = "# Page\n\n<!-- loops -->\n\n| old |\n\n<!-- end of loops -->\n\nRest.\n"
+    measured = (
+        "Python\n\n| loops: a call, µs | flat |\n| --- | --: |\n| x | 1 |\n\n| loops: ours over theirs | ours |\n"
+    )
+    once = filled(page, measured)
+    assert (
+        once
+        == "# Page\n\n<!-- loops -->\n\n| a call, µs | flat |\n| --- | --: |\n| x | 1 |\n\n<!-- end of loops -->\n\nRest.\n"
+    )
+    assert filled(once, measured) == once

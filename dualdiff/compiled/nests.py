@@ -106,7 +106,6 @@ class Tags:
         self.lines = [
             "!0 = distinct !{}",
             '!1 = !{!"llvm.loop.parallel_accesses", !0}',
-            '!2 = !{!"llvm.loop.vectorize.enable", i1 true}',
             '!3 = !{!"llvm.loop.mustprogress"}',
             '!4 = !{!"llvm.loop.unroll.disable"}',
             "attributes #0 = { nounwind }",
@@ -343,7 +342,7 @@ class Text:
         self.lines.append(f"{name}.latch:")
         self._say(f"%{name}.next = add nuw nsw i64 {index}, 1")
         self._say(f"%{name}.more = icmp ult i64 %{name}.next, {extent}")
-        own = "self, !1, !2, !3, !4" if inner else "self, !3, !4"
+        own = "self, !1, !3, !4" if inner else "self, !3, !4"
         hint = f", !llvm.loop {self.tags.new(f'distinct !{{{own}}}')}"
         self._say(f"br i1 %{name}.more, label %{name}, label %{name}.after{hint}")
         self.lines.append(f"{name}.after:")

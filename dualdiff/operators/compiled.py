@@ -59,7 +59,9 @@ class _Variant:
     program: Program
     build: Callable[[list[Any]], Any]
     arguments: list[Form | Fixed] | None
-    """What is given by position; None where there is more to look at."""
+    """What is given, one by one; None where there is more to look at."""
+    keywords: tuple[str, ...] = ()
+    """Which of them, the last ones, are given by name."""
     calls: int = 0
     due: int = 1
     """The call at which it is held against its function next."""
@@ -209,6 +211,7 @@ class Compiled:
                         variant.running.run,
                         _builder(variant.build, len(variant.program.outputs)),
                         MethodType(Compiled.__call__, self),
+                        variant.keywords,
                     )
                 if variant.entrance is None:
                     variant.arguments = None
@@ -253,7 +256,7 @@ class Compiled:
             build = _builder(variant.build, len(variant.program.outputs)) and variant.build
             way = (
                 None
-                if variant.arguments is None
+                if variant.arguments is None or variant.keywords
                 else Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
             )
             code = variant.lowered.compiled(way)
@@ -460,7 +463,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, results[0], _by_position(args, kwargs, program))
+        return _Variant(program, results[0], _one_by_one(args, kwargs, program), tuple(sorted(kwargs)))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -630,18 +633,18 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
 
     None if one of them is traced; the name of its class if one is an object that may change unseen.
     """
-    if not kwargs:
-        key: list[Any] = []
-        for x in args:
-            kind = type(x)
-            if kind is np.ndarray and x.dtype.kind in _TRACED_KINDS:
-                key.append((x.shape, x.dtype, _layout(x)))
-            elif kind is float or kind is np.float64:
-                key.append(kind)
-            else:
-                break
+    names = sorted(kwargs) if kwargs else ()
+    key: list[Any] = []
+    for x in (*args, *[kwargs[name] for name in names]) if names else args:
+        kind = type(x)
+        if kind is np.ndarray and x.dtype.kind in _TRACED_KINDS:
+            key.append((x.shape, x.dtype, _layout(x)))
+        elif kind is float or kind is np.float64:
+            key.append(kind)
         else:
-            return tuple(key), list(args)
+            break
+    else:
+        return (*key, *names), [*args, *[kwargs[name] for name in names]]
     leaves, build = flatten((args, kwargs))
     key, inputs = [build], []
     for x in leaves:
@@ -659,10 +662,10 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
     return tuple(key), inputs
 
 
-def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
-    """Return what a call is given, if that is single values by position; None if there is more to look at."""
+def _one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
+    """Return what a call is given, by position and then by name in alphabetical order; None if there is more to look at."""
     found: list[Form | Fixed] = []
-    for x in args:
+    for x in (*args, *[kwargs[name] for name in sorted(kwargs)]):
         if _varies(x):
             found.append(program.forms[sum(type(a) is Form for a in found)])
             if type(x) is np.ndarray and not x.flags.c_contiguous:
@@ -671,7 +674,7 @@ def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed]
             found.append(Fixed(x))
         else:
             return None
-    return None if kwargs else found
+    return found
 
 
 def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:

@@ -41,6 +41,9 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+LONG, BEHIND, LOSSES = 1000.0, 2, 3
+"""A program that is estimated to take more microseconds is timed when it is held against its function; if it takes so many times as
+long, so often in turn, the function runs instead."""
 LEAST = 0.1
 """Microseconds that any program takes."""
 SETTLED = 16
@@ -68,6 +71,8 @@ class _Variant:
     slowly: int = 0
     """How often it has run since another one did, without the entrance being its own."""
     entrance: Entrance | None = None
+    losses: int = 0
+    """How often in turn it was slower than its function."""
     lowered: Lowered | None = None
     code: Code | None = None
     """Machine code."""
@@ -187,7 +192,9 @@ class Compiled:
             variant.calls += 1
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
-                self._hold(key, variant, result, args, kwargs)
+                seconds = self._hold(key, variant, result, args, kwargs)
+                if variant.price > LONG and self._loses(known, variant, inputs, seconds):
+                    return result
             self._speed_up(variant, inputs, result)
             self._let_in(variant)
             return result
@@ -304,15 +311,28 @@ class Compiled:
             del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
-    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
-        """Run the function as well, and raise unless it gives the same."""
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> float:
+        """Run the function as well, and raise unless it gives the same; return the seconds that it took."""
+        begun = perf_counter()
         expected = flatten(self.f(*args, **kwargs))[0]
+        seconds = perf_counter() - begun
         for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._close()
                     self._known.pop(key, None)
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
+        return seconds
+
+    def _loses(self, known: _Known, variant: _Variant, inputs: Sequence[Any], seconds: float) -> bool:
+        """Whether a program has now been slower than its function time and again; then the function runs."""
+        begun = perf_counter()
+        variant.running.run(*inputs)
+        variant.losses = variant.losses + 1 if perf_counter() - begun > BEHIND * seconds else 0
+        if variant.losses < LOSSES:
+            return False
+        self._give_up(known, f"its program takes more than {BEHIND} times as long as it does")
+        return True
 
     def _staleness(self, program: Program, n: int, count: int, found: Any, right: Any) -> str:
         name = getattr(self.f, "__name__", "the function")

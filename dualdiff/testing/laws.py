@@ -246,7 +246,7 @@ def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     value = inner(w, values)[1]
     for n, (a, b, x) in enumerate(zip(over_reverse, over_forward, s.inputs, strict=True)):
         # Terms as large as the gradient's may cancel.
-        scale = max(_size(a), _size(b), 1e-4 * value / (_size(x) or 1.0))
+        scale = max(_finite(a), _finite(b), 1e-4 * value / (_size(x) or 1.0))
         same(f"forward over reverse against reverse over forward, operand {n}", a, b, scale=10 * scale)
     left, a = inner(u, over_reverse)
     right, b = inner(v, jvp(gradient, s.inputs, tuple(u))[1])

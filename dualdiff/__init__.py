@@ -46,11 +46,13 @@ if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
+    from dualdiff.operators.loaded import load_program
     from dualdiff.rules.supported import support
 
 _LATER = {
     **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
     "compile": "dualdiff.operators.compiled",
+    "load_program": "dualdiff.operators.loaded",
     "show": "dualdiff.lab.trace",
     "support": "dualdiff.rules.supported",
 }
@@ -95,6 +97,7 @@ __all__ = [
     "linear_operator",
     "linearize",
     "linspace",
+    "load_program",
     "no_grad",
     "numpy",
     "ones",

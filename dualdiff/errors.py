@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from contextvars import ContextVar
 from dis import opname
+from inspect import unwrap
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
@@ -37,8 +38,10 @@ __all__ = [
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
+    "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "ProgramFileError",
     "RuleError",
     "StaleProgramError",
     "TracedAssignmentError",
@@ -135,6 +138,14 @@ class CaptureWarning(DocumentedWarning):
 
 class StaleProgramError(DerivativeError, RuntimeError):
     """A compiled program no longer gives what the function does that it was recorded from."""
+
+
+class NoProgramError(DerivativeError, RuntimeError):
+    """A program from a file was asked for what it holds nothing for, and there is no function to ask."""
+
+
+class ProgramFileError(DerivativeError, ValueError):
+    """A program that no file can hold, or a file that holds none that this version can run."""
 
 
 class CompileWarning(DocumentedWarning):
@@ -383,13 +394,26 @@ REPLACED: set[CodeType] = set()
 """The code of functions in whose place capture puts another: it has to reach whoever calls them, not them."""
 
 
+_AROUND: set[CodeType] = set()
+"""The code of decorators around them, which others may share that are not replaced."""
+
+
 def replaced(function: Any) -> None:
     """Note that a function is one that capture puts another in the place of."""
     while function is not None:
-        code = getattr(function, "__code__", None)
+        code, inner = getattr(function, "__code__", None), getattr(function, "__wrapped__", None)
         if code is not None:
-            REPLACED.add(code)
-        function = getattr(function, "__wrapped__", None)
+            (REPLACED if inner is None else _AROUND).add(code)
+        function = inner
+
+
+def _is_replaced(frame: FrameType) -> bool:
+    """Whether a frame is that of a replaced function, or of a decorator around one."""
+    code = frame.f_code
+    if code in _AROUND:
+        held = (frame.f_locals.get(name) for name in code.co_freevars)
+        return any(getattr(unwrap(f), "__code__", None) in REPLACED for f in held if callable(f))
+    return code in REPLACED
 
 
 def line_of_definition(function: Any) -> str:
@@ -412,7 +436,7 @@ def code_frame() -> FrameType | None:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
-        if frame.f_code in REPLACED:
+        if _is_replaced(frame):
             inside = True
         elif (
             not name.startswith(HERE)

@@ -210,6 +210,8 @@ def places_reached(terms: Any, shape: tuple[int, ...], directions: int) -> Any:
 def whole(terms: Any, rows: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Return terms as an array with the rows (or directions) in front."""
     if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, rows):
+            return _stacked(terms, rows, shape, dtype)
         return np.reshape(_placed(terms, shape, rows, dtype, 1, size_of(shape)), (rows, *shape))
     if type(terms) is Columns:  # direction by direction: each is written in one stretch of memory
         lines = (np.empty if len(terms) == rows else np.zeros)((rows, *shape), dtype)
@@ -239,11 +241,13 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
     found = Terms()
     incoming = list(tv.items()) if tv else []
     pairs = list(ty.items()) if ty else []
+    plain = TRACED.isdisjoint([type(c) for _, c in incoming])
     if sole:
         ty.clear()  # the pairs alone hold their maps and coefficients now, and each map its positions
     for n in range(len(pairs)):
         own = (
             sole
+            and plain
             and type(pairs[n][0]) is Map
             and type(pairs[n][1]) is ndarray
             and holders(pairs[n][0]) == SOLE
@@ -263,7 +267,10 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
             )
         if not own:
             positions = np.array(map_of(key, shape))
-            c = _written_into(c, shape, dtype, incoming[n : n + 1])
+            if plain and type(c) not in TRACED:
+                c = np.array(spread(c, shape), dtype)
+            else:
+                c = _written_into(c, shape, dtype, incoming[n : n + 1])
         _write(positions, c, index, incoming[n] if n < len(incoming) else None, v)
         new = Map(positions)  # two maps that differed only where was written are one now
         found[new] = found[new] + c if new in found else c
@@ -276,9 +283,7 @@ def store(tangents: Any, index: Any, out: Any, v: Any) -> Any:
 
 
 def _written_into(c: Any, shape: tuple[int, ...], dtype: Any, incoming: Sequence[Any]) -> Any:
-    """Return a coefficient in memory of its own, which those that come in can be written into."""
-    if type(c) not in TRACED and all(type(value) not in TRACED for _, value in incoming):
-        return np.array(spread(c, shape), dtype)
+    """Return a coefficient in memory of its own, which one that comes in can be written into, traced or not."""
     new = zeros_beside((c, *[value for _, value in incoming]), shape, dtype)
     new[...] = c
     return new
@@ -307,6 +312,8 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
     """Return the entries of terms as an array ``(size, directions)``: rows of the Jacobian."""
     size = size_of(shape)
     if not TRACED.isdisjoint(map(type, terms.values())):
+        if _are_whole_columns(terms, directions):
+            return np.reshape(_stacked(terms, directions, shape, dtype), (directions, size)).T
         return np.reshape(_placed(terms, shape, directions, dtype, directions, 1), (size, directions))
     if type(terms) is Columns:
         return whole(terms, directions, shape, dtype).reshape(directions, size).T
@@ -335,6 +342,17 @@ def scattered(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any) -
         else:
             flat[places] += value
     return rows
+
+
+def _are_whole_columns(terms: Any, directions: int) -> bool:
+    """Whether terms are columns, and most of them are there."""
+    return type(terms) is Columns and 2 * len(terms) >= directions
+
+
+def _stacked(terms: Any, directions: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return traced columns as an array with the directions in front, in one step."""
+    nothing = np.zeros(shape, dtype)
+    return np.stack([spread(terms[d], shape) if d in terms else nothing for d in range(directions)])
 
 
 def _placed(terms: Any, shape: tuple[int, ...], directions: int, dtype: Any, entry: int, direction: int) -> Any:

@@ -542,7 +542,7 @@ class Recording(Tape):
         Whether a derivative was not finite, and was computed again by rules that hold at such points only.
     """
 
-    __slots__ = ("careful", "origins", "places")
+    __slots__ = ("avals", "careful", "known_lines", "origins", "places")
     replayed = True
 
     def __init__(self) -> None:
@@ -550,27 +550,77 @@ class Recording(Tape):
         self.origins: dict[tuple[int, int], Any] = {}
         self.places: list[Any] = []
         self.careful = False
+        # A loop records the same shapes and lines again and again; one object each leaves the garbage collector little to look at.
+        self.avals: dict[Any, Aval] = {}
+        self.known_lines: dict[tuple[int, int], Any] = {}
+
+    def _append_with_line(self, equation: Any) -> None:
+        frame, line = user_frame(), None
+        if frame is not None:
+            key = (id(frame.f_code), frame.f_lasti)
+            line = self.known_lines.get(key)
+            if line is None:
+                line = self.known_lines[key] = (frame.f_code, frame.f_lasti)
+        self.lines.append(line)  # type: ignore[union-attr]
+        self.cells.extend(equation)
 
     def add_input(self, value: Any) -> Any:
         """Give an input the next slot."""
         found = super().add_input(value)
         return found if dtype_of(value).kind in "fc" else DiscreteVar(found.value, found.mark, self)
 
+    def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
+        """Compute a primitive and write down what happened: nothing is recorded around a recording."""
+        ins: list[int | None] = []
+        values = []
+        live = outside = False
+        for a in args:
+            kind = type(a)
+            if kind is Var and a.run is self:
+                values.append(a.value)
+                ins.append(a.mark)
+                live = True
+            elif kind is DiscreteVar and a.run is self:
+                values.append(a.value)
+                ins.append(~a.mark)
+            else:
+                values.append(plain(a))
+                ins.append(None)
+                outside = True
+        out = bind(row, values, params) if outside else row.fn(*values, **params)
+        slot = self.note(row, tuple(ins), values, params, out)
+        new = (Var if live and row.differentiable and not _is_discrete(out) else DiscreteVar)(out, slot, self)
+        if row.view and is_view(out, values[0]):
+            tie_view(new, args[0], row, params)
+        elif row.under is not None and not row.plain:
+            note_root(row, new, args, params)
+        return new
+
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
-        kept: list[Any] = []
-        for k, (a, i) in enumerate(zip(args, ins, strict=True)):
-            if i is not None:
-                kept.append(None)
-            elif type(a) in _IMMUTABLE:
-                kept.append(a)
-            else:
-                if type(a) is ndarray and a.ndim:
-                    self.origins[self.next - len(self.inputs), k] = ref(a)
-                kept.append(frozen(a))
-        self.append((row, ins, tuple(kept), params, out if type(out) in _IMMUTABLE else brief(out), None))
+        kept: tuple[Any, ...] = ()  # what varies is no part of a program
+        if None in ins:
+            kept = tuple([self.constant(a, k) if i is None else None for k, (a, i) in enumerate(zip(args, ins, strict=True))])
+        kind = type(out)
+        if kind is ndarray or kind is Aval:
+            key = (out.shape, out.dtype)
+            form = self.avals.get(key)
+            if form is None:
+                form = self.avals[key] = Aval(*key)
+            out = form
+        elif kind not in _IMMUTABLE:
+            out = brief(out)
+        self.append((row, ins, kept, params, out, None))
         self.next += 1
         return self.next - 1
+
+    def constant(self, a: Any, k: int) -> Any:
+        """Return the constant operand of the next equation as it is kept, and note what it was copied from."""
+        if type(a) in _IMMUTABLE:
+            return a
+        if type(a) is ndarray and a.ndim:
+            self.origins[self.next - len(self.inputs), k] = ref(a)
+        return frozen(a)
 
     def leave(self, x: Any) -> Any:
         """Let a traced value's plain value out to Python, and record the value it had, and the line."""

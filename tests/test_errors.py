@@ -18,6 +18,7 @@ import pytest
 import scipy.linalg
 
 import dualdiff as dd
+from dualdiff import errors
 from dualdiff.errors import (
     DerivativeError,
     EscapedValueError,
@@ -808,3 +809,37 @@ def test_every_error_is_a_derivative_error_and_a_builtin_one() -> None:
             assert issubclass(error, DerivativeError)
             assert issubclass(error, (TypeError, ValueError, RuntimeError))
     assert issubclass(InputError, ValueError)
+
+
+DECORATED = """
+import functools
+
+def around(f):
+    @functools.wraps(f)
+    def inner(*args):
+        return f(*args)
+    return inner
+
+@around
+def put_away(ask):
+    return ask()
+
+@around
+def kept(ask):
+    return ask()
+
+def calling(f, ask):
+    return f(ask)
+"""
+
+
+def test_a_decorator_around_a_replaced_function_is_not_taken_for_one_around_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(errors, "REPLACED", set())
+    monkeypatch.setattr(errors, "_AROUND", set())
+    names: dict[str, Any] = {}
+    exec(compile(DECORATED, scipy.linalg.__file__, "exec"), names)
+    errors.replaced(names["put_away"])
+    assert names["calling"](names["put_away"], errors.code_frame).f_code.co_name == "calling"
+    assert names["calling"](names["kept"], errors.code_frame).f_code.co_name == "kept"

@@ -197,6 +197,13 @@ def test_what_a_layout_changes_is_seen_beside_entries_that_are_tiny() -> None:
         LAWS["layout"](stored, np.array([[0.0, 1.0, 2.0], [-3.0, 3.0, -1e-20]]), rng=np.random.default_rng(seed))
 
 
+def test_a_sum_that_cancels_may_be_added_up_in_another_order_where_its_operands_lie_otherwise() -> None:
+    x = np.array([[1.00000005e-03, 3.0, -2.99999976], [1e-45, 1.00000001e-07, -1.00000005e-03]])
+    y = np.array([-1e-20, 3.0, 3.0, 2.99999976, -1.0, 1.00000005e-03])
+    for seed in range(4):
+        LAWS["layout"](np.vdot, x, y, rng=np.random.default_rng(seed))
+
+
 def test_single_precision_may_round_what_a_direction_loses_by_cancelling() -> None:
     x = np.array([-1e-16, -1e-13, 1e-5, 1e-5, 1.0])
     for seed in range(8):

@@ -9,7 +9,7 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.passes import costs
-from dualdiff.tangents import Map, Terms, store
+from dualdiff.tangents import Columns, Map, Terms, store
 from dualdiff.tape import record
 from dualdiff.ways import Forward, Program, RowSparse
 from tests.thresholds import ALWAYS_TERMS, thresholds
@@ -56,6 +56,18 @@ def test_a_write_into_terms_that_are_differentiated_again(outer: Any, monkeypatc
     wanted = np.diag([0.0, 6 * x[1], 6 * x[2] * (1 + x[1])])
     wanted[1, 2] = wanted[2, 1] = 3 * x[2] ** 2
     np.testing.assert_allclose(outer(dd.jacfwd(f))(x), wanted, rtol=1e-14, atol=1e-14)
+
+
+def test_traced_terms_are_written_into_plain_ones() -> None:
+    def f(x: Any) -> Any:
+        mine = [Terms([(Map(np.array([1, 2, 3])), np.array([4.0, 5.0, 6.0]))]), Columns([(1, x[0] * 2)])]
+        ((key, c),) = store(mine, 0, np.zeros(3), 1.0).items()
+        assert key.positions.tolist() == [2, 2, 3]
+        return c
+
+    value, tangent = dd.jvp(f, (np.ones(3),), (np.ones(3),))
+    assert value.tolist() == [2, 5, 6]
+    assert tangent.tolist() == [2, 0, 0]
 
 
 def test_terms_that_are_traced_are_copied_before_they_are_written_into() -> None:

@@ -122,9 +122,9 @@ def of_scalars(program: Program, scalars: Scalars) -> Flat:
         if name not in ("input", "constant"):
             for n in operands:
                 uses[n] += 2 if name in _REPEATED else 1
-    for _, nodes in scalars.outputs:
+    for form, nodes in scalars.outputs:
         for n in nodes:
-            uses[n] += 1
+            uses[n] += 2 if form.dtype.kind == "f" else 1  # which is also looked at: whether it is finite
     names: dict[str, Any] = {"changed": ChangedError, "array": np.array, "float64": np.float64, "bool_": np.bool_}
     lines: list[str] = []
     written: dict[int, tuple[str, int]] = {}  # an expression, and how deep it is

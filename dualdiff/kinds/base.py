@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from importlib import import_module
 from itertools import chain
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +19,7 @@ from dualdiff.kinds.kinks import Kink
 from dualdiff.labels import DENSE, Labels, written, zeros_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few
-from dualdiff.values import bind, is_plain_constant, is_recorded, ndarray, numbered_nonzeros
+from dualdiff.values import JOINED, bind, is_plain_constant, is_recorded, ndarray, numbered_nonzeros
 
 Shape = tuple[int, ...]
 
@@ -84,11 +87,57 @@ later: list[Callable[[], None]] = []
 """A hook: imports the tables of rows that are not there from the start."""
 
 
-def _primitive(name: str, number: int) -> Any:
-    if name not in PRIMITIVES:
-        for load in later:
-            load()
-    return PRIMITIVES[name][number]
+FAMILIES: dict[str, tuple[Callable[..., Any], Callable[..., bool]]] = {}
+"""Functions that make rows when these are first asked for, by name, and which arguments each takes."""
+
+
+def family(name: str, takes: Callable[..., bool]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function that makes a row, or a tuple of rows, of hashable arguments: decorate it, and each row is made once.
+
+    Pickles and saved programs hold the arguments: ``takes`` says of any data whether they are some.
+    """
+
+    def decorate(make: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.cache
+        def made(*member: Any) -> Any:
+            found = make(*member)
+            for number, row in enumerate(found if type(found) is tuple else (found,)):
+                row.family = name, member, number
+            return found
+
+        FAMILIES[name] = made, takes
+        return made
+
+    return decorate
+
+
+def primitive_named(name: str, number: Any) -> Any:
+    """Return the primitive of a name and a number (of a family: with its name, the member and the number there); None if there is none."""
+    if type(number) is tuple:
+        kind, member, number = number
+        if kind not in FAMILIES:
+            for load in later:
+                load()
+        make, takes = FAMILIES.get(kind, (None, None))
+        if make is None or takes is None or not takes(*member):
+            return None
+        found = make(*member)
+        rows: Sequence[Any] = found if type(found) is tuple else (found,)
+    else:
+        if name not in PRIMITIVES:
+            for load in later:
+                load()
+            for ours in list(JOINED.values()):
+                import_module(ours)
+        rows = PRIMITIVES.get(name, ())
+    return rows[number] if 0 <= number < len(rows) and rows[number].name == name else None
+
+
+def _primitive(name: str, number: Any) -> Any:
+    found = primitive_named(name, number)
+    if found is None:
+        raise UnpicklingError(f"this dualdiff has no row {name!r} (number {number!r})")
+    return found
 
 
 def _row_of(owner: Any, number: int) -> Any:
@@ -250,6 +299,8 @@ class Primitive:
     patterned = False
     #: whether a user gave its rule, so that nobody has held it against differences yet
     by_user = False
+    #: of one that was made when it was first asked for: the name of its family, the arguments it was made for, and its number there
+    family: tuple[str, tuple[Any, ...], int] | None = None
     #: of a user's: what pickles in its place, and which of that one's rows it is
     owner: tuple[Any, int] | None = None
 
@@ -262,13 +313,13 @@ class Primitive:
         self.joins: Callable[..., Labels] | None = None
         self._keep: dict[tuple[bool, ...], tuple[bool, tuple[bool, ...]]] = {}
         rows = PRIMITIVES.setdefault(name, [])
-        self._number = len(rows)
+        self.number = len(rows)
         rows.append(self)
 
     def __reduce__(self) -> Any:
         if self.owner is not None:
             return _row_of, self.owner
-        return _primitive, (self.name, self._number)
+        return _primitive, (self.name, self.family or self.number)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"

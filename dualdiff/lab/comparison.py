@@ -74,8 +74,8 @@ def compare(
     *args
         Where the Jacobian is wanted.
     methods : optional
-        Names of methods or of their groups ("ways", "orders", "differences", "own"), functions ``(f, *args) -> J``, or a
-        mapping of names to such functions. By default all that are registered and apply.
+        Names of methods or of their groups ("ways", "programs", "orders", "differences", "own"), functions
+        ``(f, *args) -> J``, or a mapping of names to such functions. By default all that are registered and apply.
     oracle : str, callable or array, optional
         What they are held against: "complex", "extended" or "differences", a function ``(f, *args) -> J``, or the Jacobian.
         By default the complex step where differences confirm that the function is analytic, in extended precision where

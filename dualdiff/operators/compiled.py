@@ -8,9 +8,10 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from time import perf_counter
 from types import CodeType, MethodType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,6 +41,8 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+LEAST = 0.1
+"""Microseconds that any program takes."""
 SETTLED = 16
 """Calls in turn that another program than the one let in must serve before it is let in instead."""
 REPLACED = 8
@@ -84,7 +87,8 @@ class _Variant:
     @property
     def price(self) -> float:
         """What a run of the flat code is estimated to take, in microseconds."""
-        return STEP * len(self.program.steps) if self.written is None else self.written.price
+        price = STEP * len(self.program.steps) if self.written is None else self.written.price
+        return max(price, LEAST)
 
     @property
     def running(self) -> Flat:
@@ -225,7 +229,7 @@ class Compiled:
         until = ALWAYS if self.check_every is None else variant.due
         if self.backend != "numpy" and variant.reason is None and variant.code is None:
             price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / variant.price) + 1))
+            until = min(until, max(variant.calls + 1, int(price / max(variant.price, 1e-3)) + 1))
         return until
 
     def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
@@ -472,11 +476,44 @@ class Compiled:
         ProgramReport
             It prints as a few lines; ``.source`` is the code.
         """
-        return ProgramReport.of(self, self._variant(args, kwargs))
+        variant = self._variant(args, kwargs)
+        return ProgramReport.of(getattr(self.f, "__name__", "the function"), self._why(variant), variant)
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the program for these arguments as Python code."""
         return self._variant(args, kwargs).flat.source
+
+    def save(self, file: str | PathLike[str] | IO[bytes], *args: Any, **kwargs: Any) -> None:
+        """Save programs in a file, for :func:`load_program`.
+
+        A file holds equations and arrays, and no code: ``program.json`` and arrays in NumPy's format, in a zip.
+
+        Parameters
+        ----------
+        file : path or binary file
+            Where to; by convention its name ends in ``.ddp``.
+        *args, **kwargs
+            Arguments of the function: the programs for such arguments are saved, recorded now if there is none. All that are known
+            by default.
+
+        Raises
+        ------
+        ProgramFileError
+            If there is no program, or one that holds what no file does: an object, a function whose rule is your own.
+        StaleProgramError
+            If an array that a program uses was written into since it was recorded.
+        InputError
+            If there is no program for these arguments.
+        """
+        from dualdiff.compiled.saved import write  # which few programs need
+        from dualdiff.operators.loaded import saved_programs
+
+        if args or kwargs:
+            self._variant(args, kwargs)
+        else:
+            self._holds()
+        found: Any = _signature(args, kwargs)
+        write(file, saved_programs(self, [found[0]] if args or kwargs else list(self._known)))
 
     def _variant(self, args: Any, kwargs: Any) -> _Variant:
         found = _signature(args, kwargs)
@@ -536,7 +573,7 @@ class ProgramReport:
     source: str
 
     @classmethod
-    def of(cls, compiled: Compiled, variant: _Variant) -> ProgramReport:
+    def of(cls, name: str, why: str, variant: Any) -> ProgramReport:
         """Describe a program."""
         program, code = variant.program, variant.running
         users: dict[int, Any] = {}
@@ -554,7 +591,6 @@ class ProgramReport:
             for n, c in enumerate(program.checks)
             if not _is_finiteness(program, n)
         )
-        name = getattr(compiled.f, "__name__", "the function")
         return cls(
             name,
             program.recorded,
@@ -562,7 +598,7 @@ class ProgramReport:
             len(program.steps),
             code.operations,
             code.kind,
-            compiled._why(variant),
+            why,
             variant.milliseconds,
             code.buffers,
             constants,
@@ -753,8 +789,9 @@ def _branches(known: _Known) -> str:
     )
 
 
-def _line(place: tuple[CodeType, int] | None) -> str:
-    return line_of(*place) if place else "an unknown line"
+def _line(place: tuple[CodeType, int] | str | None) -> str:
+    """Return a line as it is said: one that was recorded, or that a file held."""
+    return place if isinstance(place, str) else line_of(*place) if place else "an unknown line"
 
 
 def _short(x: Any) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 
 from dualdiff.garbage import uncollected
 from dualdiff.kinds import Elementwise, Movement, Primitive
+from dualdiff.passes.regions import Region, Write, region
 from dualdiff.shapes import Aval, dtype_of, shape_of
 from dualdiff.tape import Recording
 
@@ -164,7 +165,8 @@ class _Builder:
         self.origins: dict[int, Any] = {}
         self.by_content: dict[Any, int] = {}
         self.by_step: dict[Any, int] = {}
-        self.reads: dict[int, tuple[int, Any]] = {}  # by value: of what, and where
+        self.reads: dict[int, tuple[int, Region]] = {}  # by value: of what, and where
+        self.writes: dict[int, Write] = {}  # by value
 
     def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
         tape, value_of, forms, by_step, known_params = (
@@ -199,7 +201,9 @@ class _Builder:
             else:
                 operands = tuple([value_of[i if i >= 0 else ~i] for i in ins])
                 same = None
-            if same is None and (row.access == "write" or isinstance(row, Movement)):
+            if row.access:
+                operands, params = self.forwarded(row, operands, params)
+            if same is None and (row.access or isinstance(row, Movement)):
                 same = self.unmoved(row, operands, params, form)
             if same is None:
                 if params:
@@ -212,8 +216,8 @@ class _Builder:
                 if same is None or forms[same] is not form:
                     by_step[key] = same = len(forms)
                     forms[same] = form
-                    if row.access == "read":
-                        self.reads[same] = operands[0], params["index"]
+                    if row.access:
+                        self.note_access(row, operands, params, same)
                     steps.append(Step(row, operands, params, same, lines[e] if lines else None))
             value_of.append(same)
         for guard, place in reversed(waiting):
@@ -295,12 +299,49 @@ class _Builder:
                 return (number, b) if k == 0 else (b, number)
         return operands
 
+    def note_access(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], result: int) -> None:
+        """Remember what a value was read from, or written into, and where."""
+        form = self.forms[operands[0]]
+        place = region(params["index"], form.shape)
+        if place is None or form.kind != "array":
+            return
+        if row.access == "read":
+            self.reads[result] = operands[0], place
+            return
+        value = self.forms[operands[1]]
+        if value.kind == "array" and value.shape == place.shape and value.dtype == form.dtype:
+            self.writes[result] = Write(operands[0], operands[1], place)
+
+    def forwarded(
+        self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any]
+    ) -> tuple[tuple[int, ...], dict[str, Any]]:
+        """Let a read come from what was written in its place, and a write hide the one before it there."""
+        place = region(params["index"], self.forms[operands[0]].shape)
+        first = operands[0]
+        while place is not None and (write := self.writes.get(first)) is not None:
+            if row.access == "write":
+                if write.region != place:
+                    break
+                first = write.base
+            elif place.is_apart(write.region):
+                first = write.base
+            else:
+                inner = place.inside(write.region)
+                if inner is None:
+                    break
+                first, params = write.written, {"index": inner}
+                place = region(inner, self.forms[first].shape)
+        return (first, *operands[1:]), params
+
     def unmoved(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], form: Form) -> int | None:
         """Return the operand that stays as it is: moved nowhere, or where what is written was read in that place."""
         if row.access == "write":
             read = self.reads.get(operands[1])
-            if read is not None and read[0] == operands[0] and _is_same_place(read[1], params["index"], form.shape):
+            if read is not None and read == (operands[0], region(params["index"], form.shape)):
                 return operands[0]
+        elif row.access == "read" and operands[0] in self.constants and form.shape:
+            x = self.constants[operands[0]]
+            return self.constant(np.array(x[params["index"]]), None) if type(x) is np.ndarray else None
         elif isinstance(row, Movement) and self.forms[operands[0]] == form and _moves_nothing(row, form.shape, params):
             return operands[0]
         return None
@@ -315,22 +356,11 @@ class _Builder:
         return None
 
 
-def _is_same_place(a: Any, b: Any, shape: tuple[int, ...]) -> bool:
-    """Whether two indices name the same entries in the same order."""
-    if content(a) == content(b):
-        return True
-    places = []
-    for index in (a, b):
-        parts = index if type(index) is tuple else (index,)
-        if len(parts) > len(shape) or any(type(i) is not slice for i in parts):
-            return False
-        rest = (slice(None),) * (len(shape) - len(parts))
-        places.append([range(*i.indices(n)) for i, n in zip((*parts, *rest), shape, strict=True)])
-    return places[0] == places[1]
-
-
 def _moves_nothing(row: Movement, shape: tuple[int, ...], params: dict[str, Any]) -> bool:
     """Whether every entry stays in its place."""
+    if row.access == "read":
+        place = region(params["index"], shape)
+        return place is not None and place.shape == shape
     size = math.prod(shape)
     if not shape or size > MOST_MOVED:
         return False

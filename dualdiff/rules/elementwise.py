@@ -20,7 +20,7 @@ import scipy
 from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Elementwise, Sweep, full, nonzero
-from dualdiff.kinds.base import Asked
+from dualdiff.kinds.base import Asked, family
 from dualdiff.kinds.kinks import JUMP, Kink, gap, integer, size
 from dualdiff.register import REAL_ONLY, Facts, composite, elementwise
 from dualdiff.shapes import align, dtype_of, shape_of
@@ -641,7 +641,11 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
 # functions whose derivatives are of their own family
 
 
-@functools.cache
+def _is_order(n: Any) -> bool:
+    return type(n) is int and 0 <= n < 100
+
+
+@family("np.sinc", _is_order)
 def _sinc(n: int) -> Elementwise:
     """Return the row of the n-th derivative of sin(u)/u at u = πx: its partial is the next one."""
     fn = np.sinc if n == 0 else functools.partial(_sinc_value, n=n)
@@ -680,7 +684,7 @@ def sinc(x: Any) -> Any:
     return _sinc(0)(x)
 
 
-@functools.cache
+@family("np.i0", _is_order)
 def _bessel_i(n: int) -> Elementwise:
     """Return the row of the modified Bessel function I_n: the derivative of I_n is the mean of its neighbours."""
     if n == 0:

@@ -17,7 +17,7 @@ import numpy as np
 from dualdiff.advice import of_own_code
 from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
-from dualdiff.kinds.base import later
+from dualdiff.kinds.base import family, later
 from dualdiff.kinds.kinks import Kink, gap
 from dualdiff.labels import Labels, grouped, lanes
 from dualdiff.register import REGISTER, UMATH, name_of
@@ -254,9 +254,21 @@ def _row_of(ufunc: Any) -> Any:
     return REGISTER[ufunc].primitive
 
 
-@functools.cache
-def _query(ufunc: Any, method: str) -> Discrete:
-    return Discrete(f"{name_of(ufunc)}.{method}", getattr(ufunc, method))
+def _is_query(name: Any, method: Any) -> bool:
+    return method in ("reduce", "accumulate", "reduceat") and _ufunc_named(name) is not None
+
+
+def _ufunc_named(name: Any) -> Any:
+    return next((f for f in REGISTER if isinstance(f, np.ufunc) and name_of(f) == name), None)
+
+
+@family("folds without derivative", _is_query)
+def _queries(name: str, method: str) -> Discrete:
+    return Discrete(f"{name}.{method}", getattr(_ufunc_named(name), method))
+
+
+def _query(ufunc: Any, method: str) -> Any:
+    return _queries(name_of(ufunc), method)
 
 
 def _accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None) -> Any:

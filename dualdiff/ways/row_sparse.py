@@ -229,7 +229,7 @@ class Layout:
 
         if self.runs is None:
             values = memory((len(terms), *shape))
-            for n, c in enumerate(terms.values()):
+            for n, c in sorted(enumerate(terms.values()), key=lambda term: type(term[1]) in TRACED):
                 values[n] = c
             values = np.reshape(values, -1)
             found = np.take(values, self.rounds[0][1])

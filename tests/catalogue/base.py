@@ -46,6 +46,15 @@ def distinct(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
     return st.permutations(range(n)).map(lambda p: np.array(p, dtype=np.float64).reshape(shape) * 0.5 - n / 4 + 0.1)
 
 
+TINY = 1e-3
+"""What is not drawn where a function's own value does not tell numbers apart that are smaller."""
+
+
+def without_tiny(x: Any) -> Any:
+    """Put zeros for numbers that are tiny."""
+    return np.where(np.abs(x) < TINY, 0.0, x)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One call to put through the laws.

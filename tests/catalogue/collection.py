@@ -8,14 +8,9 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 import tests.catalogue
 from dualdiff.rules.supported import YES, support
-from tests.catalogue.base import Sample
-
-TINY = 1e-3
-"""What is not drawn where a function's own value does not tell complex numbers apart that are smaller."""
+from tests.catalogue.base import Sample, without_tiny
 
 
 @lru_cache(maxsize=1)
@@ -49,6 +44,6 @@ def at_complex_points() -> list[Sample]:
 def complex_points(sample: Sample, real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a complex point of a sample, of two real ones."""
     if not sample.tiny:
-        real, imaginary = (tuple([np.where(np.abs(x) < TINY, 0.0, x)[()] for x in part]) for part in (real, imaginary))
+        real, imaginary = (tuple([without_tiny(x) for x in part]) for part in (real, imaginary))
     places = sample.complex if type(sample.complex) is tuple else range(len(real))
     return tuple([x + 0.5j * y if k in places else x for k, (x, y) in enumerate(zip(real, imaginary, strict=True))])

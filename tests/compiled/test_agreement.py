@@ -235,3 +235,15 @@ def test_no_program_is_given_up_here(tier: str) -> None:
             program(case.point.copy())
             report = program.explain(case.point.copy())
             assert report.tier == "arrays" or tier != "arrays" or not report.steps
+
+
+def test_a_copy_that_is_written_into_leaves_the_argument_as_it_was() -> None:
+    def f(x: Any) -> Any:
+        y = x.copy()
+        slope = np.tanh(x)
+        y[::-1] *= 0.5
+        return y, slope
+
+    points = [(np.array([0.0, 0.0, 1.0]),), (np.array([1.0, 2.0, 3.0]),)]
+    hold(dd.value_and_jacobian(f), [*points, *points])
+    hold(f, [*points, *points])

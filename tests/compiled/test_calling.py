@@ -244,6 +244,13 @@ def test_branches_kinks_and_what_is_not_finite_leave_the_way() -> None:
         np.testing.assert_array_equal(program(X), gradient(X))
 
 
+@pytest.mark.parametrize("backend", ["auto", "llvm"])
+def test_constants_are_programs_as_well(backend: str) -> None:
+    program = dd.compile(lambda x: (np.ones(3), 2.0), backend=backend)
+    for _ in range(20):
+        hold(program(X), (np.ones(3), 2.0))
+
+
 def test_errors_of_the_function_come_through() -> None:
     def f(x: Any) -> Any:
         if x[0] < 0:

@@ -1,5 +1,6 @@
 """Methods of one's own are registered, held against the zoo before they are timed, and refused if wrong."""
 
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import dualdiff as dd
 from dualdiff import lab
 from dualdiff.errors import InputError
 from dualdiff.lab.catalogue import METHODS, Given, methods
+from dualdiff.lab.subject import Subject
 from dualdiff.ways import WAYS, Answer, Way, register
 
 SMALL = lab.problems.zoo("small")
@@ -172,3 +174,41 @@ def test_a_way_that_is_registered_later_is_a_method():
 def test_one_method_by_its_name_and_its_group_is_one():
     found = methods(["2-point", "differences", "2-point"])
     assert len(found) == 3
+
+
+def test_a_compiled_program_is_a_method_whose_first_call_is_said_apart():
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return np.cumsum(np.sin(x)) * x[0]
+
+    found = lab.compare(f, np.array([1.0, 2.0, 3.0]), methods=["auto", "compiled"], rounds=3)
+    row = found["compiled"]
+    assert (row.outcome, row.agrees, row.exact) == ("done", True, True)
+    assert "first" in str(found)
+    assert row.times.first == found.records()[1]["first"] != row.times.minimum
+    call = methods("programs", lab_subject(f))[0].prepared(lab_subject(f))
+    call()
+    runs.clear()
+    for _ in range(100):
+        call()
+    assert len(runs) == 7  # held against the function at calls 1, 2, 4, … 64, and no run otherwise
+
+
+def lab_subject(f):
+    return Subject(f, (np.array([1.0, 2.0, 3.0]),))
+
+
+def test_what_is_no_program_says_why_in_its_row():
+    rng = np.random.default_rng(0)
+    black_box = dd.primitive(lambda x: float(np.sum(x**2)), derivative="difference")
+    for f, words in (
+        (lambda x: x * rng.normal(), "StaleProgramError|stale"),
+        (lambda x: black_box(x), "runs as it is, not as a program: it cannot be recorded"),
+    ):
+        row = lab.compare(
+            f, np.array([1.0, 2.0]), methods=["compiled"], oracle=np.eye(2)[: np.size(f(np.ones(2)))], rounds=1
+        )["compiled"]
+        assert row.outcome == "failed"
+        assert re.search(words, row.failure)

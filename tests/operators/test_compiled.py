@@ -255,6 +255,22 @@ def test_a_result_that_is_not_finite_is_the_functions() -> None:
         dd.compile(np.log).explain(np.array([0.0]))
 
 
+def test_a_derivative_that_is_constant_is_a_program_as_well() -> None:
+    matrix = np.arange(6.0).reshape(2, 3)
+    jacobian = dd.compile(dd.jacobian(lambda x: matrix @ x), check_every=None)
+    for n in range(40):
+        np.testing.assert_array_equal(jacobian(n * X), matrix)
+
+
+def test_a_result_that_is_one_expression_is_looked_at_as_well() -> None:
+    f = Counted(lambda x: x[0] + x[1])
+    program = dd.compile(f, check_every=None)
+    program(X), program(X)
+    calls = f.calls
+    assert np.isnan(program(np.nan * X))
+    assert f.calls == calls + 1
+
+
 # --------------------------------------------------------------------------------------------------
 # arguments
 
@@ -405,8 +421,11 @@ def test_threads_do_not_share_buffers() -> None:
         sys.setswitchinterval(before)
 
 
-def test_many_calls_hold_no_memory() -> None:
-    gradient = dd.compile(dd.grad(lambda x: np.sum(np.sin(x) * x)), check_every=None)
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_many_calls_hold_no_memory(backend: str) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    gradient = dd.compile(dd.grad(lambda x: np.sum(np.sin(x) * x)), check_every=None, backend=backend)
     for x in (X, np.linspace(0.0, 1.0, 300)):
         held = []
         tracemalloc.start()

@@ -468,10 +468,14 @@ def test_what_a_sparse_hessian_refuses() -> None:
         dd.hessian(banana, coloring="star")
     with pytest.raises(InputError, match="holomorphic=True"):
         dd.hessian(banana, sparse=True)(X + 1j)
-    with pytest.raises(InputError, match="cannot be differentiated again"):
-        dd.jacobian(lambda x: dd.hessian(banana, sparse=True)(x).toarray())(X)
     with pytest.raises(InputError, match="max_bytes=10 is too small"):
         dd.hessian(banana, sparse=True, max_bytes=10)(X)
+
+
+@pytest.mark.parametrize("options", SPARSE)
+def test_sparse_hessians_are_differentiated_again(options: dict[str, Any]) -> None:
+    third = dd.jacobian(lambda x: dd.hessian(banana, sparse=True, **options)(x).toarray())(X)
+    np.testing.assert_allclose(third, dd.jacobian(dd.hessian(banana))(X), rtol=1e-11, atol=1e-9)
 
 
 def test_precision_and_ownership_of_sparse_hessians() -> None:

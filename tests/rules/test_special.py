@@ -271,3 +271,17 @@ def test_a_row_pickles_into_a_process_that_has_not_met_it() -> None:
     row = REGISTER[special.ndtr].primitive
     assert pickle.loads(pickle.dumps(row)) is row
     assert run(f"import pickle, dualdiff; print(pickle.loads({pickle.dumps(row)!r}).name)") == "scipy.special.ndtr"
+
+
+@pytest.mark.parametrize("kind", ["jn", "yn", "in", "kn"])
+@pytest.mark.parametrize("n", [np.int64(2), np.array([0, 1, 4])])
+def test_orders_leave_single_precision_single(kind: str, n: Any) -> None:
+    ufunc = getattr(special._ufuncs, f"_spherical_{kind}")
+    x = np.array([0.25, 0.5, 2.0], np.float32)
+    y, t = dd.jvp(lambda x: ufunc(n, x), (x,), (np.ones_like(x),))
+    (g,) = dd.vjp(lambda x: ufunc(n, x), x)[1](np.ones_like(y))
+    assert y.dtype == t.dtype == ufunc(n, x).dtype  # of SciPy 1.13 double precision
+    assert g.dtype == np.float32
+    slope = getattr(special, f"spherical_{kind}")(n, x.astype(float), derivative=True)
+    np.testing.assert_allclose(t, slope, rtol=1e-5)
+    np.testing.assert_allclose(g, slope, rtol=1e-5)

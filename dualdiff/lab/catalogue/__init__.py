@@ -1,4 +1,4 @@
-"""The methods for a Jacobian that the lab compares: the ways of the register, elimination orders, differences, and anybody's own.
+"""The methods for a Jacobian that the lab compares: ways, compiled programs, elimination orders, differences, and anybody's own.
 
 A method is an object that prepares a call without arguments for a function at a point, and says what is known beforehand of
 the work it will be. Whoever compares, sweeps or lists goes over the methods and asks.
@@ -15,6 +15,7 @@ from dualdiff.lab.catalogue.base import EXACT, Method, Work
 from dualdiff.lab.catalogue.differences import of_differences
 from dualdiff.lab.catalogue.orders import of_orders
 from dualdiff.lab.catalogue.own import Given
+from dualdiff.lab.catalogue.programs import of_programs
 from dualdiff.lab.catalogue.ways import of_ways
 from dualdiff.lab.problems import zoo
 from dualdiff.lab.subject import Subject
@@ -23,7 +24,7 @@ __all__ = ["METHODS", "Given", "Method", "Methods", "Work", "forget", "method", 
 
 
 class Methods(Sequence[Method]):
-    """All methods in the order in which they are listed: the ways as they are registered now, orders, differences, one's own.
+    """All methods in the order in which they are listed: the ways as they are registered now, programs, orders, differences, one's own.
 
     Attributes
     ----------
@@ -35,7 +36,7 @@ class Methods(Sequence[Method]):
         self.own: list[Given] = []
 
     def _all(self) -> list[Method]:
-        return [*of_ways(), *of_orders(), *of_differences(), *self.own]
+        return [*of_ways(), *of_programs(), *of_orders(), *of_differences(), *self.own]
 
     @overload
     def __getitem__(self, at: int) -> Method: ...
@@ -115,7 +116,7 @@ def methods(asked: Any = None, subject: Subject | None = None) -> tuple[Method, 
     Parameters
     ----------
     asked : str, callable, Method, or iterable or mapping of them, optional
-        Names, names of groups ("ways", "orders", "differences", "own"), functions ``(f, *args) -> J``, or a mapping of
+        Names, names of groups ("ways", "programs", "orders", "differences", "own"), functions ``(f, *args) -> J``, or a mapping of
         names to such functions. All that are registered by default.
     subject : Subject, optional
         A function at a point: of a group those that do not apply there are left out.

@@ -99,7 +99,10 @@ def _solve_by_factors(a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
         x = triangular("trsm", a, b, factors[0, -1] == _LOWER, transposed)
     else:
         n = len(a)
-        x, _ = _lapack("getrs", b.dtype)(factors[:, :n], factors[:, n].astype(np.intc), b, trans=int(transposed))
+        pivots = factors[:, n].real
+        if not ((pivots >= 0) & (pivots < n)).all():  # LAPACK would follow them anywhere
+            raise ValueError("these are no factors of a matrix: a pivot is none of its rows")
+        x, _ = _lapack("getrs", b.dtype)(factors[:, :n], pivots.astype(np.intc), b, trans=int(transposed))
     return np.ascontiguousarray(x)
 
 

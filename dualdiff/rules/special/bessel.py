@@ -14,6 +14,7 @@ from scipy import special
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.rules.special.rows import NO_FORMULA, ORDER, PARAMETER, POSITIVE, REAL, row, rows
 from dualdiff.rules.special.series import beside, near_zero, weak
+from dualdiff.shapes import dtype_of
 
 # --------------------------------------------------------------------------------------------------
 # any order
@@ -290,10 +291,13 @@ row("it2struve0", "x", lambda _y, x: -special.struve(beside(0, x), x) / x, singu
 
 def _neighbours(name: str, up: int) -> Any:
     ufunc = getattr(special._ufuncs, name)
+    before, after = (-1, -1) if up == 2 else (1, up)
 
     def slope(_y: Any, n: Any, z: Any) -> Any:
-        first = ufunc(np.maximum(n - 1, 0), z) * np.where(np.greater(n, 0), n, 0)
-        return (first * (1 if up != 2 else -1) + (n + 1) * (up if up != 2 else -1) * ufunc(n + 1, z)) / (2 * n + 1)
+        # Integers would make double precision of single.
+        real = np.finfo(dtype_of(z)).dtype
+        first, second = (np.divide(k, 2 * n + 1).astype(real) for k in (np.where(np.greater(n, 0), n, 0), n + 1))
+        return before * first * ufunc(np.maximum(n - 1, 0), z) + after * second * ufunc(n + 1, z)
 
     return slope
 

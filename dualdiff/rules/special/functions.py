@@ -16,6 +16,7 @@ from scipy import special
 
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.kinds import Discrete, Elementwise, General, Sweep
+from dualdiff.kinds.base import family
 from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, real_only, refused, register
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import along_axes, axes_of, expand
@@ -378,7 +379,13 @@ for _name, _function, _phase in (
 # Legendre functions with all their derivatives up to an order: those of order 2 are in the differential equation
 
 
-@functools.cache
+def _is_legendre(name: Any, settings: Any) -> bool:
+    return name in ("assoc_legendre_p", "sph_legendre_p") and all(
+        type(setting) is tuple and len(setting) == 2 and type(setting[1]) in (bool, int) for setting in settings
+    )
+
+
+@family("Legendre functions", _is_legendre)
 def _legendre(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[Elementwise, Elementwise]:
     """Return the rows of a function of (n, m, x) and of its slope, with some settings."""
     function = getattr(special, name)

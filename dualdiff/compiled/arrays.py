@@ -64,6 +64,7 @@ class Arrays:
         self.names["total"] = np.add.reduce
         self.lines: list[str] = []
         self.made_by = {s.result: s for s in self.items if isinstance(s, Step)}
+        self.maker = {s.result: s for s in program.steps}
         self.hidden = self._finite_checks()  # by check: the value that is to be finite
         self.finite: set[int] = set(finite)
         self.floats: dict[int, str] = {}  # values that are Python's floats, and how they are written
@@ -86,10 +87,10 @@ class Arrays:
         uses = self._uses()
         found = {}
         for c, check in self.checks:
-            outer = self.made_by.get(check.value)
+            outer = self.maker.get(check.value)
             if outer is None or outer.row.fn is not np.all or not check.then or outer.params.get("axis") is not None:
                 continue
-            inner = self.made_by.get(outer.operands[0])
+            inner = self.maker.get(outer.operands[0])
             if inner is not None and inner.row.fn is np.isfinite and uses[inner.result] == uses[outer.result] == 1:
                 found[c] = inner.operands[0]
         return found
@@ -136,7 +137,7 @@ class Arrays:
     def _skipped(self) -> set[int]:
         skipped = set()
         for c in self.hidden:
-            outer = self.made_by[self.program.checks[c].value]
+            outer = self.maker[self.program.checks[c].value]
             skipped |= {outer.result, outer.operands[0]}
         return skipped
 

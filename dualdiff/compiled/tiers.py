@@ -84,7 +84,7 @@ def _of_numbers(program: Program, price: float, entries: int) -> Lowered | str:
 
 def _of_loops(program: Program, price: float) -> Lowered | str:
     plan = loops.planned(program)
-    if plan is None or plan.fused <= len(plan.kernels):
+    if plan is None or plan.fused < 2 * len(plan.kernels):
         return "nothing in it becomes loops"
     nodes = sum(len(nest.nodes) for kernel in plan.kernels for nest in kernel.nests)
     return Lowered(_waiting() + START + NODE * nodes, lambda way: loops.assembled(program, plan, way, price))

@@ -89,7 +89,7 @@ class Fusion:
     constants : dict
         Arrays that loops read, beside the program's: what a mask was.
     fused : int
-        How many steps became part of a loop.
+        How many steps that compute became part of a loop.
     """
 
     items: list[Kernel | Step]
@@ -132,6 +132,7 @@ class _Planner(Expressions):
         self.checks: dict[int, int] = {}  # the other checks in kernels, and their values
         self.cost: dict[int, float] = {}
         self.level: dict[int, int] = {}
+        self.fused = 0
         self._leave_counts()
         if sum(isinstance(w, Moved) and len(w.parts) > 1 for w in self.entries.values()) > MOST_WRITES:
             raise NotFusedError("too many writes")
@@ -238,7 +239,15 @@ class _Planner(Expressions):
         return i
 
     def _look(self) -> None:
-        for c, check in enumerate(self.program.checks):
+        program = self.program
+        uses = dict.fromkeys(self.forms, 0)
+        for i in (
+            *[o for s in program.steps for o in s.operands],
+            *program.outputs,
+            *[c.value for c in program.checks],
+        ):
+            uses[i] += 1
+        for c, check in enumerate(program.checks):
             outer = self.entries.get(check.value)
             if outer is None:
                 self._show(check.value)
@@ -249,6 +258,9 @@ class _Planner(Expressions):
                     whole = self._whole(inner.operands[0])
                     if whole in self.entries:
                         self.looks.setdefault(whole, []).append(c)
+                        continue
+                    if uses[check.value] == uses[outer.operand] == 1:  # a sum of NumPy's shows it
+                        self._show(inner.operands[0])
                         continue
             self.checks[c] = check.value
 
@@ -267,6 +279,7 @@ class _Planner(Expressions):
             if not found and (i not in self.stored or (big is not None and not self._is_wanted(i))):
                 self.stored.discard(i)
                 continue
+            self.fused += not isinstance(what, Moved) or len(what.parts) > 1
             worth = WORTH if self._size(i) <= IN_CACHE else WORTH_IN_MEMORY
             if i not in self.stored and self.cost[i] > worth and _is_repeated(found) and self._viewed(i) is None:
                 self.stored.add(i)
@@ -389,9 +402,8 @@ class _Planner(Expressions):
             if c not in done:
                 before[c] = next((starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items))
         outputs = {o for o in program.outputs if self._whole(o) in finite}
-        fused = len(self.entries) - len(self.shown)
         extra = {i: x for i, x in self.constants.items() if i not in program.constants}
-        return Fusion(items, done, finite | outputs, before, extra, fused)
+        return Fusion(items, done, finite | outputs, before, extra, self.fused)
 
     def _kernel(self, roots: Sequence[tuple[str, int, int]]) -> Kernel:
         nests: dict[Any, list[Nest]] = {}

@@ -27,6 +27,10 @@ MOST = 4096
 _BOOL = np.dtype(bool)
 _FLOAT = np.dtype(float)
 _LOGIC = frozenset(("logical_and", "logical_or", "logical_xor", "logical_not"))
+_OF_BITS = {
+    "bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor", "invert": "logical_not",
+}  # fmt: skip
+"""What operations on bits are where these are truth values."""
 PREDICATES = frozenset((
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", *_LOGIC, "isfinite", "isnan", "isinf", "signbit",
     "all", "any",
@@ -266,6 +270,8 @@ def _plan(step: Step, operands: list[Form], form: Form) -> _Plan:
     fn: Any = row.fn
     if isinstance(fn, np.ufunc) and not params and fn.nout == 1:
         name = name_of(fn)
+        if form.dtype == _BOOL:
+            name = _OF_BITS.get(name, name)
         if form.dtype == _BOOL and (not isinstance(name, str) or name not in PREDICATES):
             raise NotScalarError(row.name)
         if name not in ARITHMETIC and name != "power" and any(f.dtype.kind == "i" for f in operands):

@@ -126,7 +126,7 @@ class Writer:
         order = sorted(range(x.ndim), key=lambda k: -abs(x.strides[k]))
         turned = [k for k in order if x.strides[k] < 0]
         lying = np.ascontiguousarray(np.flip(x, tuple(turned)).transpose(order)) if x.ndim else x
-        key = lying.shape, lying.dtype.str, hashlib.sha256(memoryview(lying.reshape(-1).view(np.uint8))).digest()
+        key = lying.shape, lying.dtype.str, hashlib.sha256(lying.tobytes()).digest()
         at = self._known.get(key)
         if at is None:
             at = self._known[key] = len(self.arrays)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 import dualdiff as dd
 from dualdiff.testing import LAWS, Subject
@@ -202,6 +203,12 @@ def test_a_sum_that_cancels_may_be_added_up_in_another_order_where_its_operands_
     y = np.array([-1e-20, 3.0, 3.0, 2.99999976, -1.0, 1.00000005e-03])
     for seed in range(4):
         LAWS["layout"](np.vdot, x, y, rng=np.random.default_rng(seed))
+
+
+def test_beside_an_entry_without_a_second_derivative_the_others_may_be_rounded() -> None:
+    x = np.array([0.875, 0.25, 0.30286738])  # in the second the inverse is 1/2, where the density has its kink
+    for seed in (74, *range(4)):
+        LAWS["second"](lambda p: special.smirnovi(2, p), x, rng=np.random.default_rng(seed))
 
 
 def test_single_precision_may_round_what_a_direction_loses_by_cancelling() -> None:

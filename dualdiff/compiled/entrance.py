@@ -91,13 +91,14 @@ def by_python(
     run: Callable[..., tuple[Any, ...]],
     build: Callable[[tuple[Any, ...]], Any] | None,
     slow: Callable[..., Any],
+    keywords: tuple[str, ...] = (),
 ) -> Entrance | None:
     """Return the way into a program as a Python function; None where its arguments cannot be looked at that quickly.
 
     Parameters
     ----------
     arguments : sequence
-        What the function is given by position: the form of what varies, or what is fixed.
+        What the function is given: the form of what varies, or what is fixed.
     watched : sequence
         What must be as it was.
     run : callable
@@ -106,10 +107,12 @@ def by_python(
         What puts the results together; None where the one result is what is returned.
     slow : callable
         The other way.
+    keywords : tuple of str
+        Which arguments, the last ones, are given by name.
     """
     names: dict[str, Any] = {
         "ndarray": np.ndarray, "f8": _FLOAT64, "setting": SETTING.get, "convention": CONVENTION, "run": run, "build": build,
-        "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError), "budget": iter(range(0)), "gone": object(),
+        "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError, KeyError), "budget": iter(range(0)), "gone": object(),
     }  # fmt: skip
     looks, varying = [], []
     for i, a in enumerate(arguments):
@@ -131,12 +134,15 @@ def by_python(
     for i, w in enumerate(watched):
         names[f"h{i}"], names[f"n{i}"], names[f"w{i}"] = w.holder, w.name, w.value
         looks.append(f"{_read(w, i)} is w{i}")
-    given = ", ".join(f"x{i}" for i in range(len(arguments)))
+    by_position = len(arguments) - len(keywords)
+    given = ", ".join(f"x{i}" for i in range(by_position))
+    named = [f"x{i} = kwargs[{name!r}]" for i, name in enumerate(keywords, by_position)]
     text = f"""\
 def entrance(*args, **kwargs):
-    if not kwargs:
+    if {f"len(kwargs) == {len(keywords)}" if keywords else "not kwargs"}:
         try:
             ({given}{"," if given else ""}) = args
+            {"; ".join(named) or "pass"}
             if {" and ".join([*looks, "next(budget, None) is not None"])}:
                 found = run({", ".join(varying)})
                 return {"found[0]" if build is None else "build(found)"}

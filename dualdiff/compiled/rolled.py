@@ -19,7 +19,7 @@ from dualdiff.passes.scalars import NotScalarError, Scalars
 
 __all__ = ["MOST", "Rolled", "rolled"]
 
-MOST = 1 << 20
+MOST = 1 << 21
 """Nodes up to which a program is expanded to be rolled."""
 MOST_WRITTEN = 50_000
 """Operations of the code: beyond them it takes too long to compile."""

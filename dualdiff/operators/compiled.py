@@ -41,6 +41,9 @@ VARIANTS = 8
 """Programs of one function for one form of its arguments."""
 SIGNATURES = 64
 """Forms of arguments that programs are kept for."""
+LONG, BEHIND, LOSSES = 1000.0, 2, 3
+"""A program that is estimated to take more microseconds is timed when it is held against its function; if it takes so many times as
+long, so often in turn, the function runs instead."""
 LEAST = 0.1
 """Microseconds that any program takes."""
 SETTLED = 16
@@ -59,13 +62,17 @@ class _Variant:
     program: Program
     build: Callable[[list[Any]], Any]
     arguments: list[Form | Fixed] | None
-    """What is given by position; None where there is more to look at."""
+    """What is given, one by one; None where there is more to look at."""
+    keywords: tuple[str, ...] = ()
+    """Which of them, the last ones, are given by name."""
     calls: int = 0
     due: int = 1
     """The call at which it is held against its function next."""
     slowly: int = 0
     """How often it has run since another one did, without the entrance being its own."""
     entrance: Entrance | None = None
+    losses: int = 0
+    """How often in turn it was slower than its function."""
     lowered: Lowered | None = None
     code: Code | None = None
     """Machine code."""
@@ -185,7 +192,9 @@ class Compiled:
             variant.calls += 1
             if self.check_every is not None and variant.calls >= variant.due:
                 variant.due = _next_check(variant.calls, self.check_every)
-                self._hold(key, variant, result, args, kwargs)
+                seconds = self._hold(key, variant, result, args, kwargs)
+                if variant.price > LONG and self._loses(known, variant, inputs, seconds):
+                    return result
             self._speed_up(variant, inputs, result)
             self._let_in(variant)
             return result
@@ -209,6 +218,7 @@ class Compiled:
                         variant.running.run,
                         _builder(variant.build, len(variant.program.outputs)),
                         MethodType(Compiled.__call__, self),
+                        variant.keywords,
                     )
                 if variant.entrance is None:
                     variant.arguments = None
@@ -253,7 +263,7 @@ class Compiled:
             build = _builder(variant.build, len(variant.program.outputs)) and variant.build
             way = (
                 None
-                if variant.arguments is None
+                if variant.arguments is None or variant.keywords
                 else Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
             )
             code = variant.lowered.compiled(way)
@@ -301,15 +311,28 @@ class Compiled:
             del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
-    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> None:
-        """Run the function as well, and raise unless it gives the same."""
+    def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> float:
+        """Run the function as well, and raise unless it gives the same; return the seconds that it took."""
+        begun = perf_counter()
         expected = flatten(self.f(*args, **kwargs))[0]
+        seconds = perf_counter() - begun
         for n, (found, right) in enumerate(zip(flatten(result)[0], expected, strict=True)):
             if not _agree(found, right):
                 with self._lock:
                     self._close()
                     self._known.pop(key, None)
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
+        return seconds
+
+    def _loses(self, known: _Known, variant: _Variant, inputs: Sequence[Any], seconds: float) -> bool:
+        """Whether a program has now been slower than its function time and again; then the function runs."""
+        begun = perf_counter()
+        variant.running.run(*inputs)
+        variant.losses = variant.losses + 1 if perf_counter() - begun > BEHIND * seconds else 0
+        if variant.losses < LOSSES:
+            return False
+        self._give_up(known, f"its program takes more than {BEHIND} times as long as it does")
+        return True
 
     def _staleness(self, program: Program, n: int, count: int, found: Any, right: Any) -> str:
         name = getattr(self.f, "__name__", "the function")
@@ -460,7 +483,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, results[0], _by_position(args, kwargs, program))
+        return _Variant(program, results[0], _one_by_one(args, kwargs, program), tuple(sorted(kwargs)))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -630,18 +653,18 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
 
     None if one of them is traced; the name of its class if one is an object that may change unseen.
     """
-    if not kwargs:
-        key: list[Any] = []
-        for x in args:
-            kind = type(x)
-            if kind is np.ndarray and x.dtype.kind in _TRACED_KINDS:
-                key.append((x.shape, x.dtype, _layout(x)))
-            elif kind is float or kind is np.float64:
-                key.append(kind)
-            else:
-                break
+    names = sorted(kwargs) if kwargs else ()
+    key: list[Any] = []
+    for x in (*args, *[kwargs[name] for name in names]) if names else args:
+        kind = type(x)
+        if kind is np.ndarray and x.dtype.kind in _TRACED_KINDS:
+            key.append((x.shape, x.dtype, _layout(x)))
+        elif kind is float or kind is np.float64:
+            key.append(kind)
         else:
-            return tuple(key), list(args)
+            break
+    else:
+        return (*key, *names), [*args, *[kwargs[name] for name in names]]
     leaves, build = flatten((args, kwargs))
     key, inputs = [build], []
     for x in leaves:
@@ -659,10 +682,10 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
     return tuple(key), inputs
 
 
-def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
-    """Return what a call is given, if that is single values by position; None if there is more to look at."""
+def _one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
+    """Return what a call is given, by position and then by name in alphabetical order; None if there is more to look at."""
     found: list[Form | Fixed] = []
-    for x in args:
+    for x in (*args, *[kwargs[name] for name in sorted(kwargs)]):
         if _varies(x):
             found.append(program.forms[sum(type(a) is Form for a in found)])
             if type(x) is np.ndarray and not x.flags.c_contiguous:
@@ -671,7 +694,7 @@ def _by_position(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed]
             found.append(Fixed(x))
         else:
             return None
-    return None if kwargs else found
+    return found
 
 
 def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:

@@ -106,7 +106,10 @@ def _of_key(key: tuple[Any, ...]) -> tuple[tuple[Any, Any], tuple[Leaf, ...]]:
         args, kwargs = _numbered(key[0], len(key) - 1)
         leaves = key[1:]
     else:
-        args, kwargs, leaves = tuple(range(len(key))), {}, key
+        names = [part for part in key if isinstance(part, str)]
+        leaves = key[: len(key) - len(names)]
+        count = len(leaves) - len(names)
+        args, kwargs = tuple(range(count)), dict(zip(names, range(count, len(leaves)), strict=True))
     return (args, kwargs), tuple([_leaf_of(part) for part in leaves])
 
 

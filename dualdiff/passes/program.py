@@ -224,8 +224,7 @@ class _Builder:
             check(guard, place)
         asked = tuple([value_of[o] if type(o) is Slot else self.returned(o) for o in outputs])
         distinct = len(steps)
-        steps, checks = _alive(steps, checks, asked)
-        used = {*[i for s in steps for i in s.operands], *asked, *[c.value for c in checks]}
+        steps, checks, used = _alive(steps, checks, asked)
         return Program(
             len(tape.inputs),
             forms,
@@ -246,10 +245,12 @@ class _Builder:
         if type(x) is np.float64:
             return _NUMBER
         if type(x) is Aval or type(x) is np.ndarray:
-            key = (x.shape, x.dtype)
+            # A recording has one object for all arrays of a form, which lives as long as it does.
+            key = id(x) if type(x) is Aval else (x.shape, x.dtype)
             form = self.arrays.get(key)
             if form is None:
-                form = self.arrays[key] = form_of(x)
+                form = form_of(x)
+                form = self.arrays[key] = self.others.setdefault(form, form)
             return form
         form = form_of(x)
         return self.others.setdefault(form, form)
@@ -367,8 +368,13 @@ def _moves_nothing(row: Movement, shape: tuple[int, ...], params: dict[str, Any]
     return bool(np.array_equal(np.reshape(row.positions(shape, params), -1), np.arange(1, size + 1)))
 
 
-def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]) -> tuple[list[Step], list[Check]]:
-    """Leave out the steps that no output and no check needs; the checks stand before the same steps as they did."""
+def _alive(
+    steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int]
+) -> tuple[list[Step], list[Check], set[int]]:
+    """Leave out the steps that no output and no check needs; the checks stand before the same steps as they did.
+
+    The values that are needed come third.
+    """
     needed = {*outputs, *[c.value for c in checks]}
     kept, counts = [], [0] * (len(steps) + 1)
     for n in range(len(steps) - 1, -1, -1):
@@ -379,18 +385,25 @@ def _alive(steps: Sequence[Step], checks: Sequence[Check], outputs: Iterable[int
             counts[n + 1] = 1
     kept.reverse()
     before = list(accumulate(counts))
-    return kept, [c._replace(before=before[c.before]) for c in checks]
+    return kept, [c._replace(before=before[c.before]) for c in checks], needed
 
 
 def content(x: Any) -> Any:
     """Return a key that is equal for values that are the same bit by bit; one of its own for what cannot be looked at."""
     kind = type(x)
-    if kind is int or kind is str:
-        return kind, x
+    if kind is int or kind is str or x is None:
+        return x  # which equals no other key
     if kind is float or kind is np.float64:
         return kind, x, math.copysign(1.0, x)  # -0.0 is not 0.0
     if kind is dict:
         return kind, *[(k, content(v)) for k, v in x.items()]
+    if kind is tuple or kind is list:
+        return kind, *map(content, x)
+    if kind is slice:
+        a, b, c = x.start, x.stop, x.step
+        if (a is None or type(a) is int) and (b is None or type(b) is int) and (c is None or type(c) is int):
+            return kind, a, b, c
+        return kind, content(a), content(b), content(c)
     if kind is np.ndarray:
         if x.size > MOST_LOOKED_AT or x.dtype.hasobject:
             return kind, id(x)
@@ -399,10 +412,6 @@ def content(x: Any) -> Any:
         return kind, np.asarray(x).tobytes()
     if kind is complex:
         return kind, np.asarray(x).tobytes()
-    if kind is tuple or kind is list:
-        return kind, *map(content, x)
-    if kind is slice:
-        return kind, content(x.start), content(x.stop), content(x.step)
-    if kind in (bool, type(None), type(Ellipsis)) or isinstance(x, (np.dtype, type)):
+    if kind in (bool, type(Ellipsis)) or isinstance(x, (np.dtype, type)):
         return kind, x
     return kind, id(x)

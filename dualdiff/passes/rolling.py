@@ -29,8 +29,6 @@ PROPOSED = 16
 """Periods that are tried on one stretch."""
 WORTH = 128
 """Operations that a loop must save."""
-SMALL = 3000
-"""Operations that nobody looks at further: so many are compiled as they stand."""
 DEPTH = 6
 
 NONE, CONSTANT, INPUT, OPERATION, NUMBER = range(5)
@@ -306,10 +304,15 @@ def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop
         return
     runs: list[tuple[int, int, int, int]] = []  # saved, start, period, count
     left = stop - start
-    for period in _periods(listing, start, stop):
-        runs += _runs(listing, start, stop, period)
-        left = stop - start - sum(saved for saved, *_ in _apart(runs))
-        if left <= max(SMALL // 4, (stop - start) // 50):
+    enough = max(WORTH, (stop - start) // 50)
+    tried: set[int] = set()
+    for along in (False, True):
+        for period in _periods(listing, start, stop, along):
+            if left > enough and period not in tried:
+                tried.add(period)
+                runs += _runs(listing, start, stop, period)
+                left = stop - start - sum(saved for saved, *_ in _apart(runs))
+        if left <= enough:
             break
     chosen = sorted(_apart(runs), key=lambda run: run[1])
     if not chosen:
@@ -332,14 +335,21 @@ def _apart(runs: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, i
     return chosen
 
 
-def _periods(listing: Listing, start: int, stop: int) -> list[int]:
-    """Propose periods: distances from windows to the next equal ones, the most frequent first."""
+def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
+    """Propose periods: distances from windows to the next equal ones, the most frequent first.
+
+    What operands are is compared by how far back they are, or by how far they are from those of the operation before: where one
+    operation runs along what others made, only that tells its periods.
+    """
     codes, operands, kinds = listing.codes[start:stop], listing.operands[start:stop], listing.kinds[start:stop]
     mixed = codes.astype(np.uint64)
     places = listing.first + np.arange(start, stop, dtype=np.int64)
     for k in range(3):
-        away = np.where(kinds[:, k] == OPERATION, places - operands[:, k], 0)
-        away[away >= NEAR] = 0
+        if along:
+            away = np.diff(operands[:, k].astype(np.int64), prepend=0)
+        else:
+            away = np.where(kinds[:, k] == OPERATION, places - operands[:, k], 0)
+            away[away >= NEAR] = 0
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + (away * 8 + kinds[:, k]).astype(np.uint64)
     mixed ^= mixed >> np.uint64(29)
     size = len(mixed) - WINDOW + 1

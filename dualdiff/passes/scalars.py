@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ MOST = 4096
 _BOOL = np.dtype(bool)
 _FLOAT = np.dtype(float)
 _LOGIC = frozenset(("logical_and", "logical_or", "logical_xor", "logical_not"))
+_OF_BITS = {
+    "bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor", "invert": "logical_not",
+}  # fmt: skip
+"""What operations on bits are where these are truth values."""
 PREDICATES = frozenset((
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", *_LOGIC, "isfinite", "isnan", "isinf", "signbit",
     "all", "any",
@@ -265,6 +270,8 @@ def _plan(step: Step, operands: list[Form], form: Form) -> _Plan:
     fn: Any = row.fn
     if isinstance(fn, np.ufunc) and not params and fn.nout == 1:
         name = name_of(fn)
+        if form.dtype == _BOOL:
+            name = _OF_BITS.get(name, name)
         if form.dtype == _BOOL and (not isinstance(name, str) or name not in PREDICATES):
             raise NotScalarError(row.name)
         if name not in ARITHMETIC and name != "power" and any(f.dtype.kind == "i" for f in operands):
@@ -294,28 +301,28 @@ def _plan(step: Step, operands: list[Form], form: Form) -> _Plan:
 
 def _prepared(plan: _Plan, operands: list[Form], shape: tuple[int, ...] | None, *kinds: str) -> _Plan:
     """Let operands become what a plan takes: numbers or truth values (of each, or of all), broadcast to a shape."""
-    changes: list[tuple[int, str, list[int] | None]] = []
+    changes: list[tuple[int, str, Callable[[Sequence[int]], Sequence[int]] | None]] = []
     for k, form in enumerate(operands):
         convert = kinds[min(k, len(kinds) - 1)]
         if (form.dtype == _BOOL) == (convert == "truth"):
             convert = ""
-        index = None
+        take = None
         if shape is not None and form.shape != shape:
-            index = np.broadcast_to(np.arange(_size(form.shape)).reshape(form.shape), shape).ravel().tolist()
-        if convert or index is not None:
-            changes.append((k, convert, index))
+            take = _taken(np.broadcast_to(np.arange(_size(form.shape)).reshape(form.shape), shape).ravel().tolist())
+        if convert or take is not None:
+            changes.append((k, convert, take))
     if not changes:
         return plan
 
     def prepared(graph: _Graph, given: list[Sequence[int]]) -> Sequence[int]:
-        for k, convert, index in changes:
+        for k, convert, take in changes:
             x = given[k]
             if convert == "number":
                 x = [graph.node("number", n) for n in x]
             elif convert:
                 zero = graph.constant(0.0)
                 x = [graph.node("not_equal", n, zero) for n in x]
-            given[k] = x if index is None else [x[i] for i in index]
+            given[k] = x if take is None else take(x)
         return plan(graph, given)
 
     return prepared
@@ -387,21 +394,32 @@ def _moves(step: Step, operands: list[Form], form: Form) -> _Plan:
     if found.shape != form.shape or found.dtype.kind != "i":
         raise NotScalarError(f"{row.name} of nodes has another shape")
     found = found.ravel()
+    padded = not found.all()
     nothing: Any = False if form.dtype == _BOOL else 0.0
-    if len(operands) == 1 and found.all():
-        index = (found - 1).tolist()
-        if index == list(range(starts[1] - 1)):
+    take = _taken((found - (not padded)).tolist())
+    if len(operands) == 1 and not padded:
+        if np.array_equal(found, np.arange(1, starts[1])):
             return lambda graph, given: given[0]
-        return lambda graph, given: [given[0][i] for i in index]
-    index = found.tolist()
+        return lambda graph, given: take(given[0])
 
-    def moved(graph: _Graph, given: list[Sequence[int]]) -> list[int]:
-        entries = [graph.constant(nothing)]
+    def moved(graph: _Graph, given: list[Sequence[int]]) -> Sequence[int]:
+        entries = [graph.constant(nothing)] if padded else []
         for x in given:
             entries += x
-        return [entries[i] for i in index]
+        return take(entries)
 
     return moved
+
+
+def _taken(index: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
+    """Return a function that takes these of some nodes."""
+    if not any(index):
+        count = len(index)
+        return lambda nodes: [nodes[0]] * count if count else []
+    if len(index) == 1:
+        (i,) = index
+        return lambda nodes: (nodes[i],)
+    return itemgetter(*index)
 
 
 def _pattern(

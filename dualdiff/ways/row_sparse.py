@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from dualdiff.coloring.patterns import coordinates
 from dualdiff.dual import CrowdedError
@@ -159,9 +159,8 @@ class RowSparse(Way):
                 if own is None or np.count_nonzero(plain[own[:2]]) < np.count_nonzero(plain):
                     if type(d) in TRACED:
                         raise CrowdedError  # zeros at this point may be none at others
-                    own = _places(
-                        csr_array(plain)
-                    )  # another branch of the function, which only a new decision would know
+                    # This is another branch of the function, which only a new decision would know.
+                    own = _places(scipy.sparse.csr_array(plain))
                 part, d = (None, *own[1:]), d[own[:2]]
             if part is not None:
                 found.append(part)

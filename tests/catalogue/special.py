@@ -33,6 +33,7 @@ OTHERS: dict[str, dict[int, Any]] = {
     # with two values the density has its kink at 1/2, which is drawn; with seven at k/7, which are not
     "_smirnovp": {0: 7},
     "smirnov": {0: 7},
+    "smirnovi": {0: 7},
     # these solve their equation for its own characteristic value only
     **{f"pro_{kind}_cv": {3: float(special.pro_cv(2, 2, 1.5))} for kind in ("ang1", "rad1", "rad2")},
     **{f"obl_{kind}_cv": {3: float(special.obl_cv(2, 2, 1.5))} for kind in ("ang1", "rad1", "rad2")},

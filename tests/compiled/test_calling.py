@@ -156,6 +156,27 @@ def test_subclasses_lists_keywords_and_missing_arguments_take_the_slow_way() -> 
     np.testing.assert_array_equal(program(X, 5.0), X * 5)
 
 
+def test_arguments_by_name_go_in_as_well(way: str) -> None:
+    def f(x: Any, scale: Any, shift: Any = 0.0, n: int = 1) -> Any:
+        return x * scale + shift * n
+
+    program = dd.compile(f, backend="llvm", check_every=None)
+    for named in (
+        {"scale": 2.0},
+        {"shift": X, "scale": 3.0},
+        {"scale": 3.0, "shift": -X},
+        {"scale": X, "n": 3, "shift": 0.5},
+    ):
+        for _ in range(20):
+            hold(program(X, **named), f(X, **named))
+        assert not native(program)
+    assert type(type(program).__call__) is type(f)
+    hold(program(X, 2.0), f(X, 2.0))
+    hold(program(x=X, scale=2.0), f(X, 2.0))
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        program(X, scale=X, other=3, shift=0.5)
+
+
 def test_what_is_no_array_belongs_to_the_program() -> None:
     def f(x: Any, n: int, name: str, flag: bool) -> Any:
         return x * n if name == "times" and flag else x**n

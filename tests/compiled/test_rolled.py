@@ -76,17 +76,8 @@ class Machine:
 def program_of_list(scalars: Scalars, sizes: Sequence[int], checks: Sequence[Any] = ()) -> Program:
     """Return what a program says of a graph: what its inputs are, and what its checks are to find."""
     forms = {i: Form((size,), FLOAT, "array") for i, size in enumerate(sizes)}
-    return Program(
-        len(sizes),
-        forms,
-        {},
-        {},
-        [],
-        [Check(0, then, 0, None) for then in checks],
-        (),
-        tuple(f for f, _ in scalars.outputs),
-        0,
-    )
+    results = tuple([form for form, _ in scalars.outputs])
+    return Program(len(sizes), forms, {}, {}, [], [Check(0, t, 0, None) for t in checks], (), results, 0, 0)
 
 
 @settings(max_examples=settings().max_examples // 2)

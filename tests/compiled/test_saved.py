@@ -258,6 +258,8 @@ def test_equal_arrays_are_kept_once() -> None:
     writer = Writer()
     writer.written([np.arange(5.0), np.arange(5.0), (np.arange(5.0).reshape(5, 1).T)])
     assert len(writer.arrays) == 2
+    writer.written([np.arange(1e5), np.arange(1e5), np.arange(1e5)[::-1]])
+    assert len(writer.arrays) == 3
 
 
 @pytest.mark.parametrize("name", SPARSE)

@@ -80,6 +80,23 @@ def test_after_eight_programs_the_function_runs_as_it_is() -> None:
             np.testing.assert_array_equal(program(X + n), f(X + n))
 
 
+def test_a_program_that_is_slower_than_its_function_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualdiff.operators.compiled.LONG", 0.0)
+    clock = iter(range(10**6))
+    monkeypatch.setattr("dualdiff.operators.compiled.perf_counter", lambda: float(next(clock)))
+    program = dd.compile(lambda x: x * 2, backend="numpy")
+    for _ in range(20):  # as long as one another
+        np.testing.assert_array_equal(program(X), X * 2)
+    assert program.explain(X).tier == "scalars"
+    monkeypatch.setattr("dualdiff.operators.compiled.BEHIND", 0.5)
+    program = dd.compile(lambda x: x * 2, backend="numpy")
+    for _ in range(4):
+        np.testing.assert_array_equal(program(X), X * 2)
+    with pytest.warns(CompileWarning, match="runs as it is.*takes more than 0.5 times as long"):
+        program(X)
+    np.testing.assert_array_equal(program(X), X * 2)
+
+
 FACTOR, WEIGHTS, UNIT = 2.0, np.array([1.0, 2.0, 3.0]), ("m", 3)
 
 

@@ -243,3 +243,14 @@ def test_scalar_code_takes_a_step_for_each_of_its_operations_and_one_to_collect(
         np.testing.assert_allclose(program(x), dd.jacobian(f)(x), rtol=1e-12)
         counts.append(program.explain(x).equations)
     assert counts[1] < 4.5 * counts[0]  # one that writes all directions out, number by number, would be beyond
+
+
+def test_a_branch_with_more_nonzeros_than_the_one_that_was_decided_on() -> None:
+    def f(x: Any) -> Any:
+        return x**2 if x[0] > 0 else x * np.sum(x)
+
+    operator = dd.jacobian(f, sparse=True, mode="forward")
+    assert [operator(x).nnz for x in (X, -X, X)] == [12, 144, 12]
+    program = dd.compile(operator)
+    for x in (X, -X, 2 * X, -2 * X, X):
+        np.testing.assert_allclose(program(x).toarray(), dd.jacobian(f)(x), rtol=1e-13)

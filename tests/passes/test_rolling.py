@@ -86,6 +86,18 @@ def test_a_loop_in_a_loop_is_rolled_by_the_outer_one() -> None:
     assert max(period for period, _ in loops(found)) == 30 * 4
 
 
+def test_what_runs_along_several_values_of_each_period_has_their_number_as_its_period() -> None:
+    def f(x: Any) -> Any:
+        y, out = x, []
+        for _ in range(60):
+            y = y[::-1] * 0.5 + np.sin(y)
+            out.append(y * y)
+        return np.exp(np.concatenate(out))
+
+    found = held(listing_of(f, np.array([0.1, 0.2, 0.3])))
+    assert sum(len(piece.codes) for piece in found) < 150
+
+
 def test_checks_and_results_stand_in_their_loop() -> None:
     def f(x: Any) -> Any:
         y, out = x[0], []

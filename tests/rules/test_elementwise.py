@@ -552,3 +552,16 @@ def test_the_slope_of_tanh_near_one_in_a_matrix() -> None:
     wanted = [[1 / math.cosh(t) ** 2 for t in row] for row in x.tolist()]
     np.testing.assert_allclose(np.diag(both(np.tanh, x).reshape(6, 6)).reshape(2, 3), wanted, rtol=1e-14)
     assert both(np.tanh, np.zeros((0, 2))).shape == (0, 2, 0, 2)
+
+
+@pytest.mark.parametrize("y", [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5])
+def test_every_power_has_the_slope_of_the_next_lower_one(y: float) -> None:
+    x = np.array([0.5, 1.75, 3.0])
+    expected = y * x ** (y - 1.0)
+    for f in (lambda x: x**y, lambda x: np.power(x, float(y))):
+        for given in (x, x[1], float(x[2])):
+            slope = y * np.asarray(given) ** (y - 1.0)
+            value, t = dd.jvp(f, (given,), (np.ones_like(given)[()],))
+            np.testing.assert_allclose(t, slope, rtol=1e-14)
+            np.testing.assert_allclose(dd.vjp(f, given)[1](np.ones_like(value)[()])[0], slope, rtol=1e-14)
+        np.testing.assert_allclose(np.diagonal(dd.jacobian(f)(x)), expected, rtol=1e-14)

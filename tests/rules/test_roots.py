@@ -171,3 +171,10 @@ def test_clip_between_bounds_that_leave_nothing() -> None:
         assert J(np.array([2.0, 3.0, 1.0])).tolist() == [0.0, 0.0, 1.0]
         x, low = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.0])
         assert np.diag(first(lambda x: np.clip(x, low, 1.0))(x)).tolist() == [0.5, 0.0, 0.0]  # noqa: B023
+
+
+@pytest.mark.parametrize("d", [dd.grad, dd.jacfwd, dd.jacrev])
+def test_roots_of_pythons_floats_are_differentiated_twice(d: Any) -> None:
+    for f in (lambda x: x**0.5, np.sqrt, lambda x: abs(x) ** 0.5):
+        np.testing.assert_allclose(d(f)(4.0), 0.25, rtol=1e-14)
+        np.testing.assert_allclose(d(d(f))(4.0), -1 / 32, rtol=1e-14)

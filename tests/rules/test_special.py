@@ -285,3 +285,18 @@ def test_orders_leave_single_precision_single(kind: str, n: Any) -> None:
     slope = getattr(special, f"spherical_{kind}")(n, x.astype(float), derivative=True)
     np.testing.assert_allclose(t, slope, rtol=1e-5)
     np.testing.assert_allclose(g, slope, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+@pytest.mark.parametrize("kind", ["jn", "yn", "in"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_spherical_bessel_functions_left_of_zero_have_the_parity_of_their_order(kind: str, n: int) -> None:
+    x = np.array([-2.5, -0.75, 1.5])
+
+    def f(x: Any) -> Any:
+        return getattr(special, f"spherical_{kind}")(n, x)
+
+    y, t = dd.jvp(dd.capture(f), (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(y, f(x), rtol=1e-13)
+    h = 1e-5
+    np.testing.assert_allclose(t, (f(x + h) - f(x - h)) / (2 * h), rtol=1e-7)

@@ -368,3 +368,13 @@ def test_where_the_value_is_not_finite_nothing_is_claimed(function, point):
         report = check(function, np.array(point))
     assert report.verdict == "inconclusive"
     assert [(d.entry, d.why) for d in report.doubts] == [("output 0", "it is not finite here")]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of steps beyond the largest number
+@pytest.mark.parametrize("f", [np.cumsum, lambda x: np.max(x) + np.log(np.sum(np.exp(x - np.max(x))))])
+@pytest.mark.parametrize(
+    "x", [np.full(3, 7.34435197e307), np.array([9.18943644e307, 0.0, 0.0]), np.full(2, 3e38, np.float32)]
+)
+def test_points_near_to_infinity_do_not_make_the_laws_overflow(f, x):
+    for seed in range(6):
+        assert check(f, x, seed=seed).verdict in ("agree", "inconclusive")

@@ -142,3 +142,19 @@ def test_qr_knows_dependent_columns_from_small_ones(scales: Any) -> None:
             assert_allclose(slope[:, 0] * scales[0], [1, -1], rtol=1e-12)
             assert_allclose(slope[:, 1] * scales[1], [0, 0], atol=1e-12)
         assert_allclose(dd.jacrev(lambda t: L.qr(t * np.eye(3))[1])(2.0), L.qr(np.eye(3))[1])
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_singular_values_and_vectors_of_a_stack_are_those_of_each(full: bool) -> None:
+    rng = np.random.default_rng(4)
+    for shape in ((2, 3, 3), (2, 4, 3), (2, 2, 3)):
+        a = rng.standard_normal(shape)
+        values, pull = dd.vjp(lambda a: L.svd(a, full_matrices=full), a)
+        n = min(shape[1:])
+        w = [rng.standard_normal(np.shape(y)) for y in values]
+        if full:  # only which space the rest spans is defined
+            w[0][..., n:], w[2][..., n:, :] = 0.0, 0.0
+        (found,) = pull(type(values)(*w))
+        for k in range(2):
+            _, one = dd.vjp(lambda a: L.svd(a, full_matrices=full), a[k])
+            np.testing.assert_allclose(found[k], one(type(values)(*[c[k] for c in w]))[0], rtol=1e-10)

@@ -142,9 +142,12 @@ class Arrays:
         return skipped
 
     def _group(self, i: int) -> int:
-        while self.group.get(i, i) != i:
-            i = self.group[i]
-        return i
+        first = i
+        while self.group.get(first, first) != first:
+            first = self.group[first]
+        while self.group.get(i, i) != first:  # the next to ask has one step
+            self.group[i], i = first, self.group[i]
+        return first
 
     # -- writing -----------------------------------------------------------------------------------
     def written(self) -> Flat:

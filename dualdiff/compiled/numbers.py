@@ -100,7 +100,12 @@ def _sign(x: float) -> float:
 
 
 def _rint(x: float) -> float:
-    return float(round(x)) if math.isfinite(x) and x else x
+    return _with_sign(round)(x) if math.isfinite(x) else x
+
+
+def _with_sign(whole: Callable[[float], int]) -> Callable[[float], float]:
+    """Return a function to whole numbers as NumPy has it: a zero keeps the sign of what it was rounded from."""
+    return lambda x: math.copysign(float(whole(x)), x)
 
 
 CALLED: dict[str, Callable[..., Any]] = {
@@ -109,8 +114,8 @@ CALLED: dict[str, Callable[..., Any]] = {
     "tan": math.tan, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "arcsin": math.asin, "arccos": math.acos,
     "arctan": math.atan, "arcsinh": math.asinh, "arccosh": math.acosh, "arctanh": math.atanh, "arctan2": math.atan2,
     "hypot": math.hypot, "copysign": math.copysign, "isfinite": math.isfinite, "isnan": math.isnan, "isinf": math.isinf,
-    "sign": _sign, "rint": _rint, "floor": lambda x: float(math.floor(x)), "ceil": lambda x: float(math.ceil(x)),
-    "trunc": lambda x: float(math.trunc(x)), "signbit": lambda x: math.copysign(1.0, x) < 0,
+    "sign": _sign, "rint": _rint, "floor": _with_sign(math.floor), "ceil": _with_sign(math.ceil),
+    "trunc": _with_sign(math.trunc), "signbit": lambda x: math.copysign(1.0, x) < 0,
 }  # fmt: skip
 
 

@@ -227,6 +227,19 @@ def test_without_functions_that_round_the_bits_are_the_same() -> None:
     hold(dd.value_and_grad(f), points, exact=True)
 
 
+def test_zeros_keep_their_signs() -> None:
+    def f(x: Any) -> Any:
+        return (
+            np.stack([np.floor(x), np.ceil(x), np.trunc(x), np.rint(x), np.sign(x) * 0.0, -x * 0.0, np.abs(x)]) * x[0]
+        )
+
+    x = np.array([1.0, -0.3, 0.3, -0.0, 0.0, -0.5, 0.5, -2.5])
+    program = dd.compile(f, check_every=None, backend=Held.backend)
+    for _ in range(4):
+        np.testing.assert_array_equal(program(x), f(x))
+        np.testing.assert_array_equal(np.signbit(program(x)), np.signbit(f(x)))
+
+
 def test_no_program_is_given_up_here(tier: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", CompileWarning)

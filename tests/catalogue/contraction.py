@@ -187,26 +187,21 @@ if hasattr(_P, "polyvalnd"):  # from NumPy 2.5 on
 add("poly of a matrix", np.poly, np.poly, arrays((2, 2)).map(lambda a: a + np.diag([4.0, -4.0])), float32=False)
 POINTS = np.array([0.0, 0.5, 1.5, 2.0, 3.0])
 POINTS.flags.writeable = False
-
-
-def unfitted() -> st.SearchStrategy[Any]:
-    """Values that no parabola goes through: of a fit that leaves no residual, residual and covariance are rounding alone."""
-    return arrays(5).map(lambda y: y + np.array([6.0, -6.0, 6.0, -6.0, 6.0]))
-
-
+UNFITTED = np.array([6.0, -6.0, 6.0, -6.0, 6.0])
+"""What no parabola goes through: of a fit that leaves no residual, residual and covariance are rounding alone."""
 add(
     "polyfit with its covariance",
     np.polyfit,
-    lambda y: np.polyfit(POINTS, y, 2, cov=True),
-    unfitted(),
+    lambda y: np.polyfit(POINTS, y + UNFITTED, 2, cov=True),
+    arrays(5),
     float32=False,
     duck=False,
 )
 add(
     "polyfit, all of it",
     np.polyfit,
-    lambda y, w: np.polyfit(POINTS, y, 1, w=w, full=True)[:2],
-    unfitted(),
+    lambda y, w: np.polyfit(POINTS, y + UNFITTED, 1, w=w, full=True)[:2],
+    arrays(5),
     arrays(5, "positive"),
     float32=False,
     duck=False,

@@ -690,7 +690,7 @@ def _one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] 
             found.append(program.forms[sum(type(a) is Form for a in found)])
             if type(x) is np.ndarray and not x.flags.c_contiguous:
                 return None
-        elif isinstance(x, COMPARED) and type(x) is not tuple:
+        elif isinstance(x, COMPARED) and not isinstance(x, tuple):
             found.append(Fixed(x))
         else:
             return None

@@ -20,6 +20,8 @@ IMPORT, START, OPERATION, NODE = 200e3, 10e3, 70.0, 1e3
 """Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations; for each in a loop."""
 WIDE, FEW = 8, 400
 """Entries of a step up to which a program is one of numbers; and entries of all steps."""
+TRIED = 20_000
+"""Nodes up to which a program of arrays that has no loops is tried as one of numbers."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
 
@@ -54,18 +56,18 @@ def lowered(program: Program, price: float) -> Lowered | str:
         return "llvmlite is not installed"
     entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
     small = entries <= WIDE * len(program.steps) or entries <= FEW
-    found = _of_numbers(program, price, entries) if small else _of_loops(program, price)
+    found = _of_numbers(program, price, entries, rolled.MOST) if small else _of_loops(program, price)
     if isinstance(found, str):
-        other = _of_loops(program, price) if small else _of_numbers(program, price, entries)
+        other = _of_loops(program, price) if small else _of_numbers(program, price, entries, TRIED)
         found = found if isinstance(other, str) else other
     return found
 
 
-def _of_numbers(program: Program, price: float, entries: int) -> Lowered | str:
-    if entries > rolled.MOST:
+def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowered | str:
+    if entries > most:
         return "it is too large"
     try:
-        scalars = expanded(program, rolled.MOST)
+        scalars = expanded(program, most)
         if scalars.count <= straight.MOST:
             text, effort, written = straight.straight(program, scalars), 1, scalars.count
         else:

@@ -20,8 +20,8 @@ IMPORT, START, OPERATION, NODE = 200e3, 10e3, 70.0, 1e3
 """Microseconds that compiling takes: to import llvmlite; for any program; for each of its operations; for each in a loop."""
 WIDE, FEW = 8, 400
 """Entries of a step up to which a program is one of numbers; and entries of all steps."""
-TRIED = 20_000
-"""Nodes up to which a program of arrays that has no loops is tried as one of numbers."""
+TRIED = 300_000
+"""Nodes up to which a program of wide arrays that has no loops is tried as one of numbers: finding out takes half a second."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
 
@@ -64,7 +64,7 @@ def lowered(program: Program, price: float) -> Lowered | str:
 
 
 def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowered | str:
-    if entries > most:
+    if entries > rolled.MOST:
         return "it is too large"
     try:
         scalars = expanded(program, most)

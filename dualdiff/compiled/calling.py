@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.compiled.entrance import Entrance, Fixed, Watched
+from dualdiff.compiled.entrance import CALM, Entrance, Fixed, Watched
 from dualdiff.compiled.flat import ChangedError
 from dualdiff.compiled.llvm import Machine, assembled
-from dualdiff.passes.kinks import CONVENTION, SETTING
 from dualdiff.passes.program import Form
 
 __all__ = ["Door", "Way", "is_known", "machine_code", "way_in"]
@@ -224,7 +223,7 @@ class _Writer:
     def __init__(self, way: Way, results: Sequence[Form]) -> None:
         self.way, self.results = way, results
         self.budget = ctypes.c_int64(0)
-        self.objects: list[Any] = [way.slow, way.build, SETTING, CONVENTION, self.budget]
+        self.objects: list[Any] = [way.slow, way.build, CALM, self.budget]
         self.spaces: list[str] = []
         self.lines: list[str] = []
         self.globals: list[str] = []
@@ -321,13 +320,15 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             self.addresses.append(self._load("ptr", x, _DATA))
 
     def _surroundings(self) -> None:
-        """Look at the setting for kinks, and at what the code names."""
+        """Look at settings, and at what the code names."""
         place = self._space("ptr")
-        status = self._value(f"call i32 {_function('PyContextVar_Get')}(ptr {_object(SETTING)}, ptr null, ptr {place})")
-        self._unless(self._value(f"icmp sge i32 {status}, 0"), "failed")
-        setting = self._load("ptr", place, 0)
-        self.lines.append(f"call void {_function('Py_DecRef')}(ptr {setting})")
-        self._same("ptr", setting, _object(CONVENTION))
+        for setting, value in CALM:
+            get = _function("PyContextVar_Get")
+            status = self._value(f"call i32 {get}(ptr {_object(setting)}, ptr null, ptr {place})")
+            self._unless(self._value(f"icmp sge i32 {status}, 0"), "failed")
+            found = self._load("ptr", place, 0)
+            self.lines.append(f"call void {_function('Py_DecRef')}(ptr {found})")
+            self._same("ptr", found, _object(value))
         for w in self.way.watched:
             self.objects += [w.holder, w.name, w.value]
             if type(w.holder) is dict:

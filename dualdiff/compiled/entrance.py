@@ -7,6 +7,7 @@ arguments); whenever anything is otherwise, the call takes the slow way, which l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import length_hint
 from typing import Any
@@ -14,14 +15,23 @@ from typing import Any
 import numpy as np
 
 from dualdiff.compiled.flat import ChangedError, Flat
+from dualdiff.errors import NOTES
 from dualdiff.passes.kinks import CONVENTION, SETTING
 from dualdiff.passes.program import Form
 
-__all__ = ["ALWAYS", "Code", "Entrance", "Fixed", "Watched", "by_python"]
+__all__ = ["ALWAYS", "CALM", "Code", "Entrance", "Fixed", "Watched", "by_python", "is_calm"]
 
 ALWAYS = 1 << 62
 """More calls than there will be."""
+CALM: tuple[tuple[ContextVar[Any], Any], ...] = ((SETTING, CONVENTION), (NOTES, None))
+"""Settings under which programs run: kinks are no errors, and no operator runs the function that calls, of which even what is no
+argument may be differentiated."""
 _FLOAT64 = np.dtype(np.float64)
+
+
+def is_calm() -> bool:
+    """Whether programs may run now."""
+    return all(setting.get() is value for setting, value in CALM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ def by_python(
         Which arguments, the last ones, are given by name.
     """
     names: dict[str, Any] = {
-        "ndarray": np.ndarray, "f8": _FLOAT64, "setting": SETTING.get, "convention": CONVENTION, "run": run, "build": build,
+        "ndarray": np.ndarray, "f8": _FLOAT64, "run": run, "build": build,
         "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError, KeyError), "budget": iter(range(0)), "gone": object(),
     }  # fmt: skip
     looks, varying = [], []
@@ -130,7 +140,9 @@ def by_python(
             if names[f"t{i}"] is float and a.dtype != _FLOAT64:
                 return None
             looks.append(f"type(x{i}) is t{i}")
-    looks.append("setting() is convention")
+    for k, (setting, value) in enumerate(CALM):
+        names[f"setting{k}"], names[f"calm{k}"] = setting.get, value
+        looks.append(f"setting{k}() is calm{k}")
     for i, w in enumerate(watched):
         names[f"h{i}"], names[f"n{i}"], names[f"w{i}"] = w.holder, w.name, w.value
         looks.append(f"{_read(w, i)} is w{i}")

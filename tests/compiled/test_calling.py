@@ -272,6 +272,46 @@ def test_constants_are_programs_as_well(backend: str) -> None:
         hold(program(X), (np.ones(3), 2.0))
 
 
+BOX: dict[str, Any] = {"a": 1.0}
+
+
+def held_elsewhere() -> Any:
+    return BOX["a"]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd, lambda f: dd.hessian(lambda a: f(a) * a)])
+def test_what_is_no_argument_is_differentiated_as_well(operator: Any, backend: str) -> None:
+    programs = [
+        dd.compile(lambda x: np.sum(x * BOX["a"] ** 2), backend=backend),
+        dd.compile(lambda x: np.sum(x * held_elsewhere() ** 2), backend=backend),
+    ]
+    for program in programs:
+        settled(program, X)
+
+    def outer(a: Any) -> Any:
+        BOX["a"] = a
+        try:
+            closed = dd.compile(lambda x: np.sum(x * a**2), backend=backend)
+            return sum(p(X) for p in (*programs, closed) for _ in range(5))
+        finally:
+            BOX["a"] = 1.0
+
+    plainly = operator(lambda a: 15 * np.sum(X) * a**2)
+    np.testing.assert_allclose(operator(outer)(2.0), plainly(2.0), rtol=1e-14)
+    for program in programs:
+        assert program(X) == 5.5
+
+
+def test_an_eager_tensor_that_the_code_names_keeps_its_graph(way: str) -> None:
+    weight = dd.tensor(2.0, requires_grad=True)
+    program = dd.compile(lambda x: np.sum(x * weight), backend="llvm")
+    for _ in range(3):
+        weight.grad = None
+        program(X).backward()
+        assert weight.grad == 5.5
+
+
 def test_errors_of_the_function_come_through() -> None:
     def f(x: Any) -> Any:
         if x[0] < 0:

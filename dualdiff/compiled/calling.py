@@ -15,6 +15,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import CellType
 from typing import Any
 
 import numpy as np
@@ -331,13 +332,13 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             self._same("ptr", found, _object(value))
         for w in self.way.watched:
             self.objects += [w.holder, w.name, w.value]
-            if type(w.holder) is dict:
+            if type(w.holder) is dict and type(w.name) is str:  # other keys may run Python to be compared
                 get = _function("PyDict_GetItemWithError")
                 found = self._value(f"call ptr {get}(ptr {_object(w.holder)}, ptr {_object(w.name)})")
-            elif w.name is None and hasattr(w.holder, "cell_contents"):
+            elif type(w.holder) is CellType:
                 found = self._load("ptr", _object(w.holder), _VALUE)
             else:
-                asked = functools.partial(_is, w)
+                asked = w.is_there
                 self.objects.append(asked)
                 found = self._value(f"call ptr {_function('PyObject_CallNoArgs')}(ptr {_object(asked)})")
                 self._unless(self._value(f"icmp ne ptr {found}, null"), "failed")
@@ -448,13 +449,6 @@ def _function(name: str) -> str:
 
 def _object(x: Any) -> str:
     return f"inttoptr (i64 {id(x)} to ptr)"
-
-
-def _is(w: Watched) -> bool:
-    """Whether an entry of a list, or what a function returns, is what it was."""
-    if type(w.holder) is list:
-        return w.name < len(w.holder) and w.holder[w.name] is w.value
-    return w.holder() is w.value
 
 
 # --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import length_hint
+from types import CellType
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from dualdiff.errors import NOTES
 from dualdiff.passes.kinks import CONVENTION, SETTING
 from dualdiff.passes.program import Form
 
-__all__ = ["ALWAYS", "CALM", "Code", "Entrance", "Fixed", "Watched", "by_python", "is_calm"]
+__all__ = ["ALWAYS", "CALM", "Code", "Entrance", "Fixed", "GONE", "Watched", "by_python", "is_calm"]
 
+GONE: Any = object()
+"""What stands where nothing is."""
 ALWAYS = 1 << 62
 """More calls than there will be."""
 CALM: tuple[tuple[ContextVar[Any], Any], ...] = ((SETTING, CONVENTION), (NOTES, None))
@@ -43,12 +46,12 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Something outside of the arguments: how it is read as Python code with ``h`` for its holder, and what it was.
+    """Something outside of the arguments: where it is, and what it was.
 
     Attributes
     ----------
     holder : object
-        A dictionary, a cell, a list, or a function of no arguments.
+        A dictionary, a list, a cell, or a function of no arguments.
     name : object
         The key, the index, or None.
     value : object
@@ -58,6 +61,37 @@ class Watched:
     holder: Any
     name: Any
     value: Any
+
+    def now(self) -> Any:
+        """Return what is there now."""
+        holder, name = self.holder, self.name
+        kind = type(holder)
+        if kind is dict:
+            return holder.get(name, GONE)
+        if kind is list:
+            return holder[name] if name < len(holder) else GONE
+        if kind is not CellType:
+            return holder()
+        try:
+            return holder.cell_contents
+        except ValueError:
+            return GONE
+
+    def is_there(self) -> bool:
+        """Whether it is there still, the same object."""
+        return self.now() is self.value
+
+    @property
+    def python(self) -> str:
+        """How it is read as Python code, where ``{0}`` is the holder and ``{1}`` the name."""
+        return _READ.get(type(self.holder), "{0}()")
+
+
+_READ: dict[type, str] = {
+    dict: "{0}.get({1}, gone)",
+    list: "({0}[{1}] if {1} < len({0}) else gone)",
+    CellType: "{0}.cell_contents",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +156,7 @@ def by_python(
     """
     names: dict[str, Any] = {
         "ndarray": np.ndarray, "f8": _FLOAT64, "run": run, "build": build,
-        "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError, KeyError), "budget": iter(range(0)), "gone": object(),
+        "slow": slow, "changed": (ChangedError, ArithmeticError, ValueError, KeyError), "budget": iter(range(0)), "gone": GONE,
     }  # fmt: skip
     looks, varying = [], []
     for i, a in enumerate(arguments):
@@ -145,7 +179,7 @@ def by_python(
         looks.append(f"setting{k}() is calm{k}")
     for i, w in enumerate(watched):
         names[f"h{i}"], names[f"n{i}"], names[f"w{i}"] = w.holder, w.name, w.value
-        looks.append(f"{_read(w, i)} is w{i}")
+        looks.append(f"{w.python.format(f'h{i}', f'n{i}')} is w{i}")
     by_position = len(arguments) - len(keywords)
     given = ", ".join(f"x{i}" for i in range(by_position))
     named = [f"x{i} = kwargs[{name!r}]" for i, name in enumerate(keywords, by_position)]
@@ -168,12 +202,3 @@ def entrance(*args, **kwargs):
         names["budget"] = iter(range(calls))
 
     return Entrance(names["entrance"], lambda: length_hint(names["budget"]), grant)
-
-
-def _read(w: Watched, i: int) -> str:
-    kind = type(w.holder)
-    if kind is dict:
-        return f"h{i}.get(n{i}, gone)"
-    if kind is list:
-        return f"(h{i}[n{i}] if n{i} < len(h{i}) else gone)"
-    return f"h{i}.cell_contents" if w.name is None and hasattr(w.holder, "cell_contents") else f"h{i}()"

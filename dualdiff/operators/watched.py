@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.capture.look import code_names, function_of
-from dualdiff.compiled.entrance import Watched
+from dualdiff.compiled.entrance import GONE, Watched
+from dualdiff.passes.program import content
 
-__all__ = ["COMPARED", "UNCHANGING", "named", "now", "still"]
+__all__ = ["COMPARED", "UNCHANGING", "named", "still"]
 
 MOST_ENTRIES = 64
 """Entries up to which a list or a dictionary is looked through at every call."""
@@ -23,7 +24,6 @@ UNCHANGING = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc, np.
 """Classes of objects that are what they are; others may change from call to call, and nobody would see it."""
 COMPARED = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None), np.generic)
 """Classes of objects that are compared by value."""
-_GONE: Any = object()
 
 
 def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
@@ -59,8 +59,7 @@ def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
 
 
 def _entry(holder: Any, name: Any, names: set[str], wrappers: tuple[type, ...]) -> Iterator[Watched]:
-    watched = Watched(holder, name, None)
-    value = now(watched)
+    value = Watched(holder, name, None).now()
     yield Watched(holder, name, value)
     yield from _inside(value, names, wrappers)
 
@@ -86,7 +85,7 @@ def _attributes(owner: Any, names: set[str], wrappers: tuple[type, ...], deeper:
     own: dict[str, Any] = getattr(owner, "__dict__", {})
     for name in sorted(names):
         value = _attribute(owner, name)
-        if value is _GONE:
+        if value is GONE:
             continue
         yield Watched(own, name, value) if name in own else Watched(partial(_attribute, owner, name), None, value)
         if deeper:
@@ -97,7 +96,7 @@ def _attribute(owner: Any, name: str) -> Any:
     own: dict[str, Any] = getattr(owner, "__dict__", {})
     if name in own:
         return own[name]
-    return next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), _GONE)
+    return next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), GONE)
 
 
 def _is_library(module: ModuleType) -> bool:
@@ -106,30 +105,7 @@ def _is_library(module: ModuleType) -> bool:
     return root in ("numpy", "scipy", "dualdiff") or root in sys.stdlib_module_names
 
 
-def now(watched: Watched) -> Any:
-    """Return what is there now."""
-    holder, name = watched.holder, watched.name
-    kind = type(holder)
-    if kind is dict:
-        return holder.get(name, _GONE)
-    if kind is list:
-        return holder[name] if name < len(holder) else _GONE
-    if kind is partial:
-        return holder()
-    try:
-        return holder.cell_contents
-    except ValueError:
-        return _GONE
-
-
 def still(watched: Watched, value: Any) -> bool:
-    """Whether a value is what was there: itself, or one of the same class that is equal where values are compared."""
+    """Whether a value is what was there: itself, or, where values are compared, one of the same class with the same bits."""
     then = watched.value
-    if value is then:
-        return True
-    if type(value) is not type(then) or not isinstance(value, COMPARED):
-        return False
-    try:
-        return bool(value == then) or (value != value and then != then)
-    except Exception:
-        return False
+    return value is then or (isinstance(then, COMPARED) and content(value) == content(then))

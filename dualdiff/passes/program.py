@@ -394,7 +394,7 @@ def content(x: Any) -> Any:
     if kind is int or kind is str or x is None:
         return x  # which equals no other key
     if kind is float or kind is np.float64:
-        return kind, x, math.copysign(1.0, x)  # -0.0 is not 0.0
+        return kind, x if x == x else None, math.copysign(1.0, x)  # -0.0 is not 0.0
     if kind is dict:
         return kind, *[(k, content(v)) for k, v in x.items()]
     if kind is tuple or kind is list:

@@ -114,6 +114,28 @@ def test_what_the_code_names_is_compared_at_each_call(name: str, value: Any, mon
     np.testing.assert_array_equal(gradient(X), dd.jacobian(of_the_module)(X))
 
 
+@pytest.mark.parametrize(
+    ("then", "value"), [(0.0, -0.0), ((0.0, 3), (-0.0, 3)), ((1, 3), (True, 3)), (2, 2.0), (np.nan, 1.0), ("a", b"a")]
+)
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_values_are_compared_by_class_and_bits(then: Any, value: Any, backend: str, monkeypatch: Any) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    monkeypatch.setitem(globals(), "UNIT", then)
+
+    def f(x: Any) -> Any:
+        first = UNIT[0] if isinstance(UNIT, tuple) else UNIT
+        return (
+            np.arctan2(x * 0.0, first) if isinstance(first, float) else x * (3.0 if type(first) in (int, str) else 5.0)
+        )
+
+    program = dd.compile(f, check_every=None, backend=backend)
+    for now in (then, value, then):
+        monkeypatch.setitem(globals(), "UNIT", now)
+        for _ in range(4):
+            np.testing.assert_array_equal(program(X), f(X))
+
+
 def test_cells_defaults_and_attributes_are_compared_as_well() -> None:
     scale = 2.0
 

@@ -107,7 +107,6 @@ class _Known:
     """What is known for one form of arguments."""
 
     variants: list[_Variant]
-    recorded: int = 0
     given_up: str | None = None
 
 
@@ -398,10 +397,9 @@ class Compiled:
             self._watch()
         if known.given_up is not None:
             return result, None
-        if known.recorded >= VARIANTS:
+        if len(known.variants) >= VARIANTS:
             self._give_up(known, _branches(known))
             return result, None
-        known.recorded += 1
         if found:
             self._give_up(known, "; ".join(found))
             return result, None
@@ -413,8 +411,7 @@ class Compiled:
         except Exception as error:
             self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
             return result, None
-        if variant is None:
-            known.recorded -= 1  # the point, not the function, is in the way
+        if variant is None:  # the point, not the function, is in the way
             return result, None
         if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
             self._speed_up(variant, inputs, result)
@@ -428,12 +425,15 @@ class Compiled:
                 variant.written = flat(variant.program, arrays=True)
                 outputs = variant.flat.run(*inputs)
         except (ChangedError, ArithmeticError, ValueError):
-            known.recorded -= 1
             return result, None
         for n, (found, right) in enumerate(zip(flatten(variant.build(list(outputs)))[0], expected, strict=True)):
             if not _agree(found, right):
                 raise StaleProgramError(self._staleness(variant.program, n, len(expected), found, right))
-        known.variants.insert(0, variant)
+        with self._lock:
+            if not any(
+                _serves(v, inputs) for v in known.variants
+            ):  # another thread may have recorded the same meanwhile
+                known.variants.insert(0, variant)
         return result, variant
 
     def _warn_of_argument(self, kind: str) -> None:
@@ -798,6 +798,14 @@ def _agree(found: Any, right: Any) -> bool:
     bar = 1e6 * float(np.finfo(b.dtype).eps) * size
     with np.errstate(all="ignore"):
         return bool(np.all((np.abs(a - b) <= bar) | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _serves(variant: _Variant, inputs: Sequence[Any]) -> bool:
+    try:
+        variant.running.run(*inputs)
+    except (ChangedError, ArithmeticError, ValueError):
+        return False
+    return True
 
 
 def _is_finiteness(program: Program, check: int) -> bool:

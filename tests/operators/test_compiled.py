@@ -10,7 +10,7 @@ import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,30 @@ def test_a_program_that_is_slower_than_its_function_is_given_up(monkeypatch: pyt
     with pytest.warns(CompileWarning, match="runs as it is.*takes more than 0.5 times as long"):
         program(X)
     np.testing.assert_array_equal(program(X), X * 2)
+
+
+def test_threads_that_record_at_once_keep_one_program_of_each_course() -> None:
+    together = Barrier(12)
+
+    def f(x: Any) -> Any:
+        if not together.broken:
+            together.wait(10)  # every thread runs the function before any has a program
+        return np.sum(x**3) if x[0] > 0 else np.sum(np.sin(x))
+
+    program = dd.compile(f, check_every=None)
+
+    def call(x: Any) -> Any:
+        return program(x)
+
+    with ThreadPoolExecutor(12) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        points = [X, -X] * 6
+        first = list(pool.map(call, points))
+        together.abort()
+        assert first == [f(x) for x in points]
+        for n in range(20):
+            assert program(X + n) == f(X + n)
+            assert program(-X - n) == f(-X - n)
 
 
 FACTOR, WEIGHTS, UNIT = 2.0, np.array([1.0, 2.0, 3.0]), ("m", 3)

@@ -19,9 +19,9 @@ from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.calling import Way
 from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python, is_calm
-from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
+from dualdiff.compiled.flat import ChangedError, flat
 from dualdiff.compiled.llvm import may_be_there
-from dualdiff.compiled.tiers import LARGE, START, Code, Lowered, lowered
+from dualdiff.compiled.running import Running
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
@@ -43,8 +43,6 @@ SIGNATURES = 64
 LONG, BEHIND, LOSSES = 1000.0, 2, 3
 """A program that is estimated to take more microseconds is timed when it is held against its function; if it takes so many times as
 long, so often in turn, the function runs instead."""
-LEAST = 0.1
-"""Microseconds that any program takes."""
 SETTLED = 16
 """Calls in turn that another program than the one let in must serve before it is let in instead."""
 REPLACED = 8
@@ -55,16 +53,14 @@ _TRACED_KINDS = frozenset("biufc")
 
 
 @dataclass(slots=True, eq=False)
-class _Variant:
-    """One program, and how its results are put together."""
+class _Variant(Running):
+    """One program, how its results are put together, and how it is entered."""
 
-    program: Program
     build: Callable[[list[Any]], Any]
     arguments: list[Form | Fixed] | None
     """What is given, one by one; None where there is more to look at."""
     keywords: tuple[str, ...] = ()
     """Which of them, the last ones, are given by name."""
-    calls: int = 0
     due: int = 1
     """The call at which it is held against its function next."""
     slowly: int = 0
@@ -72,34 +68,6 @@ class _Variant:
     entrance: Entrance | None = None
     losses: int = 0
     """How often in turn it was slower than its function."""
-    lowered: Lowered | None = None
-    code: Code | None = None
-    """Machine code."""
-    reason: str | None = None
-    """Why there is none, and will be none."""
-    milliseconds: float = 0.0
-    """What compiling it took."""
-
-    written: Flat | None = None
-    """Flat code."""
-
-    @property
-    def flat(self) -> Flat:
-        """The program as Python code, which is written when somebody wants it."""
-        if self.written is None:
-            self.written = flat(self.program)
-        return self.written
-
-    @property
-    def price(self) -> float:
-        """What a run of the flat code is estimated to take, in microseconds."""
-        price = STEP * len(self.program.steps) if self.written is None else self.written.price
-        return max(price, LEAST)
-
-    @property
-    def running(self) -> Flat:
-        """What runs."""
-        return self.flat if self.code is None else self.code.flat
 
 
 @dataclass(slots=True, eq=False)
@@ -235,58 +203,31 @@ class Compiled:
     def _until(self, variant: _Variant) -> int:
         """Return the call that is to be looked at next: to hold the program against its function, or to compile it."""
         until = ALWAYS if self.check_every is None else variant.due
-        if self.backend != "numpy" and variant.reason is None and variant.code is None:
-            price = START if variant.lowered is None else variant.lowered.price
-            until = min(until, max(variant.calls + 1, int(price / max(variant.price, 1e-3)) + 1))
-        return until
+        return until if self.backend == "numpy" else min(until, variant.pays_at())
 
     def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
         """Compile a program to machine code, if its calls have paid for that or it is asked for."""
-        if self.backend == "numpy" or variant.reason is not None or variant.code is not None:
+        if self.backend == "numpy" or variant.is_settled:
             return
-        at_once = self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE
-        spent = variant.calls * variant.price
-        if not at_once and spent < START:
-            return
-        with self._lock:
-            if variant.lowered is None:
-                found = lowered(variant.program, variant.price)
-                if isinstance(found, str):
-                    variant.reason = found
-                    return
-                variant.lowered = found
-            if not at_once and spent < variant.lowered.price:
-                return
-            begun = perf_counter()
+
+        def way() -> Way | None:
+            if variant.arguments is None or variant.keywords:
+                return None
             build = _builder(variant.build, len(variant.program.outputs)) and variant.build
-            way = (
-                None
-                if variant.arguments is None or variant.keywords
-                else Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
-            )
-            code = variant.lowered.compiled(way)
-            variant.milliseconds = 1e3 * (perf_counter() - begun)
-            try:
-                found = variant.build(list(code.flat.run(*inputs)))
-                agrees = all(map(_agree, flatten(found)[0], flatten(result)[0]))
-            except ChangedError:
-                agrees = False
-            if not agrees:
-                variant.reason = "its machine code gives another result"
-                return
-            if self._open is variant:
-                self._shut()
-            variant.code, variant.entrance, variant.slowly = code, None, SETTLED
+            return Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
+
+        def agrees(outputs: Sequence[Any]) -> bool:
+            return all(map(_agree, flatten(variant.build(list(outputs)))[0], flatten(result)[0]))
+
+        with self._lock:
+            if variant.speed_up(inputs, agrees, self.now or self.backend == "llvm", way):
+                if self._open is variant:
+                    self._shut()
+                variant.entrance, variant.slowly = None, SETTLED
 
     def _why(self, variant: _Variant) -> str:
         """Return why a program runs as what it does."""
-        if variant.code is not None:
-            return f"compiled in {variant.milliseconds:.0f} ms"
-        if variant.reason is not None:
-            return variant.reason
-        if self.backend == "numpy":
-            return 'asked for by backend="numpy"'
-        return "its calls have not paid for compiling"
+        return 'asked for by backend="numpy"' if self.backend == "numpy" else variant.why
 
     def _settle(self) -> None:
         """Count the calls that went in directly."""
@@ -413,7 +354,7 @@ class Compiled:
             return result, None
         if variant is None:  # the point, not the function, is in the way
             return result, None
-        if self.now or self.backend == "llvm" or len(variant.program.steps) > LARGE:
+        if self.now or self.backend == "llvm" or variant.is_large:
             self._speed_up(variant, inputs, result)
         try:
             try:
@@ -629,7 +570,7 @@ class ProgramReport:
             code.buffers,
             constants,
             checks,
-            (variant.flat if len(program.steps) <= LARGE else code).source,
+            (code if variant.is_large else variant.flat).source,
         )
 
     def __str__(self) -> str:

@@ -7,17 +7,16 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from os import PathLike
-from time import perf_counter
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from dualdiff.compiled.flat import STEP, ChangedError, Flat, flat
+from dualdiff.compiled.flat import ChangedError, Flat, flat
 from dualdiff.compiled.literals import Numbers, Record
 from dualdiff.compiled.restored import loaded
+from dualdiff.compiled.running import Running
 from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, said, write
 from dualdiff.compiled.stepwise import FormError, stepwise
-from dualdiff.compiled.tiers import LARGE, START, lowered
 from dualdiff.errors import NoProgramError, ProgramFileError, StaleProgramError
 from dualdiff.matrices import TracedMatrix
 from dualdiff.operators.compiled import (
@@ -146,31 +145,12 @@ def _by_name(signature: inspect.Signature | None, args: Any, kwargs: Any) -> Any
 
 
 @dataclass(slots=True, eq=False)
-class _Variant:
-    """One program of a file, how its results are put together, and what it runs as."""
+class _Variant(Running):
+    """One program of a file, and how its results are put together."""
 
-    program: Program
     structure: Any
-    calls: int = 0
     seen: bool = False  # whether its first run was held against its steps
-    code: Flat | None = None  # machine code
-    why: str = "its calls have not paid for compiling"
-    settled: bool = False  # whether there is no more to be decided about it
-    milliseconds: float = 0.0
-    written: Flat | None = None
     arrays: Flat | None = None  # where numbers of Python's raise what arrays of NumPy's do not
-
-    @property
-    def flat(self) -> Flat:
-        """The program as Python code, written when it is first asked for: by then its steps have been looked at."""
-        if self.written is None:
-            self.written = flat(self.program)
-        return self.written
-
-    @property
-    def running(self) -> Flat:
-        """What runs."""
-        return self.flat if self.code is None else self.code
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Return the outputs."""
@@ -186,23 +166,7 @@ class _Variant:
 
     def choose(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Choose what the program runs as: machine code once its calls have paid for that, as of compiled functions."""
-        at_once = len(self.program.steps) > LARGE
-        price = STEP * len(self.program.steps) if self.written is None else self.written.price
-        if not at_once and self.calls * price < START:
-            return
-        found = lowered(self.program, price)
-        if isinstance(found, str):
-            self.why, self.settled = found, True
-        elif at_once or self.calls * price >= found.price:
-            begun = perf_counter()
-            code = found.compiled(None).flat
-            self.milliseconds = 1e3 * (perf_counter() - begun)
-            try:
-                agrees = all(map(_agree, code.run(*inputs), outputs))
-            except ChangedError:
-                agrees = False
-            self.why = f"compiled in {self.milliseconds:.0f} ms" if agrees else "its machine code gives another result"
-            self.code, self.settled = code if agrees else None, True
+        self.speed_up(inputs, lambda found: all(map(_agree, found, outputs)))
 
 
 @dataclass(slots=True, eq=False)
@@ -272,8 +236,7 @@ class LoadedProgram:
             if n:  # most recent first
                 known.variants = [variant, *[v for v in known.variants if v is not variant]]
             variant.calls += 1
-            if not variant.settled:
-                variant.choose(inputs, outputs)
+            variant.choose(inputs, outputs)
             return _filled(variant.structure, outputs)
         raise self._no_program(failed)
 
@@ -282,7 +245,7 @@ class LoadedProgram:
         try:
             with np.errstate(all="ignore"):
                 expected = stepwise(variant.program, inputs)
-            if len(variant.program.steps) > LARGE:  # Python takes longer to compile as many
+            if variant.is_large:
                 variant.choose(inputs, expected)
         except FormError as error:
             raise ProgramFileError(

@@ -19,6 +19,7 @@ from dualdiff.operators import compiled
 from dualdiff.testing.strategies import Program, programs
 from dualdiff.trees import flatten
 from tests.catalogue.collection import samples
+from tests.compiled.rows import derivatives_of, points_of
 
 TIERS = {"numbers": (1e9, "numpy"), "arrays": (-1.0, "numpy"), "machine code": (1e9, "llvm"), "loops": (-1.0, "numpy")}
 """What a call of NumPy counts, so that one or the other is taken wherever it can be; and what programs run as."""
@@ -96,19 +97,7 @@ CASES = [
 
 @pytest.mark.parametrize(("sample", "tier"), CASES, ids=[f"{s.name} {t}" for s, t in CASES], indirect=["tier"])
 def test_every_row(sample: Any, tier: str) -> None:
-    points: list[Any] = []
-
-    @settings(max_examples=50 if EVERY_TIER else 2)
-    @given(sample.operands)
-    def draw(operands: Any) -> None:
-        points.append(operands)
-
-    draw()
-
-    def derivatives(*operands: Any) -> Any:
-        places = tuple(i for i, x in enumerate(operands) if np.asarray(x).dtype.kind == "f")
-        return dd.value_and_jacobian(sample.call, places)(*operands)
-
+    points, derivatives = points_of(sample, 50 if EVERY_TIER else 2), derivatives_of(sample)
     with warnings.catch_warnings():
         if not sample.second:  # a recorded derivative asks for the rule's own derivative, which is refused
             warnings.simplefilter("ignore", CompileWarning)

@@ -30,6 +30,7 @@ from dualdiff.lab.problems.zoo import zoo
 from dualdiff.testing.strategies import Program, programs
 from dualdiff.trees import flatten
 from tests.catalogue.collection import samples
+from tests.compiled.rows import derivatives_of, points_of
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -100,19 +101,7 @@ def tier(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.parametrize(("sample", "tier"), CASES, ids=[f"{s.name} {t}" for s, t in CASES], indirect=["tier"])
 def test_every_row_comes_back_with_the_same_bits(sample: Any, tier: str) -> None:
-    points: list[Any] = []
-
-    @settings(max_examples=10 if EVERY_TIER else 1)
-    @given(sample.operands)
-    def draw(operands: Any) -> None:
-        points.append(operands)
-
-    draw()
-
-    def derivatives(*operands: Any) -> Any:
-        places = tuple(i for i, x in enumerate(operands) if np.asarray(x).dtype.kind == "f")
-        return dd.value_and_jacobian(sample.call, places)(*operands)
-
+    points, derivatives = points_of(sample, 10 if EVERY_TIER else 1), derivatives_of(sample)
     if sample.name in REFUSED:
         with pytest.raises(ProgramFileError, match="cannot be saved"):
             hold_saved(derivatives, points)

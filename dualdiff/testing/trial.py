@@ -118,7 +118,8 @@ def hold(claim: Claim, place: Place, options: Options) -> Held:
         with np.errstate(all="ignore"):
             claims = along(v)
         step = float(np.max(np.abs(v)))
-        allowed = replace(options.allowed, atol=options.allowed.atol * float(np.sum(np.abs(v))))
+        atol = options.allowed.atol * float(np.sum(np.abs(v)))
+        allowed = replace(options.allowed, atol=atol, reach=min(1.0, step))
         if wrong and name is not None:
             truth = glance(line, allowed.noise)
             verdicts = [judge_entries(c, truth, i, allowed) for i, c in enumerate(claims)]

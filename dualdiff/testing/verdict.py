@@ -31,13 +31,16 @@ BESIDE = 1e-3
 """... unless it is this much smaller than the largest entry beside it."""
 SMALL = 1e-6
 """... or this much smaller than the function itself, or than its steepest line."""
+SHORT = 1e-3
+"""Steps so short that a slope which matters may move the value by less than its rounding."""
 ROUNDINGS = 100.0
 """Roundings of the largest entry beside it that an entry may be off by."""
 BY_HAND = 64.0
-"""Roundings of the function that an entry of a formula written by hand may be off by, in steps as large as the argument.
+"""Roundings of the function that an entry of a formula written by hand may be off by, in steps as large as the argument, or of 1.
 
 ``1 - tanh(x)**2`` knows itself to a rounding of 1. That is x roundings of the function along x, and of a function that saturates like
-an exponential x is below -log(eps) = 36 where anything is left of the slope: so twice that, for both terms.
+an exponential x is below -log(eps) = 36 where anything is left of the slope: so twice that, for both terms. An argument of 1e-15 is
+not known to be on the scale of its function: a rounding of the function over so short a step would allow any slope at all.
 """
 
 
@@ -55,12 +58,15 @@ class Allowed:
         Relative noise that the function is known to have, a solver's tolerance say.
     roundings : float
         In roundings of the function's value, of the precision of the derivative: a formula loses what cancels between its terms.
+    reach : float
+        How far the direction goes, at most 1. Along a short one everything is small beside the function, also what matters.
     """
 
     rtol: float = 0.0
     atol: Any = 0.0
     noise: float = 0.0
     roundings: float = 0.0
+    reach: float = 1.0
 
 
 EXACT = Allowed()
@@ -83,7 +89,7 @@ def _bars(d: Any, given: Any, truth: Estimate, output: int, t: Any, error: Any, 
         + max(tolerance(given), tolerance(1.0)) * cancelled
         + ROUNDINGS * precision * beside
         + double * truth.sizes[output]  # what moves the value by less than its rounding
-        + allowed.roundings * precision * truth.sizes[output]
+        + allowed.roundings * allowed.reach * precision * truth.sizes[output]
         + allowed.rtol * own
         + allowed.atol
         + float(np.finfo(np.float64).tiny)
@@ -130,11 +136,15 @@ def judge_entries(derivative: Any, truth: Estimate, output: int = 0, allowed: Al
         size = truth.sizes[output]
         scale = np.maximum(size, truth.secants[output]) if truth.secants else size
         known = np.isfinite(error) & (
-            SAFETY * error <= np.maximum(np.maximum(USEFUL * own, BESIDE * beside), SMALL * scale)
+            SAFETY * error <= np.maximum(np.maximum(USEFUL * own, BESIDE * beside), SMALL * allowed.reach * scale)
         )
         outside = np.isfinite(error) & ~(np.abs(d - t) <= bar)
         outside &= known | np.isfinite(d)
         doubted = np.zeros(d.shape, bool)
+        if (
+            allowed.reach < SHORT
+        ):  # what moves the value by less than its rounding is not wrong then, and not right either
+            known &= ~(np.abs(d - t) > bar - float(np.finfo(np.float64).eps) * size)
         if truth.seconds and outside.any():
             second = truth.seconds[output]
             near = np.abs(d - second.value) <= _bars(d, derivative, truth, output, second.value, second.error, allowed)

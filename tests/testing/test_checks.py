@@ -378,3 +378,23 @@ def test_where_the_value_is_not_finite_nothing_is_claimed(function, point):
 def test_points_near_to_infinity_do_not_make_the_laws_overflow(f, x):
     for seed in range(6):
         assert check(f, x, seed=seed).verdict in ("agree", "inconclusive")
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-8, 1e-12, 1e-15, 1e-300])
+@pytest.mark.parametrize("entry", [1.01, 0.0, -1.0])
+def test_a_wrong_entry_beside_a_tiny_argument_is_never_said_to_agree(tiny, entry):
+    """Steps as short as the argument move the value by less than its rounding: any slope would agree with that."""
+
+    def f(x):
+        return np.array([np.cos(x[0]) + x[1], np.exp(x[1]) * x[0]])
+
+    def wrong(x):
+        return np.array([[-np.sin(x[0]), entry], [np.exp(x[1]), np.exp(x[1]) * x[0]]])
+
+    point = np.array([0.7, tiny])
+    with pytest.raises(CheckError):
+        check_jacobian(f, wrong, point)
+    try:
+        assert check_jacobian(f, wrong, point, points=0).verdict == "inconclusive"
+    except CheckError as error:
+        assert "[0, 1]" in str(error)  # noqa: PT017

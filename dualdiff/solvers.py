@@ -108,6 +108,36 @@ def _codes() -> dict[CodeType, tuple[str, str]]:
     return _CODES
 
 
+_SERVED: dict[CodeType, str] = {}
+"""The code of the solvers that have a drop-in, with their names."""
+
+
+def serve(real: Any, name: str) -> None:
+    """Note that a solver has a drop-in: what asks in its code makes its caller's capture begin."""
+    inner = inspect.unwrap(real)
+    if type(inner) is FunctionType:
+        _SERVED[inner.__code__] = name
+
+
+def served(frame: FrameType | None) -> str | None:
+    """Return the name of the solver with a drop-in out of whose own code a question comes; None where it comes from elsewhere."""
+    while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
+        if name == _OPERATOR:
+            return None
+        if frame.f_code in _SERVED:
+            return _SERVED[frame.f_code]
+        frame = frame.f_back
+    return None
+
+
+def beyond_reach(name: str) -> str:
+    """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
+    return (
+        f"{name} is differentiated by the implicit function theorem where a module's own name for it is called "
+        f"({name}(…), or its name imported from there); it was called in another way, and its iterations are not differentiated."
+    )
+
+
 def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     """Return the error for a question that comes out of a solver; None where it comes from elsewhere.
 
@@ -133,4 +163,4 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     return None
 
 
-__all__ = ["refusal"]
+__all__ = ["beyond_reach", "refusal", "serve", "served"]

@@ -142,6 +142,23 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
+ROOMS: dict[str, tuple[str, ...]] = {}
+"""Modules whose functions capture exchanges, and the modules of ours that say what for, until these have been loaded."""
+_LOOKED = [0]
+
+
+def enter_rooms() -> None:
+    """Load what exchanges the functions of modules that were loaded meanwhile: done when one of their functions stumbles."""
+    if len(modules) == _LOOKED[0]:
+        return
+    for name, ours in list(ROOMS.items()):
+        if name in modules:
+            for room in ours:
+                import_module(room)
+            ROOMS.pop(name, None)
+    _LOOKED[0] = len(modules)
+
+
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 

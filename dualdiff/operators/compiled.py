@@ -82,7 +82,12 @@ class Compiled:
     """See :func:`compile`."""
 
     def __init__(
-        self, f: Callable[..., Any], check_every: int | None = EVERY, backend: str = "auto", now: bool = False
+        self,
+        f: Callable[..., Any],
+        check_every: int | None = EVERY,
+        backend: str = "auto",
+        now: bool = False,
+        warns: bool = True,
     ) -> None:
         if not callable(f):
             raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
@@ -100,7 +105,8 @@ class Compiled:
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._lock = threading.RLock()
         self._watched: list[Watched] | None = None
-        self._warned = False
+        self._warned = not warns
+        self._warns = warns
         self._name: str | None = None
         self._changes = 0  # how often something outside of the arguments was another one
         self._replaced = 0  # how often it was another object of the same value
@@ -108,7 +114,7 @@ class Compiled:
         self._granted = 0
 
     def __reduce__(self) -> Any:
-        return Compiled, (self.f, self.check_every, self.backend, self.now)
+        return Compiled, (self.f, self.check_every, self.backend, self.now, self._warns)
 
     def __repr__(self) -> str:
         return f"compile({getattr(self.f, '__name__', self.f)})"
@@ -120,7 +126,7 @@ class Compiled:
         """Return what is compiled for an instance, which keeps it: its attributes belong to the program."""
         if instance is None:
             return self
-        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now)
+        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now, self._warns)
         if self._name is not None and hasattr(instance, "__dict__"):
             return vars(instance).setdefault(self._name, bound)
         return bound
@@ -391,6 +397,8 @@ class Compiled:
         self._warn(reason)
 
     def _warn(self, reason: str) -> None:
+        if not self._warns:  # nobody asked for a program
+            return
         warnings.warn(
             f"{getattr(self.f, '__name__', 'the function')} runs as it is, not as a program: {reason}.",
             CompileWarning,

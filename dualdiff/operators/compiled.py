@@ -331,7 +331,7 @@ class Compiled:
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
         with effects() as found:
             result = self.f(*args, **kwargs)
-        expected = flatten(result)[0]
+        expected, build = flatten(result)
         if not TRACED.isdisjoint(
             map(type, expected)
         ):  # of what the code names; an eager tensor's graph is made at each call
@@ -360,6 +360,8 @@ class Compiled:
             return result, None
         if variant is None:  # the point, not the function, is in the way
             return result, None
+        if not any(map(is_sparse, expected)):
+            variant.build = build  # of the class that it has outside of a recording
         if self.now or self.backend == "llvm" or variant.is_large:
             self._speed_up(variant, inputs, result)
         try:

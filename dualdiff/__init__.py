@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
+    from dualdiff.operators.information import standard_errors
     from dualdiff.operators.loaded import load_program
     from dualdiff.rules.supported import support
 
@@ -54,6 +55,7 @@ _LATER = {
     "compile": "dualdiff.operators.compiled",
     "load_program": "dualdiff.operators.loaded",
     "show": "dualdiff.lab.trace",
+    "standard_errors": "dualdiff.operators.information",
     "support": "dualdiff.rules.supported",
 }
 """Rooms that many programs never enter, imported when first asked for."""
@@ -104,6 +106,7 @@ __all__ = [
     "plan_jacobian",
     "primitive",
     "show",
+    "standard_errors",
     "stop_gradient",
     "support",
     "tensor",

@@ -152,6 +152,10 @@ class ProgramFileError(DerivativeError, ValueError):
     """A program that no file can hold, or a file that holds none that this version can run."""
 
 
+class NotAMinimumWarning(DocumentedWarning):
+    """Standard errors are asked for at a point where the negative log-likelihood still falls."""
+
+
 class CompileWarning(DocumentedWarning):
     """A function that is not run as a compiled program, or no more."""
 

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import wraps
 from time import perf_counter
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,22 @@ from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.compiled import Compiled
 from dualdiff.operators.jacobian import jacobian
+from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
 from dualdiff.trees import flatten
 from dualdiff.ways import Program
 from dualdiff.ways.problem import record
 
-__all__ = ["Derivative", "Slopes", "Values", "fill", "kept", "refuse_steps"]
+__all__ = ["Derivative", "Values", "columns_of", "fill", "of_jacobian", "of_sparse_jacobian", "refuse_steps"]
 
 PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
 PATIENCE = 3
 """How often in turn a program may differ from its function, or be slower than the operator, before the operator runs again."""
+TRIED = 16
+"""Calls of a program that are timed beside the operator's."""
 KEPT = 64
-"""Functions whose derivatives are kept from solve to solve."""
+"""Bodies of code whose programs are kept from solve to solve."""
 ROUNDING = 1e6
 """Units of rounding, of the largest entry, by which a program's value may differ from the function's."""
 
@@ -40,14 +43,14 @@ class Values:
     ----------
     f : callable
         The user's function.
-    point : callable
-        What tells one call from the next: ``point(args)`` is compared with ``==``.
+    place : int
+        Which of its arguments is the point: a vector, or, with those behind it, so many numbers.
     """
 
-    def __init__(self, f: Callable[..., Any], point: Callable[[Any], Any]) -> None:
+    def __init__(self, f: Callable[..., Any], place: int = 0) -> None:
         self.f = self.__wrapped__ = f  # its signature is read from there
         self.__name__ = getattr(f, "__name__", type(f).__name__)
-        self.point = point
+        self.place = place
         self.watched = False
         self.last: tuple[Any, Any] = (None, None)
 
@@ -55,119 +58,162 @@ class Values:
         """Return what the function does."""
         value = self.f(*args, **kwargs)
         if self.watched:  # a copy: solvers scale residuals in place
-            self.last = self.point(args), value.copy() if type(value) is np.ndarray else value
+            point = args[0] if self.place == 0 else np.array(args[1:])
+            self.last = point.tobytes(), value.copy() if type(value) is np.ndarray else value
         return value
 
     def at(self, args: Any, kwargs: Any) -> Any:
-        """Return the function's value at a point: the last one, if it was there."""
+        """Return the function's value at a vector and what else it takes: the last one, if it was there."""
         point, value = self.last
-        if point is None or point != self.point(args):
-            self(*args, **kwargs)
-            value = self.last[1]
+        if point != args[0].tobytes():
+            value = self.f(*args, **kwargs) if self.place == 0 else self.f(args[1], *args[0])
         return value
 
 
 @dataclass(slots=True, eq=False)
 class Slopes:
-    """An operator and, once its calls have paid for it, its program. Shared between solves and threads."""
+    """What is known of the derivative of one body of code, from solve to solve: what its operator took, and its program."""
 
-    operator: Any
-    recorded: Any
-    """What is recorded: the operator that gives the value of the function with its derivative."""
     calls: int = 0
     seconds: float = float("inf")
-    """The least time of the operator."""
+    """The least time of an operator."""
     program: Any = None
     doubts: int = 0
+    runs: int = 0
+    """How often the program was timed."""
     losses: int = 0
     settled: bool = False
-    """Whether the operator was found to serve better."""
+    """Whether operators were found to serve better."""
 
     @property
     def is_paid(self) -> bool:
         """Whether a program is to run."""
         return self.calls >= PAID and not self.settled
 
-    @classmethod
-    def of(cls, f: Callable[..., Any], argnums: Any = 0, **options: Any) -> Slopes:
-        """Return those of a function's Jacobian, a matrix of its results by its arguments."""
-        operator = jacobian(f, argnums, **options) if options.get("sparse") else jacobian(f, argnums, flat=True)
-        return cls(operator, replace(operator, with_value=True))
-
-    def of_operator(self, args: Any, kwargs: Any) -> Any:
-        """Return the derivative as the operator has it, and count what it took."""
-        begun = perf_counter()
-        found = self.operator(*args, **kwargs)
-        self.seconds = min(self.seconds, perf_counter() - begun)
-        self.calls += 1
-        return found
-
-    def of_program(self, args: Any, kwargs: Any, known: Callable[[Any, Any], Any]) -> Any:
-        """Return the derivative by the program; None where it does not serve.
-
-        The program computes the function as well, and that value must be the one the function itself gave at this point: a
-        program that is out of date cannot give it.
-        """
-        if self.program is None:
-            self.program = Compiled(self.recorded, check_every=None, warns=False)
-            with suppress(Exception):
-                self.program(*args, **kwargs)
-        begun = perf_counter()
-        try:
-            value, found = self.program(*args, **kwargs)
-        except Exception:  # the operator runs then, and says what is wrong
-            self._doubt()
-            return None
-        taken = perf_counter() - begun
-        self.losses = self.losses + 1 if taken > self.seconds else 0
-        self.settled = self.losses >= PATIENCE
-        if not agree(value, known(args, kwargs)):
-            self._doubt()
-            return None
-        self.doubts = 0
-        return found
-
-    def _doubt(self) -> None:
+    def doubt(self) -> None:
+        """Count that the program did not serve."""
         self.doubts += 1
         self.settled = self.doubts >= PATIENCE
         self.program = None if self.settled else self.program
 
+    def weigh(self, seconds: float) -> None:
+        """Count whether the program was slower than an operator."""
+        self.runs += 1
+        self.losses = self.losses + 1 if seconds > self.seconds else 0
+        self.settled = self.losses >= PATIENCE
+
 
 class Derivative:
-    """A derivative of a function whose values a solver asks for as well.
+    """The derivative of a function while a solver asks for its values as well.
+
+    It is what its operator gives until the calls have paid for a program. The program gives the function's value too, and that must
+    be what the function itself gave at this point: a program that is out of date cannot give it.
 
     Parameters
     ----------
-    slopes : Slopes
-        Where it comes from.
+    f : callable
+        The user's function.
+    make : callable
+        ``make(function, with_value)`` returns the operator.
     known : callable
-        What the function itself gives at the arguments: ``known(args, kwargs)``.
+        What is differentiated, at the arguments: ``known(args, kwargs)``.
     values : Values, optional
         What has to remember that, once programs run.
+    form : callable, optional
+        Makes of the function the one that is differentiated.
+    what : any
+        Tells several derivatives of one function apart.
     """
 
-    __slots__ = ("known", "slopes", "values")
-
-    def __init__(self, slopes: Slopes, known: Callable[[Any, Any], Any], values: Values | None = None) -> None:
-        self.slopes = slopes
-        self.known = known
-        self.values = values
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        make: Callable[[Any, bool], Any],
+        known: Callable[[Any, Any], Any],
+        values: Values | None = None,
+        form: Callable[[Any], Any] | None = None,
+        what: Any = None,
+    ) -> None:
+        self.f, self.make, self.known, self.values = f, make, known, values
+        self.form = form if form is not None else lambda g: g
+        self.operator: Any = None
+        self.body: Body | None = None
+        self.data: list[Any] = []
+        found = body_of(f)
+        if found is None:
+            self.slopes = Slopes()
+        else:
+            self.body, self.data = found
+            self.slopes = _kept((self.body.key, what))
         if values is not None:
-            values.watched = slopes.is_paid
+            values.watched = self.slopes.is_paid
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the derivative at the arguments."""
         if self.slopes.is_paid:
-            if self.values is not None:
-                self.values.watched = True
-            found = self.slopes.of_program(args, kwargs, self.known)
+            found = self.of_program(args, kwargs)
             if found is not None:
                 return found
-        return self.slopes.of_operator(args, kwargs)
+        return self.of_operator(args, kwargs)
+
+    def of_operator(self, args: Any, kwargs: Any) -> Any:
+        """Return the derivative as the operator has it, and count what it took."""
+        if self.operator is None:
+            self.operator = self.make(self.form(self.f), False)
+        begun = perf_counter()
+        found = self.operator(*args, **kwargs)
+        slopes = self.slopes
+        slopes.seconds = min(slopes.seconds, perf_counter() - begun)
+        slopes.calls += 1
+        return found
+
+    def of_program(self, args: Any, kwargs: Any) -> Any:
+        """Return the derivative by the program; None where it does not serve."""
+        slopes = self.slopes
+        program = slopes.program
+        if program is None:
+            program = self._program(args, kwargs)
+        begun = perf_counter() if slopes.runs < TRIED else 0.0
+        try:
+            value, found = program(args[0], *self.data, *args[1:], **kwargs)
+        except Exception:  # the operator runs then, and says what is wrong
+            slopes.doubt()
+            return None
+        if begun:
+            slopes.weigh(perf_counter() - begun)
+        if not agree(value, self.known(args, kwargs)):
+            slopes.doubt()
+            return None
+        slopes.doubts = 0
+        return found
+
+    def _program(self, args: Any, kwargs: Any) -> Any:
+        """Record the program."""
+        if self.values is not None:
+            self.values.watched = True
+        program = Compiled(self.make(self._recorded(), True), check_every=None, warns=False)
+        with suppress(Exception):
+            program(args[0], *self.data, *args[1:], **kwargs)
+        self.slopes.program = program
+        return program
+
+    def _recorded(self) -> Callable[..., Any]:
+        """Return the function that is recorded: the data of its closure follow the point as arguments."""
+        body, form, n = self.body, self.form, len(self.data)
+        if body is None:
+            return form(self.f)
+
+        @wraps(body.function([0.0] * n))
+        def recorded(x: Any, *rest: Any, **kwargs: Any) -> Any:
+            return form(body.function(rest[:n]))(x, *rest[n:], **kwargs)
+
+        return recorded
 
 
 def agree(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
+    if type(found) is np.ndarray and type(right) is np.ndarray and found.shape == right.shape and (found == right).all():
+        return True
     mine, theirs = flatten(found)[0], flatten(right)[0]
     if len(mine) != len(theirs):
         return False
@@ -183,21 +229,25 @@ def agree(found: Any, right: Any) -> bool:
 _KEPT: OrderedDict[Any, Slopes] = OrderedDict()
 
 
-def kept(f: Any, what: Any, make: Callable[[], Slopes]) -> Slopes:
-    """Return the slopes of a function, those of an earlier solve if it is a plain one.
-
-    A function without closure and defaults holds nothing: only such are remembered, so that no data outlive their fit.
-    """
-    if type(f) is not FunctionType or f.__closure__ or f.__defaults__ or f.__kwdefaults__:
-        return make()
-    key = f, what
+def _kept(key: Any) -> Slopes:
+    """Return what earlier solves have found for a body of code. It holds no data of theirs."""
     found = _KEPT.get(key)
     if found is None:
-        found = _KEPT[key] = make()
+        found = _KEPT[key] = Slopes()
         while len(_KEPT) > KEPT:
             with suppress(KeyError):  # another thread was here
                 _KEPT.popitem(last=False)
     return found
+
+
+def of_jacobian(function: Any, with_value: bool) -> Any:
+    """Return the operator of a Jacobian, a matrix."""
+    return replace(jacobian(function, flat=True), with_value=with_value)
+
+
+def of_sparse_jacobian(function: Any, with_value: bool) -> Any:
+    """Return the operator of a sparse Jacobian."""
+    return replace(jacobian(function, sparse=True), with_value=with_value)
 
 
 def fill(f: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> tuple[int, int, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
-from dualdiff.scipy.optimize.derivatives import Derivative, Slopes, Values, columns_of, fill, kept, refuse_steps
+from dualdiff.scipy.optimize.derivatives import Derivative, Values, columns_of, fill, of_jacobian, of_sparse_jacobian, refuse_steps
 from dualdiff.scipy.optimize.results import CurveFit, FitResult
 
 __all__ = ["curve_fit", "least_squares"]
@@ -17,14 +18,6 @@ MANY = 100
 """Parameters from which a look at the pattern of a Jacobian may pay."""
 SPARSE = 0.05
 """The share of nonzeros below which a fit of many parameters gets a sparse Jacobian, and SciPy's iterative solver."""
-
-
-def _at_vector(args: Any) -> Any:
-    return args[0].tobytes()
-
-
-def _at_numbers(args: Any) -> Any:
-    return args[1:]
 
 
 def least_squares(
@@ -100,9 +93,9 @@ def least_squares(
     values: Any = fun
     if jac is None:
         refuse_steps({"diff_step": diff_step}, "least_squares", "jac='2-point'")
-        values = Values(fun, _at_vector)
+        values = Values(fun)
         sparse = method != "lm" and _is_sparse(fun, x0, args, kwargs, tr_solver, jac_sparsity)
-        jac = Derivative(kept(fun, sparse, lambda: Slopes.of(fun, sparse=True) if sparse else Slopes.of(fun)), values.at, values)
+        jac = Derivative(fun, of_sparse_jacobian if sparse else of_jacobian, values.at, values, what=sparse)
         jac_sparsity = None
     found = FitResult(
         scipy.optimize.least_squares(
@@ -202,7 +195,7 @@ def curve_fit(
     if jac is None:
         steps = {k: kwargs.get(k) for k in ("epsfcn", "diff_step")}
         refuse_steps(steps, "curve_fit", "dualdiff leaves jac='2-point' and jac='3-point' to SciPy")
-        model = Values(f, _at_numbers)
+        model = Values(f, place=1)
         jac = _ByParameters(f, model, None if nan_policy == "omit" else np.shape(ydata))
     policy = {} if nan_policy is None else {"nan_policy": nan_policy}
     found = scipy.optimize.curve_fit(
@@ -227,20 +220,24 @@ def curve_fit(
 class _ByParameters:
     """The Jacobian of a model by its parameters, (m, n), as ``curve_fit`` calls it."""
 
-    __slots__ = ("derivative", "f", "shape", "values")
+    __slots__ = ("derivative", "shape")
 
     def __init__(self, f: Callable[..., Any], values: Values, shape: Any) -> None:
-        self.f = f
-        self.values = values
+        self.derivative = Derivative(f, of_jacobian, values.at, values, of_vector, "parameters")
         self.shape = shape
-        self.derivative: Any = None
 
     def __call__(self, xdata: Any, *parameters: Any) -> Any:
-        if self.derivative is None:
-            n = len(parameters)
-            argnums = tuple(range(1, n + 1))
-            self.derivative = Derivative(kept(self.f, argnums, lambda: Slopes.of(self.f, argnums)), self.values.at, self.values)
-        found = self.derivative(xdata, *parameters)
+        found = self.derivative(np.array(parameters), xdata)
         if found.shape[0] == 1 and self.shape is not None and self.shape != (1,):  # one number for all points
             found = np.broadcast_to(found, (*self.shape, found.shape[1]))
         return found
+
+
+def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a model of separate parameters as a function of the vector of them."""
+
+    @wraps(f)
+    def model(parameters: Any, xdata: Any) -> Any:
+        return f(xdata, *parameters)
+
+    return model

@@ -14,7 +14,7 @@ import scipy.sparse.linalg
 from dualdiff.operators.gradients import grad, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacobian
 from dualdiff.operators.modes import linearize
-from dualdiff.scipy.optimize.derivatives import Derivative, Slopes, columns_of, fill, kept, refuse_steps
+from dualdiff.scipy.optimize.derivatives import Derivative, columns_of, fill, refuse_steps
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.trees import flatten
 
@@ -167,30 +167,41 @@ class Objective:
     def __init__(self, fun: Callable[..., Any]) -> None:
         self.given = fun
         self.f = as_number(fun)
-        both = value_and_grad(self.f)
-        self.slopes = kept(fun, "gradient", lambda: Slopes(both, both))
+        self.derivative = Derivative(fun, _gradient, lambda *_: self.last[1], form=as_number, what="gradient")
         self.last: tuple[Any, Any, Any] = (None, None, None)
 
     def value(self, x: Any, *args: Any) -> Any:
         """Return the value at a point."""
-        if self.slopes.is_paid:
+        if self.derivative.slopes.is_paid:
             value, slope = self.f(x, *args), None
         else:
-            value, slope = self.slopes.of_operator((x, *args), {})
+            value, slope = self.derivative.of_operator((x, *args), {})
         self.last = x.tobytes(), value, slope
         return value
 
     def gradient(self, x: Any, *args: Any) -> Any:
         """Return the gradient at a point, from the run that gave the value where there was one."""
+        if self.last[0] != x.tobytes():
+            self.value(x, *args)
         point, value, slope = self.last
-        if point != x.tobytes():
-            value, slope = self.value(x, *args), self.last[2]
         if slope is None:
-            slope = self.slopes.of_program((x, *args), {}, lambda *_: value)
+            slope = self.derivative.of_program((x, *args), {})
             if slope is None:
-                slope = self.slopes.of_operator((x, *args), {})[1]
-            self.last = x.tobytes(), value, slope
+                slope = self.derivative.of_operator((x, *args), {})[1]
+            self.last = point, value, slope
         return slope
+
+
+def _gradient(function: Any, with_value: bool) -> Any:
+    return value_and_grad(function)
+
+
+def _hessian(function: Any, with_value: bool) -> Any:
+    return replace(hessian(function), with_value=with_value)
+
+
+def _sparse_hessian(function: Any, with_value: bool) -> Any:
+    return replace(hessian(function, sparse=True), with_value=with_value)
 
 
 class _Given:
@@ -227,11 +238,11 @@ def _second(base: Any, name: str, x0: Any, args: Any) -> tuple[Any, Any]:
             sparse = nonzeros < SPARSE * m * n
         if not sparse:
             return None, Products(f)
-    operator = hessian(f, sparse=sparse)
     if not isinstance(base, Objective):
-        return operator, None
-    slopes = kept(base.given, ("hessian", sparse), lambda: Slopes(operator, replace(operator, with_value=True)))
-    return Derivative(slopes, lambda args, _: base.gradient(*args)), None
+        return hessian(f, sparse=sparse), None
+    make = _sparse_hessian if sparse else _hessian
+    known = lambda args, _: base.gradient(*args)  # noqa: E731
+    return Derivative(base.given, make, known, form=as_number, what=("hessian", sparse)), None
 
 
 # -- constraints ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 
 from dualdiff.operators.modes import jvp
-from dualdiff.scipy.optimize.derivatives import Derivative, Slopes, Values, kept, refuse_steps
+from dualdiff.scipy.optimize.derivatives import Derivative, Values, of_jacobian, refuse_steps
 
 __all__ = ["fsolve", "newton", "root"]
 
@@ -17,14 +17,10 @@ BY_JACOBIAN = ("hybr", "lm")
 """The methods of ``root`` that take a Jacobian; the others approximate one as they go."""
 
 
-def _at_vector(args: Any) -> Any:
-    return args[0].tobytes()
-
-
 def _of(fun: Callable[..., Any]) -> tuple[Values, Derivative]:
     """Return a function of a vector and its Jacobian."""
-    values = Values(fun, _at_vector)
-    return values, Derivative(kept(fun, False, lambda: Slopes.of(fun)), values.at, values)
+    values = Values(fun)
+    return values, Derivative(fun, of_jacobian, values.at, values)
 
 
 def root(

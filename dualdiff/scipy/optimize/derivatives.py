@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ __all__ = ["Derivative", "Values", "columns_of", "fill", "of_jacobian", "of_spar
 PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
 PATIENCE = 3
-"""How often in turn a program may differ from its function, or be slower than the operator, before the operator runs again."""
-TRIED = 16
+"""How often in turn a program may differ from its function before operators run for good."""
+TRIED = 8
 """Calls of a program that are timed beside the operator's."""
 KEPT = 64
 """Bodies of code whose programs are kept from solve to solve."""
@@ -81,7 +81,8 @@ class Slopes:
     doubts: int = 0
     runs: int = 0
     """How often the program was timed."""
-    losses: int = 0
+    best: float = float("inf")
+    """The least time of the program."""
     settled: bool = False
     """Whether operators were found to serve better."""
 
@@ -97,10 +98,10 @@ class Slopes:
         self.program = None if self.settled else self.program
 
     def weigh(self, seconds: float) -> None:
-        """Count whether the program was slower than an operator."""
+        """Time a call of the program, and let operators run if the quickest of the first ones is slower than theirs."""
         self.runs += 1
-        self.losses = self.losses + 1 if seconds > self.seconds else 0
-        self.settled = self.losses >= PATIENCE
+        self.best = min(self.best, seconds)
+        self.settled = self.runs == TRIED and self.best > self.seconds
 
 
 class Derivative:
@@ -160,10 +161,10 @@ class Derivative:
         """Return the derivative as the operator has it, and count what it took."""
         if self.operator is None:
             self.operator = self.make(self.form(self.f), False)
-        begun = perf_counter()
+        begun = thread_time()
         found = self.operator(*args, **kwargs)
         slopes = self.slopes
-        slopes.seconds = min(slopes.seconds, perf_counter() - begun)
+        slopes.seconds = min(slopes.seconds, thread_time() - begun)
         slopes.calls += 1
         return found
 
@@ -173,14 +174,14 @@ class Derivative:
         program = slopes.program
         if program is None:
             program = self._program(args, kwargs)
-        begun = perf_counter() if slopes.runs < TRIED else 0.0
+        begun = thread_time() if slopes.runs < TRIED else 0.0
         try:
             value, found = program(args[0], *self.data, *args[1:], **kwargs)
         except Exception:  # the operator runs then, and says what is wrong
             slopes.doubt()
             return None
         if begun:
-            slopes.weigh(perf_counter() - begun)
+            slopes.weigh(thread_time() - begun)
         if not agree(value, self.known(args, kwargs)):
             slopes.doubt()
             return None

@@ -83,7 +83,7 @@ def least_squares(
     >>> y = 2.0 * np.exp(-0.7 * t) + 0.01 * np.cos(40 * t)
     >>> fit = least_squares(lambda b: b[0] * np.exp(-b[1] * t) - y, [1.0, 1.0])
     >>> print(fit.x.round(3), fit.standard_errors.round(3))
-    [2.003 0.702] [0.005 0.003]
+    [2.003 0.702] [0.004 0.002]
     """
     if not isinstance(args, tuple):
         args = tuple(args)
@@ -186,10 +186,10 @@ def curve_fit(
     >>> fit = curve_fit(model, t, model(t, 2.0, 0.7) + 0.01 * np.cos(40 * t), p0=[1.0, 1.0])
     >>> popt, pcov = fit
     >>> print(popt.round(3), fit.standard_errors.round(3))
-    [2.003 0.702] [0.005 0.003]
-    >>> band = fit.band(np.array([0.0, 10.0]))
+    [2.003 0.702] [0.004 0.002]
+    >>> band = fit.band(np.array([0.0, 3.0]))
     >>> print(band.value.round(4), band.standard_error.round(4))
-    [2.0025 0.0018] [0.0048 0.0001]
+    [2.0031 0.2442] [0.0043 0.0012]
     """
     model: Any = f
     if jac is None:

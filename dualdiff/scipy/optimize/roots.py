@@ -122,7 +122,7 @@ def fsolve(
     >>> import numpy as np
     >>> from dualdiff.scipy.optimize import fsolve
     >>> print(fsolve(lambda x: [x[0] * np.cos(x[1]) - 4.0, x[1] * x[0] - x[1] - 5.0], [1.0, 1.0]).round(6))
-    [6.504409 0.908414]
+    [6.504097 0.908414]
     """
     values: Any = func
     if fprime is None:

@@ -189,7 +189,7 @@ def curve_fit(
     [2.003 0.702] [0.004 0.002]
     >>> band = fit.band(np.array([0.0, 3.0]))
     >>> print(band.value.round(4), band.standard_error.round(4))
-    [2.0031 0.2442] [0.0043 0.0012]
+    [2.0031 0.2442] [0.0043 0.0014]
     """
     model: Any = f
     if jac is None:

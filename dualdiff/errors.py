@@ -41,6 +41,7 @@ __all__ = [
     "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
     "StaleProgramError",

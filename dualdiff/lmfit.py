@@ -68,7 +68,9 @@ def dfun(fcn: Callable[..., Any]) -> Callable[..., Any]:
             own[name].value = value
         return fcn(own, *args, **kws)
 
-    of_lmfit = str(getattr(fcn, "__module__", "")).startswith("lmfit.")  # its code makes plain arrays, as is known beforehand
+    of_lmfit = str(getattr(fcn, "__module__", "")).startswith(
+        "lmfit."
+    )  # its code makes plain arrays, as is known beforehand
     derivative = jacobian(at, flat=True, capture="always" if of_lmfit else "auto")
 
     @wraps(fcn)

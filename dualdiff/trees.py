@@ -34,7 +34,9 @@ class Columns(tuple[Any, ...]):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Return the parts as one array: each a row; each a column where SciPy's optimisers ask."""
         if copy is False:
-            raise ValueError("parts that lie apart are copied into one array; np.asarray does that, copy=False refuses it")
+            raise ValueError(
+                "parts that lie apart are copied into one array; np.asarray does that, copy=False refuses it"
+            )
         frame = sys._getframe(1)
         while frame.f_back is not None and _module(frame).startswith("numpy."):
             frame = frame.f_back

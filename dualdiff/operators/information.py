@@ -90,14 +90,14 @@ def standard_errors(
         raise InputError("dd.standard_errors is for real parameters; write a complex one as two")
     names = _names(call)
     H = np.asarray(hessian(nll, argnums, flat=True)(*mle, **kwargs), float)
-    slope = np.concatenate(
-        [np.zeros(0), *[np.ravel(g) for g in flatten(grad(nll, argnums)(*mle, **kwargs))[0]]]
-    )
+    slope = np.concatenate([np.zeros(0), *[np.ravel(g) for g in flatten(grad(nll, argnums)(*mle, **kwargs))[0]]])
     if not (np.isfinite(H).all() and np.isfinite(slope).all()):
         i = int(np.argmin(np.isfinite(H).all(axis=1) & np.isfinite(slope)))
         raise InputError(f"the derivatives by {names[i]} are not finite here; dd.diagnose(nll, …) names the line")
     H = (H + H.T) / 2
-    scale = np.sqrt(np.abs(np.diag(H)))  # eigenvalues of parameters of different units are compared in the units of their errors
+    scale = np.sqrt(
+        np.abs(np.diag(H))
+    )  # eigenvalues of parameters of different units are compared in the units of their errors
     scale[scale == 0] = 1.0
     lengths, directions = np.linalg.eigh(H / np.outer(scale, scale))
     if lengths.size and lengths[0] <= 10 * lengths.size * np.finfo(float).eps * lengths[-1]:

@@ -96,7 +96,7 @@ class Jacobian(Operator):
         )
         if type(found) is tuple and not call.single and len(values) == 1:
             shape = shape_of(values[0])
-            if shape and all([type(b) is np.ndarray and b.shape == shape for b in found]):
+            if shape and all(type(b) is np.ndarray and b.shape == shape for b in found):
                 return Columns(found)
         return found
 
@@ -220,8 +220,8 @@ def jacobian(
         It takes ``f``'s arguments and returns an array of shape ``f(x).shape + x.shape``, never squeezed; for
         nested results the structure of the result, and inside it that of the argument; with ``sparse=True`` a sparse
         matrix. Of an array by several numbers (``argnums=(1, 2, 3)``) it is the tuple of the columns, which SciPy's
-        ``curve_fit`` takes as ``jac``: it gets the matrix (m, n). The type never depends on the choice. Its method ``explain`` takes the same arguments and returns the
-        costs of all ways as a table.
+        ``curve_fit`` takes as ``jac``: it gets the matrix (m, n). The type never depends on the choice. Its
+        method ``explain`` takes the same arguments and returns the costs of all ways as a table.
 
     Raises
     ------

@@ -66,7 +66,7 @@ OURS = {"jac": None, "x_scale": None}
 
 @pytest.mark.parametrize("name", ["least_squares", "curve_fit", "minimize", "root", "fsolve", "newton"])
 def test_the_signature_is_scipys(name):
-    theirs = [p for p in inspect.signature(getattr(so, name)).parameters.values()]
+    theirs = list(inspect.signature(getattr(so, name)).parameters.values())
     ours = inspect.signature(getattr(do, name)).parameters
     assert [p.name for p in theirs] == list(ours)[: len(theirs)]
     for p in theirs:
@@ -148,7 +148,9 @@ def test_options_for_differences_are_refused_with_what_to_write():
         lambda: do.minimize(banana, START, options={"finite_diff_rel_step": 1e-8}),
     ]
     for call in refused:
-        with pytest.raises(InputError, match=r"= is for differences, and .* takes the exact derivative.*ask for differences"):
+        with pytest.raises(
+            InputError, match=r"= is for differences, and .* takes the exact derivative.*ask for differences"
+        ):
             call()
 
 
@@ -231,7 +233,7 @@ def test_parameters_that_the_data_do_not_determine_have_infinite_errors():
 def test_a_robust_fit_has_no_covariance_of_this_kind():
     fit = do.least_squares(residual, START, loss="huber")
     with pytest.raises(InputError, match=r"robust fit \(loss='huber'\)"):
-        fit.standard_errors  # noqa: B018
+        fit.standard_errors
 
 
 def test_a_band_refuses_what_does_not_fit():
@@ -328,7 +330,9 @@ by_three = dd.jacobian(model, argnums=(1, 2, 3))
 
 
 @pytest.mark.parametrize("points", [30, 3])  # three points: the transpose has the same shape
-@pytest.mark.parametrize("jac", [by_three, lambda t, *p: by_three(t, *p), dd.compile(by_three)], ids=["it", "in", "compiled"])
+@pytest.mark.parametrize(
+    "jac", [by_three, lambda t, *p: by_three(t, *p), dd.compile(by_three)], ids=["it", "in", "compiled"]
+)
 @pytest.mark.filterwarnings("ignore::scipy.optimize.OptimizeWarning")
 def test_curve_fit_takes_derivatives_by_several_numbers(jac, points):
     t, y = T[:: 30 // points][:points], Y[:: 30 // points][:points]
@@ -341,7 +345,7 @@ def test_curve_fit_takes_derivatives_by_several_numbers(jac, points):
 def test_the_derivatives_by_several_numbers_stay_a_tuple():
     J = by_three(T, 2.0, 0.7, 0.3)
     assert isinstance(J, tuple)
-    assert J == tuple(J)
+    assert tuple(J) == J
     want = slopes(T, 2.0, 0.7, 0.3).T
     np.testing.assert_allclose(np.asarray(J), want)
     np.testing.assert_allclose(np.stack(J), want)
@@ -361,7 +365,18 @@ def test_the_derivatives_by_several_numbers_stay_a_tuple():
 # -- minimize ------------------------------------------------------------------------------------------
 
 PLAIN = ("Nelder-Mead", "Powell", "COBYLA", "COBYQA")
-METHODS = ("CG", "BFGS", "Newton-CG", "L-BFGS-B", "TNC", "SLSQP", "trust-constr", "trust-ncg", "trust-exact", "trust-krylov")
+METHODS = (
+    "CG",
+    "BFGS",
+    "Newton-CG",
+    "L-BFGS-B",
+    "TNC",
+    "SLSQP",
+    "trust-constr",
+    "trust-ncg",
+    "trust-exact",
+    "trust-krylov",
+)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -474,7 +489,9 @@ LIMITS = ([-np.inf, 0.0], [1.0, np.inf])
 def test_constraints_of_trust_constr_get_jacobian_and_hessian():
     constraint = so.NonlinearConstraint(c, *LIMITS)
     straight = so.LinearConstraint([[1.0, 1.0]], -1.0, 2.0)
-    found = do.minimize(banana, [-1.2, 1.0], method="trust-constr", constraints=[constraint, straight], options={"gtol": 1e-9})
+    found = do.minimize(
+        banana, [-1.2, 1.0], method="trust-constr", constraints=[constraint, straight], options={"gtol": 1e-9}
+    )
     np.testing.assert_allclose(found.x, [0.7864, 0.6177], atol=1e-4)
     (made, kept), _ = do.minima.with_derivatives([constraint, straight], "trust-constr", [0.5, 0.4])
     assert kept is straight
@@ -535,7 +552,9 @@ def test_large_constraints_get_sparse_matrices():
     weighted = dd.hessian(lambda x: np.sum(np.sin(x)) * (2 * x[0] + 3 * x[1]))
     np.testing.assert_allclose(made.hess(x, np.array([2.0, 3.0])) @ x, weighted(x) @ x)
     straight = so.LinearConstraint(np.ones((1, n)), -np.inf, 30.0)
-    found = do.minimize(banana, np.full(n, 0.3), method="trust-constr", constraints=[constraint, straight], options={"maxiter": 60})
+    found = do.minimize(
+        banana, np.full(n, 0.3), method="trust-constr", constraints=[constraint, straight], options={"maxiter": 60}
+    )
     assert np.max(neighbours(found.x)) < 1.01  # one sparse and one dense: SciPy takes them of one kind only
 
 
@@ -569,7 +588,9 @@ def test_fsolve():
     assert status == 1
     assert f.plain <= info["nfev"] + 2
     np.testing.assert_allclose(do.fsolve(lambda x: np.cos(x) - x, 1.0), [0.7390851332151607])
-    np.testing.assert_allclose(do.fsolve(equations, [0.5, 2.5], fprime=lambda x: [[1.0, 1.0], [x[1], x[0]]]), [1.0, 2.0])
+    np.testing.assert_allclose(
+        do.fsolve(equations, [0.5, 2.5], fprime=lambda x: [[1.0, 1.0], [x[1], x[0]]]), [1.0, 2.0]
+    )
 
 
 def test_newton():
@@ -677,13 +698,16 @@ def test_a_change_of_branch_is_another_program():
         np.testing.assert_allclose(derivative(b), np.eye(3) if k % 3 else np.diag(3 * b**2))
 
 
+COUNTED = Counted(residual)
+
+
 @pytest.mark.parametrize(
     ("make", "kept"),
     [
         (lambda: residual, True),
         (lambda y=Y: lambda b: model(T, *b) - y, True),
         (lambda n=3: lambda b: b[:n] - 1.0, True),
-        (lambda o=Counted(residual): lambda b: o(b), False),
+        (lambda o=COUNTED: lambda b: o(b), False),
         (lambda o=[1.0, 2.0, 3.0]: lambda b: b - o, False),
         (lambda: Counted(residual), False),
     ],
@@ -732,7 +756,9 @@ def test_standard_errors_of_several_arguments_and_shapes():
         return 0.5 * np.sum((A @ np.append(np.reshape(w, -1)[:3], c) - y) ** 2)
 
     w, c = dd.standard_errors(nll, np.array([[1.0], [1e-6], [1e6]]), 2.0, y, argnums=(0, "c"))
-    want = np.sqrt(np.diag(np.linalg.inv(A.T @ A / np.outer(*[np.linalg.norm(A, axis=0)] * 2)))) / np.linalg.norm(A, axis=0)
+    want = np.sqrt(np.diag(np.linalg.inv(A.T @ A / np.outer(*[np.linalg.norm(A, axis=0)] * 2)))) / np.linalg.norm(
+        A, axis=0
+    )
     assert w.shape == (3, 1)
     assert type(c) is float
     np.testing.assert_allclose([*w[:, 0], c], want, rtol=1e-9)
@@ -741,7 +767,9 @@ def test_standard_errors_of_several_arguments_and_shapes():
 def test_standard_errors_refuse_what_is_no_minimum():
     with pytest.raises(InputError, match=r"eigenvalue -2 \(along argument\[1\]\): this is not a minimum"):
         dd.standard_errors(lambda x: x[0] ** 2 - x[1] ** 2, np.zeros(2))
-    with pytest.raises(InputError, match=r"along argument\['a'\], argument\['b'\]\): this does not determine all parameters"):
+    with pytest.raises(
+        InputError, match=r"along argument\['a'\], argument\['b'\]\): this does not determine all parameters"
+    ):
         dd.standard_errors(lambda p: (p["a"] + p["b"]) ** 2 + p["c"] ** 2, {"a": 0.0, "b": 0.0, "c": 0.0})
     with pytest.raises(InputError, match=r"by argument\[0\] are not finite"):
         dd.standard_errors(lambda x: np.sum(np.sqrt(x)), np.array([0.0, 1.0]))

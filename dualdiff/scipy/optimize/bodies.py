@@ -79,6 +79,8 @@ def _place(v: Any, data: list[Any]) -> Any:
         return _Data
     if kind in _CONSTANT:
         return _Constant(kind, v)
-    if isinstance(v, _FIXED) or (kind is FunctionType and not v.__closure__ and not v.__defaults__ and not v.__kwdefaults__):
+    if isinstance(v, _FIXED) or (
+        kind is FunctionType and not v.__closure__ and not v.__defaults__ and not v.__kwdefaults__
+    ):
         return v
     raise ValueError(kind)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
-from time import thread_time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.compiled import Compiled
-from dualdiff.operators.jacobian import jacobian
+from dualdiff.operators.jacobian import jacobian, value_and_jacobian
 from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
 from dualdiff.trees import flatten
@@ -161,10 +161,10 @@ class Derivative:
         """Return the derivative as the operator has it, and count what it took."""
         if self.operator is None:
             self.operator = self.make(self.form(self.f), False)
-        begun = thread_time()
+        begun = perf_counter()
         found = self.operator(*args, **kwargs)
         slopes = self.slopes
-        slopes.seconds = min(slopes.seconds, thread_time() - begun)
+        slopes.seconds = min(slopes.seconds, perf_counter() - begun)
         slopes.calls += 1
         return found
 
@@ -174,14 +174,14 @@ class Derivative:
         program = slopes.program
         if program is None:
             program = self._program(args, kwargs)
-        begun = thread_time() if slopes.runs < TRIED else 0.0
+        begun = perf_counter() if slopes.runs < TRIED else 0.0
         try:
             value, found = program(args[0], *self.data, *args[1:], **kwargs)
         except Exception:  # the operator runs then, and says what is wrong
             slopes.doubt()
             return None
         if begun:
-            slopes.weigh(thread_time() - begun)
+            slopes.weigh(perf_counter() - begun)
         if not agree(value, self.known(args, kwargs)):
             slopes.doubt()
             return None
@@ -213,7 +213,12 @@ class Derivative:
 
 def agree(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
-    if type(found) is np.ndarray and type(right) is np.ndarray and found.shape == right.shape and (found == right).all():
+    if (
+        type(found) is np.ndarray
+        and type(right) is np.ndarray
+        and found.shape == right.shape
+        and (found == right).all()
+    ):
         return True
     mine, theirs = flatten(found)[0], flatten(right)[0]
     if len(mine) != len(theirs):
@@ -243,12 +248,12 @@ def _kept(key: Any) -> Slopes:
 
 def of_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a Jacobian, a matrix."""
-    return replace(jacobian(function, flat=True), with_value=with_value)
+    return (value_and_jacobian if with_value else jacobian)(function, flat=True)
 
 
 def of_sparse_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a sparse Jacobian."""
-    return replace(jacobian(function, sparse=True), with_value=with_value)
+    return (value_and_jacobian if with_value else jacobian)(function, sparse=True)
 
 
 def fill(f: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> tuple[int, int, int]:

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from dualdiff.scipy.optimize.derivatives import Derivative, Values, columns_of, fill, of_jacobian, of_sparse_jacobian, refuse_steps
+from dualdiff.scipy.optimize.derivatives import (
+    Derivative,
+    Values,
+    columns_of,
+    fill,
+    of_jacobian,
+    of_sparse_jacobian,
+    refuse_steps,
+)
 from dualdiff.scipy.optimize.results import CurveFit, FitResult
 
 __all__ = ["curve_fit", "least_squares"]
@@ -57,8 +65,10 @@ def least_squares(
         The start, (n,).
     jac : callable or str, optional
         A Jacobian of your own, or the name of one of SciPy's differences. None, the default, is the exact one.
-    bounds, method, ftol, xtol, gtol, x_scale, loss, f_scale, diff_step, tr_solver, tr_options, jac_sparsity, max_nfev, verbose, args, kwargs, callback, workers
+    bounds, method, ftol, xtol, gtol, x_scale, loss, f_scale, tr_solver, tr_options, max_nfev, verbose, args, kwargs, callback, workers
         SciPy's.
+    diff_step, jac_sparsity
+        SciPy's: the one goes with differences only, the other asks for a sparse Jacobian.
 
     Returns
     -------

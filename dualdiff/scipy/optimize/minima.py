@@ -197,11 +197,13 @@ def _gradient(function: Any, with_value: bool) -> Any:
 
 
 def _hessian(function: Any, with_value: bool) -> Any:
-    return replace(hessian(function), with_value=with_value)
+    operator: Any = hessian(function)
+    return replace(operator, with_value=with_value)
 
 
 def _sparse_hessian(function: Any, with_value: bool) -> Any:
-    return replace(hessian(function, sparse=True), with_value=with_value)
+    operator: Any = hessian(function, sparse=True)
+    return replace(operator, with_value=with_value)
 
 
 class _Given:

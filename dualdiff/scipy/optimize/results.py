@@ -149,7 +149,9 @@ class FitResult(scipy.optimize.OptimizeResult):
         """The covariance of the parameters."""
         inverse = self.unscaled_covariance
         if self.dof <= 0:
-            _warn(f"there are {self.fun.size} residuals for {self.x.size} parameters: their variance cannot be estimated")
+            _warn(
+                f"there are {self.fun.size} residuals for {self.x.size} parameters: their variance cannot be estimated"
+            )
             return np.full_like(inverse, np.inf)
         return inverse * (2 * self.cost / self.dof)
 
@@ -191,6 +193,7 @@ class CurveFit(tuple[Any, ...]):
     dof: int | None
 
     def __new__(cls, found: Sequence[Any], model: Callable[..., Any], xdata: Any, dof: int | None) -> CurveFit:
+        """Make it of SciPy's tuple, and of what was fitted where."""
         fit = super().__new__(cls, found)
         fit.model, fit.xdata, fit.dof = model, xdata, dof
         return fit
@@ -231,7 +234,9 @@ class CurveFit(tuple[Any, ...]):
         if isinstance(xdata, (list, tuple)):
             xdata = np.asarray(xdata, float)
         if self.dof is not None and self.dof <= 0:
-            raise InputError("there are no more points than parameters: their variance, and a band, cannot be estimated")
+            raise InputError(
+                "there are no more points than parameters: their variance, and a band, cannot be estimated"
+            )
         return confidence_band(lambda p: self.model(xdata, *p), self[0], self[1], level=level, dof=self.dof)
 
 

@@ -51,9 +51,7 @@ def _solve_banded(ab: Any, b: Any, *, lower: int, upper: int, definite: bool) ->
     return np.ascontiguousarray(scipy.linalg.solve_banded((lower, upper), ab, b, check_finite=False))
 
 
-def _solve_push(
-    sweep: Sweep, ts: Any, out: Any, ab: Any, b: Any, *, lower: int, upper: int, definite: bool
-) -> Any:
+def _solve_push(sweep: Sweep, ts: Any, out: Any, ab: Any, b: Any, *, lower: int, upper: int, definite: bool) -> Any:
     params = {"lower": lower, "upper": upper, "definite": definite}
     ta, r = ts
     if ta is not None:
@@ -62,9 +60,7 @@ def _solve_push(
     return columns_of(lambda x: bind(banded_, (ab, x), params), r, sweep.lead)
 
 
-def _solve_pull(
-    sweep: Sweep, g: Any, out: Any, ab: Any, b: Any, *, lower: int, upper: int, definite: bool
-) -> Any:
+def _solve_pull(sweep: Sweep, g: Any, out: Any, ab: Any, b: Any, *, lower: int, upper: int, definite: bool) -> Any:
     params = {"lower": upper, "upper": lower, "definite": definite}
     turned = ab if definite else adjoint_of_band(ab, lower, upper)
     gb = columns_of(lambda x: bind(banded_, (turned, x), params), g, sweep.lead)

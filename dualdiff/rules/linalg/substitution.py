@@ -29,7 +29,9 @@ def _substitute(a: Any, b: Any, *, lower: bool, transposed: bool, unit: bool) ->
     return np.ascontiguousarray(x)
 
 
-def _substitute_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, *, lower: bool, transposed: bool, unit: bool) -> Any:
+def _substitute_push(
+    sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, *, lower: bool, transposed: bool, unit: bool
+) -> Any:
     params = {"lower": lower, "transposed": transposed, "unit": unit}
     ta, r = ts
     if ta is not None:
@@ -39,7 +41,9 @@ def _substitute_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, *, lower: 
     return columns_of(lambda x: bind(triangular_, (a, x), params), r, sweep.lead)
 
 
-def _substitute_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any, *, lower: bool, transposed: bool, unit: bool) -> Any:
+def _substitute_pull(
+    sweep: Sweep, g: Any, out: Any, a: Any, b: Any, *, lower: bool, transposed: bool, unit: bool
+) -> Any:
     params = {"lower": lower, "transposed": not transposed, "unit": unit}
     gb = columns_of(lambda x: bind(triangular_, (a, x), params), g, sweep.lead)
     ga = -(out @ adjoint(gb)) if transposed else -product(gb, adjoint(out))

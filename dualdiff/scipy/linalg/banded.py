@@ -89,9 +89,7 @@ def solveh_banded(
 
 @ROOM.function("cholesky_banded", domain="positive definite")
 @over_stacks(ab=2)
-def cholesky_banded(
-    ab: Any, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True
-) -> Any:
+def cholesky_banded(ab: Any, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True) -> Any:
     """``scipy.linalg.cholesky_banded``, column after column."""
     ab = inexact(ab, check_finite)
     if not size_of(shape_of(ab)):

@@ -169,9 +169,7 @@ def lstsq(
         raise ValueError("Input array a should be 2D")
     m, n = shape_of(a)
     if m != shape_of(b)[0]:
-        raise ValueError(
-            f"Shape mismatch: a and b should have the same number of rows ({m} != {shape_of(b)[0]})."
-        )
+        raise ValueError(f"Shape mismatch: a and b should have the same number of rows ({m} != {shape_of(b)[0]}).")
     driver = lapack_driver or scipy.linalg.lstsq.default_lapack_driver
     if driver not in ("gelsd", "gelsy", "gelss"):
         raise ValueError(f'LAPACK driver "{driver}" is not found')

@@ -118,18 +118,18 @@ def _gain(x: Any, a: Any, b: Any, r: Any, e: Any, s: Any, discrete: bool) -> tup
     return k, a - b @ k
 
 
-def _through(x: Any, f: Any, e: Any, discrete: bool, c: Any, transposed: bool) -> Any:
-    """Return how the solution answers to a change of the residual, or the transpose of that."""
+def _answer(f: Any, e: Any, c: Any, discrete: bool) -> Any:
+    """Return how the solution answers to a change of the residual."""
+    w = np.linalg.inv(e)
+    t, c = f @ w, product(adjoint(w) @ c, w)
+    return bind(stein_, (adjoint(t), c), {"method": None}) if discrete else -bind(sylvester_, (adjoint(t), t, c), {})
+
+
+def _answer_transposed(f: Any, e: Any, g: Any, discrete: bool) -> Any:
     w = np.linalg.inv(e)
     t = f @ w
-    if transposed:
-        c = product(w @ c, adjoint(w))
-        return bind(stein_, (t, c), {"method": None}) if discrete else -bind(sylvester_, (t, adjoint(t), c), {})
-    if discrete:
-        y = bind(stein_, (adjoint(t), product(adjoint(w) @ c, w)), {"method": None})
-    else:
-        y = -bind(sylvester_, (adjoint(t), t, product(adjoint(w) @ c, w)), {})
-    return y
+    c = bind(stein_, (t, g), {"method": None}) if discrete else -bind(sylvester_, (t, adjoint(t), g), {})
+    return product(w @ c, adjoint(w))
 
 
 def _riccati_push(
@@ -151,14 +151,14 @@ def _riccati_push(
         half = half + 0.5 * tq
     if tr is not None:
         half = half + 0.5 * (adjoint(k) @ tr @ k)
-    return _through(x, f, e, discrete, half + adjoint(half), False)
+    return _answer(f, e, half + adjoint(half), discrete)
 
 
 def _riccati_pull(
     sweep: Sweep, g: Any, x: Any, a: Any, b: Any, q: Any, r: Any, e: Any, s: Any, *, discrete: bool, balanced: bool
 ) -> Any:
     k, f = _gain(x, a, b, r, e, s, discrete)
-    c = _through(x, f, e, discrete, g, True)
+    c = _answer_transposed(f, e, g, discrete)
     c = c + adjoint(c)
     kh = adjoint(k)
     ga = (x @ f if discrete else x @ e) @ c

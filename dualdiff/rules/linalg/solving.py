@@ -36,7 +36,8 @@ def columns_of(solver: Callable[[Any], Any], r: Any, lead: Shape) -> Any:
     return np.moveaxis(np.reshape(x, (*shape_of(x)[:-1], *lead, p)), -2, 0)
 
 
-def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
+def solve_columns(a: Any, r: Any, lead: Shape) -> Any:
+    """Solve for a batch of right-hand sides with one matrix."""
     return columns_of(lambda columns: bind(solve_, (a, columns), {}), r, lead)
 
 
@@ -47,11 +48,11 @@ def _solve_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
     if ta is not None:
         c = product(align(ta, sweep.lead, shape_of(a), rank), out)
         r = -c if r is None else r - c
-    return _solve_columns(a, r, sweep.lead)
+    return solve_columns(a, r, sweep.lead)
 
 
 def _solve_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
-    gb = _solve_columns(adjoint(a), g, sweep.lead)
+    gb = solve_columns(adjoint(a), g, sweep.lead)
     ga = -product(gb, adjoint(out))
     return sum_to_shape(ga, sweep.lead, shape_of(a)), sum_to_shape(gb, sweep.lead, shape_of(b))
 

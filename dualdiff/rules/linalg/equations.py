@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from dualdiff.errors import where
 from dualdiff.kinds import General, Sweep
 from dualdiff.rules.linalg.matrices import adjoint, product
 from dualdiff.rules.linalg.solving import lapack
@@ -109,7 +110,18 @@ stein_ = General(
 
 def _riccati(a: Any, b: Any, q: Any, r: Any, e: Any, s: Any, *, discrete: bool, balanced: bool) -> Any:
     solver = scipy.linalg.solve_discrete_are if discrete else scipy.linalg.solve_continuous_are
-    return solver(a, b, q, r, e, s, balanced)
+    x = solver(a, b, q, r, e, s, balanced)
+    k, f = _gain(x, a, b, r, e, s, discrete)
+    h = f.conj().T @ x @ (f if discrete else e)
+    terms = [h, -e.conj().T @ x @ e if discrete else h.conj().T, q, -s @ k, -(s @ k).conj().T, k.conj().T @ r @ k]
+    residual, size = np.linalg.norm(sum(terms)), sum(np.linalg.norm(t) for t in terms)
+    if residual > np.sqrt(np.finfo(x.dtype).eps) * size:
+        # Some SciPy undo their scaling wrongly where e is given; then their X solves another equation.
+        raise np.linalg.LinAlgError(
+            f"{where()}: scipy.linalg.{solver.__name__} returns a matrix that leaves a residual of {residual:.1g} in "
+            f"its equation (of terms of size {size:.1g}), and has no derivative there. Pass balanced=False."
+        )
+    return x
 
 
 def _gain(x: Any, a: Any, b: Any, r: Any, e: Any, s: Any, discrete: bool) -> tuple[Any, Any]:

@@ -23,7 +23,7 @@ def shifted(x: Any, by: int, axis: int = -1) -> Any:
         return x
     n = shape_of(x)[axis]
     zeros = np.zeros_like(np.take(x, range(min(abs(by), n)), axis=axis))
-    kept = np.take(x, range(0, n - by) if by > 0 else range(-by, n), axis=axis)
+    kept = np.take(x, range(n - by) if by > 0 else range(-by, n), axis=axis)
     return np.concatenate([zeros, kept] if by > 0 else [kept, zeros], axis=axis)
 
 

@@ -94,9 +94,7 @@ def _stein_pull(sweep: Sweep, g: Any, out: Any, a: Any, q: Any, *, method: Any) 
     return sum_to_shape(ga, sweep.lead, shape_of(a)), c
 
 
-stein_ = General(
-    "scipy.linalg.solve_discrete_lyapunov", _stein, _stein_push, _stein_pull, keeps=(True, (True, False))
-)
+stein_ = General("scipy.linalg.solve_discrete_lyapunov", _stein, _stein_push, _stein_pull, keeps=(True, (True, False)))
 """The solution of A X Aᴴ - X + Q = 0; Q may be a stack."""
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import scipy.linalg
 
 from dualdiff.kinds import Discrete, General, Sweep
-from dualdiff.rules.contraction import of_matrices
+from dualdiff.rules.contraction import of_matrices, over_matrix
+from dualdiff.rules.elementwise import cast
+from dualdiff.rules.letters import conj
+from dualdiff.rules.linalg.determinants import cofactors
 from dualdiff.rules.linalg.eigenvalues import eig_pull, eig_push, eigh_joins, eigh_pull, eigh_push, side_by_side
 from dualdiff.rules.linalg.equal_values import (
     Covector,
@@ -27,7 +30,8 @@ from dualdiff.rules.linalg.matrices import adjoint, as_diagonal, diagonal_of, pr
 from dualdiff.rules.linalg.phases import check_phases, refuse_phases
 from dualdiff.rules.linalg.singular_values import packed_factors, svd_pull, svd_push
 from dualdiff.rules.linalg.triangles import hermitian, hermitian_transpose
-from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.shapes import dtype_of
+from dualdiff.values import bind
 
 # --------------------------------------------------------------------------------------------------
 # Hermitian matrices
@@ -98,7 +102,11 @@ def _hermitian(a: Any, *, lower: bool, vectors: bool, how: tuple[Any, ...], subs
     return _with_signs(w, v, v, some, subset)
 
 
-_EIGH = {"eigh": "scipy.linalg.eigh", "tridiagonal": "scipy.linalg.eigh_tridiagonal", "banded": "scipy.linalg.eig_banded"}
+_EIGH = {
+    "eigh": "scipy.linalg.eigh",
+    "tridiagonal": "scipy.linalg.eigh_tridiagonal",
+    "banded": "scipy.linalg.eig_banded",
+}
 
 
 def _hermitian_push(
@@ -150,7 +158,17 @@ def _bases(v: Any, problem: int) -> tuple[Any, Any, int, int]:
 
 
 def _pair_push(
-    sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, *, lower: bool, vectors: bool, problem: int, driver: Any, subset: Subset
+    sweep: Sweep,
+    ts: Any,
+    out: Any,
+    a: Any,
+    b: Any,
+    *,
+    lower: bool,
+    vectors: bool,
+    problem: int,
+    driver: Any,
+    subset: Subset,
 ) -> Any:
     if vectors and dtype_of(out).kind == "c":
         refuse_phases(_PAIR)
@@ -170,7 +188,17 @@ def _pair_push(
 
 
 def _pair_pull(
-    sweep: Sweep, g: Any, out: Any, a: Any, b: Any, *, lower: bool, vectors: bool, problem: int, driver: Any, subset: Subset
+    sweep: Sweep,
+    g: Any,
+    out: Any,
+    a: Any,
+    b: Any,
+    *,
+    lower: bool,
+    vectors: bool,
+    problem: int,
+    driver: Any,
+    subset: Subset,
 ) -> Any:
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
@@ -267,3 +295,30 @@ column_order_ = Discrete(
     "scipy.linalg.qr", lambda a: scipy.linalg.qr(a, mode="r", pivoting=True, check_finite=False)[1].astype(np.intp)
 )
 """The order in which columns are taken so that the diagonal of R does not grow."""
+
+
+# --------------------------------------------------------------------------------------------------
+# determinants
+
+
+def _in_double(a: Any) -> Any:
+    return cast(a, np.complex128 if dtype_of(a).kind == "c" else np.float64, copy=False)
+
+
+def _det_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+    return np.sum(bind(cofactors, (_in_double(a),), {}) * ts[0], axis=(-2, -1))
+
+
+def _det_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+    return (over_matrix(g) * conj(bind(cofactors, (_in_double(a),), {})),)
+
+
+determinant_ = General(
+    "scipy.linalg.det",
+    lambda a: scipy.linalg.det(a, check_finite=False),
+    _det_push,
+    _det_pull,
+    keeps=(False, (True,)),
+    joins=of_matrices,
+)
+"""The determinant, in double precision whatever the matrix is in."""

@@ -116,7 +116,9 @@ def _corner(row: General, a: Any, e: Any, params: dict[str, Any]) -> Any:
     n = shape_of(a)[-1]
     a, e = (cast(x, np.result_type(dtype_of(a), dtype_of(e)), copy=False) for x in (a, e))
     found = [
-        bind(row, (np.concatenate([np.concatenate([a, t], 1), np.concatenate([np.zeros_like(a), a], 1)]),), params)[:n, n:]
+        bind(row, (np.concatenate([np.concatenate([a, t], 1), np.concatenate([np.zeros_like(a), a], 1)]),), params)[
+            :n, n:
+        ]
         for t in (np.reshape(e, (-1, n, n)) if len(shape_of(e)) != 2 else [e])
     ]
     return np.reshape(np.stack(found), shape_of(e)) if found else np.zeros_like(e)
@@ -140,9 +142,7 @@ def _logm(a: Any) -> Any:
 
 
 logm_ = _by_corner("scipy.linalg.logm", _logm)
-power_ = _by_corner(
-    "scipy.linalg.fractional_matrix_power", lambda a, *, t: scipy.linalg.fractional_matrix_power(a, t)
-)
+power_ = _by_corner("scipy.linalg.fractional_matrix_power", lambda a, *, t: scipy.linalg.fractional_matrix_power(a, t))
 
 
 # --------------------------------------------------------------------------------------------------

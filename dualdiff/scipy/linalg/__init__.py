@@ -4,7 +4,18 @@ Each function has SciPy's signature and returns SciPy's values. What LAPACK deci
 is; what it leaves undefined is refused with the reason. The rules stand in :mod:`dualdiff.rules.linalg`.
 """
 
-from dualdiff.scipy.linalg import banded, builders, equations, factors, functions, refusals, solving, spectra, toeplitz
+from dualdiff.scipy.linalg import (
+    banded,
+    builders,
+    equations,
+    factors,
+    functions,
+    questions,
+    refusals,
+    solving,
+    spectra,
+    toeplitz,
+)
 from dualdiff.scipy.linalg.arguments import ROOM
 
 __all__ = [
@@ -14,6 +25,7 @@ __all__ = [
     "equations",
     "factors",
     "functions",
+    "questions",
     "refusals",
     "solving",
     "spectra",

@@ -12,7 +12,7 @@ import numpy as np
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import operand, raw
+from dualdiff.values import is_sparse, operand, raw
 
 ROOM = Room("scipy.linalg")
 
@@ -26,6 +26,11 @@ def precision(*arrays: Any) -> np.dtype[Any]:
 
 def checked(x: Any, check_finite: bool = True) -> Any:
     """Return an argument as an operand; raise SciPy's error if an entry is not finite and that is asked for."""
+    if is_sparse(x):
+        raise ValueError(
+            "Sparse arrays/matrices are not supported by this function. Perhaps one of the `scipy.sparse.linalg` functions would "
+            "work instead."
+        )
     x = operand(x)
     if check_finite and not np.isfinite(raw(x)).all():
         raise ValueError("array must not contain infs or NaNs")
@@ -75,7 +80,7 @@ def over_stacks(**ranks: int) -> Callable[[Any], Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             given = [args[i] if i < len(args) else kwargs.get(name) for name, i, _ in places]
-            arrays = [None if x is None else operand(x) for x in given]
+            arrays = [None if x is None or is_sparse(x) else operand(x) for x in given]
             shapes = [() if x is None else shape_of(x) for x in arrays]
             cores = [min(len(s), 2) if r == VECTOR_OR_MATRIX else r for s, (_, _, r) in zip(shapes, places)]
             stacks = [s[: max(len(s) - r, 0)] for s, r in zip(shapes, cores)]

@@ -114,9 +114,7 @@ def companion(a: Any) -> Any:
         raise ValueError("The first coefficient(s) of `a` (i.e. elements of `a[..., 0]`) must not be zero.")
     first = -a[..., 1:] / (1.0 * a[..., :1])
     rest = np.eye(n - 2, n - 1, dtype=dtype_of(first))
-    return np.concatenate(
-        [first[..., None, :], np.broadcast_to(rest, (*shape_of(a)[:-1], n - 2, n - 1))], axis=-2
-    )
+    return np.concatenate([first[..., None, :], np.broadcast_to(rest, (*shape_of(a)[:-1], n - 2, n - 1))], axis=-2)
 
 
 @ROOM.function("fiedler")

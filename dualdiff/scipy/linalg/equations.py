@@ -69,16 +69,12 @@ def _riccati(a: Any, b: Any, q: Any, r: Any, e: Any, s: Any, discrete: bool, bal
 
 
 @ROOM.function("solve_continuous_are", kind="general", domain="nonsingular")
-def solve_continuous_are(
-    a: Any, b: Any, q: Any, r: Any, e: Any = None, s: Any = None, balanced: bool = True
-) -> Any:
+def solve_continuous_are(a: Any, b: Any, q: Any, r: Any, e: Any = None, s: Any = None, balanced: bool = True) -> Any:
     """``scipy.linalg.solve_continuous_are``: of q and r the Hermitian parts count, which is all that they may have."""
     return _riccati(a, b, q, r, e, s, False, balanced)
 
 
 @ROOM.function("solve_discrete_are", kind="general", domain="nonsingular")
-def solve_discrete_are(
-    a: Any, b: Any, q: Any, r: Any, e: Any = None, s: Any = None, balanced: bool = True
-) -> Any:
+def solve_discrete_are(a: Any, b: Any, q: Any, r: Any, e: Any = None, s: Any = None, balanced: bool = True) -> Any:
     """``scipy.linalg.solve_discrete_are``: of q and r the Hermitian parts count, which is all that they may have."""
     return _riccati(a, b, q, r, e, s, True, balanced)

@@ -8,14 +8,14 @@ import numpy as np
 import scipy.linalg
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.rules.linalg.equations import sylvester_
+from dualdiff.rules.elementwise import cast
 from dualdiff.rules.linalg.matrix_functions import expm_, frechet, logm_, power_, sign_, sqrtm_
 from dualdiff.rules.linalg.solving import solve as _solve
 from dualdiff.scipy.linalg.arguments import ROOM, check_square, inexact, over_stacks, together
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
 
-_UNSAID: Any = getattr(scipy.linalg._matfuncs, "_NoValue", True)  # type: ignore[attr-defined]
+_UNSAID: Any = getattr(scipy.linalg._matfuncs, "_NoValue", True)
 """What stands for an argument that newer SciPy warns of."""
 
 
@@ -53,9 +53,7 @@ def _expm(a: Any) -> Any:
 
 @ROOM.function("expm_frechet", kind="general", domain="matrix")
 @over_stacks(A=2, E=2)
-def expm_frechet(
-    A: Any, E: Any, method: Any = None, compute_expm: bool = True, check_finite: bool = True
-) -> Any:
+def expm_frechet(A: Any, E: Any, method: Any = None, compute_expm: bool = True, check_finite: bool = True) -> Any:
     """``scipy.linalg.expm_frechet``, by scaling and squaring whichever method is asked for."""
     a, e = together(A, E, check_finite=check_finite)
     check_square(a, "expected A to be a square matrix")
@@ -64,7 +62,8 @@ def expm_frechet(
         raise ValueError("expected A and E to be the same shape")
     if method not in (None, "SPS", "blockEnlarge"):
         raise ValueError(f"Unknown implementation {method}")
-    r, d = frechet(a, e)
+    double = np.complex128 if dtype_of(a).kind == "c" else np.float64  # as SciPy's are, whatever these are
+    r, d = frechet(cast(a, double, copy=False), cast(e, double, copy=False))
     return (r, d) if compute_expm else d
 
 

@@ -30,7 +30,9 @@ ROOM.refused(
 )
 ROOM.refused("cossin", "its factors are not unique. Write scipy.linalg.svd of the blocks you need")
 ROOM.refused(
-    "matrix_balance", "its scaling by powers of two is not continuous. Leave it out: what follows from a balanced matrix, as eigenvalues, follows from the matrix"
+    "matrix_balance",
+    "its scaling by powers of two is not continuous. Leave it out: what follows from a balanced matrix, as eigenvalues, follows "
+    "from the matrix",
 )
 ROOM.refused(
     "qr_delete qr_insert qr_update",
@@ -41,3 +43,7 @@ ROOM.refused(
     "it draws random numbers. Draw the sketch once, as a plain matrix S, and write S @ A",
 )
 ROOM.refused("cdf2rdf", "it moves complex eigenvalues into blocks. Write functions of scipy.linalg.eig's results")
+ROOM.refused(
+    "get_lapack_funcs get_blas_funcs find_best_blas_type",
+    "what it finds is compiled code, which cannot carry a derivative. Write the function of scipy.linalg that calls it",
+)

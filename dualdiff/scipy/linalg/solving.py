@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
-from dualdiff.rules.linalg.determinants import det_
 from dualdiff.rules.linalg.elimination import factored_, solved_, warn_if_ill
+from dualdiff.rules.linalg.lapack import determinant_
 from dualdiff.rules.linalg.least_squares import lstsq as _lstsq
 from dualdiff.rules.linalg.least_squares import pinv as _pinv
 from dualdiff.rules.linalg.norms import norm as _norm
@@ -18,7 +19,6 @@ from dualdiff.rules.linalg.norms import norm2_
 from dualdiff.rules.linalg.solving import inv_
 from dualdiff.rules.linalg.substitution import triangular_
 from dualdiff.rules.linalg.triangles import hermitian
-from dualdiff.register import Facts
 from dualdiff.scipy.linalg.arguments import (
     ROOM,
     VECTOR_OR_MATRIX,
@@ -27,6 +27,7 @@ from dualdiff.scipy.linalg.arguments import (
     checked,
     inexact,
     over_stacks,
+    precision,
     together,
 )
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -136,7 +137,7 @@ def inv(
         np.linalg.cholesky(raw(a))
     w = bind(inv_, (a,), {})
     if size_of(shape_of(a)):
-        warn_if_ill(1 / (np.linalg.norm(raw(a), 1) * np.linalg.norm(raw(w), 1)), dtype_of(a))
+        warn_if_ill(float(1 / (np.linalg.norm(raw(a), 1) * np.linalg.norm(raw(w), 1))), dtype_of(a))
     return w
 
 
@@ -149,7 +150,7 @@ def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
         raise ValueError("The input array must be at least two-dimensional.")
     if shape[-1] != shape[-2]:
         raise ValueError(f"Last 2 dimensions of the array must be square but received shape {shape}.")
-    return bind(det_, (cast(a, np.complex128 if dtype_of(a).kind == "c" else np.float64, copy=False),), {})
+    return bind(determinant_, (cast(a, precision(a), copy=False),), {})
 
 
 @ROOM.function("lstsq", domain=("full rank", "real"))
@@ -167,7 +168,7 @@ def lstsq(
     a, b = together(a, b, check_finite=check_finite)
     if len(shape_of(a)) != 2:
         raise ValueError("Input array a should be 2D")
-    m, n = shape_of(a)
+    m = shape_of(a)[0]
     if m != shape_of(b)[0]:
         raise ValueError(f"Shape mismatch: a and b should have the same number of rows ({m} != {shape_of(b)[0]}).")
     driver = lapack_driver or scipy.linalg.lstsq.default_lapack_driver
@@ -215,5 +216,16 @@ def pinvh(
 
 @ROOM.function("norm", kind="general", domain="nonzero", facts=Facts(kinks=[norm2_.kink, np.absolute, np.max, np.min]))
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True) -> Any:
-    """``scipy.linalg.norm``, which is ``np.linalg.norm``."""
-    return _norm(checked(a, check_finite), ord, axis, keepdims)
+    """``scipy.linalg.norm``, which is ``np.linalg.norm`` but for the precision of some results."""
+    a = checked(a, check_finite)
+    y = _norm(a, ord, axis, keepdims)
+    return cast(y, np.float64, copy=False) if axis is None and not keepdims and _is_of_lapack(raw(a), ord) else y
+
+
+def _is_of_lapack(a: Any, ord: Any) -> bool:
+    """Whether SciPy has BLAS or LAPACK find a norm, which is then a number in double precision."""
+    if not a.size or a.dtype.char not in "fdFD":
+        return False
+    if a.ndim == 1:
+        return ord in (None, 2)
+    return a.ndim == 2 and ord in (1, np.inf) and (np.isfortran(a) or np.isfortran(a.T))

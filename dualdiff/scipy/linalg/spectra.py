@@ -33,7 +33,7 @@ from dualdiff.scipy.linalg.arguments import (
     together,
 )
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, decided, fixed, operand
+from dualdiff.values import bind, decided, fixed
 
 # --------------------------------------------------------------------------------------------------
 # Hermitian matrices
@@ -312,9 +312,7 @@ def _orthogonal(a: Any, whole: bool) -> tuple[Any, Any]:
     return q, np.concatenate([r, adjoint(q) @ a[:, m:]], axis=-1) if n > m else r
 
 
-_RAW = (
-    "scipy.linalg.qr with mode='raw' returns the reflectors that LAPACK keeps, which are not differentiated. Use mode='economic'"
-)
+_RAW = "scipy.linalg.qr with mode='raw' returns the reflectors that LAPACK keeps, which are not differentiated. Use mode='economic'"
 
 
 @ROOM.function("qr", kind="general", domain="full rank")
@@ -375,9 +373,7 @@ def qr_multiply(
 
 @ROOM.function("rq", kind="general", domain="full rank")
 @over_stacks(a=2)
-def rq(
-    a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full", check_finite: bool = True
-) -> Any:
+def rq(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full", check_finite: bool = True) -> Any:
     """``scipy.linalg.rq``: the other factors, of rows and columns in reverse."""
     if mode not in ("full", "r", "economic"):
         raise ValueError("Mode argument should be one of ['full', 'r', 'economic']")

@@ -11,7 +11,7 @@ from dualdiff.rules.letters import conj
 from dualdiff.rules.linalg.bands import toeplitz_
 from dualdiff.scipy.linalg.arguments import ROOM, VECTOR_OR_MATRIX, checked, over_stacks
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import fixed, operand, raw, bind
+from dualdiff.values import bind, fixed, operand, raw
 
 
 def _column_and_row(c_or_cr: Any) -> tuple[Any, Any]:
@@ -56,7 +56,7 @@ def _matmul_toeplitz(c: Any, r: Any, x: Any, check_finite: bool) -> Any:
     circle = np.reshape(np.concatenate([c, r[:0:-1]]), (p, 1))
     columns = np.reshape(x, (shape_of(x)[0], -1))
     if dtype_of(x).kind == "c":
-        y = np.fft.ifft(np.fft.fft(circle, axis=0) * np.fft.fft(columns, n=p, axis=0), axis=0)
+        y: Any = np.fft.ifft(np.fft.fft(circle, axis=0) * np.fft.fft(columns, n=p, axis=0), axis=0)
     else:
         y = np.fft.irfft(np.fft.rfft(circle, axis=0) * np.fft.rfft(columns, n=p, axis=0), axis=0, n=p)
     return np.reshape(y[:rows], shape)

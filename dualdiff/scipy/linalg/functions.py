@@ -8,7 +8,6 @@ import numpy as np
 import scipy.linalg
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.rules.elementwise import cast
 from dualdiff.rules.linalg.matrix_functions import expm_, frechet, logm_, power_, sign_, sqrtm_
 from dualdiff.rules.linalg.solving import solve as _solve
 from dualdiff.scipy.linalg.arguments import ROOM, check_square, inexact, over_stacks, together
@@ -62,8 +61,12 @@ def expm_frechet(A: Any, E: Any, method: Any = None, compute_expm: bool = True, 
         raise ValueError("expected A and E to be the same shape")
     if method not in (None, "SPS", "blockEnlarge"):
         raise ValueError(f"Unknown implementation {method}")
-    double = np.complex128 if dtype_of(a).kind == "c" else np.float64  # as SciPy's are, whatever these are
-    r, d = frechet(cast(a, double, copy=False), cast(e, double, copy=False))
+    if dtype_of(a).char in "fF":
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.linalg.expm_frechet mixes precisions where its matrices are in single, and is not differentiated there. "
+            "Pass A.astype(float) and E.astype(float)."
+        )
+    r, d = frechet(a, e)
     return (r, d) if compute_expm else d
 
 

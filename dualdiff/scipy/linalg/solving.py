@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from dualdiff.kinds import Elementwise
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.linalg.elimination import factored_, solved_, warn_if_ill
@@ -214,16 +215,20 @@ def pinvh(
     return _pseudo_inverse(a, atol, rtol, return_rank, "scipy.linalg.pinvh")
 
 
+_number = Elementwise("float", float, 1)
+"""A number as one of Python's."""
+
+
 @ROOM.function("norm", kind="general", domain="nonzero", facts=Facts(kinks=[norm2_.kink, np.absolute, np.max, np.min]))
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True) -> Any:
-    """``scipy.linalg.norm``, which is ``np.linalg.norm`` but for the precision of some results."""
+    """``scipy.linalg.norm``, which is ``np.linalg.norm`` but that some results are Python's numbers."""
     a = checked(a, check_finite)
     y = _norm(a, ord, axis, keepdims)
-    return cast(y, np.float64, copy=False) if axis is None and not keepdims and _is_of_lapack(raw(a), ord) else y
+    return bind(_number, (y,), {}) if axis is None and not keepdims and _is_of_lapack(raw(a), ord) else y
 
 
 def _is_of_lapack(a: Any, ord: Any) -> bool:
-    """Whether SciPy has BLAS or LAPACK find a norm, which is then a number in double precision."""
+    """Whether SciPy has BLAS or LAPACK find a norm, which is then one of Python's numbers."""
     if not a.size or a.dtype.char not in "fdFD":
         return False
     if a.ndim == 1:

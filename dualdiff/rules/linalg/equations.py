@@ -21,6 +21,10 @@ from dualdiff.values import bind
 def _sylvester(a: Any, b: Any, q: Any) -> Any:
     """Solve for a stack of right-hand sides with one Schur form of each matrix."""
     dtype = np.result_type(a, b, q)
+    dtype = np.dtype(
+        {"g": "d", "G": "D"}.get(dtype.char, dtype.char)
+    )  # of which LAPACK has no more, and SciPy's schur takes less
+    a, b, q = (x.astype(dtype, copy=False) for x in (a, b, q))
     output = "complex" if dtype.kind == "c" else "real"
     r, u = scipy.linalg.schur(a, output=output, check_finite=False)
     s, v = (r, u) if _is_adjoint(a, b) else scipy.linalg.schur(b.conj().T, output=output, check_finite=False)

@@ -9,12 +9,32 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import is_sparse, operand, raw
 
 ROOM = Room("scipy.linalg")
+
+UNSAID: Any = object()
+"""What stands for an argument that some SciPy have, and that is refused where it is given."""
+
+
+def default_of(name: str, parameter: str, otherwise: Any) -> Any:
+    """Return the default that this SciPy has for a parameter of a function."""
+    found = inspect.signature(getattr(ROOM.module, name)).parameters.get(parameter)
+    return otherwise if found is None else found.default
+
+
+def refuse_removed(what: str, instead: str, **given: Any) -> None:
+    """Refuse arguments that newer SciPy have no more, by name."""
+    for name, value in given.items():
+        if value is not UNSAID:
+            raise UnsupportedFunctionError(
+                f"{where()}: {what} is not differentiated with {name}=, which newer SciPy have no more. {instead}."
+            )
+
 
 _PRECISIONS = {"e": "f", "f": "f", "F": "F", "D": "D", "G": "D"}
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.rules.linalg.matrix_functions import expm_, frechet, logm_, power_, sign_, sqrtm_
 from dualdiff.rules.linalg.solving import solve as _solve
-from dualdiff.scipy.linalg.arguments import ROOM, check_square, inexact, over_stacks, together
+from dualdiff.scipy.linalg.arguments import ROOM, UNSAID, check_square, default_of, inexact, over_stacks, together
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
 
-_UNSAID: Any = getattr(scipy.linalg._matfuncs, "_NoValue", True)
-"""What stands for an argument that newer SciPy warns of."""
+_DISP = {name: default_of(name, "disp", UNSAID) for name in ("sqrtm", "logm", "signm")}
+_BLOCKSIZE = default_of("sqrtm", "blocksize", UNSAID)
 
 
 def _square(A: Any) -> Any:
@@ -24,11 +23,11 @@ def _square(A: Any) -> Any:
     return a
 
 
-def _no_estimate(disp: Any, what: str) -> None:
-    if disp is not _UNSAID and not disp:
+def _no_estimate(disp: Any, name: str) -> None:
+    if disp is not _DISP[name] and not disp:
         raise UnsupportedFunctionError(
-            f"{where()}: {what} is not differentiated with disp=False, which returns an estimate of the error beside the matrix. "
-            "Leave disp= out."
+            f"{where()}: scipy.linalg.{name} is not differentiated with disp=False, which returns an estimate of the error beside the "
+            "matrix. Leave disp= out."
         )
 
 
@@ -72,17 +71,17 @@ def expm_frechet(A: Any, E: Any, method: Any = None, compute_expm: bool = True, 
 
 @ROOM.function("sqrtm", kind="general", domain="positive definite")
 @over_stacks(A=2)
-def sqrtm(A: Any, disp: Any = _UNSAID, blocksize: Any = _UNSAID) -> Any:
+def sqrtm(A: Any, disp: Any = _DISP["sqrtm"], blocksize: Any = _BLOCKSIZE) -> Any:
     """``scipy.linalg.sqrtm``."""
-    _no_estimate(disp, "scipy.linalg.sqrtm")
+    _no_estimate(disp, "sqrtm")
     return bind(sqrtm_, (_square(A),), {})
 
 
 @ROOM.function("logm", kind="general", domain="positive definite")
 @over_stacks(A=2)
-def logm(A: Any, disp: Any = _UNSAID) -> Any:
+def logm(A: Any, disp: Any = _DISP["logm"]) -> Any:
     """``scipy.linalg.logm``."""
-    _no_estimate(disp, "scipy.linalg.logm")
+    _no_estimate(disp, "logm")
     return bind(logm_, (_square(A),), {})
 
 
@@ -97,9 +96,9 @@ def fractional_matrix_power(A: Any, t: Any) -> Any:
 
 @ROOM.function("signm", kind="general", domain="nonsingular")
 @over_stacks(A=2)
-def signm(A: Any, disp: Any = _UNSAID) -> Any:
+def signm(A: Any, disp: Any = _DISP["signm"]) -> Any:
     """``scipy.linalg.signm``."""
-    _no_estimate(disp, "scipy.linalg.signm")
+    _no_estimate(disp, "signm")
     return bind(sign_, (_square(A),), {})
 
 

@@ -11,9 +11,14 @@ from dualdiff.kinds import Discrete
 from dualdiff.scipy.linalg.arguments import ROOM, checked
 from dualdiff.values import bind, decided, fixed
 
-_bandwidth = Discrete("scipy.linalg.bandwidth", lambda a: np.array(scipy.linalg.bandwidth(a)))
-_is_symmetric = Discrete("scipy.linalg.issymmetric", lambda a, **given: np.bool_(scipy.linalg.issymmetric(a, **given)))
-_is_hermitian = Discrete("scipy.linalg.ishermitian", lambda a, **given: np.bool_(scipy.linalg.ishermitian(a, **given)))
+# Some SciPy ask for memory that may be written.
+_bandwidth = Discrete("scipy.linalg.bandwidth", lambda a: np.array(scipy.linalg.bandwidth(a.copy())))
+_is_symmetric = Discrete(
+    "scipy.linalg.issymmetric", lambda a, **given: np.bool_(scipy.linalg.issymmetric(a.copy(), **given))
+)
+_is_hermitian = Discrete(
+    "scipy.linalg.ishermitian", lambda a, **given: np.bool_(scipy.linalg.ishermitian(a.copy(), **given))
+)
 
 
 @ROOM.function("bandwidth", kind="discrete")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -22,19 +21,22 @@ from dualdiff.rules.linalg.substitution import triangular_
 from dualdiff.rules.linalg.triangles import hermitian
 from dualdiff.scipy.linalg.arguments import (
     ROOM,
+    UNSAID,
     VECTOR_OR_MATRIX,
     as_columns,
     check_square,
     checked,
+    default_of,
     inexact,
     over_stacks,
     precision,
+    refuse_removed,
     together,
 )
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, fixed, raw
 
-_DEFAULT: Any = inspect.signature(scipy.linalg.solve).parameters["assume_a"].default  # it was "gen" before SciPy 1.15
+_DEFAULT = default_of("solve", "assume_a", None)  # it was "gen" before SciPy 1.15
 _DEFINITE = ("pos", "positive definite")
 _LOWER, _UPPER = "lower triangular", "upper triangular"
 _STRUCTURES = {
@@ -195,8 +197,18 @@ def _pseudo_inverse(a: Any, atol: Any, rtol: Any, return_rank: bool, what: str) 
 
 @ROOM.function("pinv", kind="general", domain="full rank")
 @over_stacks(a=2)
-def pinv(a: Any, *, atol: Any = None, rtol: Any = None, return_rank: bool = False, check_finite: bool = True) -> Any:
+def pinv(
+    a: Any,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    return_rank: bool = False,
+    check_finite: bool = True,
+    cond: Any = UNSAID,
+    rcond: Any = UNSAID,
+) -> Any:
     """``scipy.linalg.pinv`` of matrices of full rank."""
+    refuse_removed("scipy.linalg.pinv", "Write rtol=", cond=cond, rcond=rcond)
     return _pseudo_inverse(inexact(a, check_finite), atol, rtol, return_rank, "scipy.linalg.pinv")
 
 

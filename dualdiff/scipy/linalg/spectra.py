@@ -25,11 +25,13 @@ from dualdiff.rules.linalg.polar_factors import polar_
 from dualdiff.rules.linalg.singular_values import cut
 from dualdiff.scipy.linalg.arguments import (
     ROOM,
+    UNSAID,
     VECTOR_OR_MATRIX,
     check_square,
     checked,
     inexact,
     over_stacks,
+    refuse_removed,
     together,
 )
 from dualdiff.shapes import dtype_of, shape_of
@@ -71,8 +73,11 @@ def eigh(
     subset_by_index: Any = None,
     subset_by_value: Any = None,
     driver: Any = None,
+    turbo: Any = UNSAID,
+    eigvals: Any = UNSAID,
 ) -> Any:
     """``scipy.linalg.eigh``, also of pairs: functions of the triangles it reads."""
+    refuse_removed("scipy.linalg.eigh", "Write driver= and subset_by_index=", turbo=turbo, eigvals=eigvals)
     subset = _subset(subset_by_index, subset_by_value)
     lower, only = bool(lower), bool(eigvals_only)
     if b is None:
@@ -104,6 +109,8 @@ def eigvalsh(
     subset_by_index: Any = None,
     subset_by_value: Any = None,
     driver: Any = None,
+    turbo: Any = UNSAID,
+    eigvals: Any = UNSAID,
 ) -> Any:
     """``scipy.linalg.eigvalsh``, also of pairs: functions of the triangles it reads."""
     return eigh(
@@ -116,6 +123,8 @@ def eigvalsh(
         subset_by_index=subset_by_index,
         subset_by_value=subset_by_value,
         driver=driver,
+        turbo=turbo,
+        eigvals=eigvals,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy
@@ -20,6 +22,7 @@ T = RNG.standard_normal((6, 3))
 B, R = RNG.standard_normal((N, 2)), np.array([[2.0, 0.3], [0.3, 1.5]])
 Q = S @ S + np.eye(N)
 NEAR_ONE, CROSS = np.eye(N) + 0.1 * E, 0.1 * B[::-1]
+TURNED = np.diag([1.0, 2.0, -3.0]) + 0.1 * T[:3]
 c, r = np.array([5, 1.0, 0.3, 0.2, 0.1]), np.array([5, 0.5, 0.2, 0.4])
 
 
@@ -39,6 +42,9 @@ FUNCTIONS = {
     "logm": (lambda a: sla.logm(a), P),
     "fractional_matrix_power": (lambda a: sla.fractional_matrix_power(a, -1.7), P),
     "fractional_matrix_power, whole": (lambda a: sla.fractional_matrix_power(a, 3), A),
+    "sqrtm, complex result": (lambda a: sla.sqrtm(a), TURNED),
+    "logm, complex result": (lambda a: sla.logm(a), TURNED),
+    "fractional_matrix_power, complex result": (lambda a: sla.fractional_matrix_power(a, 0.4), TURNED),
     "signm": (lambda a: sla.signm(a), A),
     "solve_sylvester": (lambda a, b, q: sla.solve_sylvester(a, b, q), PH, P[:3, :3], A[:, :3]),
     "solve_continuous_lyapunov": (lambda a, q: sla.solve_continuous_lyapunov(a, q), A - 3 * np.eye(N), S),
@@ -139,6 +145,17 @@ def test_a_solution_that_is_none_has_no_derivative():
             np.linalg.LinAlgError, match=r"solve_continuous_are returns a matrix that leaves a residual.*balanced=False"
         ):
             dd.jacobian(solve)(Q)
+
+
+def test_an_equation_without_a_solution_raises():
+    singular = np.diag([1.0, 0.0, 0.0])
+    for f in (lambda a: sla.solve_sylvester(a, -a, a), lambda a: sla.sqrtm(a), lambda a: sla.polar(a)[0]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sla.LinAlgWarning)
+            with pytest.raises(
+                np.linalg.LinAlgError, match=r"test_linalg_functions.py, line \d+: an equation A X \+ X B = Q has no"
+            ):
+                dd.jacrev(f)(singular)
 
 
 def test_a_power_that_is_differentiated_is_refused_with_what_to_write():

@@ -32,7 +32,13 @@ def _sylvester(a: Any, b: Any, q: Any) -> Any:
     y = np.empty(f.shape, dtype)
     solver = lapack("trsyl", dtype)
     for at in np.ndindex(f.shape[:-2]):
-        x, scale, _ = solver(r, s, f[at], tranb="C")
+        x, scale, info = solver(r, s, f[at], tranb="C")
+        if info > 0:
+            raise np.linalg.LinAlgError(
+                f"{where()}: an equation A X + X B = Q has no solution of its own, as an eigenvalue of A is one of -B (to rounding). Such "
+                "an equation is solved by solve_sylvester, solve_continuous_lyapunov and solve_continuous_are of scipy.linalg, and for the "
+                "derivatives of its sqrtm, signm and polar, which have none at such a matrix."
+            )
         y[at] = scale * x
     return u @ y @ v.conj().T
 

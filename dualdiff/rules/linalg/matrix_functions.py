@@ -12,6 +12,7 @@ import scipy.linalg
 from dualdiff.kinds import Discrete, General, Sweep
 from dualdiff.rules.contraction import of_matrices
 from dualdiff.rules.elementwise import cast
+from dualdiff.rules.letters import conj
 from dualdiff.rules.linalg.equations import sylvester_
 from dualdiff.rules.linalg.matrices import adjoint, product
 from dualdiff.rules.linalg.solving import solve_columns
@@ -129,7 +130,8 @@ def _by_corner(name: str, value: Callable[..., Any]) -> General:
         return _corner(row, a, ts[0], params)
 
     def pull(sweep: Sweep, g: Any, out: Any, a: Any, **params: Any) -> Any:
-        return (_corner(row, adjoint(a), g, params),)
+        # not at Aᴴ: on a branch cut a function is not that of the conjugate, conjugated
+        return (conj(_corner(row, np.swapaxes(a, -1, -2), conj(g), params)),)
 
     row = General(name, value, push, pull, keeps=(False, (True,)), joins=of_matrices)
     return row

@@ -9,11 +9,14 @@ import numpy as np
 from dualdiff.kinds import General, Sweep
 from dualdiff.rules.linalg.matrices import adjoint, product
 from dualdiff.rules.linalg.solving import columns_of, lapack, solve_
-from dualdiff.values import bind
+from dualdiff.rules.linalg.triangles import LARGE, below
+from dualdiff.values import bind, ndarray
 
 
 def one_triangle(a: Any, lower: bool, unit: bool = False) -> Any:
     """Return the entries of a triangle, without the diagonal where that is taken for 1."""
+    if type(a) is ndarray and a.shape[-1] <= LARGE:
+        return np.where(below(a.shape[-1], -int(unit) if lower else int(unit) - 1), *((a, 0) if lower else (0, a)))
     return np.tril(a, -int(unit)) if lower else np.triu(a, int(unit))
 
 

@@ -36,6 +36,7 @@ def refuse_removed(what: str, instead: str, **given: Any) -> None:
             )
 
 
+_KEPT = {np.dtype(c) for c in "fdFD"}
 _PRECISIONS = {"e": "f", "f": "f", "F": "F", "D": "D", "G": "D"}
 
 
@@ -66,6 +67,9 @@ def inexact(x: Any, check_finite: bool = True) -> Any:
 def together(*arrays: Any, check_finite: bool = True) -> list[Any]:
     """Return arrays in the one precision in which LAPACK computes with all of them."""
     found = [checked(x, check_finite) for x in arrays]
+    dtypes = {dtype_of(x) for x in found}
+    if len(dtypes) == 1 and dtypes <= _KEPT:
+        return found
     dtype = precision(*found)
     return [cast(x, dtype, copy=False) for x in found]
 

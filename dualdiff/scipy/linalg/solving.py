@@ -74,7 +74,8 @@ def solve(
 ) -> Any:
     """``scipy.linalg.solve``: with a structure assumed, a function of the entries it then reads."""
     a, b = together(a, b, check_finite=check_finite)
-    a, b = np.atleast_2d(a), np.atleast_1d(b)
+    if len(shape_of(a)) < 2 or not shape_of(b):
+        a, b = np.atleast_2d(a), np.atleast_1d(b)
     if assume_a not in _STRUCTURES:
         raise ValueError(f"{assume_a} is not a recognized matrix structure")
     check_square(a, f"Expected square matrix, got a1.shape={shape_of(a)}")

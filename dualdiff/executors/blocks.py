@@ -37,7 +37,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The answer of a worker that was not sent every parcel."""
+    """The answer of a worker that was not sent every parcel: the numbers of those that it needs."""
+
+    parcels: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,12 @@ def carry_out(
 
     waiting: dict[Any, int] = {}
 
-    def submit(i: int, whole: bool) -> None:
+    def submit(i: int, along: frozenset[int]) -> None:
         try:
             if pool.shares:
                 future = pool.executor.submit(copy_context().run, function, parcels, *blocks[i].args)
             else:
-                bodies = [p.packed if whole or len(p.packed) <= SMALL else None for p in parcels]
+                bodies = [p.packed if k in along or len(p.packed) <= SMALL else None for k, p in enumerate(parcels)]
                 digests = [p.digest for p in parcels]
                 future = pool.executor.submit(work, ticket(), function, digests, bodies, blocks[i].args)
         except Exception as e:
@@ -99,9 +101,9 @@ def carry_out(
         waiting[future] = i
 
     try:
-        known = pool.shares or all(p.digest in pool.sent for p in parcels)
+        new = frozenset([k for k, p in enumerate(parcels) if p.digest not in pool.sent])
         for i in range(len(blocks)):
-            submit(i, not known and i < pool.workers)  # the first ones, one a worker, bring the parcels along
+            submit(i, new if i < pool.workers else frozenset())  # the first ones, one a worker, bring along what is new
         _note_as_sent(pool, parcels)
         if meanwhile is not None:
             meanwhile()
@@ -114,12 +116,13 @@ def carry_out(
                 del waiting[future]
                 answer = _answer(pool, blocks[i], future)
                 if isinstance(answer, Missing):
-                    submit(i, True)
+                    submit(i, answer.parcels)
                 else:
                     take(i, answer)
     finally:
-        for future in waiting:
-            future.cancel()
+        if waiting and not _is_gone(pool.executor):  # which has cancelled them, and may not answer any more
+            for future in waiting:
+                future.cancel()
 
 
 def work(
@@ -131,8 +134,8 @@ def work(
 ) -> Any:
     """Do a block, in a worker of another process."""
     parcels = received(digests, bodies)
-    if parcels is None:
-        return Missing()
+    if isinstance(parcels, frozenset):
+        return Missing(parcels)
     try:
         return function(parcels, *args)
     except Exception as e:

@@ -100,16 +100,17 @@ _STORE: OrderedDict[bytes, Received] = OrderedDict()
 _LOCK = threading.Lock()
 
 
-def received(digests: Sequence[bytes], bodies: Sequence[bytes | None]) -> list[Received] | None:
-    """Return the parcels of a block, in a worker: those that came with it and those that are kept; None if one is missing."""
+def received(digests: Sequence[bytes], bodies: Sequence[bytes | None]) -> list[Received] | frozenset[int]:
+    """Return the parcels of a block, in a worker: those that came with it and those that are kept; or the numbers of those missing."""
     found = []
     with _LOCK:
+        missing = [k for k, (d, b) in enumerate(zip(digests, bodies, strict=True)) if b is None and d not in _STORE]
+        if missing:
+            return frozenset(missing)
         for digest, packed in zip(digests, bodies, strict=True):
             kept = _STORE.get(digest)
             if kept is None:
-                if packed is None:
-                    return None
-                kept = _STORE[digest] = Received(digest, packed)
+                kept = _STORE[digest] = Received(digest, packed or b"")
             _STORE.move_to_end(digest)
             found.append(kept)
         total = sum([len(r.packed) for r in _STORE.values()])

@@ -53,7 +53,7 @@ class SpreadJacobian(Jacobian):
 
     def __reduce__(self) -> Any:
         settings = {f.name: getattr(self, f.name) for f in fields(Jacobian) if f.init and f.name != "_decisions"}
-        return Jacobian(**settings).__reduce_ex__(2)
+        return _alone, (Jacobian, settings)
 
 
 def spread_by(operator: Jacobian, executor: Any) -> SpreadJacobian:
@@ -88,4 +88,9 @@ class SpreadBatchJacobian(BatchJacobian):
         return self._chosen(program, batch, n, results_of(program.values, batch), options)
 
     def __reduce__(self) -> Any:
-        return BatchJacobian(self.f, self.argnums, self.mode).__reduce_ex__(2)
+        return _alone, (BatchJacobian, {"f": self.f, "argnums": self.argnums, "mode": self.mode})
+
+
+def _alone(kind: Any, settings: dict[str, Any]) -> Any:
+    """Make an operator without an executor."""
+    return kind(**settings)

@@ -20,7 +20,7 @@ import numpy as np
 from dualdiff.capture.captures import agree
 from dualdiff.errors import NOTES, ExecutorError
 from dualdiff.executors import Block, Pool, carry_out, handed, is_inside, parcel, pool_of
-from dualdiff.executors.pools import said
+from dualdiff.executors.pools import said, ticket
 from dualdiff.passes.costs import priced
 from dualdiff.passes.kinks import SETTING
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -55,12 +55,18 @@ class Division:
     blocks : int
         How many there are.
     seconds : float
-        The whole Jacobian, the function's own run included.
+        The whole Jacobian, the function's own run and what follows included.
+    sent : float
+        Handing the tasks over, and what travels.
+    share : float
+        The part of all directions that one worker carries, one block after the other.
     """
 
     size: int
     blocks: int
     seconds: float
+    sent: float
+    share: float
 
 
 @dataclass(slots=True, eq=False)
@@ -82,9 +88,13 @@ class Known:
         if self.division is None:
             return False
         here = self.estimated if self.here is None else self.here
-        # Where the model is off here, it is off there as much.
-        there = self.division.seconds * here / self.estimated if self.there is None else self.there
-        return there < here
+        return (self._expected(self.division, here) if self.there is None else self.there) < here
+
+    def _expected(self, cut: Division, here: float) -> float:
+        """Return what the executor should take, in the light of what the call took here."""
+        if here > self.estimated:  # the model does not know what takes so long: directions, most likely
+            return cut.seconds + cut.share * (here - self.estimated)
+        return cut.sent + (cut.seconds - cut.sent) * here / self.estimated
 
 
 class Spread:
@@ -172,7 +182,8 @@ def _division(
             once = priced({k: v for k, v in q.items() if k in ONCE})
             seconds += once + rounds * free + runs * (priced(q) - free - once)
     moved = itemsize * (way.rows * way.inputs + way.columns * way.outputs + pool.workers * way.inputs)
-    return Division(size, count, seconds + count * pool.seconds + moved * pool.seconds_a_byte)
+    sent = count * pool.seconds + moved * pool.seconds_a_byte
+    return Division(size, count, seconds + sent, sent, min(rounds * share, 1.0))
 
 
 def considered(
@@ -303,7 +314,7 @@ def by_blocks(
         settings: tuple[Any, ...] = ()
     else:
         parcels = _packed(problem, options, known)
-        function, settings = block_elsewhere, (SETTING.get(), np.geterr())
+        function, settings = block_elsewhere, (ticket(), SETTING.get(), np.geterr())
 
     def meanwhile() -> None:
         if program is not None:
@@ -423,9 +434,14 @@ MOST_RECORDINGS = 2
 """How many recordings a worker keeps: that of the latest call, and of one that may be going on beside it."""
 
 
-def _recording(parcels: Sequence[Any], options: Options, replayable: bool) -> tuple[Problem, Program, bool]:
-    """Return the function at its point, its recording, and whether that was made now."""
-    key = tuple([p.digest for p in parcels])
+def _recording(
+    call: str, parcels: Sequence[Any], options: Options, replayable: bool
+) -> tuple[Problem, Program, bool]:
+    """Return the function at its point, its recording, and whether that was made now.
+
+    A recording serves one call: before the next one, what the function reads may have changed.
+    """
+    key = (call, *[p.digest for p in parcels])
     with _LOCK:
         made = _RECORDINGS.setdefault(key, _Recording())
         _RECORDINGS.move_to_end(key)
@@ -440,7 +456,7 @@ def _recording(parcels: Sequence[Any], options: Options, replayable: bool) -> tu
 
 
 def block_elsewhere(
-    parcels: Sequence[Any], setting: str, errors: Any, pulled: bool, lo: int, hi: int
+    parcels: Sequence[Any], call: str, setting: str, errors: Any, pulled: bool, lo: int, hi: int
 ) -> tuple[list[Any] | None, Any] | None:
     """Carry a block of directions in another process; None where the way was made for another program."""
     way, options = parcels[1].once()
@@ -448,7 +464,7 @@ def block_elsewhere(
     try:
         with np.errstate(**errors):
             if way.recorded or way.replayed:
-                problem, program, is_new = _recording(parcels, options, way.replayed)
+                problem, program, is_new = _recording(call, parcels, options, way.replayed)
                 if not _is_for(way, program):
                     return None
                 values, product = way.block(problem, options, program, pulled, lo, hi)

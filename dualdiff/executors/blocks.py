@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -101,10 +102,13 @@ def carry_out(
         waiting[future] = i
 
     try:
-        new = frozenset([k for k, p in enumerate(parcels) if p.digest not in pool.sent])
-        for i in range(len(blocks)):
-            submit(i, new if i < pool.workers else frozenset())  # the first ones, one a worker, bring along what is new
+        new = frozenset([k for k, p in enumerate(parcels) if not pool.shares and p.digest not in pool.sent])
+        # What is new and large goes along with one block a worker, and the others wait until a worker has it.
+        ahead = pool.workers if any(len(parcels[k].packed) > SMALL for k in new) else len(blocks)
+        for i in range(min(ahead, len(blocks))):
+            submit(i, new)
         _note_as_sent(pool, parcels)
+        rest, answered = deque(range(len(waiting), len(blocks))), 0
         if meanwhile is not None:
             meanwhile()
         while waiting:
@@ -117,8 +121,12 @@ def carry_out(
                 answer = _answer(pool, blocks[i], future)
                 if isinstance(answer, Missing):
                     submit(i, answer.parcels)
-                else:
-                    take(i, answer)
+                    continue
+                take(i, answer)
+                answered += 1
+                for _ in range(1 if answered < ahead else len(rest)):
+                    if rest:
+                        submit(rest.popleft(), frozenset())
     finally:
         if waiting and not _is_gone(pool.executor):  # which has cancelled them, and may not answer any more
             for future in waiting:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff import lab
 from dualdiff.errors import ExecutorError, InputError, NonDifferentiablePointError
 from dualdiff.executors import Block, carry_out, parcel, pool_of
 from dualdiff.executors.blocks import Missing, work
@@ -450,3 +451,28 @@ def test_what_is_no_executor_and_what_cannot_be_sent(processes: Executor) -> Non
         dd.jacobian(f, executor=processes, cost=dear)(X)
     with pytest.raises(InputError, match="max_bytes=3000 is too small"):
         dd.jacobian(lambda x: np.outer(x, x), max_bytes=3000, executor=processes, cost=dear)(np.ones(10))
+
+
+def growing(n: int) -> Any:
+    A = np.random.default_rng(0).normal(size=(3, n))
+    return lambda x: np.tanh(A @ x), np.ones(n)
+
+
+def failing(n: int) -> Any:
+    if n > 2:
+        raise OverflowError("too large")
+    return growing(n)
+
+
+def test_sizes_of_a_sweep_go_to_workers(executor: Executor) -> None:
+    settings: dict[str, Any] = {"methods": ["forward", "reverse"], "seconds": 1.0, "rounds": 1, "progress": False}
+    alone = lab.sweep(growing, [2, 4, 8], **settings)
+    found = lab.sweep(growing, [2, 4, 8], executor=executor, **settings)
+    assert found.problem == "growing"
+    assert found.agree
+    for method in ("forward", "reverse"):
+        same(found.values(method, "multiplications"), alone.values(method, "multiplications"))
+        assert np.all(found.values(method) > 0)
+    with pytest.raises(OverflowError, match="too large") as caught:
+        lab.sweep(failing, [2, 4], executor=executor, **settings)
+    assert "in size 4, by a" in caught.value.__notes__[-1]

@@ -12,10 +12,8 @@ from typing import Any
 
 from dualdiff.errors import ExecutorError
 from dualdiff.executors.parcels import SMALL, Received, dumps, received
-from dualdiff.executors.pools import Pool, ticket
+from dualdiff.executors.pools import PATIENCE, Pool, is_gone, ticket
 
-PATIENCE = 0.5
-"""Seconds after which a wait looks whether the executor is still there: not every one tells those who wait."""
 REMEMBERED = 1024
 """How many digests of parcels are remembered as sent."""
 
@@ -114,7 +112,7 @@ def carry_out(
         while waiting:
             wait(waiting, PATIENCE, FIRST_COMPLETED)
             done = sorted([(i, future) for future, i in waiting.items() if future.done()], key=lambda pair: pair[0])
-            if not done and _is_gone(pool.executor):
+            if not done and is_gone(pool.executor):
                 raise _lost(pool, blocks[min(waiting.values())], RuntimeError("its client was closed"))
             for i, future in done:
                 del waiting[future]
@@ -128,7 +126,7 @@ def carry_out(
                     if rest:
                         submit(rest.popleft(), frozenset())
     finally:
-        if waiting and not _is_gone(pool.executor):  # which has cancelled them, and may not answer any more
+        if waiting and not is_gone(pool.executor):  # which has cancelled them, and may not answer any more
             for future in waiting:
                 future.cancel()
 
@@ -197,11 +195,6 @@ def _note_as_sent(pool: Pool, parcels: Sequence[Any]) -> None:
         pool.sent[p.digest] = None
     while len(pool.sent) > REMEMBERED:
         pool.sent.pop(next(iter(pool.sent)), None)
-
-
-def _is_gone(executor: Any) -> bool:
-    """Whether an executor stands for a client that was closed."""
-    return getattr(getattr(executor, "_client", None), "status", "") in ("closing", "closed")
 
 
 __all__ = ["Block", "Received", "carry_out", "work"]

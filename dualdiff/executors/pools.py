@@ -23,6 +23,8 @@ PAYLOAD = 1 << 20
 """Bytes that are sent there and back to learn what a byte costs."""
 ROUNDS = 5
 """How often a task that does nothing is timed."""
+PATIENCE = 0.5
+"""Seconds after which a wait looks whether the executor is still there: not every one tells those who wait."""
 _TICKETS = count()
 
 
@@ -115,10 +117,11 @@ def whereabouts(_ticket: str, payload: bytes = b"") -> tuple[str, int, str, byte
 
 def _measured(executor: Any) -> Pool:
     name = type(executor).__name__
-    workers = _count(executor)
     try:
+        workers = _count(executor)
         # As many as there are workers first: a worker is started, or imports this module, when it gets its first task.
-        found = [f.result() for f in [executor.submit(whereabouts, ticket()) for _ in range(workers)]]
+        first = [executor.submit(whereabouts, ticket()) for _ in range(workers)]
+        found = [_result(executor, future) for future in first]
         seconds = min([_round_trip(executor) for _ in range(ROUNDS)])
         here = HERE, os.getpid(), platform.node()
         shares = all(w[:3] == here for w in found)
@@ -139,8 +142,24 @@ def _measured(executor: Any) -> Pool:
 
 def _round_trip(executor: Any, payload: bytes = b"") -> float:
     start = perf_counter()
-    executor.submit(whereabouts, ticket(), payload).result()
+    _result(executor, executor.submit(whereabouts, ticket(), payload))
     return perf_counter() - start
+
+
+def _result(executor: Any, future: Any) -> Any:
+    """Return the result of a future, unless its executor goes before."""
+    from concurrent.futures import wait
+
+    while not future.done():
+        wait([future], PATIENCE)
+        if not future.done() and is_gone(executor):
+            raise RuntimeError("its client was closed")
+    return future.result()
+
+
+def is_gone(executor: Any) -> bool:
+    """Whether an executor stands for a client that was closed."""
+    return getattr(getattr(executor, "_client", None), "status", "") in ("closing", "closed")
 
 
 def _count(executor: Any) -> int:

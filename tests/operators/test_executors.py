@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -259,7 +260,7 @@ def test_what_a_function_raises_there_arrives_as_it_is_with_the_block_and_the_tr
     with pytest.raises(LookupError, match="not at home") as caught:
         dd.jacobian(f, mode="forward", chunk=4, executor=processes, cost=dear)(X)
     note = "\n".join(caught.value.__notes__)
-    assert "in columns 0 to 3, by a worker of ProcessPoolExecutor" in note
+    assert re.search(r"in columns \d+ to \d+, by a worker of ProcessPoolExecutor", note)
     assert "in f\n" in note
     assert "LookupError: not at home" in note
 
@@ -272,7 +273,7 @@ def test_what_a_function_raises_there_arrives_as_it_is_with_the_block_and_the_tr
             raise Own(1, 2)
         return x * 2
 
-    with pytest.raises(ExecutorError, match=r"rows 0 to 3: Own: 1 and 2 \(an error that cannot be sent") as said:
+    with pytest.raises(ExecutorError, match=r"rows \d+ to \d+: Own: 1 and 2 \(an error that cannot be sent") as said:
         dd.jacobian(g, mode="reverse", chunk=4, executor=processes, cost=dear)(X)
     assert "in g\n" in "\n".join(said.value.__notes__)
 
@@ -300,7 +301,7 @@ def test_a_worker_that_dies_and_an_executor_that_is_shut_down() -> None:
 
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         J = dd.jacobian(dies, mode="reverse", chunk=5, executor=executor, cost=dear)
-        with pytest.raises(ExecutorError, match=r"did not bring back rows 0 to 4 \(BrokenProcessPool: .*nothing was computed"):
+        with pytest.raises(ExecutorError, match=r"did not bring back rows \d+ to \d+ \(BrokenProcessPool: .*nothing was computed"):
             J(X)
         with pytest.raises(ExecutorError, match="BrokenProcessPool"):
             J(X)  # and it stays broken

@@ -78,7 +78,9 @@ def check_executor(executor: Any) -> None:
     if isinstance(executor, Executor):
         return
     if hasattr(executor, "get_executor"):
-        raise InputError("executor= takes a concurrent.futures.Executor; of a Dask client that is client.get_executor()")
+        raise InputError(
+            "executor= takes a concurrent.futures.Executor; of a Dask client that is client.get_executor()"
+        )
     raise InputError(
         f"executor={executor!r} is no concurrent.futures.Executor; pass a ThreadPoolExecutor, a ProcessPoolExecutor, "
         "client.get_executor() of a Dask client, or None"

@@ -11,7 +11,7 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +23,7 @@ from dualdiff.executors import Block, Pool, carry_out, handed, is_inside, parcel
 from dualdiff.executors.pools import said, ticket
 from dualdiff.passes.costs import priced
 from dualdiff.passes.kinks import SETTING
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import shape_of, size_of
 from dualdiff.values import TRACED
 from dualdiff.ways.base import Answer, Way
 from dualdiff.ways.choice import bytes_of, price
@@ -161,9 +161,7 @@ def _fits(pool: Pool, program: Program | None, way: Way, options: Options, size:
     return times * bytes_of(program, _of_block(way, options, size)) <= options.limit
 
 
-def _division(
-    pool: Pool, program: Program | None, way: Way, options: Options, run: float, size: int
-) -> Division:
+def _division(pool: Pool, program: Program | None, way: Way, options: Options, run: float, size: int) -> Division:
     count = sum([-(-side.count // size) for side in way.sides])
     rounds = -(-count // pool.workers)
     share = min(size / way.sweeps, 1.0)
@@ -186,9 +184,7 @@ def _division(
     return Division(size, count, seconds + sent, sent, min(rounds * share, 1.0))
 
 
-def considered(
-    problem: Problem, options: Options, pool: Pool, choose: Chooser
-) -> tuple[Known, Program | None]:
+def considered(problem: Problem, options: Options, pool: Pool, choose: Chooser) -> tuple[Known, Program | None]:
     """Record the function, choose a way with the executor in mind, and say whether it is to be used."""
     check_real(problem, options.holomorphic)
     if options.sparse:
@@ -283,9 +279,7 @@ def _least(before: float | None, now: float, counts: bool) -> float | None:
     return before if not counts else now if before is None else min(before, now)
 
 
-def by_blocks(
-    problem: Problem, options: Options, pool: Pool, known: Known, program: Program | None
-) -> Answer:
+def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, program: Program | None) -> Answer:
     """Compute a Jacobian by the workers of an executor. ``program`` is a recording at the point, if there is one.
 
     Raises
@@ -434,9 +428,7 @@ MOST_RECORDINGS = 2
 """How many recordings a worker keeps: that of the latest call, and of one that may be going on beside it."""
 
 
-def _recording(
-    call: str, parcels: Sequence[Any], options: Options, replayable: bool
-) -> tuple[Problem, Program, bool]:
+def _recording(call: str, parcels: Sequence[Any], options: Options, replayable: bool) -> tuple[Problem, Program, bool]:
     """Return the function at its point, its recording, and whether that was made now.
 
     A recording serves one call: before the next one, what the function reads may have changed.

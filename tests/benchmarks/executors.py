@@ -6,12 +6,13 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import dualdiff as dd
+from dualdiff.lab.timing import interleaved_minima
 
 Row = dict[str, Any]
 COLUMNS = 64
@@ -53,45 +54,36 @@ def dask() -> Iterator[Executor]:
         yield client.get_executor()
 
 
+def dear(program: Any, way: Any) -> float:
+    """Cost any way so much that an executor is used."""
+    return 1e3
+
+
 def executors() -> list[Row]:
-    """Jacobians by two workers, from the second call on: the time without an executor over that with it, by kind of executor."""
+    """Jacobians by two workers, the function sent already: the time without an executor over that with it, used in any case."""
     x = np.linspace(0.5, 1.5, COLUMNS)
-    cases: list[tuple[str, Callable[[Any], Any], dict[str, Any], Any]] = [
-        ("64 columns of products of 400 by 400", products(DEAR), {}, x),
-        ("64 columns of products of 200 by 200", products(SMALL), {}, x),
-        ("64 rows of products of 200 by 200", products(SMALL, COLUMNS), {}, np.linspace(0.5, 1.5, SMALL)),
-        ("64 differences of a loop in Python", loop, {"mode": "finite-differences"}, x / 2),
-        ("64 columns of a sine", np.sin, {}, x),
+    cases: list[tuple[str, Callable[[Any], Any], str, Any]] = [
+        ("64 columns of products of 400 by 400", products(DEAR), "forward", x),
+        ("64 columns of products of 200 by 200", products(SMALL), "forward", x),
+        ("64 rows of products of 200 by 200", products(SMALL, COLUMNS), "reverse", np.linspace(0.5, 1.5, SMALL)),
+        ("64 differences of a loop in Python", loop, "finite-differences", x / 2),
+        ("64 columns of a sine", np.sin, "forward", x),
     ]
     pools: dict[str, Callable[[], Any]] = {
         "processes": lambda: ProcessPoolExecutor(2, multiprocessing.get_context("spawn")),
         "threads": lambda: ThreadPoolExecutor(2),
         "Dask": dask,
     }
-    times: dict[str, dict[str, float]] = {name: {"here": float("inf")} for name, *_ in cases}
+    rows: dict[str, Row] = {name: {"case": name} for name, *_ in cases}
     for kind, pool in pools.items():
         with pool() as executor:
-            for name, f, options, x in cases:
-                alone, spread = dd.jacobian(f, **options), dd.jacobian(f, executor=executor, **options)
-                alone(x), spread(x)  # the choice is made, and the function is sent
-                found = times[name]
-                for _ in range(2):
-                    found["here"] = min(found["here"], _timed(alone, x))
-                    found[kind] = min(found.get(kind, float("inf")), _timed(spread, x))
-                assert np.allclose(alone(x), spread(x), rtol=1e-10, atol=1e-12)
-                found[kind + " used"] = sum(known.calls for known in spread._spread.known.values())  # type: ignore[attr-defined]
-    return [
-        {
-            "case": name,
-            "alone s": found["here"],
-            **{f"alone/{kind}": found["here"] / found[kind] for kind in pools},
-            "used by": ", ".join([kind for kind in pools if found[kind + " used"]]) or "none",
-        }
-        for name, found in times.items()
-    ]
-
-
-def _timed(f: Callable[[Any], Any], x: Any) -> float:
-    start = perf_counter()
-    f(x)
-    return perf_counter() - start
+            for name, f, mode, x in cases:
+                alone = dd.jacobian(f, mode=mode)
+                spread = dd.jacobian(f, mode=mode, executor=executor, cost=dear)
+                assert np.allclose(alone(x), spread(x), rtol=1e-6, atol=1e-9)
+                times = interleaved_minima({"alone": partial(alone, x), "spread": partial(spread, x)}, rounds=2)
+                rows[name].setdefault("alone s", times["alone"])
+                rows[name][kind] = times["alone"] / times["spread"]
+                chosen = dd.jacobian(f, mode=mode, executor=executor).explain(x).executor
+                rows[name][f"chosen ({kind})"] = "is not used" not in chosen
+    return list(rows.values())

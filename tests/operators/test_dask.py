@@ -113,7 +113,9 @@ def test_a_client_that_is_closed_under_way_hangs_nobody(cluster: Any) -> None:
     with pytest.raises(ExecutorError, match=r"ClientExecutor did not bring back columns \d+ to"):
         J(X)
     closer.join()
-    with pytest.raises(ExecutorError, match=r"ClientExecutor did not bring back columns 0 to 3 \(\w+: Client is closed"):
+    with pytest.raises(
+        ExecutorError, match=r"ClientExecutor did not bring back columns 0 to 3 \(\w+: Client is closed"
+    ):
         J(X)
     with pytest.raises(ExecutorError, match="ClientExecutor did not run a first task"):
         dd.jacobian(f, executor=client.get_executor())(X)

@@ -150,7 +150,8 @@ def test_structures_dtypes_and_complex_numbers_come_back_as_without_an_executor(
     ]
     for f, args, options, kwargs in cases:
         plain, J = (
-            dd.value_and_jacobian(f, mode=mode, **options, **extra) for extra in ({}, {"executor": executor, "cost": dear})
+            dd.value_and_jacobian(f, mode=mode, **options, **extra)
+            for extra in ({}, {"executor": executor, "cost": dear})
         )
         expected, found = plain(*args, **kwargs), J(*args, **kwargs)
         same(found[0], expected[0])
@@ -191,7 +192,10 @@ def test_samples_in_blocks(executor: Executor) -> None:
         known.here, known.there = 1.0, 0.0  # as if it had been timed so
         same(J(batch), expected)
         assert used(J) >= 1
-        same(pickle.loads(pickle.dumps(dd.batch_jacobian(wave_of_rows, executor=executor)))(batch), dd.batch_jacobian(wave_of_rows)(batch))
+        same(
+            pickle.loads(pickle.dumps(dd.batch_jacobian(wave_of_rows, executor=executor)))(batch),
+            dd.batch_jacobian(wave_of_rows)(batch),
+        )
     with pytest.raises(InputError, match="mixes its samples"):
         dd.batch_jacobian(lambda x: x - x.mean(0), executor=executor)(batch)
 
@@ -238,11 +242,15 @@ def total(parcels: Any, i: int) -> float:
     return float(np.sum(parcels[0].once()) + i)
 
 
-def test_a_worker_that_computes_another_function_is_no_wrong_jacobian(processes: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_computes_another_function_is_no_wrong_jacobian(
+    processes: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     J = dd.jacobian(scaled, executor=processes, cost=dear)
     same(J(X), np.diag(4.0 * X))
     monkeypatch.setitem(globals(), "SCALE", 3.0)  # which is 2 where the module is imported anew
-    with pytest.raises(ExecutorError, match=r"scaled returned another value to a worker of ProcessPoolExecutor, in \w+ \d+ to"):
+    with pytest.raises(
+        ExecutorError, match=r"scaled returned another value to a worker of ProcessPoolExecutor, in \w+ \d+ to"
+    ):
         J(X)
     rng = np.random.default_rng()
     with pytest.raises(ExecutorError, match="It draws random numbers"):
@@ -301,7 +309,9 @@ def test_a_worker_that_dies_and_an_executor_that_is_shut_down() -> None:
 
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         J = dd.jacobian(dies, mode="reverse", chunk=5, executor=executor, cost=dear)
-        with pytest.raises(ExecutorError, match=r"did not bring back rows \d+ to \d+ \(BrokenProcessPool: .*nothing was computed"):
+        with pytest.raises(
+            ExecutorError, match=r"did not bring back rows \d+ to \d+ \(BrokenProcessPool: .*nothing was computed"
+        ):
             J(X)
         with pytest.raises(ExecutorError, match="BrokenProcessPool"):
             J(X)  # and it stays broken
@@ -417,7 +427,9 @@ def test_a_function_whose_modules_are_captured(executor: Executor) -> None:
 def test_inside_other_operators_and_inside_the_pool_itself_the_work_is_done_where_it_is(threads: Executor) -> None:
     J = dd.jacobian(lambda x: x**3, executor=threads, cost=dear)
     same(dd.grad(lambda x: np.sum(J(x)))(X), 6 * X)
-    assert dd.grad(lambda a: np.sum(dd.jacobian(lambda x: a * x**2, executor=threads, cost=dear)(X)))(2.0) == np.sum(2 * X)
+    assert dd.grad(lambda a: np.sum(dd.jacobian(lambda x: a * x**2, executor=threads, cost=dear)(X)))(2.0) == np.sum(
+        2 * X
+    )
     found = list(threads.map(J, [X, X + 1, X + 2, X + 3]))
     same(found, [np.diag(3 * (X + i) ** 2) for i in range(4)])
     assert used(J) == 0

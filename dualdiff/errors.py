@@ -32,6 +32,7 @@ __all__ = [
     "DerivativeError",
     "DerivativeMismatch",
     "EscapedValueError",
+    "ExecutorError",
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
@@ -190,6 +191,10 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
 
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
+
+
+class ExecutorError(DerivativeError, RuntimeError):
+    """A block of work that an executor did not bring back, or that its workers computed from another function than is here."""
 
 
 class InPlaceError(DerivativeError, RuntimeError):

@@ -539,15 +539,35 @@ def directions(offset: int, shape: tuple[int, ...]) -> Any:
     return positions.reshape(shape)
 
 
-def identity(leaves: Sequence[Any]) -> list[Any]:
-    """Return the identity's rows on every leaf as terms: the direction of each of its entries."""
+def identity(leaves: Sequence[Any], lo: int = 0, hi: int | None = None) -> list[Any]:
+    """Return the identity's rows on every leaf, or those from ``lo`` to ``hi``, as terms: the direction of each of its entries.
+
+    A leaf that none of them reaches has None.
+    """
     found: list[Any] = []
     offset = 0
     for x in leaves:
         shape = shape_of(x)
-        found.append(seed(directions(offset, shape)) if shape else Columns(((offset, ONE),)))
-        offset += size_of(shape)
+        size = size_of(shape)
+        if hi is not None and (offset >= hi or offset + size <= lo):
+            found.append(None)
+        elif not shape:
+            found.append(Columns(((offset - lo, ONE),)))
+        elif hi is None or (lo <= offset and offset + size <= hi):
+            found.append(seed(directions(offset - lo, shape)))
+        else:
+            found.append(seed(directions_between(offset, shape, lo, hi)))
+        offset += size
     return found
+
+
+@lru_cache(maxsize=32)
+def directions_between(offset: int, shape: tuple[int, ...], lo: int, hi: int) -> Any:
+    """Return the directions, counted from ``lo``, of those of a leaf's entries that have one below ``hi``; 0 for the others."""
+    every = directions(offset, shape)
+    positions = np.where((every > lo) & (every <= hi), every - lo, 0).astype(every.dtype)
+    positions.flags.writeable = False
+    return positions
 
 
 def check_real(problem: Problem, holomorphic: bool = False) -> None:

@@ -23,6 +23,7 @@ import dualdiff as dd
 from dualdiff import allocator
 from tests.benchmarks import (
     eager,
+    executors,
     fit,
     kernels,
     loops,
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **peers.SECTIONS,
     "stiff": stiff.stiff,
     "solvers": solvers.solvers,
+    "executors": executors.executors,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -1,0 +1,113 @@
+"""Functions that a solver calls, with what they close over made explicit: on plain values for SciPy, along directions for us.
+
+A solver's function may hold differentiated values that no argument shows: its closure, its defaults, the object whose method it
+is. They are collected, so that the function can be run with plain values in their place, or with directions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture import captures_of
+from dualdiff.capture.active import ACTIVE, unwrapped
+from dualdiff.containers import plain
+from dualdiff.custom.checkpointing import Fresh, lifted
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.trees import flatten
+from dualdiff.values import TRACED, operand, raw
+from dualdiff.ways.problem import Problem, run_duals
+
+
+class Given:
+    """A function that a solver was given.
+
+    Attributes
+    ----------
+    f : callable
+        As it was given, with whatever it closes over.
+    inside : list
+        The differentiated values it closes over.
+    plain : callable
+        The function with their plain values in their place.
+    """
+
+    __slots__ = ("_make", "f", "inside", "name", "plain", "users")
+
+    def __init__(self, f: Callable[..., Any], name: str, users: Any = None) -> None:
+        self.f, self.name = f, name
+        self.users = f if users is None else users
+        self.inside: list[Any] = []
+        self._make = lifted(f, self.inside)
+        self.plain = self.on_plain(self.with_inside([raw(x) for x in self.inside]))
+
+    def with_inside(self, values: Sequence[Any]) -> Callable[..., Any]:
+        """Return the function with other values in the place of those it closes over."""
+        return self._make(Fresh(values)) if self.inside else self.f
+
+    def on_plain(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function for SciPy, which returns nothing that carries a derivative."""
+
+        def call(*args: Any) -> Any:
+            found = unwrapped(f(*args))
+            if any(type(x) in TRACED for x in (flatten(found)[0] if isinstance(found, (list, tuple)) else (found,))):
+                raise UnsupportedFunctionError(
+                    f"{where()}: the function given to {self.name} depends on a differentiated value that is neither an argument "
+                    "nor closed over (a global, an attribute of an object). Pass it by args=, or close over it."
+                )
+            return found
+
+        return call
+
+    def pushed(self, args: Sequence[Any], inside: Sequence[Any], tangents: Sequence[Any], lead: tuple[int, ...]) -> Any:
+        """Return the value, and its tangents, ``lead`` in front, along those of the arguments and of what it closes over."""
+        n = len(args)
+
+        def call(leaves: list[Any]) -> list[Any]:
+            return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
+
+        problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)
+        (value,), (tangent,) = run_duals(problem, list(tangents), lead)
+        if tangent is None:
+            tangent = np.zeros((*lead, *shape_of(value)), dtype_of(value))
+        return value, tangent
+
+
+def uncaptured(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call SciPy on plain values, with NumPy's own functions in what it calls."""
+    token = ACTIVE.set(False)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        ACTIVE.reset(token)
+
+
+def carries(x: Any) -> bool:
+    """Whether a value, or one in the list or tuple it is, carries a derivative."""
+    if isinstance(x, (list, tuple)):
+        return any(map(carries, x))
+    x = plain(x)
+    return type(x) in TRACED and not x._may_leave()
+
+
+def plain_of(x: Any) -> Any:
+    """Return the plain value of a number, an array, or a list of them."""
+    if isinstance(x, (list, tuple)):
+        return type(x)([plain_of(i) for i in x])
+    x = plain(x)
+    return raw(x) if type(x) in TRACED else x
+
+
+def slope(f: Callable[..., Any], t: Any, y: Any) -> Any:
+    """Return the slope that a right-hand side gives, in the shape of the state."""
+    found = operand(plain(f(t, y)))
+    shape = shape_of(y)
+    if shape_of(found) == shape:
+        return found
+    return np.reshape(found, shape) if size_of(shape_of(found)) == size_of(shape) else np.broadcast_to(found, shape)
+
+
+__all__ = ["Given", "carries", "plain_of", "slope", "uncaptured"]

@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import scipy.integrate
 from scipy.integrate import BDF, DOP853, LSODA, OdeSolution, Radau
+from scipy.integrate import odeint as solve_odeint
 from scipy.integrate import solve_ivp as solve
 from scipy.integrate._ivp.ivp import METHODS
 from scipy.integrate._ivp.rk import RungeKutta
@@ -205,7 +204,11 @@ def _differentiated(
     happened = [t for ts in plain.t_events or [] for t in ts]
     wanted = np.concatenate([plain.t, happened])
     order = np.argsort(wanted if plain.t[-1:] >= t0 or not len(plain.t) else -wanted, kind="stable")
-    trajectory = _chosen(given, kind, times, state, wanted[order], checkpoints, options)
+    bounds = [t0, float(wanted[order][-1]) if len(wanted) else t0]
+    rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
+    tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
+    most = 4 * plain.nfev + 400
+    trajectory = _chosen(given, kind, bounds, state, wanted[order], tolerances, times, most, checkpoints)
     rows = trajectory.at(wanted[order], dense=plain.sol is not None)
     rows = rows[np.argsort(order)]
     if is_replayed(rows):
@@ -238,36 +241,36 @@ def _differentiated(
 def _chosen(
     given: Given,
     kind: Any,
-    times: list[float],
+    bounds: Sequence[float],
     state: Any,
     wanted: Any,
-    checkpoints: int | None,
-    options: dict[str, Any],
+    tolerances: tuple[Any, Any, float],
+    times: list[float],
+    most: float,
+    checkpoints: int | None = None,
 ) -> Trajectory:
-    """Return the solution on the steps that do for its derivative."""
+    """Return the solution on the steps that do for its derivative.
+
+    ``times`` are those of an explicit method, ``most`` is how many evaluations another explicit one may take for LSODA.
+    """
     y0 = np.asarray(raw(state))
-    rtol, atol = options.get("rtol", 1e-3), options.get("atol", 1e-6)
-    rtol = np.maximum(rtol, 100 * np.finfo(float).eps)
-    max_step = options.get("max_step", np.inf)
-    t0 = times[0]
+    t0, tf = bounds[0], bounds[-1]
     if _is_explicit(kind):
-        if not meshes.suffice(given, kind, times, y0, rtol, atol):
-            times = meshes.explicit(given, kind, t0, times[-1], y0, rtol, atol, max_step) or times
+        if not meshes.suffice(given, kind, times, y0, *tolerances[:2]):
+            times = meshes.refined(given, kind, [t0, times[-1]], y0, *tolerances) or times
         return Trajectory(Explicit(given.f, kind), times, state, checkpoints)
-    tf = wanted[-1] if len(wanted) else t0
     if tf == t0:
         return Trajectory(Explicit(given.f, DOP853), [t0, t0], state)
     if kind is LSODA:  # which takes explicit steps itself where the equation is not stiff
-        most = 4 * options.get("nfev", 500) + 400
-        steps = meshes.explicit(given, DOP853, t0, tf, y0, rtol, atol, max_step, most)
+        steps = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
         if steps is not None:
             return Trajectory(Explicit(given.f, DOP853), steps, state, checkpoints)
-    steps, guess = meshes.implicit(given, t0, tf, y0, rtol, atol, max_step)
+    steps, guess = meshes.implicit(given, bounds, y0, *tolerances)
     nodes = np.unique(np.concatenate([steps, wanted]))
     nodes = nodes if tf > t0 else nodes[::-1]
-    keep = np.append(True, np.abs(np.diff(nodes)) > 1e-12 * abs(tf - t0))
-    keep |= np.isin(nodes, wanted)
-    return Trajectory(Implicit(given, guess, float(np.min(rtol))), list(nodes[keep]), state, checkpoints)
+    keep = np.append(True, np.abs(np.diff(nodes)) > 1e-12 * abs(tf - t0)) | np.isin(nodes, [*wanted, *bounds])
+    rtol = float(np.min(tolerances[0]))
+    return Trajectory(Implicit(given, guess, rtol), [float(t) for t in nodes[keep]], state, checkpoints)
 
 
 def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, t0: float) -> tuple[Any, Any]:
@@ -315,6 +318,73 @@ def _at_differentiated_times(
     moments = np.stack([ends[i][0] if i in ends else t for i, t in enumerate(plain.t)])
     states = np.stack([ends[i][1] if i in ends else states[i] for i in range(n)])
     return moments, states
+
+
+@ROOM.function("odeint", kind="composite", solver=True)
+def odeint(
+    func: Callable[..., Any],
+    y0: Any,
+    t: Any,
+    args: Any = (),
+    Dfun: Any = None,
+    col_deriv: Any = 0,
+    full_output: Any = 0,
+    ml: Any = None,
+    mu: Any = None,
+    rtol: Any = None,
+    atol: Any = None,
+    tcrit: Any = None,
+    h0: Any = 0.0,
+    hmax: Any = 0.0,
+    hmin: Any = 0.0,
+    ixpr: Any = 0,
+    mxstep: Any = 0,
+    mxhnil: Any = 0,
+    mxordn: Any = 12,
+    mxords: Any = 5,
+    printmessg: Any = 0,
+    tfirst: Any = False,
+) -> Any:
+    """``scipy.integrate.odeint``: its values, and the derivative on steps that the sensitivities need."""
+    extra = args if isinstance(args, tuple) else ()
+    turned = (lambda t, y, *extra: func(t, y, *extra)) if tfirst else (lambda t, y, *extra: func(y, t, *extra))
+    given = Given(_right_hand_side(turned, extra), "odeint", func)
+    steering = [col_deriv, 1, ml, mu, rtol, atol, tcrit, h0, hmax, hmin, ixpr, mxstep, mxhnil, mxordn, mxords, printmessg]
+    steering = [fixed(x, "an option of odeint") for x in steering]
+    slope_by_state = None
+    if Dfun is not None:
+        slope_by_state = Given(lambda *at: Dfun(*at, *extra), "odeint by Dfun=", Dfun).plain
+    plain_t = np.asarray(plain_of(t))
+    f = given.plain if tfirst else (lambda y, t: given.plain(t, y))
+    passed = plain_of(args) if extra is not args else ()  # which SciPy refuses
+    values, info = uncaptured(solve_odeint, f, plain_of(y0), plain_t, passed, slope_by_state, *steering, bool(tfirst))
+    if given.inside or carries([y0, t]):
+        values = _differentiated_at(given, values, info, y0, t, plain_t, steering)
+    return (values, info) if full_output else values
+
+
+def _differentiated_at(
+    given: Given, values: Any, info: Any, y0: Any, t: Any, plain_t: Any, steering: Sequence[Any]
+) -> Any:
+    """Return what ``odeint`` returned, with derivatives."""
+    _, _, _, _, rtol, atol, tcrit, _, hmax, *_ = steering
+    t0, tf = float(plain_t[0]), float(plain_t[-1])
+    state = np.reshape(operand(y0) * 1.0, (-1,))
+    breaks = [] if tcrit is None else [float(c) for c in np.unique(tcrit) if min(t0, tf) < c < max(t0, tf)]
+    bounds = [t0, *(breaks if tf > t0 else breaks[::-1]), tf]
+    tolerances = (*(1.49012e-8 if x is None else x for x in (rtol, atol)), hmax or np.inf)
+    differs = carries(t)
+    if differs and carries(t[0]):
+        state = moved(given.f, t[0], state, t0 - t[0])
+    most = 4 * float(np.max(info["nfe"], initial=0)) + 400
+    rows = _chosen(given, LSODA, bounds, state, plain_t, tolerances, [], most).at(plain_t)
+    if is_replayed(rows):
+        decided(rows)
+    found = _recentred(rows, values)
+    if differs:
+        found = np.stack([moved(given.f, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)])
+        found = np.concatenate([np.reshape(operand(y0) * 1.0, (1, -1)), found[1:]])
+    return found
 
 
 # --------------------------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.integrate import DOP853, OdeSolution, Radau
-from scipy.linalg import lu_solve
+from scipy.integrate import OdeSolution, Radau
 
 from dualdiff.errors import DerivativeError, where
-from dualdiff.scipy.systems import Given
+from dualdiff.scipy.stepping import Explicit
+from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.values import raw
 
@@ -72,7 +72,7 @@ class Staggered(Radau):
         self._equation = fun
         super().__init__(fun, t0, y0, t_bound, jac=fun.jacobian, **options)
         self.I = np.identity(fun.n)
-        self.solve_lu = lambda factors, b: lu_solve(factors, b.reshape(-1, fun.n).T).T.ravel()
+        self.lu, self.solve_lu = np.linalg.inv, lambda inverse, b: (b.reshape(-1, fun.n) @ inverse.T).ravel()
 
     def _validate_jac(self, jac: Any, sparsity: Any) -> Any:
         def counted(t: float, y: Any, _: Any = None) -> Any:
@@ -82,68 +82,95 @@ class Staggered(Radau):
         return counted, jac(self.t, self.y)
 
 
-def taken(solver: Any, most: float = np.inf, pieces: list[Any] | None = None) -> list[float] | None:
-    """Run a solver to its end; return the times of its steps, None if it failed or took more evaluations than ``most``."""
-    times = [solver.t]
-    while solver.status == "running":
-        solver.step()
-        if solver.status == "failed" or solver.nfev > most:
-            return None
-        times.append(solver.t)
-        if pieces is not None:
-            pieces.append(solver.dense_output())
+def taken(
+    method: Any, f: Any, bounds: Sequence[float], y0: Any, most: float = np.inf, pieces: list[Any] | None = None, **options: Any
+) -> list[float]:
+    """Solve an equation from bound to bound; return the times of the steps.
+
+    They end early where the solver fails, or has taken more evaluations than ``most``.
+    """
+    times, done = [bounds[0]], 0
+    for t, t_new in zip(bounds, bounds[1:]):
+        solver = method(f, t, y0, t_new, **options)
+        while solver.status == "running":
+            solver.step()
+            if solver.status == "failed" or done + solver.nfev > most:
+                return times
+            times.append(float(solver.t))
+            if pieces is not None:
+                pieces.append(solver.dense_output())
+        y0, done = solver.y, done + solver.nfev
     return times
 
 
 def suffice(given: Given, method: Any, times: Sequence[float], y0: Any, rtol: Any, atol: Any) -> bool:
     """Whether the steps taken for the state do for the sensitivities, by the method's own estimate of the error."""
     equation = Sensitivities(given, y0)
-    n, k = equation.n, equation.count
-    atol = np.broadcast_to(atol, (n,))
+    n = equation.n
+
+    def carried_out(y: Any, *inside: Any) -> Any:
+        scheme = Explicit(given.with_inside(inside), method)
+        states, slopes, f = [], [], None
+        for t, t_new in zip(times, times[1:]):
+            y, within = scheme.stages(t, y, t_new - t, f)
+            f = slope(scheme.f, t_new, y)
+            states.append(y)
+            slopes.append(np.stack([*within, f]))
+        return np.concatenate([np.ravel(np.stack(states)), np.ravel(np.stack(slopes))])
+
+    _, both = given.pushed(
+        (y0,), equation.inside, (equation.start[n:].reshape(-1, n), *equation.along), (equation.count,), carried_out
+    )
+    count = len(times) - 1
+    states, slopes = np.split(both, [count * n], axis=1)
+    if not np.all(np.isfinite(both)):
+        return False
+    size = np.max(np.abs(states.reshape(-1, count, n)), axis=1)
+    scale = np.broadcast_to(atol, (n,)) + rtol * size
     estimator = object.__new__(method)
-    both = equation.start
-    first = equation(times[0], both)
-    found, size = [], np.zeros((k, n))
-    for t, t_new in zip(times, times[1:]):
-        h = t_new - t
-        slopes = np.empty((method.n_stages + 1, len(both)), first.dtype)
-        slopes[0] = first
-        for i, (a, c) in enumerate(zip(method.A[1:], method.C[1:], strict=True), start=1):
-            slopes[i] = equation(t + c * h, both + h * (a[:i] @ slopes[:i]))
-        both = both + h * (method.B @ slopes[:-1])
-        first = slopes[-1] = equation(t_new, both)
-        if not np.all(np.isfinite(both)):
-            return False
-        size = np.maximum(size, np.abs(both[n:].reshape(k, n)))
-        found.append(slopes.reshape(-1, 1 + k, n)[:, 1:])
-    scale = atol + rtol * size
-    for slopes, t, t_new in zip(found, times, times[1:]):
-        for i in range(k):
-            if not estimator._estimate_error_norm(slopes[:, i], t_new - t, scale[i]) <= LENIENT:
-                return False
-    return True
+    return all(
+        estimator._estimate_error_norm(within, h, each) <= LENIENT
+        for along, each in zip(slopes.reshape(-1, count, method.n_stages + 1, n), scale, strict=True)
+        for within, h in zip(along, np.diff(times), strict=True)
+    )
 
 
 def explicit(
-    given: Given, method: Any, t0: float, tf: float, y0: Any, rtol: Any, atol: Any, max_step: float, most: float = np.inf
+    given: Given, method: Any, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float, most: float = np.inf
 ) -> list[float] | None:
-    """Return the times of the steps that an explicit method takes for the state and its sensitivities."""
+    """Return the times of the steps that an explicit method takes for the state, and if need be for its sensitivities.
+
+    None if it would take more evaluations than ``most``.
+    """
+    times = uncaptured(taken, method, given.plain, bounds, y0, most, rtol=rtol, atol=atol, max_step=max_step)
+    if times[-1] != bounds[-1]:
+        return None
+    return times if suffice(given, method, times, y0, rtol, atol) else refined(
+        given, method, bounds, y0, rtol, atol, max_step, most
+    )
+
+
+def refined(
+    given: Given, method: Any, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float, most: float = np.inf
+) -> list[float] | None:
+    """Return the times of the steps that an explicit method takes for the state and its sensitivities, None if it cannot."""
     equation = Sensitivities(given, y0)
-    solver = method(equation, t0, equation.start, tf, **_tolerances(equation, rtol, atol, max_step))
-    return taken(solver, most)
+    times = taken(method, equation, bounds, equation.start, most, **_tolerances(equation, rtol, atol, max_step))
+    return times if times[-1] == bounds[-1] else None
 
 
 def implicit(
-    given: Given, t0: float, tf: float, y0: Any, rtol: Any, atol: Any, max_step: float
+    given: Given, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float
 ) -> tuple[list[float], Callable[[Any], Any]]:
     """Return the times of the steps that the method of Radau takes for the state and its sensitivities, and the plain solution."""
     equation = Sensitivities(given, y0)
-    solver = Staggered(equation, t0, equation.start, tf, **_tolerances(equation, rtol, atol, max_step))
     pieces: list[Any] = []
-    times = taken(solver, pieces=pieces)
-    if times is None:
+    times = taken(
+        Staggered, equation, bounds, equation.start, pieces=pieces, **_tolerances(equation, rtol, atol, max_step)
+    )
+    if times[-1] != bounds[-1]:
         raise DerivativeError(
-            f"{where()}: the sensitivities of {given.name} could not be integrated beyond t = {solver.t:.6g}, where their steps become "
+            f"{where()}: the sensitivities of {given.name} could not be integrated beyond t = {times[-1]:.6g}, where their steps become "
             "too short: the right-hand side may have a jump there, or a derivative that is not finite."
         )
     solution = OdeSolution(times, pieces)
@@ -156,4 +183,4 @@ def _tolerances(equation: Sensitivities, rtol: Any, atol: Any, max_step: float) 
     return {"rtol": rtol, "atol": each, "max_step": max_step}
 
 
-__all__ = ["DOP853", "Sensitivities", "Staggered", "explicit", "implicit", "suffice", "taken"]
+__all__ = ["Sensitivities", "Staggered", "explicit", "implicit", "refined", "suffice"]

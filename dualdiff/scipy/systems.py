@@ -62,11 +62,23 @@ class Given:
 
         return call
 
-    def pushed(self, args: Sequence[Any], inside: Sequence[Any], tangents: Sequence[Any], lead: tuple[int, ...]) -> Any:
-        """Return the value, and its tangents, ``lead`` in front, along those of the arguments and of what it closes over."""
+    def pushed(
+        self,
+        args: Sequence[Any],
+        inside: Sequence[Any],
+        tangents: Sequence[Any],
+        lead: tuple[int, ...],
+        of: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Return the value, and its tangents, ``lead`` in front, along those of the arguments and of what it closes over.
+
+        ``of`` is a function of both that calls this one; by default it is this one.
+        """
         n = len(args)
 
         def call(leaves: list[Any]) -> list[Any]:
+            if of is not None:
+                return [of(*leaves)]
             return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
 
         problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)

@@ -33,7 +33,7 @@ from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionErro
 from dualdiff.operators import jvp
 from dualdiff.scipy import meshes
 from dualdiff.scipy.room import Room
-from dualdiff.scipy.stepping import Explicit, Implicit, Piece, moved
+from dualdiff.scipy.stepping import Explicit, Piece, moved
 from dualdiff.scipy.systems import Given, carries, plain_of, slope, uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.values import decided, fixed, is_replayed, operand, raw
@@ -265,12 +265,8 @@ def _chosen(
         steps = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
         if steps is not None:
             return Trajectory(Explicit(given.f, DOP853), steps, state, checkpoints)
-    steps, guess = meshes.implicit(given, bounds, y0, *tolerances)
-    nodes = np.unique(np.concatenate([steps, wanted]))
-    nodes = nodes if tf > t0 else nodes[::-1]
-    keep = np.append(True, np.abs(np.diff(nodes)) > 1e-12 * abs(tf - t0)) | np.isin(nodes, [*wanted, *bounds])
-    rtol = float(np.min(tolerances[0]))
-    return Trajectory(Implicit(given, guess, rtol), [float(t) for t in nodes[keep]], state, checkpoints)
+    steps, scheme = meshes.implicit(given, bounds, y0, wanted, *tolerances)
+    return Trajectory(scheme, steps, state, checkpoints)
 
 
 def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, t0: float) -> tuple[Any, Any]:

@@ -7,28 +7,31 @@ carried along in a few directions, in plain numbers, and looked at with the solv
 References
 ----------
 Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, section II.4,
-doi:10.1007/978-3-540-78862-1. Feehery, Tolsma & Barton, Efficient sensitivity analysis of large-scale differential-algebraic
-systems, *Appl. Numer. Math.* 25 (1997), doi:10.1016/S0168-9274(97)00050-0 (one factorisation for all directions).
+doi:10.1007/978-3-540-78862-1; Hairer & Wanner, *II*, 2nd ed., Springer 1996, section IV.8, doi:10.1007/978-3-642-05221-7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.integrate import OdeSolution, Radau
 
 from dualdiff.errors import DerivativeError, where
-from dualdiff.scipy.stepping import Explicit
+from dualdiff.scipy.stepping import Explicit, Implicit, pushed
 from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.values import raw
 
 MOST = 6
 """How many directions are carried along."""
+_ROUNDS = 12
+_ESTIMATE = np.array([-13 - 7 * 6**0.5, -13 + 7 * 6**0.5, -1]) / 3
+_DAMPING = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
+"""The estimate of the error of a step of Radau's method: its weights of the nodes, and the eigenvalue that damps it."""
 LENIENT = 10.0
-"""How often the tolerance an estimated error of a sensitivity may be until the steps are chosen anew."""
+"""How many times the tolerance an estimated error of a sensitivity may be until the steps are chosen anew."""
 
 
 class Sensitivities:
@@ -63,23 +66,6 @@ class Sensitivities:
         none = [None] * len(self.inside)
         _, tangent = self.given.pushed((t, both[: self.n]), self.inside, (None, np.eye(self.n), *none), (self.n,))
         return np.transpose(np.broadcast_to(tangent.reshape(self.n, -1), (self.n, self.n)))
-
-
-class Staggered(Radau):
-    """The method of Radau for a state and its sensitivities: one factorisation, of the state's own size, for all of them."""
-
-    def __init__(self, fun: Sensitivities, t0: float, y0: Any, t_bound: float, **options: Any) -> None:
-        self._equation = fun
-        super().__init__(fun, t0, y0, t_bound, jac=fun.jacobian, **options)
-        self.I = np.identity(fun.n)
-        self.lu, self.solve_lu = np.linalg.inv, lambda inverse, b: (b.reshape(-1, fun.n) @ inverse.T).ravel()
-
-    def _validate_jac(self, jac: Any, sparsity: Any) -> Any:
-        def counted(t: float, y: Any, _: Any = None) -> Any:
-            self.njev += 1
-            return jac(t, y)
-
-        return counted, jac(self.t, self.y)
 
 
 def taken(
@@ -160,21 +146,60 @@ def refined(
 
 
 def implicit(
-    given: Given, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float
-) -> tuple[list[float], Callable[[Any], Any]]:
-    """Return the times of the steps that the method of Radau takes for the state and its sensitivities, and the plain solution."""
+    given: Given, bounds: Sequence[float], y0: Any, wanted: Any, rtol: Any, atol: Any, max_step: float
+) -> tuple[list[float], Implicit]:
+    """Return the times of steps of the method of Radau that do for the state and its sensitivities, the wanted ones among them.
+
+    They are SciPy's for the state; those in which a sensitivity is in error by too much are cut.
+    """
     equation = Sensitivities(given, y0)
     pieces: list[Any] = []
-    times = taken(
-        Staggered, equation, bounds, equation.start, pieces=pieces, **_tolerances(equation, rtol, atol, max_step)
-    )
+    options = {"rtol": rtol, "atol": atol, "max_step": max_step, "jac": equation.jacobian}
+    times = taken(Radau, given.plain, bounds, y0, pieces=pieces, **options)
     if times[-1] != bounds[-1]:
-        raise DerivativeError(
-            f"{where()}: the sensitivities of {given.name} could not be integrated beyond t = {times[-1]:.6g}, where their steps become "
-            "too short: the right-hand side may have a jump there, or a derivative that is not finite."
-        )
-    solution = OdeSolution(times, pieces)
-    return times, lambda t: solution(t)[: equation.n]
+        raise _stuck(given, times[-1])
+    scheme = Implicit(given, OdeSolution(times, pieces), float(np.min(rtol)))
+    nodes = np.unique(np.concatenate([times, wanted]))
+    nodes = nodes if bounds[-1] > bounds[0] else nodes[::-1]
+    span = abs(bounds[-1] - bounds[0])
+    keep = np.append(True, np.abs(np.diff(nodes)) > 1e-12 * span) | np.isin(nodes, [*wanted, *bounds])
+    nodes = nodes[keep]
+    for _ in range(_ROUNDS):
+        parts = _cuts(scheme, equation, nodes, rtol, atol)
+        parts[np.abs(np.diff(nodes)) < 1e-10 * span] = 1
+        if np.all(parts == 1):
+            return [float(t) for t in nodes], scheme
+        pairs = zip(nodes, nodes[1:], parts, strict=False)
+        nodes = np.append(np.concatenate([np.linspace(t, t_new, m, endpoint=False) for t, t_new, m in pairs]), nodes[-1])
+    raise _stuck(given, float(nodes[np.argmax(parts)]))
+
+
+def _cuts(scheme: Implicit, equation: Sensitivities, nodes: Any, rtol: Any, atol: Any) -> Any:
+    """Return into how many parts each step is to be cut: its error, of the third order, is to come below what is allowed."""
+    n, k, inside = equation.n, equation.count, equation.inside
+    y, s = equation.start[:n], equation.start[n:].reshape(k, n)
+    _, slopes = equation.given.pushed((float(nodes[0]), y), inside, (None, s, *equation.along), (k,))
+    slopes = np.reshape(np.broadcast_to(slopes, (k, *np.shape(slopes)[1:])), (k, -1))
+    by_state = np.transpose(equation.jacobian(float(nodes[0]), y))
+    errors, size = [], np.abs(s)
+    for t, t_new in zip(nodes.tolist(), nodes[1:].tolist()):
+        h = t_new - t
+        states = scheme.solved(y, inside, t, h)
+        tangents, slopes_after, by_state_after = pushed(s, equation.along, k, states, inside, scheme, t, h)
+        right = slopes + np.tensordot(tangents - s[:, None], _ESTIMATE, (1, 0)) / h
+        errors.append(right @ np.linalg.inv(_DAMPING / h * np.eye(n) - by_state))
+        y, s, slopes, by_state = states[-1], tangents[:, -1], slopes_after, by_state_after
+        size = np.maximum(size, np.abs(s))
+    scale = LENIENT * (np.broadcast_to(atol, (n,)) + rtol * size)
+    excess = np.array([np.max(np.sqrt(np.mean(np.abs(e / scale) ** 2, axis=1))) for e in errors])
+    return np.clip(np.ceil(excess**0.25), 1, 8).astype(int)
+
+
+def _stuck(given: Given, t: float) -> DerivativeError:
+    return DerivativeError(
+        f"{where()}: the sensitivities of {given.name} could not be integrated beyond t = {t:.6g}, where their steps become too short: the "
+        "right-hand side may have a jump there, or a derivative that is not finite."
+    )
 
 
 def _tolerances(equation: Sensitivities, rtol: Any, atol: Any, max_step: float) -> dict[str, Any]:
@@ -183,4 +208,4 @@ def _tolerances(equation: Sensitivities, rtol: Any, atol: Any, max_step: float) 
     return {"rtol": rtol, "atol": each, "max_step": max_step}
 
 
-__all__ = ["Sensitivities", "Staggered", "explicit", "implicit", "refined", "suffice"]
+__all__ = ["Sensitivities", "explicit", "implicit", "refined", "suffice"]

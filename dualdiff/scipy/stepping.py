@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from scipy.integrate import DOP853, RK45, DenseOutput
 
-from dualdiff.custom import primitive
 from dualdiff.errors import DerivativeError, where
+from dualdiff.kinds import General
 from dualdiff.scipy.systems import Given, slope
 from dualdiff.shapes import shape_of
+from dualdiff.values import bind
 
 _ROOT = 6**0.5
 NODES = np.array([(4 - _ROOT) / 10, (4 + _ROOT) / 10, 1.0])
@@ -134,20 +135,26 @@ class Implicit:
 
     def __init__(self, given: Given, guess: Callable[[Any], Any], tolerance: float) -> None:
         self.given, self.guess, self.tolerance = given, guess, tolerance
-        self.collocated: Any = primitive(self._solve, jvp=self._push)
-        self.collocated.trusted = True  # it is no rule of the user's
+        self._solved: dict[tuple[float, float], tuple[Any, Any]] = {}
 
-    def step(self, t: float, t_new: float, y: Any, _: Any) -> Step:
+    def step(self, t: float, t_new: float, y: Any, _: Any = None) -> Step:
         """Take a step."""
-        found = self.collocated(y, *self.given.inside, t=t, h=t_new - t)
+        found = bind(COLLOCATION, (y, *self.given.inside), {"scheme": self, "t": t, "h": t_new - t})
 
         def coefficients() -> tuple[list[Any], list[bool]]:
             return list(_POWERS @ (found - y)), [True] * 3
 
         return Step(t, t_new, y, found[-1], None, coefficients)
 
-    def _solve(self, y: Any, *inside: Any, t: float, h: float) -> Any:
+    def solved(self, y: Any, inside: Sequence[Any], t: float, h: float) -> Any:
         """Return the states at the nodes, in plain numbers."""
+        start, found = self._solved.get((t, h), (None, None))
+        if found is None or not np.array_equal(start, y):
+            found = self._solve(y, inside, t, h)
+            self._solved[t, h] = y, found
+        return found.copy()
+
+    def _solve(self, y: Any, inside: Sequence[Any], t: float, h: float) -> Any:
         f = self.given.on_plain(self.given.with_inside(inside))
         times = t + NODES * h
         found = np.array([self.guess(s) for s in times]) + (y - self.guess(t))
@@ -155,8 +162,8 @@ class Implicit:
         for _ in range(20):
             slopes = np.stack([np.asarray(slope(f, s, z)) for s, z in zip(times, found, strict=True)])
             if matrix is None:
-                matrix = self._matrix(times, found, inside, h)
-            change = np.linalg.solve(matrix, np.ravel(y + h * (WEIGHTS @ slopes) - found)).reshape(found.shape)
+                matrix = np.linalg.inv(_matrix(self.linearised(found, inside, t, h)[0], h))
+            change = (matrix @ np.ravel(y + h * (WEIGHTS @ slopes) - found)).reshape(found.shape)
             found = found + change
             size = float(np.max(np.abs(change) / (np.max(np.abs(found), axis=0) + 1e-300), initial=0.0))
             if not size > 4e-15 or (size >= 0.5 * before and size < 1e-6 * self.tolerance):
@@ -171,25 +178,75 @@ class Implicit:
             "side may have a jump there. Integrate from jump to jump."
         )
 
-    def _matrix(self, times: Any, states: Any, inside: Sequence[Any], h: Any) -> Any:
-        """Return the matrix of the linearised equations of one step."""
+    def linearised(
+        self, states: Any, inside: Sequence[Any], t: float, h: float, tangents: Sequence[Any] = (), count: int = 0
+    ) -> tuple[Any, Any]:
+        """Return the derivatives of the slopes at the nodes, (3, n, n), by the state first, and along ``count`` directions, (3, count, n)."""
         n = shape_of(states)[1]
-        none = [None] * len(inside)
-        slopes = [self.given.pushed((s, z), inside, (None, np.eye(n), *none), (n,))[1] for s, z in zip(times, states)]
-        blocks = np.stack(slopes)[None] * (-h * WEIGHTS)[:, :, None, None]  # of node i, by node j, the unknown, the equation
-        return np.eye(3 * n) + np.reshape(np.transpose(blocks, (0, 3, 1, 2)), (3 * n, 3 * n))
-
-    def _push(self, primals: Any, tangents: Any, out: Any, *, t: float, h: float) -> Any:
-        inside = primals[1:]
-        times = t + NODES * h
-        right = np.zeros_like(out) + tangents[0]
-        if inside:
-            slopes = [
-                self.given.pushed((s, z), inside, (None, None, *tangents[1:]), ())[1] for s, z in zip(times, out)
-            ]
-            right = right + h * (WEIGHTS @ np.stack(slopes))
-        found = np.linalg.solve(self._matrix(times, out, inside, h), np.reshape(right, (-1,)))
-        return np.reshape(found, shape_of(out))
+        along: list[Any] = [None] * len(inside)
+        for k, v in enumerate(tangents):
+            if v is not None:
+                along[k] = np.concatenate([np.zeros((n, *shape_of(v)[1:])), v])
+        units = np.eye(n + count, n)
+        found = [
+            self.given.pushed((s, z), inside, (None, units, *along), (n + count,))[1]
+            for s, z in zip(t + NODES * h, states)
+        ]
+        both = np.reshape(np.stack(found), (len(found), n + count, n))
+        return both[:, :n], both[:, n:]
 
 
-__all__ = ["NODES", "WEIGHTS", "Explicit", "Implicit", "Piece", "Step", "combined", "moved"]
+def _matrix(derivatives: Any, h: float) -> Any:
+    """Return the matrix of the linearised equations of one step, from the derivatives of the slopes by the state first."""
+    n = shape_of(derivatives)[1]
+    blocks = derivatives[None] * (-h * WEIGHTS)[:, :, None, None]  # of node i, by node j, by the unknown, of the slope
+    return np.eye(3 * n) + np.reshape(np.transpose(blocks, (0, 3, 1, 2)), (3 * n, 3 * n))
+
+
+def _value(y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> Any:
+    return scheme.solved(y, inside, t, h)
+
+
+def pushed(
+    start: Any, tangents: Sequence[Any], count: int, states: Any, inside: Sequence[Any], scheme: Implicit, t: float, h: float
+) -> tuple[Any, Any, Any]:
+    """Return the tangents of the states at the nodes, (count, 3, n), and at the last one their slopes, and the state's derivative."""
+    n = shape_of(states)[1]
+    by_state, forced = scheme.linearised(states, inside, t, h, tangents, count)
+    right = np.transpose(h * np.tensordot(WEIGHTS, forced, 1), (1, 0, 2))
+    if start is not None:
+        right = right + np.reshape(start, (count, 1, n))
+    flat = np.transpose(np.reshape(right, (count, 3 * n)))
+    found = np.reshape(np.transpose(np.linalg.solve(_matrix(by_state, h), flat)), (count, 3, n))
+    return found, found[:, -1] @ by_state[-1] + forced[-1], by_state[-1]
+
+
+def _push(sweep: Any, tangents: Sequence[Any], out: Any, y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> Any:
+    count = sweep.lead[0] if sweep.lead else 1
+    if not sweep.lead:
+        tangents = [None if v is None else np.reshape(v, (1, *shape_of(v))) for v in tangents]
+    found, _, _ = pushed(tangents[0], tangents[1:], count, out, inside, scheme, t, h)
+    return found if sweep.lead else found[0]
+
+
+def _pull(sweep: Any, g: Any, out: Any, y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> list[Any]:
+    n, lead = shape_of(y)[0], sweep.lead
+    count = lead[0] if lead else 1
+    runs = [scheme.given.recorded((s, z), inside) for s, z in zip(t + NODES * h, out)]
+    by_state = np.stack([np.transpose(run(np.eye(n), (n,))[1]) for run in runs])
+    flat = np.transpose(np.reshape(g, (count, 3 * n)))
+    found = np.transpose(np.linalg.solve(np.transpose(_matrix(by_state, h)), flat))
+    covectors = np.reshape(found, (*lead, 3, n))
+    weighed = h * (np.transpose(WEIGHTS) @ covectors)
+    results: list[Any] = [np.sum(covectors, axis=-2), *[None] * len(inside)]
+    if inside:
+        for i, run in enumerate(runs):
+            for k, c in enumerate(run(weighed[..., i, :], lead)[2:], start=1):
+                results[k] = c if results[k] is None else results[k] if c is None else results[k] + c
+    return results
+
+
+COLLOCATION = General("a step of the method of Radau", _value, _push, _pull)
+
+
+__all__ = ["NODES", "WEIGHTS", "Explicit", "Implicit", "Piece", "Step", "combined", "moved", "pushed"]

@@ -19,7 +19,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
 from dualdiff.values import TRACED, operand, raw
-from dualdiff.ways.problem import Problem, run_duals
+from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
 class Given:
@@ -86,6 +86,25 @@ class Given:
         if tangent is None:
             tangent = np.zeros((*lead, *shape_of(value)), dtype_of(value))
         return value, tangent
+
+    def recorded(self, args: Sequence[Any], inside: Sequence[Any]) -> Callable[[Any, tuple[int, ...]], list[Any]]:
+        """Return what pulls covectors of the value, ``lead`` in front, back to the arguments and to what it closes over."""
+        n = len(args)
+
+        def call(leaves: list[Any]) -> list[Any]:
+            return [slope(self.with_inside(leaves[n:]), *leaves[:n])]
+
+        problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)
+        tape, values = record(problem)
+        (slot,) = tape.outputs
+
+        def pull(g: Any, lead: tuple[int, ...]) -> list[Any]:
+            if slot < 0:
+                return [np.zeros((*lead, *shape_of(x))) for x in problem.inputs]
+            found = pull_rows(problem, tape, [(slot, g)], lead)
+            return [np.zeros((*lead, *shape_of(x))) if c is None else c for c, x in zip(found, problem.inputs)]
+
+        return pull
 
 
 def uncaptured(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -34,7 +34,7 @@ from dualdiff.operators import jvp
 from dualdiff.scipy import meshes
 from dualdiff.scipy.room import Room
 from dualdiff.scipy.stepping import Explicit, Piece, moved
-from dualdiff.scipy.systems import Given, carries, plain_of, slope, uncaptured
+from dualdiff.scipy.systems import Given, carries, plain_of, recentred, uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.values import decided, fixed, is_replayed, operand, raw
 
@@ -108,22 +108,17 @@ class Solution(OdeSolution):
         if plain.ndim > 1:
             raise ValueError("`t` must be a float or a 1-D array.")
         if plain.ndim == 0:
-            return _recentred(self.interpolants[self._segments(plain)](t), self._given(plain))
+            return recentred(self.interpolants[self._segments(plain)](t), self._given(plain))
         segments = self._segments(plain)
         order = np.argsort(segments, kind="stable")
         cuts = np.flatnonzero(np.diff(segments[order])) + 1
         groups = np.split(order, cuts) if len(order) else []
         found = np.concatenate([self.interpolants[segments[g[0]]].rows(t[g]) for g in groups])
-        return _recentred(np.transpose(found[np.argsort(order)]), self._given(plain))
+        return recentred(np.transpose(found[np.argsort(order)]), self._given(plain))
 
     def _segments(self, t: Any) -> Any:
         found = np.clip(np.searchsorted(self.ts_sorted, t, side=self.side) - 1, 0, self.n_segments - 1)
         return found if self.ascending else self.n_segments - 1 - found
-
-
-def _recentred(x: Any, value: Any) -> Any:
-    """Return a differentiated value moved onto a plain one that is its own but for rounding, or the tolerance."""
-    return x + (value - raw(x))
 
 
 @ROOM.function("solve_ivp", kind="composite", solver=True)
@@ -214,7 +209,7 @@ def _differentiated(
     if is_replayed(rows):
         decided(rows)  # the steps were chosen for this point: at another one a recording has to be made again
     n = len(plain.t)
-    states = _recentred(rows[:n], plain.y.T)
+    states = recentred(rows[:n], plain.y.T)
     result: dict[str, Any] = dict(plain)
     if plain.sol is not None:
         result["sol"] = Solution(plain.sol, trajectory.times, trajectory.pieces)
@@ -223,7 +218,7 @@ def _differentiated(
     for k, test in enumerate(tests):
         count = len(plain.t_events[k])
         found = [
-            _crossing(test, f, t, _recentred(y, v), np.concatenate([plain.y.T, plain.y_events[k]]), t0)
+            _crossing(test, f, t, recentred(y, v), np.concatenate([plain.y.T, plain.y_events[k]]), t0)
             for t, y, v in zip(plain.t_events[k], rows[at : at + count], plain.y_events[k], strict=True)
         ]
         at += count
@@ -376,7 +371,7 @@ def _differentiated_at(
     rows = _chosen(given, LSODA, bounds, state, plain_t, tolerances, [], most).at(plain_t)
     if is_replayed(rows):
         decided(rows)
-    found = _recentred(rows, values)
+    found = recentred(rows, values)
     if differs:
         found = np.stack([moved(given.f, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)])
         found = np.concatenate([np.reshape(operand(y0) * 1.0, (1, -1)), found[1:]])

@@ -92,13 +92,15 @@ class Given:
         n = len(args)
 
         def call(leaves: list[Any]) -> list[Any]:
-            return [slope(self.with_inside(leaves[n:]), *leaves[:n])]
+            return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
 
         problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)
-        tape, values = record(problem)
+        tape, (value,) = record(problem)
         (slot,) = tape.outputs
+        shape = shape_of(value)
 
         def pull(g: Any, lead: tuple[int, ...]) -> list[Any]:
+            g = np.reshape(np.sum(g, axis=-1) if not shape else g, (*lead, *shape))
             if slot < 0:
                 return [np.zeros((*lead, *shape_of(x))) for x in problem.inputs]
             found = pull_rows(problem, tape, [(slot, g)], lead)
@@ -132,6 +134,11 @@ def plain_of(x: Any) -> Any:
     return raw(x) if type(x) in TRACED else x
 
 
+def recentred(x: Any, value: Any) -> Any:
+    """Return a differentiated value moved onto a plain one that is its own but for rounding, or the tolerance."""
+    return x + (value - raw(x))
+
+
 def slope(f: Callable[..., Any], t: Any, y: Any) -> Any:
     """Return the slope that a right-hand side gives, in the shape of the state."""
     found = operand(plain(f(t, y)))
@@ -141,4 +148,4 @@ def slope(f: Callable[..., Any], t: Any, y: Any) -> Any:
     return np.reshape(found, shape) if size_of(shape_of(found)) == size_of(shape) else np.broadcast_to(found, shape)
 
 
-__all__ = ["Given", "carries", "plain_of", "slope", "uncaptured"]
+__all__ = ["Given", "carries", "plain_of", "recentred", "slope", "uncaptured"]

@@ -21,6 +21,7 @@ from scipy.integrate import solve_bvp as solve
 from scipy.interpolate import PPoly
 from scipy.sparse.linalg import splu
 
+from dualdiff.capture.captures import Captured
 from dualdiff.errors import DerivativeError, UnsupportedFunctionError, where
 from dualdiff.kinds import General
 from dualdiff.operators import jacfwd, jacobian
@@ -48,6 +49,9 @@ class Collocation:
         self.n, self.m = y.shape
         self.places = (x - x[0]) / (x[-1] - x[0])
         self.start = np.concatenate([y.ravel(), p])
+        self.whole = Given(lambda z, *rest: self.residual(z, *rest), "solve_bvp", fun.users)
+        self.captured = Captured(self.residual, "auto")
+        self.captured.captures = fun.captures()
 
     def nodes(self, a: Any, b: Any) -> Any:
         """Return the mesh."""
@@ -69,11 +73,11 @@ class Collocation:
     def solver(self, z: Any, operands: Sequence[Any]) -> Callable[..., Any]:
         """Return what solves with the derivative of the equations by z, or with its transpose."""
         if any(type(v) in TRACED for v in (z, *operands)):
-            matrix = jacfwd(lambda z: self.residual(z, *operands))(z)
+            matrix = jacfwd(self.captured)(z, *operands)
             return lambda right, transposed=False: np.linalg.solve(
                 np.transpose(matrix) if transposed else matrix, right
             )
-        sparse = jacobian(lambda z: self.residual(z, *operands), sparse=True)(z)
+        sparse = jacobian(self.captured, sparse=True)(z, *operands)
         try:
             factors = splu(sparse.tocsc())
         except RuntimeError as error:
@@ -121,15 +125,13 @@ def _columns(solve: Callable[..., Any], right: Any, lead: tuple[int, ...], trans
 
 
 def _push(sweep: Any, tangents: Sequence[Any], out: Any, *operands: Any, equations: Collocation) -> Any:
-    whole = Given(lambda z, *rest: equations.residual(z, *rest), "solve_bvp", equations.fun.users)
-    _, right = whole.pushed((out, *operands), (), (None, *tangents), sweep.lead)
+    _, right = equations.whole.pushed((out, *operands), (), (None, *tangents), sweep.lead)
     return -_columns(equations.solver(out, operands), right, sweep.lead)
 
 
 def _pull(sweep: Any, g: Any, out: Any, *operands: Any, equations: Collocation) -> list[Any]:
-    whole = Given(lambda z, *rest: equations.residual(z, *rest), "solve_bvp", equations.fun.users)
     covectors = _columns(equations.solver(out, operands), g, sweep.lead, transposed=True)
-    return whole.recorded((out, *operands), ())(-covectors, sweep.lead)[1:]
+    return equations.whole.recorded((out, *operands), ())(-covectors, sweep.lead)[1:]
 
 
 SOLUTION = General("the solution of solve_bvp", _value, _push, _pull)

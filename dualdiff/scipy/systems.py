@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import captures_of
 from dualdiff.capture.active import ACTIVE, unwrapped
+from dualdiff.capture.captures import Captures
 from dualdiff.containers import plain
 from dualdiff.custom.checkpointing import Fresh, lifted
 from dualdiff.errors import UnsupportedFunctionError, where
@@ -35,11 +35,12 @@ class Given:
         The function with their plain values in their place.
     """
 
-    __slots__ = ("_make", "f", "inside", "name", "plain", "users")
+    __slots__ = ("_captures", "_make", "f", "inside", "name", "plain", "users")
 
     def __init__(self, f: Callable[..., Any], name: str, users: Any = None) -> None:
         self.f, self.name = f, name
         self.users = f if users is None else users
+        self._captures: Captures | None = None
         self.inside: list[Any] = []
         self._make = lifted(f, self.inside)
         self.plain = self.on_plain(self.with_inside([raw(x) for x in self.inside]))
@@ -47,6 +48,13 @@ class Given:
     def with_inside(self, values: Sequence[Any]) -> Callable[..., Any]:
         """Return the function with other values in the place of those it closes over."""
         return self._make(Fresh(values)) if self.inside else self.f
+
+    def captures(self) -> Captures:
+        """Return what is captured while the function runs by itself: its user was told when the solver met it."""
+        if self._captures is None:
+            self._captures = Captures(self.users)
+            self._captures.told = True
+        return self._captures
 
     def on_plain(self, f: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function for SciPy, which returns nothing that carries a derivative."""
@@ -81,7 +89,7 @@ class Given:
                 return [of(*leaves)]
             return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
 
-        problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)
+        problem = Problem(call, [*args, *inside], self.users, self.captures(), inner=True)
         (value,), (tangent,) = run_duals(problem, list(tangents), lead)
         if tangent is None:
             tangent = np.zeros((*lead, *shape_of(value)), dtype_of(value))
@@ -94,7 +102,7 @@ class Given:
         def call(leaves: list[Any]) -> list[Any]:
             return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
 
-        problem = Problem(call, [*args, *inside], self.users, captures_of(self.users), inner=True)
+        problem = Problem(call, [*args, *inside], self.users, self.captures(), inner=True)
         tape, (value,) = record(problem)
         (slot,) = tape.outputs
         shape = shape_of(value)

@@ -31,11 +31,12 @@ from scipy.integrate._ivp.rk import RungeKutta
 from dualdiff.custom import checkpoint
 from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError, where
 from dualdiff.operators import jvp
+from dualdiff.rules.elementwise import cast
 from dualdiff.scipy import meshes
 from dualdiff.scipy.room import Room
-from dualdiff.scipy.stepping import Explicit, Piece, moved
+from dualdiff.scipy.stepping import Explicit, Piece, Step, moved
 from dualdiff.scipy.systems import Given, carries, plain_of, recentred, uncaptured
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, is_replayed, operand, raw
 
 ROOM = Room("scipy.integrate")
@@ -46,10 +47,24 @@ _FLAT = 1e-7
 
 
 class Trajectory:
-    """A solution carried out again: the states at the times wanted, and the interpolants of its steps."""
+    """A solution carried out again: the states at the times wanted, and the interpolants of its steps.
 
-    def __init__(self, scheme: Any, times: Sequence[float], y0: Any, checkpoints: int | None = None) -> None:
-        self.scheme, self.times, self.y0, self.checkpoints = scheme, times, y0, checkpoints
+    Parameters
+    ----------
+    make : callable
+        The steps, from the values that the right-hand side closes over.
+    inside : sequence
+        Those values.
+    times, y0
+        Where the steps begin and end, and the state at the start.
+    checkpoints : int, optional
+        How many there are to be on the way.
+    """
+
+    def __init__(
+        self, make: Callable[..., Any], inside: Sequence[Any], times: Sequence[float], y0: Any, checkpoints: int | None
+    ) -> None:
+        self.make, self.inside, self.times, self.y0, self.checkpoints = make, inside, times, y0, checkpoints
         self.pieces: list[Piece] = []
 
     def at(self, wanted: Any, dense: bool = False) -> Any:
@@ -59,29 +74,26 @@ class Trajectory:
         # In which step: a node belongs to the one that ends there.
         step_of = np.clip(np.searchsorted(ends, direction * wanted, side="left") - 1, -1, len(ends) - 2)
         rows = [self.y0[None]] * int(np.sum(step_of < 0))
-        y, f = self.y0, None
         length = len(self.times) - 1
         each = length if not self.checkpoints else max(1, -(-length // self.checkpoints))
+        state: tuple[Any, ...] = (self.y0,)
         for first in range(0, length, each):
             part = range(first, min(first + each, length))
 
-            def run(y: Any, f: Any, part: range = part) -> Any:
-                return self._run(y, f, part, wanted, step_of, dense)
+            def run(inside: Any, *state: Any, part: range = part) -> Any:
+                return self._run(self.make(inside), state, part, wanted, step_of, dense)
 
-            y, f, more = (checkpoint(run) if self.checkpoints else run)(y, f)
+            state, more = (checkpoint(run) if self.checkpoints else run)(tuple(self.inside), *state)
             rows += more
-        return np.concatenate(rows) if rows else np.zeros((0, *shape_of(y)))
+        return np.concatenate(rows) if rows else np.zeros((0, *shape_of(self.y0)))
 
-    def _run(self, y: Any, f: Any, part: range, wanted: Any, step_of: Any, dense: bool) -> Any:
+    def _run(self, scheme: Any, state: tuple[Any, ...], part: range, wanted: Any, step_of: Any, dense: bool) -> Any:
         rows = []
+        y, f = state if len(state) == 2 else (state[0], None)
         for i in part:
             t, t_new = self.times[i], self.times[i + 1]
-            if t == t_new:  # an interval of no length
-                inside = wanted[step_of == i]
-                rows += [y[None]] * len(inside)
-                continue
-            step = self.scheme.step(t, t_new, y, f)
             inside = wanted[step_of == i]
+            step = Step(t, t, y, y, f, lambda: ([], [])) if t == t_new else scheme.step(t, t_new, y, f)
             between = inside[inside != t_new]
             if dense or len(between):
                 piece = Piece(step)
@@ -91,7 +103,7 @@ class Trajectory:
                     rows.append(piece.rows(between))
             rows += [step.y[None]] * (len(inside) - len(between))
             y, f = step.y, step.f
-        return y, f, rows
+        return ((y,) if f is None else (y, f)), rows
 
 
 class Solution(OdeSolution):
@@ -99,7 +111,7 @@ class Solution(OdeSolution):
 
     def __init__(self, given: OdeSolution, times: Any, pieces: list[Piece]) -> None:
         super().__init__(times, pieces)
-        self._given = given
+        self.t_min, self.t_max, self._given = given.t_min, given.t_max, given
 
     def __call__(self, t: Any) -> Any:
         """Return the solution at a time, (n,), or at several, (n, number of times)."""
@@ -158,6 +170,7 @@ def integrated(
     watched = [] if events is None else [events] if callable(events) else list(events)
     tests = [_event(e, extra) for e in watched]
     start, end = t_span
+    y0, t_eval = operand(y0), None if t_eval is None else operand(t_eval)
     if not (given.inside or carries([start, end, y0, t_eval]) or any(e.inside for e in tests)):
         return uncaptured(solve, fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args, **options)
     options = {k: _option(k, v, extra) for k, v in options.items()}
@@ -192,13 +205,12 @@ def _differentiated(
 ) -> Any:
     """Return SciPy's result with derivatives."""
     f, t0 = given.f, times[0]
-    state = operand(y0)
-    state = state * 1.0 if shape_of(state) else state
-    if carries(start):
-        state = moved(f, start, state, t0 - start)
+    y0 = _state(y0)
+    state = moved(f, start, y0, t0 - start) if carries(start) else y0
     happened = [t for ts in plain.t_events or [] for t in ts]
     wanted = np.concatenate([plain.t, happened])
-    order = np.argsort(wanted if plain.t[-1:] >= t0 or not len(plain.t) else -wanted, kind="stable")
+    forward = float(plain_of(end)) >= t0
+    order = np.argsort(wanted if forward else -wanted, kind="stable")
     bounds = [t0, float(wanted[order][-1]) if len(wanted) else t0]
     rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
     tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
@@ -209,16 +221,17 @@ def _differentiated(
     if is_replayed(rows):
         decided(rows)  # the steps were chosen for this point: at another one a recording has to be made again
     n = len(plain.t)
-    states = recentred(rows[:n], plain.y.T)
+    states = recentred(rows[:n], np.transpose(plain.y)) if n else rows
     result: dict[str, Any] = dict(plain)
     if plain.sol is not None:
         result["sol"] = Solution(plain.sol, trajectory.times, trajectory.pieces)
+    span = abs(times[-1] - t0) if len(times) > 1 else abs(bounds[-1] - t0)
     at, t_events, y_events = n, [], []
     last = (None, None)
     for k, test in enumerate(tests):
         count = len(plain.t_events[k])
         found = [
-            _crossing(test, f, t, recentred(y, v), np.concatenate([plain.y.T, plain.y_events[k]]), t0)
+            _crossing(test, f, t, recentred(y, v), plain.y_events[k] if not n else np.transpose(plain.y), span)
             for t, y, v in zip(plain.t_events[k], rows[at : at + count], plain.y_events[k], strict=True)
         ]
         at += count
@@ -228,8 +241,9 @@ def _differentiated(
             last = found[-1]
     if plain.t_events is not None:
         result["t_events"], result["y_events"] = t_events, y_events
-    moments, states = _at_differentiated_times(f, plain, states, start, end, y0, t_eval, last)
-    result["t"], result["y"] = moments, np.transpose(states)
+    if n:
+        moments, states = _at_differentiated_times(f, plain, states, start, end, y0, t_eval, last)
+        result["t"], result["y"] = moments, np.transpose(states)
     return type(plain)(**result)
 
 
@@ -253,18 +267,22 @@ def _chosen(
     if _is_explicit(kind):
         if not meshes.suffice(given, kind, times, y0, *tolerances[:2]):
             times = meshes.refined(given, kind, [t0, times[-1]], y0, *tolerances) or times
-        return Trajectory(Explicit(given.f, kind), times, state, checkpoints)
+        return Trajectory(_steps_of(given, kind), given.inside, times, state, checkpoints)
     if tf == t0:
-        return Trajectory(Explicit(given.f, DOP853), [t0, t0], state)
+        return Trajectory(_steps_of(given, DOP853), given.inside, [t0, t0], state, None)
     if kind is LSODA:  # which takes explicit steps itself where the equation is not stiff
         steps = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
         if steps is not None:
-            return Trajectory(Explicit(given.f, DOP853), steps, state, checkpoints)
+            return Trajectory(_steps_of(given, DOP853), given.inside, steps, state, checkpoints)
     steps, scheme = meshes.implicit(given, bounds, y0, wanted, *tolerances)
-    return Trajectory(scheme, steps, state, checkpoints)
+    return Trajectory(scheme.on, given.inside, steps, state, checkpoints)
 
 
-def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, t0: float) -> tuple[Any, Any]:
+def _steps_of(given: Given, method: Any) -> Callable[[Sequence[Any]], Explicit]:
+    return lambda inside: Explicit(given.with_inside(inside), method)
+
+
+def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, span: float) -> tuple[Any, Any]:
     """Return the time and the state of an event, whose function vanishes there."""
 
     def value(by: Any) -> Any:
@@ -277,7 +295,7 @@ def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, t0: float) -> tu
         if first is None:
             first = raw(at)
             size = np.max(np.abs([np.asarray(test.plain(t, z)) for z in seen]), initial=0.0)
-            if not abs(raw(rate)) * abs(t - t0) > _FLAT * size:
+            if not abs(raw(rate)) * span > _FLAT * size:
                 raise NonDifferentiablePointError(
                     f"{where()}: an event of solve_ivp at t = {t:.6g} touches zero without crossing it (its slope along the solution is "
                     f"{float(raw(rate)):.2g}), where its time has no derivative. Take another event function, or freeze what it "
@@ -299,7 +317,7 @@ def _at_differentiated_times(
         return moments, np.stack([moved(f, t, y, m - t) for t, y, m in zip(plain.t, states, moments)])
     ends: dict[int, tuple[Any, Any]] = {}
     if carries(start):
-        ends[0] = start, operand(y0)
+        ends[0] = start, y0
     if last[0] is not None:
         ends[n - 1] = last
     elif plain.status == 0 and carries(end):
@@ -340,6 +358,7 @@ def odeint(
     extra = args if isinstance(args, tuple) else ()
     turned = (lambda t, y, *extra: func(t, y, *extra)) if tfirst else (lambda t, y, *extra: func(y, t, *extra))
     given = Given(_right_hand_side(turned, extra), "odeint", func)
+    y0, t = operand(y0), operand(t)
     steering = [col_deriv, 1, ml, mu, rtol, atol, tcrit, h0, hmax, hmin, ixpr, mxstep, mxhnil, mxordn, mxords, printmessg]
     steering = [fixed(x, "an option of odeint") for x in steering]
     slope_by_state = None
@@ -360,7 +379,8 @@ def _differentiated_at(
     """Return what ``odeint`` returned, with derivatives."""
     _, _, _, _, rtol, atol, tcrit, _, hmax, *_ = steering
     t0, tf = float(plain_t[0]), float(plain_t[-1])
-    state = np.reshape(operand(y0) * 1.0, (-1,))
+    y0 = np.reshape(_state(operand(y0)), (-1,))
+    state = y0
     breaks = [] if tcrit is None else [float(c) for c in np.unique(tcrit) if min(t0, tf) < c < max(t0, tf)]
     bounds = [t0, *(breaks if tf > t0 else breaks[::-1]), tf]
     tolerances = (*(1.49012e-8 if x is None else x for x in (rtol, atol)), hmax or np.inf)
@@ -374,7 +394,7 @@ def _differentiated_at(
     found = recentred(rows, values)
     if differs:
         found = np.stack([moved(given.f, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)])
-        found = np.concatenate([np.reshape(operand(y0) * 1.0, (1, -1)), found[1:]])
+        found = np.concatenate([y0[None], found[1:]])
     return found
 
 
@@ -414,6 +434,11 @@ def _option(name: str, value: Any, args: tuple[Any, ...]) -> Any:
     if callable(value):
         return Given(lambda t, y: value(t, y, *args), f"solve_ivp by {name}=", value).plain
     return plain_of(value) if name == "jac" else fixed(value, f"the option {name} of solve_ivp")
+
+
+def _state(y0: Any) -> Any:
+    """Return the state at the start in double precision, as SciPy integrates it."""
+    return cast(y0, np.complex128 if dtype_of(y0).kind == "c" else np.float64)
 
 
 def _is_explicit(kind: Any) -> bool:

@@ -17,6 +17,7 @@ from dualdiff.errors import InputError
 from dualdiff.operators import jacobian
 from dualdiff.scipy import boundary_values, initial_values
 from dualdiff.scipy.systems import Given, carries, plain_of
+from dualdiff.values import raw
 
 _PAYS = {"Radau": 32, "LSODA": 32, "BDF": 100}
 """From how many unknowns on an exact Jacobian takes no longer than SciPy's differences (docs/how-to/ode-sensitivities.md)."""
@@ -138,7 +139,9 @@ def _with_jacobian(fun: Any, y0: Any, method: Any, vectorized: bool, options: di
     state = np.asarray(plain_of(y0))
     if state.ndim != 1 or state.dtype.kind not in "fiu" or len(state) < _PAYS.get(name, np.inf):
         return options
-    return {**options, "jac": _Jacobian(fun, vectorized, name != "LSODA")}
+    given = Given(fun, "solve_ivp")
+    plain = given.with_inside([raw(x) for x in given.inside])
+    return {**options, "jac": _Jacobian(plain, vectorized, name != "LSODA")}
 
 
 def solve_bvp(
@@ -214,7 +217,8 @@ def solve_bvp(
 
 def _by_nodes(fun: Callable[..., Any], known: bool) -> Callable[..., Any]:
     """Return the derivatives of a right-hand side at all nodes, each of which depends on its own state alone."""
-    given = Given(fun, "solve_bvp", fun)
+    given = Given(fun, "solve_bvp")
+    inside = [raw(v) for v in given.inside]
 
     def derivatives(x: Any, y: Any, *p: Any) -> Any:
         n, m = y.shape
@@ -222,7 +226,8 @@ def _by_nodes(fun: Callable[..., Any], known: bool) -> Callable[..., Any]:
         states = np.zeros((n + k, n, m))
         states[range(n), range(n)] = 1.0
         parameters = [np.eye(n + k, k, -n)] if not known else []
-        _, found = given.pushed((x, y, *p), given.inside, (None, states, *parameters, *[None] * len(given.inside)), (n + k,))
+        tangents = (None, states, *parameters, *[None] * len(inside))
+        _, found = given.pushed((x, y, *p), inside, tangents, (n + k,))
         found = np.array(np.moveaxis(np.broadcast_to(found, (n + k, n, m)), 0, 1))  # which SciPy adds to
         return found if known else (found[:, :n], found[:, n:])
 
@@ -231,12 +236,13 @@ def _by_nodes(fun: Callable[..., Any], known: bool) -> Callable[..., Any]:
 
 def _by_ends(bc: Callable[..., Any], known: bool) -> Callable[..., Any]:
     """Return the derivatives of the conditions by the states at both ends, and by the parameters."""
-    given = Given(bc, "solve_bvp by bc=", bc)
+    given = Given(bc, "solve_bvp by bc=")
+    inside = [raw(v) for v in given.inside]
 
     def derivatives(*ends: Any) -> tuple[Any, ...]:
         sizes = [len(v) for v in ends]
         units = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1], axis=1)
-        _, found = given.pushed(ends, given.inside, (*units, *[None] * len(given.inside)), (sum(sizes),))
+        _, found = given.pushed(ends, inside, (*units, *[None] * len(inside)), (sum(sizes),))
         return tuple(np.split(np.reshape(found, (sum(sizes), -1)).T, np.cumsum(sizes)[:-1], axis=1))
 
     return derivatives

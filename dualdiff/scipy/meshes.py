@@ -21,11 +21,13 @@ from scipy.integrate import OdeSolution, Radau
 from dualdiff.errors import DerivativeError, where
 from dualdiff.scipy.stepping import Explicit, Implicit, pushed
 from dualdiff.scipy.systems import Given, slope, uncaptured
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
 
 MOST = 6
 """How many directions are carried along."""
+_AT_ONCE = 1 << 15
+"""How many numbers are kept of them."""
 _ROUNDS = 12
 _ESTIMATE = np.array([-13 - 7 * 6**0.5, -13 + 7 * 6**0.5, -1]) / 3
 _DAMPING = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
@@ -46,8 +48,11 @@ class Sensitivities:
         self.inside = [raw(x) for x in given.inside]
         random = np.random.default_rng(0)
         count = min(MOST, 1 + len(self.inside))
-        directions = []
+        directions: list[Any] = []
         for k, x in enumerate([y0, *self.inside]):
+            if dtype_of(x).kind not in "fc":  # which has no derivative
+                directions.append(None)
+                continue
             v = np.zeros((count, *shape_of(x)), np.result_type(x, np.float64))
             v[k % count] = random.uniform(0.5, 1.5, shape_of(x)) * np.where(np.equal(x, 0), 1.0, x)
             directions.append(v)
@@ -92,33 +97,38 @@ def taken(
 def suffice(given: Given, method: Any, times: Sequence[float], y0: Any, rtol: Any, atol: Any) -> bool:
     """Whether the steps taken for the state do for the sensitivities, by the method's own estimate of the error."""
     equation = Sensitivities(given, y0)
-    n = equation.n
-
-    def carried_out(y: Any, *inside: Any) -> Any:
-        scheme = Explicit(given.with_inside(inside), method)
-        states, slopes, f = [], [], None
-        for t, t_new in zip(times, times[1:]):
-            y, within = scheme.stages(t, y, t_new - t, f)
-            f = slope(scheme.f, t_new, y)
-            states.append(y)
-            slopes.append(np.stack([*within, f]))
-        return np.concatenate([np.ravel(np.stack(states)), np.ravel(np.stack(slopes))])
-
-    _, both = given.pushed(
-        (y0,), equation.inside, (equation.start[n:].reshape(-1, n), *equation.along), (equation.count,), carried_out
-    )
-    count = len(times) - 1
-    states, slopes = np.split(both, [count * n], axis=1)
-    if not np.all(np.isfinite(both)):
-        return False
-    size = np.max(np.abs(states.reshape(-1, count, n)), axis=1)
-    scale = np.broadcast_to(atol, (n,)) + rtol * size
+    n, k, stages = equation.n, equation.count, method.n_stages + 1
     estimator = object.__new__(method)
-    return all(
-        estimator._estimate_error_norm(within, h, each) <= LENIENT
-        for along, each in zip(slopes.reshape(-1, count, method.n_stages + 1, n), scale, strict=True)
-        for within, h in zip(along, np.diff(times), strict=True)
-    )
+    each = max(1, _AT_ONCE // (stages * n * k))
+    y, s = y0, equation.start[n:].reshape(k, n)
+    size = np.abs(s)
+    for first in range(0, len(times) - 1, each):
+        part = times[first : first + each + 1]
+
+        def carried_out(y: Any, *inside: Any, part: Sequence[float] = part) -> Any:
+            scheme = Explicit(given.with_inside(inside), method)
+            states, slopes, f = [], [], None
+            for t, t_new in zip(part, part[1:]):
+                y, within = scheme.stages(t, y, t_new - t, f)
+                f = slope(scheme.f, t_new, y)
+                states.append(y)
+                slopes.append(np.stack([*within, f]))
+            return np.concatenate([np.ravel(np.stack(states)), np.ravel(np.stack(slopes))])
+
+        values, both = given.pushed((y,), equation.inside, (s, *equation.along), (k,), carried_out)
+        if not np.all(np.isfinite(both)):
+            return False
+        count = len(part) - 1
+        states, slopes = np.split(both, [count * n], axis=1)
+        states, slopes = states.reshape(-1, count, n), slopes.reshape(-1, count, stages, n)
+        y, s = values[(count - 1) * n : count * n], np.broadcast_to(states[:, -1], (k, n))
+        size = np.maximum(size, np.max(np.abs(states), axis=1))
+        scale = np.broadcast_to(atol, (n,)) + rtol * size
+        for along, allowed in zip(slopes, scale, strict=True):
+            for within, h in zip(along, np.diff(part), strict=True):
+                if not estimator._estimate_error_norm(within, h, allowed) <= LENIENT:
+                    return False
+    return True
 
 
 def explicit(

@@ -63,10 +63,10 @@ class Piece(DenseOutput):
 
     def rows(self, t: Any) -> Any:
         """Return the solution at a time, or at several, one in a row."""
-        x = (t - self.t_old) / (self.t - self.t_old)
+        x = (t - self.t_old) / ((self.t - self.t_old) or 1.0)
         if shape_of(x):
             x = np.reshape(x, (-1, 1))
-        y: Any = 0.0
+        y: Any = 0.0 * x  # of the step's shape also where it has no length
         for c, rising in zip(reversed(self._coefficients), reversed(self._rising), strict=True):
             y = (y + c) * (x if rising else 1 - x)
         return y + self.y_old
@@ -135,11 +135,18 @@ class Implicit:
 
     def __init__(self, given: Given, guess: Callable[[Any], Any], tolerance: float) -> None:
         self.given, self.guess, self.tolerance = given, guess, tolerance
+        self.inside: Sequence[Any] = given.inside
         self._solved: dict[tuple[float, float], tuple[Any, Any]] = {}
+
+    def on(self, inside: Sequence[Any]) -> Implicit:
+        """Return the same steps with other values in the place of those that the right-hand side closes over."""
+        other = Implicit(self.given, self.guess, self.tolerance)
+        other.inside, other._solved = inside, self._solved
+        return other
 
     def step(self, t: float, t_new: float, y: Any, _: Any = None) -> Step:
         """Take a step."""
-        found = bind(COLLOCATION, (y, *self.given.inside), {"scheme": self, "t": t, "h": t_new - t})
+        found = bind(COLLOCATION, (y, *self.inside), {"scheme": self, "t": t, "h": t_new - t})
 
         def coefficients() -> tuple[list[Any], list[bool]]:
             return list(_POWERS @ (found - y)), [True] * 3

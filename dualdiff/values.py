@@ -142,7 +142,9 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
-ROOMS: dict[str, tuple[str, ...]] = {"scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values")}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values")
+}
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 
 

@@ -165,7 +165,9 @@ class Spline(PPoly):
             factor = float(np.prod(np.arange(power, power - nu, -1)))
             found = found * s + factor * c[where_at]
         value = self._plain(plain, nu, extrapolate)
-        return recentred(np.moveaxis(found + np.zeros_like(value.T if value.ndim < 2 else np.moveaxis(value, 0, -1)), -1, 0), value)
+        return recentred(
+            np.moveaxis(found + np.zeros_like(value.T if value.ndim < 2 else np.moveaxis(value, 0, -1)), -1, 0), value
+        )
 
 
 def _refused(name: str) -> Callable[..., Any]:
@@ -204,7 +206,9 @@ def solve_bvp(
     right = Given((lambda x, y, p: fun(x, y)) if known else (lambda x, y, p: fun(x, y, p)), "solve_bvp", fun)
     ends = Given((lambda ya, yb, p: bc(ya, yb)) if known else (lambda ya, yb, p: bc(ya, yb, p)), "solve_bvp by bc=", bc)
     if not (right.inside or ends.inside or carries([x, y, p, S])):
-        return uncaptured(solve, fun, bc, x, y, p, S, fun_jac, bc_jac, tol, max_nodes, verbose, bc_tol)
+        return uncaptured(
+            solve, right.seen(fun), ends.seen(bc), x, y, p, S, fun_jac, bc_jac, tol, max_nodes, verbose, bc_tol
+        )
     if S is not None:
         raise UnsupportedFunctionError(
             f"{where()}: solve_bvp is not differentiated with S= (a singular term). Start a little beside the singular point, with "

@@ -172,7 +172,9 @@ def integrated(
     start, end = t_span
     y0, t_eval = operand(y0), None if t_eval is None else operand(t_eval)
     if not (given.inside or carries([start, end, y0, t_eval]) or any(e.inside for e in tests)):
-        return uncaptured(solve, fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args, **options)
+        return uncaptured(
+            solve, given.seen(fun), t_span, y0, method, t_eval, dense_output, events, vectorized, args, **options
+        )
     options = {k: _option(k, v, extra) for k, v in options.items()}
     times: list[float] = [float(plain_of(start))]
     plain = uncaptured(
@@ -359,7 +361,24 @@ def odeint(
     turned = (lambda t, y, *extra: func(t, y, *extra)) if tfirst else (lambda t, y, *extra: func(y, t, *extra))
     given = Given(_right_hand_side(turned, extra), "odeint", func)
     y0, t = operand(y0), operand(t)
-    steering = [col_deriv, 1, ml, mu, rtol, atol, tcrit, h0, hmax, hmin, ixpr, mxstep, mxhnil, mxordn, mxords, printmessg]
+    steering = [
+        col_deriv,
+        1,
+        ml,
+        mu,
+        rtol,
+        atol,
+        tcrit,
+        h0,
+        hmax,
+        hmin,
+        ixpr,
+        mxstep,
+        mxhnil,
+        mxordn,
+        mxords,
+        printmessg,
+    ]
     steering = [fixed(x, "an option of odeint") for x in steering]
     slope_by_state = None
     if Dfun is not None:
@@ -383,7 +402,8 @@ def _differentiated_at(
     state = y0
     breaks = [] if tcrit is None else [float(c) for c in np.unique(tcrit) if min(t0, tf) < c < max(t0, tf)]
     bounds = [t0, *(breaks if tf > t0 else breaks[::-1]), tf]
-    tolerances = (*(1.49012e-8 if x is None else x for x in (rtol, atol)), hmax or np.inf)
+    rtol, atol = (1.49012e-8 if x is None else x for x in (rtol, atol))
+    tolerances = rtol, atol, hmax or np.inf
     differs = carries(t)
     if differs and carries(t[0]):
         state = moved(given.f, t[0], state, t0 - t[0])
@@ -455,7 +475,7 @@ def _is_explicit(kind: Any) -> bool:
 def _noting(kind: Any, times: list[float]) -> Any:
     """Return a method of SciPy that notes the times of its steps."""
 
-    class Noting(kind):  # type: ignore[misc]
+    class Noting(kind):
         def step(self) -> Any:
             message = super().step()
             if self.status != "failed":

@@ -23,6 +23,7 @@ from dualdiff.scipy.stepping import Explicit, Implicit, pushed
 from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
+import itertools
 
 MOST = 6
 """How many directions are carried along."""
@@ -64,7 +65,9 @@ class Sensitivities:
         """Return the slopes of both."""
         y, s = both[: self.n], both[self.n :].reshape(self.count, self.n)
         f, tangent = self.given.pushed((t, y), self.inside, (None, s, *self.along), (self.count,))
-        return np.concatenate([np.broadcast_to(f, (self.n,)), np.broadcast_to(tangent.reshape(self.count, -1), s.shape).ravel()])
+        return np.concatenate(
+            [np.broadcast_to(f, (self.n,)), np.broadcast_to(tangent.reshape(self.count, -1), s.shape).ravel()]
+        )
 
     def jacobian(self, t: float, both: Any) -> Any:
         """Return the derivative of the slope by the state, which stands in all directions."""
@@ -74,14 +77,20 @@ class Sensitivities:
 
 
 def taken(
-    method: Any, f: Any, bounds: Sequence[float], y0: Any, most: float = np.inf, pieces: list[Any] | None = None, **options: Any
+    method: Any,
+    f: Any,
+    bounds: Sequence[float],
+    y0: Any,
+    most: float = np.inf,
+    pieces: list[Any] | None = None,
+    **options: Any,
 ) -> list[float]:
     """Solve an equation from bound to bound; return the times of the steps.
 
     They end early where the solver fails, or has taken more evaluations than ``most``.
     """
     times, done = [bounds[0]], 0
-    for t, t_new in zip(bounds, bounds[1:]):
+    for t, t_new in itertools.pairwise(bounds):
         solver = method(f, t, y0, t_new, **options)
         while solver.status == "running":
             solver.step()
@@ -108,7 +117,7 @@ def suffice(given: Given, method: Any, times: Sequence[float], y0: Any, rtol: An
         def carried_out(y: Any, *inside: Any, part: Sequence[float] = part) -> Any:
             scheme = Explicit(given.with_inside(inside), method)
             states, slopes, f = [], [], None
-            for t, t_new in zip(part, part[1:]):
+            for t, t_new in itertools.pairwise(part):
                 y, within = scheme.stages(t, y, t_new - t, f)
                 f = slope(scheme.f, t_new, y)
                 states.append(y)
@@ -132,7 +141,14 @@ def suffice(given: Given, method: Any, times: Sequence[float], y0: Any, rtol: An
 
 
 def explicit(
-    given: Given, method: Any, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float, most: float = np.inf
+    given: Given,
+    method: Any,
+    bounds: Sequence[float],
+    y0: Any,
+    rtol: Any,
+    atol: Any,
+    max_step: float,
+    most: float = np.inf,
 ) -> list[float] | None:
     """Return the times of the steps that an explicit method takes for the state, and if need be for its sensitivities.
 
@@ -141,13 +157,22 @@ def explicit(
     times = uncaptured(taken, method, given.plain, bounds, y0, most, rtol=rtol, atol=atol, max_step=max_step)
     if times[-1] != bounds[-1]:
         return None
-    return times if suffice(given, method, times, y0, rtol, atol) else refined(
-        given, method, bounds, y0, rtol, atol, max_step, most
+    return (
+        times
+        if suffice(given, method, times, y0, rtol, atol)
+        else refined(given, method, bounds, y0, rtol, atol, max_step, most)
     )
 
 
 def refined(
-    given: Given, method: Any, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float, most: float = np.inf
+    given: Given,
+    method: Any,
+    bounds: Sequence[float],
+    y0: Any,
+    rtol: Any,
+    atol: Any,
+    max_step: float,
+    most: float = np.inf,
 ) -> list[float] | None:
     """Return the times of the steps that an explicit method takes for the state and its sensitivities, None if it cannot."""
     equation = Sensitivities(given, y0)
@@ -180,7 +205,9 @@ def implicit(
         if np.all(parts == 1):
             return [float(t) for t in nodes], scheme
         pairs = zip(nodes, nodes[1:], parts, strict=False)
-        nodes = np.append(np.concatenate([np.linspace(t, t_new, m, endpoint=False) for t, t_new, m in pairs]), nodes[-1])
+        nodes = np.append(
+            np.concatenate([np.linspace(t, t_new, m, endpoint=False) for t, t_new, m in pairs]), nodes[-1]
+        )
     raise _stuck(given, float(nodes[np.argmax(parts)]))
 
 

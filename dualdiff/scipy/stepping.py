@@ -188,7 +188,10 @@ class Implicit:
     def linearised(
         self, states: Any, inside: Sequence[Any], t: float, h: float, tangents: Sequence[Any] = (), count: int = 0
     ) -> tuple[Any, Any]:
-        """Return the derivatives of the slopes at the nodes, (3, n, n), by the state first, and along ``count`` directions, (3, count, n)."""
+        """Return the derivatives of the slopes at the nodes.
+
+        By the state first, (3, n, n), and along ``count`` directions of what is closed over, (3, count, n).
+        """
         n = shape_of(states)[1]
         along: list[Any] = [None] * len(inside)
         for k, v in enumerate(tangents):
@@ -215,7 +218,14 @@ def _value(y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> Any:
 
 
 def pushed(
-    start: Any, tangents: Sequence[Any], count: int, states: Any, inside: Sequence[Any], scheme: Implicit, t: float, h: float
+    start: Any,
+    tangents: Sequence[Any],
+    count: int,
+    states: Any,
+    inside: Sequence[Any],
+    scheme: Implicit,
+    t: float,
+    h: float,
 ) -> tuple[Any, Any, Any]:
     """Return the tangents of the states at the nodes, (count, 3, n), and at the last one their slopes, and the state's derivative."""
     n = shape_of(states)[1]
@@ -228,7 +238,9 @@ def pushed(
     return found, found[:, -1] @ by_state[-1] + forced[-1], by_state[-1]
 
 
-def _push(sweep: Any, tangents: Sequence[Any], out: Any, y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> Any:
+def _push(
+    sweep: Any, tangents: Sequence[Any], out: Any, y: Any, *inside: Any, scheme: Implicit, t: float, h: float
+) -> Any:
     count = sweep.lead[0] if sweep.lead else 1
     if not sweep.lead:
         tangents = [None if v is None else np.reshape(v, (1, *shape_of(v))) for v in tangents]

@@ -182,8 +182,8 @@ def test_a_value_that_an_object_holds_is_differentiated() -> None:
     for f in (
         lambda w: dd.checkpoint(Model(w))(w).sum(),
         lambda w: dd.checkpoint(Model(w).__call__)(w).sum(),
-        lambda w: dd.checkpoint(lambda x, call=Model(w).__call__: call(x))(w).sum(),
-        lambda w: dd.checkpoint(lambda x, model=Model([1.0, Model(w)]): model.w[1](x))(w).sum(),
+        lambda w: (lambda call: dd.checkpoint(lambda x: call(x)))(Model(w).__call__)(w).sum(),
+        lambda w: (lambda model: dd.checkpoint(lambda x: model.w[1](x)))(Model([1.0, Model(w)]))(w).sum(),
         lambda w: _closes_over(Model(w))(w).sum(),
     ):
         for operator in (dd.grad, dd.jacfwd):

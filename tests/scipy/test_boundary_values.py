@@ -63,13 +63,15 @@ def test_a_solution_by_parameters_conditions_and_ends() -> None:
 def test_second_derivatives() -> None:
     def f(p: Any) -> Any:
         return solve_bvp(
-            lambda x, y: np.vstack((y[1], -(p[0] ** 2) * y[0])), lambda ya, yb: [ya[0] - p[1], yb[0] - 1], MESH, ZEROS, tol=1e-4
+            lambda x, y: np.vstack((y[1], -(p[0] ** 2) * y[0])),
+            lambda ya, yb: [ya[0] - p[1], yb[0] - 1],
+            MESH,
+            ZEROS,
+            tol=1e-4,
         ).sol(0.3)[0]
 
     p = P[:2]
-    np.testing.assert_allclose(
-        dd.hessian(f)(p), dd.hessian(lambda p: exactly([*p, 1.0], 0.3))(p), rtol=1e-3, atol=1e-4
-    )
+    np.testing.assert_allclose(dd.hessian(f)(p), dd.hessian(lambda p: exactly([*p, 1.0], 0.3))(p), rtol=1e-3, atol=1e-4)
 
 
 def test_an_eigenvalue() -> None:

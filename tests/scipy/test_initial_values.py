@@ -15,6 +15,7 @@ from scipy.integrate import odeint, solve_ivp
 import dualdiff as dd
 from dualdiff.errors import InputError, NonDifferentiablePointError, UnsupportedFunctionError
 from dualdiff.scipy import integrate
+import itertools
 
 METHODS = ["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 TIGHT = {"rtol": 1e-6, "atol": 1e-9}
@@ -49,7 +50,7 @@ def test_decay_by_rate_start_and_times(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_an_oscillator_at_differentiated_times(method: str) -> None:
     def f(p: Any) -> Any:
-        found = solve_ivp(lambda t, y: [y[1], -p[0] ** 2 * y[0]], (0.0, p[1]), [1.0, 0.0], method=method, **TIGHT)
+        found = solve_ivp(lambda t, y: [y[1], -(p[0] ** 2) * y[0]], (0.0, p[1]), [1.0, 0.0], method=method, **TIGHT)
         assert found.t[-1] == found.t[-1:]
         return np.array([found.y[0, -1], found.y[1, -1], found.t[-1]])
 
@@ -127,7 +128,7 @@ def pendulum(p: Any) -> Any:
 
 def frozen(kind: Any, f: Any, times: Any, y: Any) -> Any:
     """Take given steps by the formula of a method: complex numbers may pass."""
-    for t, t_new in zip(times, times[1:]):
+    for t, t_new in itertools.pairwise(times):
         h, slopes = t_new - t, []
         for i, c in enumerate(kind.C):
             slopes.append(f(t + c * h, y + h * sum((a * k for a, k in zip(kind.A[i], slopes)), 0 * y)))
@@ -212,7 +213,9 @@ def test_a_ball_is_thrown(method: str) -> None:
     def f(p: Any) -> Any:  # height, speed, gravity, where it is seen
         seen = lambda t, y: y[0] - p[3]  # noqa: E731
         rhs = lambda t, y: [y[1], -p[2]]  # noqa: E731
-        found = si.solve_ivp(rhs, (0, 20), p[:2], method=method, events=[seen, falls], dense_output=True, max_step=0.3, **TIGHT)
+        found = si.solve_ivp(
+            rhs, (0, 20), p[:2], method=method, events=[seen, falls], dense_output=True, max_step=0.3, **TIGHT
+        )
         assert found.status == 1
         assert len(found.t_events[0]) == 2
         ends = [found.t[-1], found.t_events[1][0], *found.y[:, -1], *found.y_events[1][0]]
@@ -247,7 +250,9 @@ def test_a_ball_bounces_from_solution_to_solution() -> None:
 
 def test_an_event_that_touches_has_no_derivative() -> None:
     def f(p: Any) -> Any:
-        return si.solve_ivp(lambda t, y: [p + 0 * y[0]], (0, 2), [-1.0], events=lambda t, y: y[0] ** 3 + 1e-9 * y[0]).t_events[0][0]
+        return si.solve_ivp(
+            lambda t, y: [p + 0 * y[0]], (0, 2), [-1.0], events=lambda t, y: y[0] ** 3 + 1e-9 * y[0]
+        ).t_events[0][0]
 
     with pytest.raises(NonDifferentiablePointError, match="without crossing"):
         dd.grad(f)(1.0)
@@ -288,7 +293,7 @@ def of_a_global(p: Any) -> Any:
         lambda p: solve_ivp(lambda t, y: -y, (0, 2), [1.0], dense_output=True, method="DOP853", t_eval=[1.0], **TIGHT).sol(p)[0],
         lambda p: solve_ivp(lambda t, y, q: -q * y, (0, 1), [1.0], method="Radau", jac=lambda t, y, q: [[-q]], args=(p,), **TIGHT).y[0, -1],
         lambda p: solve_ivp(lambda t, y: -p * y, (0, 1), [1.0], method="BDF", jac_sparsity=np.eye(1), **TIGHT).y[0, -1],
-        lambda p: solve_ivp(lambda t, y: -p * y, (0, 1), [1.0], method="LSODA", jac=lambda t, y: [[-p]], lband=0, uband=0, **TIGHT).y[0, -1],
+        lambda p: solve_ivp(lambda t, y: -p * y, (0, 1), [1.0], method="LSODA", lband=0, uband=0, **TIGHT).y[0, -1],
         lambda p: solve_ivp(lambda t, y: -p * y, (0, 1), [1.0], method=si.LSODA, min_step=1e-12, **TIGHT).y[0, -1],
         lambda p: np.real(solve_ivp(lambda t, y: (1j - p) * y, (0, 1), [1 + 0j], **TIGHT).y[0, -1] * np.exp(-1j)),
         lambda p: solve_ivp(lambda t, y: -p * y, (0, 0), [np.exp(-p)]).y[0, -1],
@@ -352,7 +357,7 @@ AT = np.linspace(0.0, 2.0, 5)
         lambda p: odeint(lambda t, y, q: -q * y, [1.0], AT, args=(p,), tfirst=True, full_output=True)[0][:, 0],
         lambda p: odeint(lambda y, t: -y, [1.0], AT * p, rtol=1e-9, atol=1e-12)[:, 0],
         lambda p: odeint(lambda y, t: -p * y[0], [np.exp(-2 * p)], AT[::-1])[::-1, 0],
-        lambda p: odeint(lambda y, t: [-p * y[0], -1e5 * (y[1] - y[0])], [1.0, 1.0], AT, Dfun=lambda y, t: [[-p, 0], [1e5, -1e5]], rtol=1e-6, atol=1e-8)[:, 0],
+        lambda p: odeint(lambda y, t: [-p * y[0], 1e5 * (y[0] - y[1])], [1, 1], AT, Dfun=lambda y, t: [[-p, 0], [1e5, -1e5]], rtol=1e-6)[:, 0],
         lambda p: odeint(lambda y, t: -p * y, [1.0], np.repeat(AT, 2), tcrit=[1.2], hmax=0.3, mxstep=5000)[::2, 0],
     ],
 )  # fmt: skip

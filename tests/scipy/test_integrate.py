@@ -23,7 +23,8 @@ def heat(n: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("method", "n", "kind"), [("Radau", 40, "dense"), ("Radau", 120, "sparse"), ("BDF", 120, "sparse"), ("LSODA", 40, "dense")]
+    ("method", "n", "kind"),
+    [("Radau", 40, "dense"), ("Radau", 120, "sparse"), ("BDF", 120, "sparse"), ("LSODA", 40, "dense")],
 )
 def test_implicit_methods_are_given_a_jacobian_where_it_pays(
     method: str, n: int, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -64,7 +65,9 @@ def test_a_jacobian_that_is_asked_for_often_is_compiled(monkeypatch: pytest.Monk
     fun, start = heat(40)
     jac = integrate._Jacobian(fun, False, False)
     for t in range(4):
-        np.testing.assert_allclose(jac(float(t), start + t), dd.jacobian(fun, argnums=1)(float(t), start + t), rtol=1e-13)
+        np.testing.assert_allclose(
+            jac(float(t), start + t), dd.jacobian(fun, argnums=1)(float(t), start + t), rtol=1e-13
+        )
     assert type(jac.found).__name__ == "Compiled" or "ompile" in type(jac.found).__module__
 
 

@@ -19,7 +19,7 @@ from dualdiff.scipy import boundary_values, initial_values
 from dualdiff.scipy.systems import Given, carries, plain_of
 from dualdiff.values import raw
 
-_PAYS = {"Radau": 32, "LSODA": 32, "BDF": 100}
+_PAYS = {"Radau": 32, "LSODA": 64, "BDF": 100}
 """From how many unknowns on an exact Jacobian takes no longer than SciPy's differences (docs/how-to/ode-sensitivities.md)."""
 _PAYS_AT_NODES = 32
 """The same for a boundary value problem: states and unknown parameters together."""
@@ -77,7 +77,7 @@ def solve_ivp(
     r"""Solve an initial value problem :math:`\dot y = f(t, y),\; y(t_0) = y_0` as ``scipy.integrate.solve_ivp`` does.
 
     The implicit methods get the exact Jacobian :math:`f_y`, dense or sparse, where it does not take longer than SciPy's differences
-    (from 32 unknowns on, 100 for BDF); explicit methods need none. ``jac=``, ``jac_sparsity=``, ``lband=`` and ``uband=`` of your own
+    (from 32 unknowns on for Radau, 64 for LSODA, 100 for BDF); explicit methods need none. ``jac=``, ``jac_sparsity=``, ``lband=`` and ``uband=`` of your own
     are passed on, and nothing else then.
 
     Inside a function that is being differentiated the result carries derivatives by ``y0``, by ``args`` and whatever ``fun`` and the

@@ -12,6 +12,7 @@ doi:10.1007/978-3-540-78862-1; Hairer & Wanner, *II*, 2nd ed., Springer 1996, se
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,6 @@ from dualdiff.scipy.stepping import Explicit, Implicit, pushed
 from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
-import itertools
 
 MOST = 6
 """How many directions are carried along."""

@@ -21,7 +21,7 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, kernels, loops, memory, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import eager, fit, kernels, loops, memory, ode, orders, peers, programs, regret, sections, stiff, ways
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -38,6 +38,8 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tracemalloc
 import warnings
@@ -15,7 +16,6 @@ from scipy.integrate import odeint, solve_ivp
 import dualdiff as dd
 from dualdiff.errors import InputError, NonDifferentiablePointError, UnsupportedFunctionError
 from dualdiff.scipy import integrate
-import itertools
 
 METHODS = ["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 TIGHT = {"rtol": 1e-6, "atol": 1e-9}
@@ -350,6 +350,10 @@ def test_what_is_refused_is_refused_by_name() -> None:
 AT = np.linspace(0.0, 2.0, 5)
 
 
+def stiff_slope(p: Any) -> Any:
+    return lambda y, t: [[-p, 0], [1e5, -1e5]]
+
+
 @pytest.mark.parametrize(
     "solve",
     [
@@ -357,7 +361,7 @@ AT = np.linspace(0.0, 2.0, 5)
         lambda p: odeint(lambda t, y, q: -q * y, [1.0], AT, args=(p,), tfirst=True, full_output=True)[0][:, 0],
         lambda p: odeint(lambda y, t: -y, [1.0], AT * p, rtol=1e-9, atol=1e-12)[:, 0],
         lambda p: odeint(lambda y, t: -p * y[0], [np.exp(-2 * p)], AT[::-1])[::-1, 0],
-        lambda p: odeint(lambda y, t: [-p * y[0], 1e5 * (y[0] - y[1])], [1, 1], AT, Dfun=lambda y, t: [[-p, 0], [1e5, -1e5]], rtol=1e-6)[:, 0],
+        lambda p: odeint(lambda y, t: [-p * y[0], 1e5 * (y[0] - y[1])], [1, 1], AT, Dfun=stiff_slope(p), rtol=1e-6)[:, 0],
         lambda p: odeint(lambda y, t: -p * y, [1.0], np.repeat(AT, 2), tcrit=[1.2], hmax=0.3, mxstep=5000)[::2, 0],
     ],
 )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
+from dualdiff.values import enter_rooms
 
 ROOTS = (
     (
@@ -35,8 +36,8 @@ MINIMA = (
 )
 INTEGRALS = (
     (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
-        "complex_ode solve_bvp RK23 RK45 DOP853 Radau BDF LSODA"
+        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg ode "
+        "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )
 SYSTEMS = (
@@ -151,6 +152,9 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
         if name == _OPERATOR:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
+            enter_rooms()
+            if served(frame) is not None:  # one that runs another, as solve_ivp does the class of a method
+                return None
             name, remedy = codes[frame.f_code]
             if "self" in frame.f_locals:  # a method, which classes inherit from one another
                 name = f"{name.rpartition('.')[0]}.{type(frame.f_locals['self']).__name__}"

@@ -144,6 +144,7 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.linalg": ("dualdiff.scipy.linalg",),
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values")
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -7,9 +7,10 @@ Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 12, do
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import CellType, FunctionType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -201,8 +202,9 @@ Make = Callable[[Fresh], Any]
 def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
 
-    Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
-    tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
+    Looked through are closures, defaults, ``functools.partial`` and the attributes of objects (those whose method it is, and those in a
+    closure), in functions that are closed over themselves, and in tuples, lists and dicts. What stands elsewhere (globals) is noticed
+    when it shows in the result, and refused.
     """
     if id(f) in seen:  # it calls itself, or one that calls it
         return lambda fresh: fresh.functions.get(id(f), f)
@@ -216,8 +218,11 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
             return partial(func, *positional, **keywords)
 
         return made
+    if isinstance(f, MethodType):
+        function, owner = lifted(f.__func__, caught, seen), _lifted_object(f.__self__, caught, seen)
+        return lambda fresh: MethodType(function(fresh), owner(fresh))
     if not isinstance(f, FunctionType):
-        return lambda _: f
+        return _lifted_object(f, caught, seen - {id(f)})
     before = len(caught)
     cells: list[tuple[CellType, Any]] = []
     for cell in f.__closure__ or ():
@@ -247,6 +252,35 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
     return rebuilt
 
 
+def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int]) -> Make:
+    """Do the same for the attributes of an object: a copy of it is made."""
+    own = getattr(x, "__dict__", None)
+    if id(x) in seen:
+        return lambda fresh: fresh.functions.get(id(x), x)
+    if type(own) is not dict or not own or isinstance(x, (type, ModuleType)) or _is_of_a_library(type(x)):
+        return lambda _: x
+    before = len(caught)
+    make = _lifted_tree(own, caught, seen | {id(x)})
+    if len(caught) == before:
+        return lambda _: x
+
+    def rebuilt(fresh: Fresh) -> Any:
+        new = fresh.functions[id(x)] = object.__new__(type(x))
+        new.__dict__.update(make(fresh))
+        return new
+
+    return rebuilt
+
+
+def _is_of_a_library(kind: type) -> bool:
+    """Whether objects of a class hold no differentiated value that a user put there."""
+    root = kind.__module__.partition(".")[0]
+    return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
+
+
+_LIBRARIES = frozenset(("builtins", "dualdiff", "matplotlib", "numpy", "optree", "pandas", "scipy"))
+
+
 def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
     """Do the same for what a structure holds."""
     if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
@@ -257,10 +291,10 @@ def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
         if type(x) in TRACED and plain(x) is x:
             caught.append(x)
             makes.append(lambda fresh: next(fresh.values))
-        elif isinstance(x, (FunctionType, partial)):
+        elif isinstance(x, (FunctionType, MethodType, partial)):
             makes.append(lifted(x, caught, seen))
         else:
-            makes.append(lambda _, x=x: x)  # type: ignore[misc]
+            makes.append(_lifted_object(x, caught, seen))
     return lambda fresh: build([make(fresh) for make in makes])
 
 
@@ -290,7 +324,7 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     ------
     RuleError
         If its result depends on a differentiated value that is neither an argument nor closed over (a global, an attribute
-        of an object), it writes into an argument, or it returns other values when it is run again.
+        of an object that is one), it writes into an argument, or it returns other values when it is run again.
 
     References
     ----------

@@ -28,6 +28,7 @@ from tests.benchmarks import (
     kernels,
     loops,
     memory,
+    ode,
     orders,
     peers,
     programs,
@@ -55,6 +56,8 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "stiff": stiff.stiff,
     "solvers": solvers.solvers,
     "executors": executors.executors,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

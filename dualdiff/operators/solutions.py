@@ -113,6 +113,16 @@ def as_vector(x: Any, dtype: Any) -> Any:
     return whole if dtype_of(whole) == dtype else whole.astype(dtype)
 
 
+class Place:
+    """One point of some equations: the unknowns and operands there, all plain, the recording, what is left, and the factors."""
+
+    __slots__ = ("left", "q", "system", "tape", "v")
+
+    def __init__(self, v: Any, q: Sequence[Any], tape: Tape, left: Any) -> None:
+        self.v, self.q, self.tape, self.left = v, list(q), tape, left
+        self.system: System | None = None
+
+
 class Equations:
     """F(v, q) = 0, as many equations as there are unknowns in ``v``; and the last solution, with what was worked out there.
 
@@ -126,8 +136,7 @@ class Equations:
 
     def __init__(self) -> None:
         self.known: tuple[Any, list[Any]] | None = None
-        self.recorded: tuple[Any, list[Any], Tape, Any] | None = None
-        self.system: System | None = None
+        self.place: Place | None = None
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.code is self.code
@@ -148,18 +157,21 @@ class Equations:
 
     def value(self, q: Sequence[Any]) -> Any:
         """Return the solution: it is kept, and found anew where the operands are others."""
-        if self.known is None or not _same(q, self.known[1]):
-            self.known = self.solved(q), list(q)
-        return self.known[0].copy()
+        known = self.known  # which another thread may exchange for its own
+        if known is None or not _same(q, known[1]):
+            known = self.known = self.solved(q), list(q)
+        return known[0].copy()
+
+    def at(self, v: Any, q: Sequence[Any]) -> Place:
+        """Return the equations at a plain point: what is worked out there is kept until another one is asked for."""
+        place = self.place
+        if place is None or not _same([v, *q], [place.v, *place.q]):
+            place = self.place = Place(v, q, *self._record(v, q))
+        return place
 
     def tape(self, v: Any, q: Sequence[Any]) -> Tape:
         """Return the equations, recorded: the unknowns are the first input, then come the operands of floating point."""
-        if self.recorded is not None and _same([v, *q], [self.recorded[0], *self.recorded[1]]):
-            return self.recorded[2]
-        tape, left = self._record(v, q)
-        if is_plain([v, *q]):
-            self.recorded, self.system = (v, list(q), tape, left), None
-        return tape
+        return self.at(v, q).tape if is_plain([v, *q]) else self._record(v, q)[0]
 
     def _record(self, v: Any, q: Sequence[Any]) -> tuple[Tape, Any]:
         on = [k for k, x in enumerate(q) if dtype_of(x).kind in "fc"]
@@ -188,7 +200,7 @@ class Equations:
         operands = [v, *q, g]
         w = turned.value(operands) if is_plain(operands) else bind(solution, operands, {"equations": turned})
         tape = self.tape(v, q)
-        found = iter(pull(tape, [(tape.outputs[0], -w)], lead)[1:])
+        found = iter(pull(tape, [(tape.outputs[0], 0.0 - w)], lead)[1:])
         return [next(found) if dtype_of(x).kind in "fc" else None for x in q]
 
 
@@ -214,7 +226,7 @@ class Pushed(Equations):
         tape = self.base.tape(q[0], q[1 : 1 + self.count])
         system = self.factors(None, q)
         r = push(tape, [None, *self._seeds(q)], tape.outputs, self.lead)[0]
-        return np.zeros(self.lead + shape_of(q[0]), dtype_of(q[0])) if r is None else -system.solve(r)
+        return np.zeros(self.lead + shape_of(q[0]), dtype_of(q[0])) if r is None else system.solve(0.0 - r)
 
     def factors(self, v: Any, q: Sequence[Any]) -> System:
         return self.base.factors(q[0], q[1 : 1 + self.count])
@@ -254,7 +266,7 @@ class Solved(Equations):
     function : callable
         The user's function in it.
     size : callable, optional
-        Of the solution, a vector: how large the unknowns are, for what is a small step.
+        Of the solution, a vector: how large the unknowns are, beside which a step is small; it raises where there is no derivative for another reason.
     linear_solver : str
         By what means the linear systems are solved.
     """
@@ -265,7 +277,7 @@ class Solved(Equations):
         solve: Callable[[Any], Any],
         residual: Callable[[Any, Any], Any],
         function: Any = None,
-        size: Callable[[Any], float] | None = None,
+        size: Callable[[Any], Any] | None = None,
         linear_solver: str = "auto",
     ) -> None:
         super().__init__()
@@ -278,7 +290,8 @@ class Solved(Equations):
     def solved(self, q: Sequence[Any]) -> Any:
         if self.hidden is not None and self.known is not None:
             raise UnsupportedFunctionError(f"{where()}: {_UNSEEN}")
-        x = self._solve(self.given.at(q))
+        own = [x.copy() if type(x) is np.ndarray else x for x in q]  # the solver may write into what it is given
+        x = self._solve(self.given.at(own))
         unknowns = Unknowns(x)
         if self.unknowns is not None and self.unknowns.forms != unknowns.forms:
             raise InputError(f"{where()}: the solver returned a result of another form than before, for other parameters")
@@ -302,14 +315,13 @@ class Solved(Equations):
         return found
 
     def factors(self, v: Any, q: Sequence[Any]) -> System:
-        tape = self.tape(v, q)
-        if self.system is None:
-            left = self.recorded[3]  # type: ignore[index]
-            system = system_of(tape, lambda u: self.residual(u, q), v, self.linear_solver)
+        place = self.at(v, q)
+        if place.system is None:
+            system = system_of(place.tape, lambda u: self.residual(u, q), v, self.linear_solver)
             size = float(np.max(np.abs(v), initial=0.0)) if self.size is None else self.size(v)
-            check_solution(system, tape, lambda u: self._record(u, q)[0], v, left, size)
-            self.system = system
-        return self.system
+            check_solution(system, place.tape, lambda u: self._record(u, q)[0], v, place.left, size)
+            place.system = system
+        return place.system
 
     def result(self) -> Any:
         """Solve, and return the solution with its derivatives: a structure."""

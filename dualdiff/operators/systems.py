@@ -201,7 +201,7 @@ def check_solver(solver: Any) -> None:
         raise InputError(f"linear_solver={solver!r} must be one of {', '.join(map(repr, SOLVERS))}")
 
 
-def check_solution(system: System, tape: Tape, again: Callable[[Any], Tape], v: Any, left: Any, size: float) -> None:
+def check_solution(system: System, tape: Tape, again: Callable[[Any], Tape], v: Any, left: Any, size: Any) -> None:
     """Raise where a solution, or the system at it, is not good enough for a derivative.
 
     Parameters
@@ -214,7 +214,7 @@ def check_solution(system: System, tape: Tape, again: Callable[[Any], Tape], v: 
         Records them at other unknowns.
     v, left : array
         The solution, and what the equations leave there.
-    size : float
+    size : float or array
         How large the unknowns are, or how far the solver came: a step of Newton's method is small beside that.
     """
     eps = float(np.finfo(v.dtype).eps)
@@ -235,11 +235,13 @@ def check_solution(system: System, tape: Tape, again: Callable[[Any], Tape], v: 
             c,
         )
     step = system.solve(left)
-    off = float(np.max(np.abs(step), initial=0.0))
-    if not off <= max(TOLERANCE * size, eps**0.5 * TOLERANCE):
+    limit = np.broadcast_to(np.maximum(TOLERANCE * np.asarray(size), eps**0.5 * TOLERANCE), np.shape(step))
+    if not np.all(np.abs(step) <= limit):
+        worst = int(np.nanargmax(np.abs(step) / limit)) if not np.isnan(step).all() else 0
+        off, beside = float(np.abs(step)[worst]), float(limit[worst] / TOLERANCE)
         raise InaccurateSolutionError(
             f"{where()}: the solver's result is too inaccurate for a derivative: the equations leave {residual:.2g} there{known}, so that a "
-            f"step of Newton's method would change it by {off:.2g} (unknowns up to {size:.2g}). Let it converge (a smaller tolerance, more "
+            f"step of Newton's method would change an unknown of size {beside:.2g} by {off:.2g}. Let it converge (a smaller tolerance, more "
             "iterations), or give the equations that it does solve.",
             residual,
             c,

@@ -19,10 +19,6 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 
 ROOTS = (
-    (
-        "scipy.optimize: newton bisect brentq brenth ridder toms748 root_scalar root fsolve fixed_point broyden1 broyden2 anderson "
-        "newton_krylov linearmixing diagbroyden excitingmixing"
-    ),
     "scipy.optimize.elementwise: find_root bracket_root",
 )
 MINIMA = (

@@ -142,7 +142,11 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
-ROOMS: dict[str, tuple[str, ...]] = {}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.optimize": (
+        "dualdiff.scipy.roots",
+    ),
+}
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 
 

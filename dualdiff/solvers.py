@@ -23,8 +23,7 @@ ROOTS = (
 )
 MINIMA = (
     (
-        "scipy.optimize: minimize minimize_scalar fmin fmin_bfgs fmin_cg fmin_ncg fmin_powell fmin_l_bfgs_b fmin_tnc fmin_slsqp "
-        "fmin_cobyla fminbound brent golden bracket brute basinhopping differential_evolution dual_annealing shgo direct least_squares "
+        "scipy.optimize: bracket brute least_squares "
         "leastsq curve_fit nnls lsq_linear linprog milp isotonic_regression linear_sum_assignment quadratic_assignment"
     ),
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
@@ -147,6 +146,8 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
         if name == _OPERATOR:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
+            if served(frame) is not None:  # one that it is a part of has a drop-in
+                return None
             name, remedy = codes[frame.f_code]
             if "self" in frame.f_locals:  # a method, which classes inherit from one another
                 name = f"{name.rpartition('.')[0]}.{type(frame.f_locals['self']).__name__}"

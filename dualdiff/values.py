@@ -145,6 +145,7 @@ def join() -> None:
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.optimize": (
         "dualdiff.scipy.roots",
+        "dualdiff.scipy.minima",
     ),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""

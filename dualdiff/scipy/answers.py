@@ -80,6 +80,14 @@ PATH = (
     "depends on the steps that the solver took and has no derivative of its own; compute it from the solution, or take it from a call "
     "with plain values (dd.stop_gradient)"
 )
+def absent_from(found: Any, known: Sequence[str], frozen: bool = False) -> dict[str, str]:
+    """Return which fields of a result have no honest derivative: whatever is no count, flag or text, but for those that are known."""
+    absent = {k: PATH for k, v in found.items() if k not in known and not isinstance(v, (bool, int, str, np.integer, np.bool_))}
+    if frozen:
+        absent.update({k: FROZEN for k in found if k not in known})
+    return absent
+
+
 FROZEN = "is another one in each run of a program, so a compiled function cannot keep it; call the function as it is"
 
 
@@ -90,22 +98,21 @@ class Call:
     ----------
     real : callable
         SciPy's function.
-    given : Given
-        Its arguments, by name.
+    arguments : dict
+        Its arguments, by name, and ``given``, the same with what is differentiated taken out.
     kept : list
         What SciPy returned last.
     """
 
     def __init__(self, real: Callable[..., Any], signature: inspect.Signature, arguments: Arguments) -> None:
-        self.real, self.signature = real, signature
+        self.real, self.signature, self.arguments = real, signature, arguments
         self.given = Given(arguments)
         self.kept: list[Any] = []
-        self.differentiated = False
 
-    def run(self, arguments: Arguments, functions: Sequence[str]) -> Any:
+    def run(self, arguments: Arguments, functions: Sequence[str], prepared: Any = None) -> Any:
         """Call SciPy's function with plain arguments, and keep what it returns."""
         own = {k: plainly(v) if k in functions else stripped(v) for k, v in arguments.items()}
-        found = called(self.real, self.signature, own)
+        found = called(self.real, self.signature, own if prepared is None else prepared(own))
         self.kept[:] = [found]
         return found
 
@@ -126,16 +133,17 @@ class Call:
         residual: Callable[[Any, Arguments], Any],
         function: str,
         size: Callable[[Any, Arguments], Any] | None = None,
+        prepared: Callable[[Arguments], Arguments] | None = None,
     ) -> Any:
         """Return the solution with its derivatives.
 
         ``answer(found, arguments)`` is the solution in what SciPy returned, ``residual(x, arguments)`` what its equations leave,
-        ``size(x, arguments)`` how large it is.
+        ``size(x, arguments)`` how large it is, ``prepared(arguments)`` the arguments as SciPy takes them.
         """
         given = self.given
         return Solved(
             given,
-            lambda own: answer(self.run(own, functions), own),
+            lambda own: answer(self.run(own, functions, prepared), own),
             residual,
             given.plain()[function],
             None if size is None else lambda v: size(v, given.plain()),
@@ -153,19 +161,22 @@ class Call:
 
 
 def called(real: Callable[..., Any], signature: inspect.Signature, arguments: Arguments) -> Any:
-    """Call a function with all its arguments by name, as far as it takes them so."""
+    """Call a function with the arguments that were given, not with those that were left at their defaults."""
     args: list[Any] = []
     named: Arguments = {}
+    skipped = False
     for name, value in arguments.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
+        parameter = signature.parameters[name]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             named.update(value)
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             args += value
-        elif kind is inspect.Parameter.POSITIONAL_ONLY or (not named and kind is not inspect.Parameter.KEYWORD_ONLY):
-            args.append(value)
-        else:
+        elif value is parameter.default:
+            skipped = True
+        elif skipped or parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             named[name] = value
+        else:
+            args.append(value)
     return real(*args, **named)
 
 
@@ -209,6 +220,7 @@ __all__ = [
     "Arguments",
     "Call",
     "Result",
+    "absent_from",
     "arguments_of",
     "at_value",
     "called",

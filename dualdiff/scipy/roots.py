@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 
 from dualdiff.operators.solutions import as_vector
-from dualdiff.scipy.answers import FROZEN, PATH, Arguments, Call, Result, arguments_of, is_differentiated, number, solver, stripped
+from dualdiff.scipy.answers import FROZEN, PATH, Arguments, Call, Result, absent_from, arguments_of, is_differentiated, number, solver, stripped
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.values import operand
@@ -123,10 +123,8 @@ def root(call: Call) -> Any:
     x = call.solve(("fun", "jac", "callback"), lambda found, own: found.x, _system("fun"), "fun", _distance("x0"))
     if not is_differentiated(x):
         return call.result
-    absent = dict.fromkeys(("fjac", "r", "qtf", "cov_x", "ipvt", "jac"), PATH)
-    if call.frozen:
-        absent.update(dict.fromkeys([k for k in call.result if k != "x"], FROZEN))
-    new = Result(call.result, absent)
+    # What is left at a root stays nothing, whatever the parameters are.
+    new = Result(call.result, absent_from(call.result, ("x", "fun"), call.frozen))
     new["x"] = x
     return new
 

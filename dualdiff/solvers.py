@@ -22,10 +22,7 @@ ROOTS = (
     "scipy.optimize.elementwise: find_root bracket_root",
 )
 MINIMA = (
-    (
-        "scipy.optimize: bracket brute least_squares "
-        "leastsq curve_fit nnls lsq_linear linprog milp isotonic_regression linear_sum_assignment quadratic_assignment"
-    ),
+    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
 )
 INTEGRALS = (

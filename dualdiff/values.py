@@ -146,6 +146,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.optimize": (
         "dualdiff.scipy.roots",
         "dualdiff.scipy.minima",
+        "dualdiff.scipy.fits",
+        "dualdiff.scipy.programs",
     ),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""

@@ -26,9 +26,9 @@ from dualdiff.operators.solutions import Given, Solved, Unknowns, as_vector
 from dualdiff.operators.systems import check_solver
 from dualdiff.shapes import shape_of
 from dualdiff.trees import flatten, tree_map
-from dualdiff.values import operand, raw
+from dualdiff.values import decided, is_replayed, operand, raw
 
-CLOSE = 1e-4
+CLOSE = 1e-3
 """How close to a bound, in parts of its size, a solver's answer lies that may be bound by it."""
 TIED = 1e-5
 """What counts as zero of a distance and of a multiplier, in parts of their sizes: where both are, the minimum is degenerate."""
@@ -64,12 +64,12 @@ class Bounded:
         """Return the variables, the multipliers of the constraints, and the sides on which bounds and constraints bind, as plain numbers."""
         m = 0 if self.constraints is None else len(raw(self.low))
         n = (len(u) - 2 * m) // 2 if self.has_bounds else len(u) - 2 * m
-        return u[:n], u[n : n + m] if m else None, np.round(raw(u[n + m :]))
+        return u[:n], u[n : n + m] if m else None, np.round(decided(u[n + m :]))
 
     def minimiser(self, u: Any) -> Any:
         """Return the variables: where a bound binds, the solver's value moves as the bound does."""
         x, _, sides = self.parts(u)
-        if not self.has_bounds:
+        if not self.has_bounds or is_replayed(u):  # a program solves again, and takes what it finds
             return x
         for side, bound in ((1.0, self.lower), (-1.0, self.upper)):
             there = np.sign(sides[: len(x)]) == side

@@ -7,6 +7,7 @@ solver solves, at the point where it ended: they are off by about as much as tha
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ def plainly(f: Any) -> Any:
     if not callable(f):
         return f
 
+    @functools.wraps(f)  # SciPy may count its parameters
     def call(*args: Any, **kwargs: Any) -> Any:
         return stripped(f(*args, **kwargs))
 
@@ -59,6 +61,8 @@ def at_value(value: Any, x: Any) -> Any:
     """Return the derivatives of ``x`` on SciPy's own value, which rounding may set apart."""
     if not is_differentiated(x):
         return value
+    if is_replayed(x):  # a program computes its values anew
+        return x
     return x + (np.asarray(value) - raw(x))
 
 
@@ -148,6 +152,14 @@ class Call:
             given.plain()[function],
             None if size is None else lambda v: size(v, given.plain()),
         ).result()
+
+    def check_program(self) -> None:
+        """Refuse to be recorded as a part of a program: what was decided by values here would be decided once for all."""
+        if self.frozen:
+            raise UnsupportedFunctionError(
+                f"{where()}: scipy.optimize.{self.real.__name__} decides which constraints bind, and a compiled function cannot keep that. "
+                "Call the function as it is."
+            )
 
     def refuse(self, *options: tuple[str, Any]) -> None:
         """Refuse options that cannot be honoured, if they were given."""

@@ -18,9 +18,7 @@ from typing import Any
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 
-ROOTS = (
-    "scipy.optimize.elementwise: find_root bracket_root",
-)
+ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
 MINIMA = (
     "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
     "scipy.optimize.elementwise: find_minimum bracket_minimum",

@@ -164,9 +164,7 @@ def fixed_point(
     >>> bool(np.isclose(dd.grad(root)(2.0), 0.5 / np.sqrt(2.0)))
     True
     """
-    return Implicit(
-        partial(_iterated, g, tree_map(raw, x0), rtol, maxiter), partial(_change, g), linear_solver
-    )
+    return Implicit(partial(_iterated, g, tree_map(raw, x0), rtol, maxiter), partial(_change, g), linear_solver)
 
 
 def _iterated(g: Callable[..., Any], x0: Any, rtol: float, maxiter: int, *args: Any, **kwargs: Any) -> Any:

@@ -61,7 +61,7 @@ class Bounded:
         return self.lower is not None
 
     def parts(self, u: Any) -> tuple[Any, Any, Any]:
-        """Return the variables, the multipliers of the constraints, and the sides on which bounds and constraints bind, as plain numbers."""
+        """Return the variables, the multipliers of the constraints, and, plain, the sides on which bounds and constraints bind."""
         m = 0 if self.constraints is None else len(raw(self.low))
         n = (len(u) - 2 * m) // 2 if self.has_bounds else len(u) - 2 * m
         return u[:n], u[n : n + m] if m else None, np.round(decided(u[n + m :]))
@@ -310,7 +310,9 @@ class Minimiser:
             f, equality, bounds, args, kwargs = given
             lower = upper = None
             if bounds is not None:
-                lower, upper = (as_bound(b, s, self.x0, unknowns) for b, s in zip(bounds, (-np.inf, np.inf), strict=True))
+                lower, upper = (
+                    as_bound(b, s, self.x0, unknowns) for b, s in zip(bounds, (-np.inf, np.inf), strict=True)
+                )
             c = None
             low = np.zeros(0)
             if equality is not None:
@@ -338,7 +340,9 @@ class Minimiser:
         from scipy.optimize import Bounds, minimize
 
         few = len(start) < 200
-        method = self.method or ("SLSQP" if problem.constraints is not None else "L-BFGS-B" if problem.has_bounds or not few else "BFGS")
+        method = self.method or (
+            "SLSQP" if problem.constraints is not None else "L-BFGS-B" if problem.has_bounds or not few else "BFGS"
+        )
         options: dict[str, Any] = {}
         if problem.has_bounds:
             options["bounds"] = Bounds(problem.lower, problem.upper)

@@ -104,7 +104,7 @@ class Unknowns:
 def as_vector(x: Any, dtype: Any) -> Any:
     """Return the numbers of a structure as one real vector."""
     leaves = [x] if isinstance(x, list) and not any(isinstance(i, (dict, tuple)) for i in x) else flatten(x)[0]
-    parts = []
+    parts: list[Any] = []
     for leaf in leaves:
         y = operand(plain(leaf) if type(leaf) in TRACED else leaf)
         y = np.reshape(y, (-1,))
@@ -266,7 +266,8 @@ class Solved(Equations):
     function : callable
         The user's function in it.
     size : callable, optional
-        Of the solution, a vector: how large the unknowns are, beside which a step is small; it raises where there is no derivative for another reason.
+        Of the solution, a vector: how large the unknowns are, beside which a step is small. It raises where there is no derivative
+        for another reason.
     linear_solver : str
         By what means the linear systems are solved.
     """
@@ -288,17 +289,21 @@ class Solved(Equations):
         self.hidden: Hidden | None = None
 
     def solved(self, q: Sequence[Any]) -> Any:
+        """Run the solver, with plain values in the place of those that are differentiated."""
         if self.hidden is not None and self.known is not None:
             raise UnsupportedFunctionError(f"{where()}: {_UNSEEN}")
         own = [x.copy() if type(x) is np.ndarray else x for x in q]  # the solver may write into what it is given
         x = self._solve(self.given.at(own))
         unknowns = Unknowns(x)
         if self.unknowns is not None and self.unknowns.forms != unknowns.forms:
-            raise InputError(f"{where()}: the solver returned a result of another form than before, for other parameters")
+            raise InputError(
+                f"{where()}: the solver returned a result of another form than before, for other parameters"
+            )
         self.unknowns = self.unknowns or unknowns
         return raw(unknowns.vector(x))
 
     def residual(self, v: Any, q: Sequence[Any]) -> Any:
+        """Return what the equations leave."""
         if self.hidden is not None:
             return self.hidden.residual(v, q)
         return self.left(v, self.given.at(q))
@@ -309,12 +314,13 @@ class Solved(Equations):
         found = as_vector(self._residual(unknowns.structure(v), given), unknowns.dtype)
         if shape_of(found) != (unknowns.size,):
             raise InputError(
-                f"{where()}: the residual has {size_of(shape_of(found))} entries for {unknowns.size} unknowns; the implicit function theorem "
-                "needs as many equations as unknowns (complex ones count twice)"
+                f"{where()}: the residual has {size_of(shape_of(found))} entries for {unknowns.size} unknowns; the implicit function "
+                "theorem needs as many equations as unknowns (complex ones count twice)"
             )
         return found
 
     def factors(self, v: Any, q: Sequence[Any]) -> System:
+        """Return what solves with the Jacobian; the first time, look at whether the solution is one."""
         place = self.at(v, q)
         if place.system is None:
             system = system_of(place.tape, lambda u: self.residual(u, q), v, self.linear_solver)

@@ -49,6 +49,7 @@ class Transposed(System):
         self.system, self.condition = system, system.condition
 
     def solve(self, r: Any, transposed: bool = False) -> Any:
+        """Return the solutions for right-hand sides of shape (…, n)."""
         return self.system.solve(r, not transposed)
 
 
@@ -100,6 +101,7 @@ class Factored(System):
         self._solve = lambda b, transposed: lu.solve(np.ascontiguousarray(b), "T" if transposed else "N")
 
     def solve(self, r: Any, transposed: bool = False) -> Any:
+        """Return the solutions for right-hand sides of shape (…, n)."""
         before, after = (self.columns, self.rows) if transposed else (self.rows, self.columns)
         flat = np.reshape(r, (-1, len(before))) * before
         return np.reshape(self._solve(flat.T, transposed).T * after, np.shape(r))
@@ -132,6 +134,7 @@ class MatrixFree(System):
         self.tape, self.n, self.rtol = tape, n, rtol
 
     def solve(self, r: Any, transposed: bool = False) -> Any:
+        """Return the solutions for right-hand sides of shape (…, n)."""
         flat = np.reshape(r, (-1, self.n))
         return np.reshape(np.stack([self._one(b, transposed) for b in flat]) if len(flat) else flat, np.shape(r))
 
@@ -240,18 +243,18 @@ def check_solution(system: System, tape: Tape, again: Callable[[Any], Tape], v: 
         worst = int(np.nanargmax(np.abs(step) / limit)) if not np.isnan(step).all() else 0
         off, beside = float(np.abs(step)[worst]), float(limit[worst] / TOLERANCE)
         raise InaccurateSolutionError(
-            f"{where()}: the solver's result is too inaccurate for a derivative: the equations leave {residual:.2g} there{known}, so that a "
-            f"step of Newton's method would change an unknown of size {beside:.2g} by {off:.2g}. Let it converge (a smaller tolerance, more "
-            "iterations), or give the equations that it does solve.",
+            f"{where()}: the solver's result is too inaccurate for a derivative: the equations leave {residual:.2g} there{known}, so "
+            f"that a step of Newton's method would change an unknown of size {beside:.2g} by {off:.2g}. Let it converge (a smaller "
+            "tolerance, more iterations), or give the equations that it does solve.",
             residual,
             c,
         )
     turned = _turning(system, tape, again, v, left, step, eps)
     if turned > 0.5:
         raise SingularSolutionError(
-            f"{where()}: the solution is, to the accuracy it was found with, a multiple root: the equations leave {residual:.2g} there"
-            f"{known}, and the Jacobian changes by {100 * min(turned, 9.99):.0f} % of itself within the solution's own error. Its derivative "
-            "would be noise.",
+            f"{where()}: the solution is, to the accuracy it was found with, a multiple root: the equations leave {residual:.2g} "
+            f"there{known}, and the Jacobian changes by {100 * min(turned, 9.99):.0f} % of itself within the solution's own error. Its "
+            "derivative would be noise.",
             residual,
             c,
         )

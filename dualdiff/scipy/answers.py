@@ -18,7 +18,7 @@ from scipy.optimize import OptimizeResult
 from dualdiff.containers import plain
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.operators.solutions import Given, Solved
-from dualdiff.register import NOTHING, Facts
+from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.trees import flatten, tree_map
@@ -48,7 +48,9 @@ def stripped(x: Any) -> Any:
 
 def is_differentiated(x: Any) -> bool:
     """Whether something in a structure carries a derivative."""
-    return any(type(leaf) in TRACED and plain(leaf) is leaf and not leaf._may_leave() for leaf in map(packed, flatten(x)[0]))
+    return any(
+        type(leaf) in TRACED and plain(leaf) is leaf and not leaf._may_leave() for leaf in map(packed, flatten(x)[0])
+    )
 
 
 def number(x: Any) -> Any:
@@ -84,9 +86,15 @@ PATH = (
     "depends on the steps that the solver took and has no derivative of its own; compute it from the solution, or take it from a call "
     "with plain values (dd.stop_gradient)"
 )
+
+
 def absent_from(found: Any, known: Sequence[str], frozen: bool = False) -> dict[str, str]:
     """Return which fields of a result have no honest derivative: whatever is no count, flag or text, but for those that are known."""
-    absent = {k: PATH for k, v in found.items() if k not in known and not isinstance(v, (bool, int, str, np.integer, np.bool_))}
+    absent = {
+        k: PATH
+        for k, v in found.items()
+        if k not in known and not isinstance(v, (bool, int, str, np.integer, np.bool_))
+    }
     if frozen:
         absent.update({k: FROZEN for k in found if k not in known})
     return absent
@@ -153,12 +161,11 @@ class Call:
             None if size is None else lambda v: size(v, given.plain()),
         ).result()
 
-    def check_program(self) -> None:
-        """Refuse to be recorded as a part of a program: what was decided by values here would be decided once for all."""
+    def check_program(self, why: str) -> None:
+        """Refuse to be recorded as a part of a program."""
         if self.frozen:
             raise UnsupportedFunctionError(
-                f"{where()}: scipy.optimize.{self.real.__name__} decides which constraints bind, and a compiled function cannot keep that. "
-                "Call the function as it is."
+                f"{where()}: scipy.optimize.{self.real.__name__} {why}, which a compiled function cannot keep. Call the function as it is."
             )
 
     def refuse(self, *options: tuple[str, Any]) -> None:
@@ -167,8 +174,9 @@ class Call:
             given = self.given.plain().get(name, default)
             if given is not default and given != default:
                 raise UnsupportedFunctionError(
-                    f"{where()}: {self.real.__name__}(…, {name}={given!r}) returns what depends on the solver's steps and has no derivative; "
-                    f"leave {name} out where something is differentiated, or freeze what the solver is given with dd.stop_gradient."
+                    f"{where()}: {self.real.__name__}(…, {name}={given!r}) returns what depends on the solver's steps and has no "
+                    f"derivative; leave {name} out where something is differentiated, or freeze what the solver is given with "
+                    "dd.stop_gradient."
                 )
 
 
@@ -192,7 +200,10 @@ def called(real: Callable[..., Any], signature: inspect.Signature, arguments: Ar
     return real(*args, **named)
 
 
-def solver(room: Room, names: str, facts: Facts = NOTHING) -> Callable[[Any], Any]:
+OF_REALS = Facts(complex=REAL_ONLY)
+
+
+def solver(room: Room, names: str, facts: Facts = OF_REALS) -> Callable[[Any], Any]:
     """Write the drop-in of some solvers of one kind: a function of the :class:`Call`, which is told SciPy's arguments by name.
 
     It takes what SciPy's takes, in whichever version this is, and is called whenever the solver's caller is captured.
@@ -202,7 +213,7 @@ def solver(room: Room, names: str, facts: Facts = NOTHING) -> Callable[[Any], An
         for name in names.split():
             real = getattr(room.module, name, None)
             if real is not None:
-                room.function(name, solver=True, facts=facts)(_drop_in(real, function))
+                room.function(name, "general", solver=True, facts=facts)(_drop_in(real, function))
         return function
 
     return decorate

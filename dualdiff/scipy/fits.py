@@ -22,7 +22,6 @@ from dualdiff.scipy.answers import (
     absent_from,
     arguments_of,
     at_value,
-    is_differentiated,
     solver,
     stripped,
 )
@@ -72,15 +71,14 @@ def least_squares(call: Call) -> Any:
         r = _residuals(own)
         return lambda x: half_squares(r(x), own["loss"], own["f_scale"])
 
-    m = Minimisation(
-        call, objective, lambda own: vector(own["x0"]), lambda own, n: pair_of(own["bounds"], n)
-    )
+    m = Minimisation(call, objective, lambda own: vector(own["x0"]), lambda own, n: pair_of(own["bounds"], n))
     solved = m.solve(("fun", "jac", "loss", "callback"), "fun", lambda r: r.x)
     if solved is None:
         return call.result
     x, problem = solved
     found, r = call.result, _residuals(call.given.at(call.given.caught))
-    absent = absent_from(found, ("x", "cost", "fun", "jac", "grad", "active_mask"), call.frozen)
+    known = ("x", "cost", "fun") if call.frozen else ("x", "cost", "fun", "jac", "grad", "active_mask")
+    absent = absent_from(found, known, call.frozen)
     plain = call.given.plain()
     if plain["loss"] != "linear" or not isinstance(found["jac"], np.ndarray):
         absent["jac"] = PATH
@@ -90,7 +88,7 @@ def least_squares(call: Call) -> Any:
     new["fun"] = at_value(found["fun"], r(x))
     if "jac" in new:
         new["jac"] = at_value(found["jac"], jacobian(r)(x))
-    if problem.has_bounds:
+    if problem.has_bounds and "grad" in new:
         new["grad"] = at_value(found["grad"], grad(problem.objective)(x))
     return new
 
@@ -172,6 +170,7 @@ def curve_fit(call: Call) -> Any:
     solved = m.solve(("f", "jac"), "f", lambda found: found[0])
     if solved is None:
         return call.result
+    call.check_program("computes a covariance by differences")
     if call.given.plain().get("kwargs", {}).get("loss", "linear") != "linear":
         raise UnsupportedFunctionError(
             f"{where()}: curve_fit with another loss is not differentiated, since its covariance is not one of the model alone. Call "
@@ -187,7 +186,6 @@ def curve_fit(call: Call) -> Any:
         covariance = at_value(covariance, c if own["absolute_sigma"] else c * (np.sum(left * left) / free))
     if len(found) == 2:
         return x, covariance
-    call.refuse(("full_output", False)) if call.frozen else None
     told = Result(found[2], dict.fromkeys(("fjac", "ipvt", "qtf"), PATH))
     told["fvec"] = at_value(found[2]["fvec"], r(x))
     return x, covariance, told, *found[3:]

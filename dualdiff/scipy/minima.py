@@ -149,7 +149,9 @@ def _closed(c: Any) -> Any:
     """Return a constraint as SciPy takes it, with plain functions."""
     if "kind" not in c:
         return {k: plainly(v) for k, v in c.items()}
-    return c["kind"](**{k: plainly(v) if callable(v) and k in ("fun", "jac", "hess") else v for k, v in c.items() if k != "kind"})
+    return c["kind"](
+        **{k: plainly(v) if callable(v) and k in ("fun", "jac", "hess") else v for k, v in c.items() if k != "kind"}
+    )
 
 
 def part_of(c: Any, n: int) -> Part:
@@ -164,16 +166,20 @@ def part_of(c: Any, n: int) -> Part:
 
 
 def _prepared(own: Arguments) -> Arguments:
-    return {**own, "constraints": [_closed(c) for c in own["constraints"]]} if own["constraints"] else {**own, "constraints": ()}
+    return (
+        {**own, "constraints": [_closed(c) for c in own["constraints"]]}
+        if own["constraints"]
+        else {**own, "constraints": ()}
+    )
 
 
 def finished(call: Call, x: Any, problem: Bounded, scalar: bool = False) -> Any:
     """Return SciPy's record of a search, with derivatives."""
     found = call.result
-    known = ("x", "fun", "jac")
+    known = ("x", "fun") if call.frozen else ("x", "fun", "jac")  # SciPy's slope may be one of differences
     absent = absent_from(found, known, call.frozen)
     bound = problem.has_bounds or problem.constraints is not None
-    if "jac" in found and (bound and np.shape(found["jac"]) != np.shape(found["x"])):
+    if "jac" in found and "jac" not in absent and (bound and np.shape(found["jac"]) != np.shape(found["x"])):
         absent["jac"] = PATH  # that of the constraints, by some methods
     new = Result(found, absent)
     new["x"] = at_value(found["x"], np.reshape(x, ()) if scalar and not np.shape(found["x"]) else x)
@@ -208,7 +214,11 @@ def _of_one(call: Call, name: str, ends: Callable[[Arguments], Any]) -> Minimisa
 
     def bounds(own: Arguments, _: int) -> tuple[Any, Any]:
         found = ends(own)
-        return (None, None) if found is None else (np.reshape(operand(found[0]), (1,)), np.reshape(operand(found[1]), (1,)))
+        return (
+            (None, None)
+            if found is None
+            else (np.reshape(operand(found[0]), (1,)), np.reshape(operand(found[1]), (1,)))
+        )
 
     def start(own: Arguments) -> Any:
         """The far end of the bracket or the bounds tells how far the search came."""
@@ -255,9 +265,7 @@ def _first(r: Any) -> Any:
 def fmin(call: Call) -> Any:
     """Return where a function is least."""
     name = "func" if "func" in call.arguments else "f"
-    m = Minimisation(
-        call, lambda own: _value(own[name], arguments_of(own["args"])), lambda own: vector(own["x0"])
-    )
+    m = Minimisation(call, lambda own: _value(own[name], arguments_of(own["args"])), lambda own: vector(own["x0"]))
     found = m.solve((name, "fprime", "fhess", "fhess_p", "callback"), name, _first)
     if found is None:
         return call.result
@@ -276,10 +284,7 @@ def fmin_bounded(call: Call) -> Any:
     found = m.solve(("func", "fprime", "callback"), "func", _first)
     if found is None:
         return call.result
-    if call.frozen:
-        raise UnsupportedFunctionError(
-            f"{where()}: {call.real.__name__} returns counts beside the solution, which a compiled function cannot keep. Call minimize."
-        )
+    call.check_program("returns counts beside the solution")
     x, problem = found
     x, rest = at_value(call.result[0], x), call.result[1:]
     if call.real is scipy.optimize.fmin_tnc:
@@ -304,7 +309,11 @@ def fmin_constrained(call: Call) -> Any:
         ]
 
     def prepared(own: Arguments) -> Arguments:
-        lists = {k: [plainly(c) for c in own[k]] for k in ("cons", "eqcons", "ieqcons") if isinstance(own.get(k), (list, tuple))}
+        lists = {
+            k: [plainly(c) for c in own[k]]
+            for k in ("cons", "eqcons", "ieqcons")
+            if isinstance(own.get(k), (list, tuple))
+        }
         return {**own, **lists}
 
     m = Minimisation(
@@ -371,7 +380,12 @@ def basinhopping(call: Call) -> Any:
     )
 
     def prepared(own: Arguments) -> Arguments:
-        return {**own, "minimizer_kwargs": {k: plainly(v) if k in ("jac", "hess", "hessp") else v for k, v in options(own).items()}}
+        return {
+            **own,
+            "minimizer_kwargs": {
+                k: plainly(v) if k in ("jac", "hess", "hessp") else v for k, v in options(own).items()
+            },
+        }
 
     found = m.solve(("func", "callback"), "func", lambda r: r.x, prepared)
     return call.result if found is None else finished(call, *found)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DegenerateError, UnsupportedFunctionError, where
+from dualdiff.register import Entry
 from dualdiff.scipy.answers import Call, Result, absent_from, at_value, is_differentiated, solver
 from dualdiff.scipy.fits import pair_of
 from dualdiff.scipy.minima import bounds_of
@@ -47,7 +48,7 @@ def linprog(call: Call) -> Any:
         raise UnsupportedFunctionError(
             f"{where()}: linprog with integrality= is not differentiated: whole numbers have no derivative. Fix them, and pass the rest."
         )
-    call.check_program()
+    call.check_program("decides which constraints bind")
     x = np.asarray(found.x)
     rows: list[Any] = []
     right: list[Any] = []
@@ -63,15 +64,15 @@ def linprog(call: Call) -> Any:
         right.append(b[at])
         sides.append(np.zeros(len(at)) if equal else np.full(len(at), -1.0))
     lower, upper = _bounds(own["bounds"], n)
-    for bound, side in ((lower, 1.0), (upper, -1.0)):
+    for bound, way in ((lower, 1.0), (upper, -1.0)):
         finite = np.isfinite(raw(bound))
         near = np.where(finite, raw(bound), 0.0)
         at = np.flatnonzero(finite & (np.abs(x - near) <= TIED * np.maximum(np.abs(near), 1.0)))
-        if side < 0:
+        if way < 0:
             at = at[raw(lower)[at] != raw(bound)[at]]
         rows.append(np.eye(n)[at])
         right.append(operand(bound)[at])
-        sides.append(np.where(raw(lower)[at] == raw(upper)[at], 0.0, side))
+        sides.append(np.where(raw(lower)[at] == raw(upper)[at], 0.0, way))
     M, rhs, side = np.concatenate(rows), np.concatenate(right), np.concatenate(sides)
     _check_vertex(raw(M), side, raw(c), n)
     x_ = at_value(found.x, np.linalg.solve(M, rhs))
@@ -86,7 +87,13 @@ def linprog(call: Call) -> Any:
 def _check_vertex(M: Any, side: Any, c: Any, n: int) -> None:
     """Raise unless exactly as many constraints bind as there are variables, each with a multiplier that is not zero."""
     if len(M) != n or np.linalg.matrix_rank(M) < n:
-        what = "more than as many" if len(M) > n else "fewer than as many" if len(M) < n else "not independent ones, though as many,"
+        what = (
+            "more than as many"
+            if len(M) > n
+            else "fewer than as many"
+            if len(M) < n
+            else "not independent ones, though as many,"
+        )
         raise _degenerate(
             f"the answer of linprog is no simple vertex: {len(M)} constraints bind there, {what} as there are variables ({n}), so that a "
             "change of the parameters decides which of them hold, or it is one answer of many. Take out constraints that say the same "
@@ -150,7 +157,7 @@ def lsq_linear(call: Call) -> Any:
     found = call.run(call.given.plain(), ())
     if not call.given.caught:
         return found
-    call.check_program()
+    call.check_program("decides which constraints bind")
     own = call.given.at(call.given.caught)
     A, b = _matrix(own["A"], "lsq_linear"), np.reshape(operand(own["b"]), (-1,))
     n = shape_of(A)[1]
@@ -176,7 +183,7 @@ def nnls(call: Call) -> Any:
     found = call.run(call.given.plain(), ())
     if not call.given.caught:
         return found
-    call.check_program()
+    call.check_program("decides which constraints bind")
     own = call.given.at(call.given.caught)
     A, b = _matrix(own["A"], "nnls"), np.reshape(operand(own["b"]), (-1,))
     free = np.asarray(found[0]) > 0
@@ -188,18 +195,26 @@ def nnls(call: Call) -> Any:
 # -- differences ---------------------------------------------------------------------------------------
 
 
+_DIFFERENCES = (
+    "it takes differences, whose derivative has their error divided by the step once more. Write dd.jacobian(f)(x), which is exact and is "
+    "differentiated itself"
+)
+
+
 @solver(ROOM, "approx_fprime")
 def approx_fprime(call: Call) -> Any:
-    """Refuse differences of what is differentiated: their error would be divided by the step once more."""
+    """Refuse differences of what is differentiated."""
     own = call.given.plain()
     value: Callable[..., Any] = call.arguments["f"]
     if not call.given.caught and not is_differentiated(value(own["xk"], *own["args"])):
         return call.run(own, ("f",))
     at = np.array2string(np.asarray(own["xk"], float), precision=4, threshold=8)
     raise UnsupportedFunctionError(
-        f"{where()}: scipy.optimize.approx_fprime at {at} takes differences, whose derivative has their error divided by the step once more. "
-        "Write dd.jacobian(f)(x), which is exact and is differentiated itself."
+        f"{where()}: scipy.optimize.approx_fprime at {at} is not differentiated: {_DIFFERENCES}."
     )
+
+
+ROOM.rows[-1] = Entry(ROOM.rows[-1].function, ROOM.rows[-1].name, "refused", reason=_DIFFERENCES)
 
 
 __all__ = ["ROOM"]

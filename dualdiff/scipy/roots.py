@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from dualdiff.operators.solutions import as_vector
-from dualdiff.scipy.answers import FROZEN, PATH, Arguments, Call, Result, absent_from, arguments_of, is_differentiated, number, solver, stripped
+from dualdiff.register import NOTHING
+from dualdiff.scipy.answers import (
+    FROZEN,
+    PATH,
+    Arguments,
+    Call,
+    Result,
+    absent_from,
+    arguments_of,
+    is_differentiated,
+    number,
+    solver,
+    stripped,
+)
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.values import operand
@@ -25,7 +37,11 @@ def _distance(*names: str) -> Any:
 
     def size(v: Any, own: Arguments) -> float:
         starts = [np.ravel(np.asarray(stripped(own[n]))) for n in names if own.get(n) is not None]
-        far = [float(np.max(np.abs(v - s), initial=0.0)) for s in starts if s.size in (1, v.size) and s.dtype.kind in "biuf"]
+        far = [
+            float(np.max(np.abs(v - s), initial=0.0))
+            for s in starts
+            if s.size in (1, v.size) and s.dtype.kind in "biuf"
+        ]
         return max([float(np.max(np.abs(v), initial=0.0)), *far])
 
     return size
@@ -42,15 +58,13 @@ def _told(found: Any, root: Any, call: Call) -> Any:
 def bracketed(call: Call) -> Any:
     """Return a root between two points."""
     whole = bool(call.given.plain()["full_output"])
-    root = call.solve(
-        ("f",), lambda found, own: found[0] if whole else found, _scalar, "f", _distance("a", "b")
-    )
+    root = call.solve(("f",), lambda found, own: found[0] if whole else found, _scalar, "f", _distance("a", "b"))
     if not is_differentiated(root):
         return call.result
     return (root, _told(call.result[1], root, call)) if whole else root
 
 
-@solver(ROOM, "newton")
+@solver(ROOM, "newton", NOTHING)
 def newton(call: Call) -> Any:
     """Return a root near a point, or the roots of a function of arrays entry by entry."""
 
@@ -117,7 +131,7 @@ def fsolve(call: Call) -> Any:
     return x, Result(told, dict.fromkeys(("fjac", "r", "qtf"), PATH)), ier, message
 
 
-@solver(ROOM, "root")
+@solver(ROOM, "root", NOTHING)
 def root(call: Call) -> Any:
     """Return the record of a search for a root of a system."""
     x = call.solve(("fun", "jac", "callback"), lambda found, own: found.x, _system("fun"), "fun", _distance("x0"))
@@ -129,7 +143,7 @@ def root(call: Call) -> Any:
     return new
 
 
-@solver(ROOM, "broyden1 broyden2 anderson linearmixing diagbroyden excitingmixing newton_krylov")
+@solver(ROOM, "broyden1 broyden2 anderson linearmixing diagbroyden excitingmixing newton_krylov", NOTHING)
 def quasi_newton(call: Call) -> Any:
     """Return a root of a large system."""
     x = call.solve(("F", "callback"), lambda found, own: found, _system("F"), "F", _distance("xin"))

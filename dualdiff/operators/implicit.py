@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ class Implicit:
         self.solve, self.residual, self.linear_solver = solve, residual, linear_solver
         self.__name__ = getattr(solve, "__name__", type(solve).__name__)
         self.__doc__ = getattr(solve, "__doc__", None)
+        self.__signature__ = parameters_of(residual)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Solve, for parameters of which any may be differentiated."""
@@ -34,6 +36,17 @@ class Implicit:
 
     def __repr__(self) -> str:
         return f"<implicit {self.__name__}>"
+
+
+def parameters_of(f: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature of a function of unknowns and parameters, without the unknowns; None where Python does not know it."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    every = list(signature.parameters.values())
+    return signature.replace(parameters=every[1:]) if every and every[0].kind in kinds else None
 
 
 def _solved(given: Any) -> Any:
@@ -191,4 +204,4 @@ def _change(g: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
     return tree_map(lambda a, b: a - b, x, g(x, *args, **kwargs))
 
 
-__all__ = ["Implicit", "fixed_point", "implicit"]
+__all__ = ["Implicit", "fixed_point", "implicit", "parameters_of"]

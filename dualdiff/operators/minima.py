@@ -20,6 +20,7 @@ import numpy as np
 
 from dualdiff.errors import DegenerateError, InputError, where
 from dualdiff.operators.gradients import grad
+from dualdiff.operators.implicit import parameters_of
 from dualdiff.operators.jacobian import jacobian
 from dualdiff.operators.modes import jvp
 from dualdiff.operators.solutions import Given, Solved, Unknowns, as_vector
@@ -298,6 +299,7 @@ class Minimiser:
     ) -> None:
         self.f, self.x0, self.bounds, self.equality = f, tree_map(raw, x0), bounds, equality
         self.method, self.tol, self.options, self.linear_solver = method, tol, options, linear_solver
+        self.__signature__ = parameters_of(f)
         self.__name__ = f"argmin of {getattr(f, '__name__', type(f).__name__)}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

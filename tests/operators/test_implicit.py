@@ -183,14 +183,22 @@ def test_large_systems_by_every_linear_solver(linear_solver: str, n: int) -> Non
 REFUSED = {
     "inaccurate": (lambda p: p + 0.1, lambda x, p: x - p, InaccurateSolutionError, "equations leave 0.1"),
     "singular": (lambda p: 1.0, lambda x, p: (x - 1) ** 2 + 0 * p, SingularSolutionError, "condition number .* inf"),
-    "a double root": (lambda p: 1 + 1e-9, lambda x, p: x * x - 2 * x + 1 + 0 * p, SingularSolutionError, "multiple root"),
+    "a double root": (
+        lambda p: 1 + 1e-9,
+        lambda x, p: x * x - 2 * x + 1 + 0 * p,
+        SingularSolutionError,
+        "multiple root",
+    ),
     "too few equations": (lambda p: np.array([p, p]), lambda x, p: x[0] - p, InputError, "1 entries for 2 unknowns"),
     "no equation of x": (lambda p: p, lambda x, p: p - p, SingularSolutionError, "determine all unknowns"),
     "two that are one": (
-        lambda p: np.array([p, 0.0]), lambda x, p: np.stack([x[0] + x[1] - p, 2 * (x[0] + x[1] - p)]), SingularSolutionError, "condition number",
+        lambda p: np.array([p, 0.0]),
+        lambda x, p: np.stack([x[0] + x[1] - p, 2 * (x[0] + x[1] - p)]),
+        SingularSolutionError,
+        "condition number",
     ),
     "not finite": (lambda p: -1.0, lambda x, p: np.sqrt(x) - p, InaccurateSolutionError, "not finite"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

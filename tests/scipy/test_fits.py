@@ -62,7 +62,10 @@ CALLS = {
     "arguments": (lambda u: so.least_squares(left, START, args=(measured(u),), **TIGHT).x, least()),
     "lm": (lambda u: so.least_squares(left, START, method="lm", args=(measured(u),), **TIGHT).x, least()),
     **{
-        loss: (lambda u, loss=loss: so.least_squares(left, START, loss=loss, f_scale=0.1, args=(measured(u),), **TIGHT).x, least(rho))
+        loss: (
+            lambda u, loss=loss: so.least_squares(left, START, loss=loss, f_scale=0.1, args=(measured(u),), **TIGHT).x,
+            least(rho),
+        )
         for loss, rho in LOSSES.items()
     },
     "bounds": (lambda u: so.least_squares(left, START, bounds=BOX, args=(measured(u),), **TIGHT).x, least(bounds=BOX)),
@@ -109,11 +112,17 @@ CALLS = {
     ),
     "curve_fit with holes": (
         lambda u: so.curve_fit(
-            model, np.append(T, 1.0), np.append(measured(u), np.nan), START, nan_policy="omit", check_finite=False, **TIGHT
+            model,
+            np.append(T, 1.0),
+            np.append(measured(u), np.nan),
+            START,
+            nan_policy="omit",
+            check_finite=False,
+            **TIGHT,
         )[0],
         least(),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("f", "true"), CALLS.values(), ids=CALLS)

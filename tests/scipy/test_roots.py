@@ -103,7 +103,7 @@ def test_fields_that_depend_on_the_steps_raise() -> None:
 
 
 def test_what_has_no_derivative_is_refused() -> None:
-    with pytest.raises(SingularSolutionError, match="multiple root|condition number"):
+    with pytest.raises(SingularSolutionError, match=r"multiple root|condition number"):
         dd.grad(lambda p: newton(lambda x: (x - p) ** 2, 3.0))(2.0)
     with pytest.raises(InaccurateSolutionError, match="too inaccurate"):
         dd.grad(lambda p: so.bisect(cubic, 0, 1, (p,), xtol=0.05))(2.0)

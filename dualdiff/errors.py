@@ -36,6 +36,7 @@ __all__ = [
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
@@ -45,6 +46,7 @@ __all__ = [
     "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
+    "SingularSolutionError",
     "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -168,6 +170,24 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class InaccurateSolutionError(DerivativeError, ValueError):
+    """What a solver returned solves its equations too badly for a derivative by the implicit function theorem.
+
+    Attributes
+    ----------
+    residual, condition
+        The largest entry of what the equations leave, and the condition number of their Jacobian (None where nobody factored it).
+    """
+
+    def __init__(self, message: str, residual: float | None = None, condition: float | None = None) -> None:
+        super().__init__(message)
+        self.residual, self.condition = residual, condition
+
+
+class SingularSolutionError(InaccurateSolutionError, np.linalg.LinAlgError):
+    """A solution that the implicit function theorem does not reach: the Jacobian by the unknowns is singular there, or nearly so."""
 
 
 class NonDifferentiablePointError(DerivativeError, ValueError):

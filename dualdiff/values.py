@@ -144,7 +144,13 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.linalg": ("dualdiff.scipy.linalg",),
-    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values")
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values"),
+    "scipy.optimize": (
+        "dualdiff.scipy.roots",
+        "dualdiff.scipy.minima",
+        "dualdiff.scipy.fits",
+        "dualdiff.scipy.programs",
+    ),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

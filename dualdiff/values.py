@@ -142,7 +142,9 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
-ROOMS: dict[str, tuple[str, ...]] = {}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.sparse": ("dualdiff.scipy.sparse",),
+}
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 
 
@@ -220,6 +222,10 @@ NAMESPACES: list[Any] = []
 """A hook: the namespace of NumPy's functions that traced values name as theirs."""
 matrices: list[Callable[[Any], Any]] = []
 """A hook: how a matrix of ``scipy.sparse`` becomes an operand."""
+
+
+HOLDERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
+"""Classes of objects that hold a value which may be traced: what gives that value, and what the object is in plain numbers."""
 
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)

@@ -69,9 +69,12 @@ def _instead(real: Any, function: Any, always: bool = False) -> Any:
     return call
 
 
-def drop_in_class(real: type, make: Any) -> None:
-    """Let a function stand for a class in captured modules: it makes the object whenever an argument carries a derivative."""
-    _enter(_TABLE, real, Constructor(real, make))
+def drop_in_class(real: type, make: Any, always: bool = False) -> None:
+    """Let a function stand for a class in captured modules: it makes the object whenever an argument carries a derivative.
+
+    With ``always``, whenever its caller is captured: the object may come to hold what carries one.
+    """
+    _enter(_TABLE, real, Constructor(real, make, always))
 
 
 METHODS: dict[Any, dict[str, Any]] = {}

@@ -144,6 +144,7 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.sparse": ("dualdiff.scipy.sparse",),
+    "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -20,7 +20,7 @@ from dualdiff.kinds import General, Sweep
 from dualdiff.kinds.base import ALL, Asked
 from dualdiff.labels import DENSE, Labels, lanes
 from dualdiff.rules.entries import Pattern, change_of_product, conjugated, covector_of_entries
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tangents import INSTEAD
 from dualdiff.values import bind, raw
 
@@ -69,12 +69,10 @@ def factors_of(pattern: Pattern, entries: Any, options: tuple[tuple[str, Any], .
     return found
 
 
-def solved(factors: Any, b: Any, transposed: bool) -> Any:
+def solved(factors: Any, b: Any, trans: str) -> Any:
     """Solve with the factors of a matrix, for columns of any kind of number."""
-    trans = "T" if transposed else "N"
-    dtype = factors.U.dtype if b.dtype.kind == "c" else None
-    if dtype is not None and dtype.kind != "c":
-        parts = [solved(factors, np.ascontiguousarray(part), transposed) for part in (b.real, b.imag)]
+    if b.dtype.kind == "c" and factors.U.dtype.kind != "c":
+        parts = [factors.solve(np.ascontiguousarray(part), trans) for part in (b.real, b.imag)]
         return parts[0] + 1j * parts[1]
     return factors.solve(np.ascontiguousarray(b), trans)
 
@@ -101,10 +99,12 @@ def _by_factors(pattern: Pattern, entries: Any, b: Any, *, axis: int, transposed
         return np.full(b.shape, np.nan, dtype)
     if not b.size:
         return np.zeros(b.shape, dtype)
-    wanted = dtype if entries.dtype.kind == "c" or dtype.kind != "c" else b.dtype
-    return _columns(lambda r: solved(factors, r.astype(wanted, copy=False), transposed), b, axis).astype(
-        dtype, copy=False
-    )
+    trans = "T" if transposed else "N"
+    return _columns(lambda r: solved(factors, r, trans), b.astype(dtype, copy=False), axis).astype(dtype, copy=False)
+
+
+def _unused(*_args: Any, **_params: Any) -> Any:
+    raise NotImplementedError  # push and pull are the row's own
 
 
 class _Solution(General):
@@ -162,11 +162,56 @@ class _Solution(General):
         return ALL
 
 
-def _unused(*_args: Any, **_params: Any) -> Any:
-    raise NotImplementedError
-
-
 solution_by_factors = _Solution("scipy.sparse.linalg.spsolve", _by_factors, _unused, _unused)
+
+
+class GivenFactors:
+    """Factors of a constant matrix, as they were made outside: the first operand of their row."""
+
+    dtype = np.dtype(bool)
+
+    def __init__(self, factors: Any) -> None:
+        self.factors, self.shape = factors, factors.shape
+
+
+def _by_given(given: GivenFactors, b: Any, *, axis: int, trans: str) -> Any:
+    return _columns(lambda r: solved(given.factors, r, trans), b, axis)
+
+
+class _SolutionOfGiven(General):
+    """The solution with constant factors: linear in the right side."""
+
+    groups_terms = False
+
+    def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
+        """The factors alone."""
+        return False, (True, False)
+
+    def push(self, sweep: Sweep, tangents: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Solve with the same factors."""
+        return bind(self, (args[0], tangents[1]), params)
+
+    def pull(self, sweep: Sweep, g: Any, ins: Any, args: Any, params: dict[str, Any], out: Any) -> Any:
+        """Solve with the adjoint; that of the transposed matrix is its conjugate."""
+        trans = params["trans"]
+        if trans == "T" and dtype_of(g).kind == "c":
+            return None, np.conjugate(bind(self, (args[0], np.conjugate(g)), params | {"trans": "N"}))
+        return None, bind(self, (args[0], g), params | {"trans": "H" if trans == "N" else "N"})
+
+    def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+        """Say what shapes tell: the system works along its axis."""
+        return lanes(shape_of(args[1]), shape_of(out), (params["axis"],)) if k == 1 else DENSE
+
+    def terms(self, run: Any, tangents: Any, values: Any, params: dict[str, Any], out: Any) -> Any:
+        """Take an array of all directions."""
+        return INSTEAD
+
+    def forecast(self, asked: Asked) -> Any:
+        """Say so."""
+        return ALL
+
+
+solution_by_given = _SolutionOfGiven("scipy.sparse.linalg.SuperLU.solve", _by_given, _unused, _unused)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -276,4 +321,12 @@ class _Iterated(_Solution):
 
 solution_by_iteration = _Iterated("scipy.sparse.linalg.cg", _by_iteration, _unused, _unused)
 
-__all__ = ["Iteration", "factors_of", "solution_by_factors", "solution_by_iteration", "solved"]
+__all__ = [
+    "GivenFactors",
+    "Iteration",
+    "factors_of",
+    "solution_by_factors",
+    "solution_by_given",
+    "solution_by_iteration",
+    "solved",
+]

@@ -27,6 +27,7 @@ from dualdiff.errors import (
     ForeignError,
     InputError,
     NoDerivativeWarning,
+    Stumble,
     TracedAssignmentError,
     UnsupportedFunctionError,
     foreign_call,
@@ -48,7 +49,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, enter_rooms, native, packed
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
@@ -193,6 +194,8 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
             f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
         )
+        enter_rooms()
+        new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")  # there may be a drop-in
     else:
         return e
     new.__cause__ = e

@@ -37,6 +37,7 @@ class Arithmetic:
     compressed: Any
     compress: Any
     changed: Any
+    mapped: Any
     coo: Any
     toarray: Any
     single: Any
@@ -148,7 +149,7 @@ class Arithmetic:
         return self
 
     def __abs__(self) -> Any:
-        return self.changed(np.abs)
+        return self.mapped(np.abs)
 
     def __pow__(self, n: Any) -> Any:
         if self.is_array:
@@ -167,7 +168,7 @@ class Arithmetic:
             raise NotImplementedError("input is not scalar")
         if not raw(n) > 0:
             raise self.refused("a power of zero and less, which makes every zero an entry,")
-        return self.changed(lambda v: (v if dtype is None else v.astype(dtype)) ** n)
+        return self.mapped(lambda v: (v if dtype is None else v.astype(dtype)) ** n)
 
     # -- sums --------------------------------------------------------------------------------------
     def __add__(self, other: Any) -> Any:

@@ -153,8 +153,14 @@ def _multiplied(self: Any, other: Any) -> Any:
     return lift(self).multiply(other)
 
 
+def _divided(self: Any, other: Any) -> Any:
+    return lift(self) / other
+
+
 for _definer in _definers("multiply"):
     ROOM.method(_definer, "multiply", "multilinear")(_multiplied)
+for _definer in _definers("__truediv__"):
+    ROOM.method(_definer, "__truediv__", "multilinear")(_divided)
 for _definer in _definers("__setitem__"):
     ROOM.method(_definer, "__setitem__", "refused")(_write)
 

@@ -66,7 +66,7 @@ class Sparse(Arithmetic):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         asks = sys._getframe(1)
-        if asks.f_code.co_name == "issparse" and asks.f_back is not None:
+        while asks.f_code.co_name in ("__instancecheck__", "issparse") and asks.f_back is not None:
             asks = asks.f_back
         if asks.f_code.co_name in _GIVES_WAY and asks.f_globals.get("__package__") == PACKAGE:
             return Sparse
@@ -133,17 +133,16 @@ class Sparse(Arithmetic):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or not hasattr(type(self.structure), name):
-            found = getattr(self.structure, name) if name in _PLACES and hasattr(self.structure, name) else None
-            if found is not None:
-                return found
-            raise AttributeError(f"{type(self.structure).__name__!r} object has no attribute {name!r}")
-        if name in _PLACES:
+        of = type(self.structure)
+        if name in _PLACES or name == "maxprint":
             return getattr(self.structure, name)
+        if (name.startswith("__") and name.endswith("__")) or not (name.startswith("_") or hasattr(of, name)):
+            raise AttributeError(f"{of.__name__!r} object has no attribute {name!r}")
         error: Any = UnsupportedFunctionError(
-            f"{where()}: {type(self.structure).__name__}.{name} of a matrix with differentiated entries is not differentiated. Products, "
-            "sums, slices, transposes, other formats, diagonal() and toarray() are; K.data holds the entries."
+            f"{where()}: {of.__name__}.{name} of a matrix with differentiated entries is not differentiated. Products, sums, slices, "
+            "transposes, other formats, diagonal() and toarray() are; K.data holds the entries."
         )
+        # What is private SciPy's own code asks for, which met a matrix that it does not know.
         held = self.values
         raise (held._stumbled(error, "array") if name.startswith("_") and isinstance(held, Traced) else error)
 
@@ -333,9 +332,13 @@ class Sparse(Arithmetic):
         return self.changed(lambda v: v.astype(np.dtype(dtype)))
 
     def changed(self, function: Callable[[Any], Any]) -> Any:
-        """Return the matrix whose entries are a function of these, entry by entry, that leaves zero alone."""
+        """Return the matrix whose entries are a linear function of these, entry by entry."""
         structure = self.structure if self.filled is None else self.structure.copy()
         return Sparse(structure, function(self.held())).settled()
+
+    def mapped(self, function: Callable[[Any], Any]) -> Any:
+        """Return the matrix whose entries are a function of these, entry by entry, that leaves zero alone."""
+        return self.single().changed(function)
 
     # -- movements ---------------------------------------------------------------------------------
     @property
@@ -461,9 +464,8 @@ class Sparse(Arithmetic):
         return self.changed(np.imag)
 
 
-_PLACES = (
-    *("row", "col", "coords", "indices", "indptr", "offsets", "blocksize", "rows", "has_sorted_indices"),
-    *("has_canonical_format", "maxprint", "get_shape", "getformat", "get_index_dtype"),
+_PLACES = frozenset(
+    ("row", "col", "coords", "indices", "indptr", "offsets", "blocksize", "has_sorted_indices", "has_canonical_format")
 )
 """What says where the entries are."""
 _ENTRY_BY_ENTRY = (
@@ -475,7 +477,7 @@ def _entry_by_entry(name: str) -> Any:
     function = getattr(np, name)
 
     def method(self: Sparse) -> Any:
-        return self.changed(function)
+        return self.mapped(function)
 
     method.__name__, method.__doc__ = name, f"Return np.{name} of every entry."
     return method

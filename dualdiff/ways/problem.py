@@ -49,7 +49,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, enter_rooms, native, packed
+from dualdiff.values import FOUND, HOLDERS, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, enter_rooms, native, packed
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
@@ -228,7 +228,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
                 raise InputError(_discrete(v))
-        elif type(v) is TracedMatrix:
+        elif type(v) in HOLDERS or type(v) is TracedMatrix:
             raise InputError(
                 f"{where()}: the function returned a sparse matrix of numbers that are being differentiated; return its nonzeros "
                 "J.data, a product J @ x, or J.toarray()"

@@ -61,14 +61,19 @@ def _empty(kind: type, form: str, shape: Any, dtype: Any) -> Sparse:
     return Sparse(structure, buffer(64, dtype), 0)
 
 
+def _printed(most: Any) -> dict[str, Any]:
+    """Return how many entries are printed, as younger versions of SciPy take it."""
+    return {} if most is None else {"maxprint": most}
+
+
 def _constructor(name: str, form: str) -> None:
     kind = getattr(sparse, name, None)
     if kind is None:
         return
 
-    def make(arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, **options: Any) -> Any:
+    def make(arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: Any = None) -> Any:
         if not is_active(arg1):
-            given = dict(shape=shape, dtype=dtype, copy=copy, **options)
+            given = {"shape": shape, "dtype": dtype, "copy": copy, **_printed(maxprint)}
             holds = np.dtype(float if dtype is None else dtype).kind in "fc"
             if form in _WRITTEN and _is_shape(arg1) and shape is None and holds and len(arg1) == 2:
                 return _empty(kind, form, arg1, dtype)
@@ -80,10 +85,16 @@ def _constructor(name: str, form: str) -> None:
     if form == "bsr":
 
         def make_blocks(
-            arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, blocksize: Any = None, **options: Any
+            arg1: Any,
+            shape: Any = None,
+            dtype: Any = None,
+            copy: bool = False,
+            blocksize: Any = None,
+            *,
+            maxprint: Any = None,
         ) -> Any:
             if not is_active(arg1):
-                return plain_call(kind, (arg1, shape, dtype, copy, blocksize), options)
+                return plain_call(kind, (arg1, shape, dtype, copy, blocksize), _printed(maxprint))
             found = make(arg1, shape, dtype, copy)
             return found if blocksize is None else found.tobsr(blocksize)
 

@@ -53,13 +53,14 @@ class Sparse(Arithmetic):
         The entries, in any order, and perhaps more.
     """
 
-    __slots__ = ("_compressed", "filled", "structure", "values")
+    __slots__ = ("_compressed", "filled", "is_read", "structure", "values")
     __array_ufunc__ = None  # arrays leave what they do with one to its own methods
     __array_priority__ = 2e6
 
     def __init__(self, structure: Any, values: Any, filled: int | None = None) -> None:
         self.structure, self.values = structure, values
         self.filled = filled  # of a vector that is written into: how many of its entries are in use
+        self.is_read = False  # whether it was read from a matrix that is written into
         self._compressed: Any = None
 
     # -- what it looks like ------------------------------------------------------------------------
@@ -433,7 +434,7 @@ class Sparse(Arithmetic):
 
     # -- arithmetic --------------------------------------------------------------------------------
     def __iadd__(self, other: Any) -> Any:
-        if self.format == "lil" and not self.is_array and not is_matrix(other) and shape_of(other):
+        if self.is_read and not self.is_array and not is_matrix(other) and shape_of(other):
             # K[np.ix_(i, j)] += Ke: what SciPy would make of it is an np.matrix, and only stored.
             return self.of_dense(self.toarray() + operand(other), type(self.structure))
         return self + other
@@ -512,7 +513,9 @@ def taken(found: Any, of: Sparse) -> Any:
             return Sparse(found, of.held()).settled()
         coo = found.tocoo()  # of a matrix that is written into, what is read is copied
         values = gathered(of.values, coo.data)
-        return Sparse(with_entries(coo, numbered(coo.data.shape)).asformat(found.format), values).settled()
+        block = Sparse(with_entries(coo, numbered(coo.data.shape)).asformat(found.format), values)
+        block.is_read = True
+        return block
     if isinstance(found, np.matrix):
         raise of_matrices("this index", "csr_array(K)[i, j]")
     if shape_of(found):

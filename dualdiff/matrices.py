@@ -17,7 +17,7 @@ from dualdiff.errors import UnsupportedFunctionError, forgive, where
 from dualdiff.kinds.movement import scatter_add
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tangents import stretch
-from dualdiff.values import TRACED, is_sparse, operand
+from dualdiff.values import TRACED, Traced, is_sparse, operand
 
 __all__ = ["TracedMatrix", "flatten", "matrix", "nonzeros"]
 
@@ -149,7 +149,9 @@ class TracedMatrix:
     __radd__ = __sub__ = __rsub__ = __add__
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        self._refuse("a conversion to an array", "J.toarray()")
+        error = self._refusal("a conversion to an array", "J.toarray()")
+        held = self.data  # SciPy's functions that take one have a drop-in, where their caller is captured
+        raise held._stumbled(error, "array") if isinstance(held, Traced) and hasattr(held, "_stumbled") else error
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:
         self._refuse(f"np.{getattr(function, '__name__', function)}", "J.toarray()")

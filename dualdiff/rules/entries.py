@@ -173,6 +173,16 @@ class ProductOfEntries(General):
             of_x = bind(self, (pattern.T, conjugated(entries), g), params)
         return None, of_entries, of_x
 
+    def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """A result is there where an entry and what it multiplies are; nothing else meets in it."""
+        (pattern, entries, x), axis = values, params["axis"]
+        there = [np.ones(shape_of(v), bool) if m is None else m for v, m in zip(values[1:], masks[1:], strict=True)]
+        met = _beside(there[0], x, axis) & np.take(there[1], pattern.columns, axis=axis)
+        products = _beside(entries, x, axis) * np.take(x, pattern.columns, axis=axis)
+        sums = pattern.sums(dtype_of(products))
+        out = bind(product, (sums, np.where(met, products, 0.0)), {"axis": axis})
+        return out, along(pattern.sums(np.dtype(float)), met.astype(np.float64), axis=axis) > 0
+
     def labels(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
         """Say what shapes tell: the product works along its axis."""
         return lanes(shape_of(args[2]), shape_of(out), (params["axis"],)) if k == 2 else DENSE

@@ -10,7 +10,8 @@ from scipy import sparse
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.matrices import TracedMatrix
 from dualdiff.rules.entries import product_of_entries
-from dualdiff.scipy.sparse.positions import gathered, made_coo, numbered, of_matrices, places, scattered, with_entries
+from dualdiff.scipy.sparse.dense import OldMatrix
+from dualdiff.scipy.sparse.positions import gathered, made_coo, numbered, places, scattered, with_entries
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, fixed, is_sparse, operand, raw
 
@@ -200,31 +201,35 @@ class Arithmetic:
             if type(x) in (int, float, np.float64, np.int64) and x == 0:
                 return self.changed(lambda v: v * 1.0)
             raise NotImplementedError("adding a nonzero scalar to a sparse array is not supported")
-        if not self.is_array:
-            raise of_matrices("the sum with an array", "K.toarray() + D")
-        return self.toarray() + sign * np.broadcast_to(x, self.shape)
+        found = self.toarray() + sign * np.broadcast_to(x, self.shape)
+        return found if self.is_array else OldMatrix(found)
 
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         """Sum all entries, or those of each column or row."""
-        if out is not None:
-            raise self.refused("sum(out=…)")
+        return self._as_returned(self._total(axis, dtype, out), axis)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        """Return the mean of all entries, or of each column or row."""
+        count = size_of(self.shape) if axis is None else self.shape[axis]
+        return self._as_returned(self._total(axis, dtype, out) / count, axis)
+
+    def _total(self, axis: Any, dtype: Any, out: Any) -> Any:
+        if out is not None or type(axis) is tuple:
+            raise self.refused("sum(out=…)" if out is not None else "a sum over a tuple of axes")
         coo = self.coo()
         entries = coo.data if dtype is None else coo.data.astype(dtype)
         rank = len(self.shape)
         if axis is None or (rank == 1 and axis in (0, -1)):
             return np.sum(entries)
-        if type(axis) is tuple:
-            raise self.refused("sum over a tuple of axes")
         if not -rank <= axis < rank:
             raise ValueError("axis out of range")
-        if not self.is_array:
-            raise of_matrices(f"sum(axis={axis})", "K @ np.ones(n)" if axis % 2 else "K.T @ np.ones(m)")
         left = 1 - axis % 2
         return scattered(entries, places(coo.structure)[left], self.shape[left])
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-        """Return the mean of all entries, or of each column or row."""
-        return self.sum(axis, dtype, out) / (size_of(self.shape) if axis is None else self.shape[axis])
+    def _as_returned(self, total: Any, axis: Any) -> Any:
+        if self.is_array or axis is None:
+            return total
+        return OldMatrix(np.reshape(total, (-1, 1) if axis % 2 else (1, -1)))
 
     def refused(self, what: str) -> UnsupportedFunctionError:
         """Return the error for what is not differentiated."""

@@ -22,11 +22,11 @@ from dualdiff.rules.entries import Pattern
 from dualdiff.rules.sparse import PACKAGE
 from dualdiff.scipy.sparse.arithmetic import Arithmetic, is_matrix
 from dualdiff.scipy.sparse.assembly import put
+from dualdiff.scipy.sparse.dense import OldMatrix
 from dualdiff.scipy.sparse.positions import (
     gathered,
     merged,
     numbered,
-    of_matrices,
     places,
     scattered,
     with_entries,
@@ -313,10 +313,8 @@ class Sparse(Arithmetic):
         return np.reshape(flat, self.shape)
 
     def todense(self, order: Any = None, out: Any = None) -> Any:
-        """Return an array of all entries; of the old classes SciPy makes an np.matrix, which is refused."""
-        if not isinstance(self.structure, sparse.sparray):
-            raise of_matrices("todense()", "K.toarray()")
-        return self.toarray(order, out)
+        """Return an array of all entries; of the old classes, what stands for an np.matrix."""
+        return self.toarray(order, out) if self.is_array else OldMatrix(self.toarray(order, out))
 
     def copy(self) -> Sparse:
         """Return a copy."""
@@ -517,7 +515,7 @@ def taken(found: Any, of: Sparse) -> Any:
         block.is_read = True
         return block
     if isinstance(found, np.matrix):
-        raise of_matrices("this index", "csr_array(K)[i, j]")
+        return OldMatrix(gathered(of.values, found))
     if shape_of(found):
         return gathered(of.values, found)
     if not isinstance(found, (int, float, np.number)):

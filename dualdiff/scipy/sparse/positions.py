@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.rules.sparse import product
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind
@@ -76,12 +75,4 @@ def merged(compressed: Any, values: Any) -> tuple[Any, Any]:
     return found, bind(product, (sums, values), {"axis": -1})
 
 
-def of_matrices(what: str, instead: str) -> UnsupportedFunctionError:
-    """Return the error for what would be an np.matrix."""
-    return UnsupportedFunctionError(
-        f"{where()}: {what} of a sparse matrix of the old classes is an np.matrix, whose * is a product of matrices; it cannot carry "
-        f"derivatives. Write {instead}, or use csr_array in place of csr_matrix (coo_array, … alike)."
-    )
-
-
-__all__ = ["gathered", "made_coo", "merged", "numbered", "of_matrices", "places", "scattered", "with_entries"]
+__all__ = ["gathered", "made_coo", "merged", "numbered", "places", "scattered", "with_entries"]

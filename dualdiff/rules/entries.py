@@ -239,4 +239,11 @@ def _unused(*_args: Any, **_params: Any) -> Any:
 
 product_of_entries = ProductOfEntries("scipy.sparse product of entries", _product, _unused, _unused)
 
-__all__ = ["Pattern", "ProductOfEntries", "change_of_product", "conjugated", "covector_of_entries", "product_of_entries"]
+__all__ = [
+    "Pattern",
+    "ProductOfEntries",
+    "change_of_product",
+    "conjugated",
+    "covector_of_entries",
+    "product_of_entries",
+]

@@ -49,9 +49,7 @@ def test_the_star_of_the_old_classes_is_the_product_of_matrices() -> None:
     for operator in (dd.jacfwd, dd.jacrev):
         np.testing.assert_array_equal(operator(lambda x: M * x)(X4), ENTRIES)
         np.testing.assert_array_equal(operator(lambda x: x * M)(X4[:3]), ENTRIES.T)
-        np.testing.assert_array_equal(
-            operator(lambda x: (S34 * x).toarray())(X4), ENTRIES[:, :, None] * np.eye(4)
-        )
+        np.testing.assert_array_equal(operator(lambda x: (S34 * x).toarray())(X4), ENTRIES[:, :, None] * np.eye(4))
 
 
 @pytest.mark.parametrize("options", WAYS, ids=range(len(WAYS)))

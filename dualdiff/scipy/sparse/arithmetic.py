@@ -241,7 +241,7 @@ class Arithmetic:
     def _compared(self, other: Any) -> Any:
         raise self.refused("a comparison")
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compared  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compared
     __hash__ = object.__hash__
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import HOLDERS, Traced, raw
+from dualdiff.tracer import Tracer
+from dualdiff.values import HOLDERS, raw
 
 
 class OldMatrix:
@@ -25,16 +26,10 @@ class OldMatrix:
     def __init__(self, array: Any) -> None:
         self.A = array
 
-    def getA(self) -> Any:
-        """Return the array."""
-        return self.A
-
     @property
     def A1(self) -> Any:
         """The array, flat."""
         return np.reshape(self.A, -1)
-
-    getA1 = A1.fget
 
     @property
     def T(self) -> OldMatrix:
@@ -68,7 +63,7 @@ class OldMatrix:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         error, held = self._refusal(), self.A
-        raise held._stumbled(error, "array") if isinstance(held, Traced) else error  # type: ignore[attr-defined]
+        raise held._stumbled(error, "array") if isinstance(held, Tracer) else error
 
     def __repr__(self) -> str:
         return f"matrix({raw(self.A)!r})"
@@ -85,7 +80,7 @@ class OldMatrix:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = _refuse
     __truediv__ = __rtruediv__ = __pow__ = __neg__ = __abs__ = __iter__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __hash__ = object.__hash__
 
 

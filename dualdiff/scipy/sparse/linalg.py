@@ -133,8 +133,8 @@ class Factors:
     def __getattr__(self, name: str) -> Any:
         if hasattr(linalg.SuperLU, name) and not name.startswith("__"):
             raise UnsupportedFunctionError(
-                f"{where()}: SuperLU.{name} of a matrix with differentiated entries is not differentiated: the factors hang on the order of "
-                "elimination. Use solve; np.linalg.slogdet(K.toarray()) is its determinant."
+                f"{where()}: SuperLU.{name} of a matrix with differentiated entries is not differentiated: the factors hang on the "
+                "order of elimination. Use solve; np.linalg.slogdet(K.toarray()) gives the determinant."
             )
         raise AttributeError(f"'SuperLU' object has no attribute {name!r}")
 
@@ -166,8 +166,11 @@ def factorized(A: Any) -> Any:
     return splu(_matrix(A).tocsc()).solve
 
 
-ROOM.refused("spilu", "what it drops hangs on the values. Use splu; as a preconditioner, which needs no derivative, spilu of "
-    "csc_matrix((dd.stop_gradient(K.data), K.indices, K.indptr))")
+ROOM.refused(
+    "spilu",
+    "what it drops hangs on the values. Use splu; as a preconditioner, which needs no derivative, spilu of "
+    "csc_matrix((dd.stop_gradient(K.data), K.indices, K.indptr))",
+)
 
 
 class Given:
@@ -298,16 +301,29 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
     if axis is None and ord in (None, "fro", "f"):
         return np.linalg.norm(matrix.coo().data)
     if ord in (2, -2, "nuc"):
-        raise NotImplementedError(f"{where()}: norm(K, {ord!r}) of a sparse matrix; write np.linalg.norm(K.toarray(), {ord!r})")
+        raise NotImplementedError(
+            f"{where()}: norm(K, {ord!r}) of a sparse matrix; write np.linalg.norm(K.toarray(), {ord!r})"
+        )
     return np.linalg.norm(matrix.toarray(), ord, axis)
 
 
 _DENSE = "Write it with K.toarray(), which NumPy's and scipy.linalg's functions take"
 ROOM.refused("expm inv matrix_power", f"it is made of sparse matrices whose places hang on the values. {_DENSE}")
-ROOM.refused("expm_multiply", f"its number of steps hangs on the norms of the matrix. {_DENSE}: scipy.linalg.expm(K.toarray()) @ b")
-ROOM.refused("eigs eigsh svds lobpcg", f"it returns some of the vectors, which it finds by iteration. {_DENSE}: np.linalg.eigh, np.linalg.svd")
-ROOM.refused("lsqr lsmr", "it finds a solution of least squares by iteration. Write np.linalg.lstsq with K.toarray(), or solve the normal "
-    "equations: spsolve(K.T @ K, K.T @ b)")
-ROOM.refused("onenormest spsolve_triangular funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}")
+ROOM.refused(
+    "expm_multiply",
+    f"its number of steps hangs on the norms of the matrix. {_DENSE}: scipy.linalg.expm(K.toarray()) @ b",
+)
+ROOM.refused(
+    "eigs eigsh svds lobpcg",
+    f"it returns some of the vectors, which it finds by iteration. {_DENSE}: np.linalg.eigh, np.linalg.svd",
+)
+ROOM.refused(
+    "lsqr lsmr",
+    "it finds a solution of least squares by iteration. Write np.linalg.lstsq with K.toarray(), or solve the normal "
+    "equations: spsolve(K.T @ K, K.T @ b)",
+)
+ROOM.refused(
+    "onenormest spsolve_triangular funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}"
+)
 
 __all__ = ["ROOM", "Factors", "Given"]

@@ -10,8 +10,8 @@ from scipy import sparse
 
 from dualdiff.capture.active import is_active, plain_call
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
-from dualdiff.rules.elementwise import add, divide, multiply, subtract
 from dualdiff.rules.contraction import matmul_
+from dualdiff.rules.elementwise import add, divide, multiply, subtract
 from dualdiff.rules.sparse import MEETINGS, Matrix
 from dualdiff.scipy.room import Room
 from dualdiff.scipy.sparse.arithmetic import is_matrix
@@ -49,7 +49,7 @@ def _made(kind: type, form: str, arg: Any, shape: Any, dtype: Any) -> Sparse:
         data, rest = operand(arg[0]), [np.array(fixed(i, "the places of entries")) for i in arg[1:]]
         if form == "dia" and len(shape_of(data)) == 1:
             data = np.reshape(data, (1, -1))
-        structure: Any = kind((numbered(shape_of(data)), *rest), shape=shape)  # type: ignore[call-arg]
+        structure: Any = kind((numbered(shape_of(data)), *rest), shape=shape)
         return Sparse(structure, data)
     found = Sparse.of_dense(arg, sparse.coo_array if issubclass(kind, sparse.sparray) else sparse.coo_matrix)
     return found if form == "coo" else _made(kind, form, found, None, None)
@@ -57,7 +57,7 @@ def _made(kind: type, form: str, arg: Any, shape: Any, dtype: Any) -> Sparse:
 
 def _empty(kind: type, form: str, shape: Any, dtype: Any) -> Sparse:
     dtype = np.dtype(float if dtype is None else dtype)
-    structure: Any = kind(tuple(shape), dtype=float)  # type: ignore[call-arg]
+    structure: Any = kind(tuple(shape), dtype=float)
     return Sparse(structure, buffer(64, dtype), 0)
 
 
@@ -339,7 +339,11 @@ def kron(A: Any, B: Any, format: Any = None) -> Any:
     values = np.reshape(left.data, (-1, 1)) * right.data
     shape = left.shape[0] * right.shape[0], left.shape[1] * right.shape[1]
     like = left.structure if not b.old else sparse.coo_matrix((1, 1))
-    structure = made_coo(like if isinstance(like, sparse.sparray) or b.old else sparse.coo_array((1, 1)), (rows.ravel(), columns.ravel()), shape)
+    structure = made_coo(
+        like if isinstance(like, sparse.sparray) or b.old else sparse.coo_array((1, 1)),
+        (rows.ravel(), columns.ravel()),
+        shape,
+    )
     structure.has_canonical_format = True
     return Sparse(structure, np.reshape(values, -1)).asformat(format or _format_of_kron(right))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from dualdiff.capture.active import is_active
+from dualdiff.capture.active import is_active, unwrapped
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.matrices import TracedMatrix
 from dualdiff.rules.entries import Pattern
@@ -32,7 +32,8 @@ from dualdiff.scipy.sparse.positions import (
     with_entries,
 )
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import HOLDERS, Traced, container, decided, fixed, operand, raw
+from dualdiff.tracer import Tracer
+from dualdiff.values import HOLDERS, container, decided, fixed, operand, raw
 
 _GIVES_WAY = frozenset(
     ("__add__", "__radd__", "__sub__", "__rsub__", "_matmul_dispatch", "_mul_dispatch", "_rmatmul_dispatch")
@@ -112,7 +113,9 @@ class Sparse(Arithmetic):
 
     def count_nonzero(self, axis: Any = None) -> Any:
         """As SciPy's, of the values."""
-        return plain(self).count_nonzero(axis) if axis is not None else plain(self).count_nonzero()
+        coo = self.coo()
+        there = with_entries(coo.structure, decided(np.not_equal(coo.data, 0)))
+        return there.count_nonzero() if axis is None else there.count_nonzero(axis=axis)
 
     def nonzero(self) -> Any:
         """As SciPy's, of the values."""
@@ -129,13 +132,11 @@ class Sparse(Arithmetic):
     def __bool__(self) -> bool:
         if self.shape == (1, 1):
             return self.nnz != 0
-        raise ValueError(
-            "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()."
-        )
+        raise ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all().")
 
     def __getattr__(self, name: str) -> Any:
         of = type(self.structure)
-        if name in _PLACES or name == "maxprint":
+        if name in _PLACES:
             return getattr(self.structure, name)
         if (name.startswith("__") and name.endswith("__")) or not (name.startswith("_") or hasattr(of, name)):
             raise AttributeError(f"{of.__name__!r} object has no attribute {name!r}")
@@ -144,8 +145,8 @@ class Sparse(Arithmetic):
             "transposes, other formats, diagonal() and toarray() are; K.data holds the entries."
         )
         # What is private SciPy's own code asks for, which met a matrix that it does not know.
-        held = self.values
-        raise (held._stumbled(error, "array") if name.startswith("_") and isinstance(held, Traced) else error)
+        held: Any = self.values
+        raise (held._stumbled(error, "array") if name.startswith("_") and isinstance(held, Tracer) else error)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("indices", "indptr", "row", "col", "coords", "offsets"):
@@ -193,8 +194,9 @@ class Sparse(Arithmetic):
         return self if is_active(self.values) else plain(self)
 
     def held(self) -> Any:
-        """Return the vector of values; a copy of that which is written into."""
-        values = self.values if self.filled is None else self.values[: self.filled].copy()
+        """Return the vector of values for another matrix, which writes into this one do not reach."""
+        values = self.values if self.filled is None else self.values[: self.filled]
+        values = values.copy()
         return values if len(shape_of(values)) == 1 else np.reshape(values, -1)
 
     def moved(self, move: Callable[[Any], Any]) -> Any:
@@ -225,19 +227,18 @@ class Sparse(Arithmetic):
     def coo(self) -> Sparse:
         """Return the same matrix as entries with their places, each held once."""
         single = self.single()
-        return single if self.format == "coo" else Sparse(single.structure.tocoo(), single.held())  # of indices of its own
+        return single if self.format == "coo" else Sparse(single.structure.tocoo(), single.held())
 
     def compressed(self) -> tuple[Pattern, Any]:
         """Return the places by rows or columns, and the entries in their order; those of a vector are one row."""
-        if self.format in ("csr", "csc") and self._compressed is not None and self._compressed[1] is self.data:
+        own = self.format in ("csr", "csc") and self.filled is None and self.structure.has_canonical_format
+        if own and self._compressed is not None and self._compressed[1] is self.data:
             known: tuple[Pattern, Any] = self._compressed
             return known
-        found = self.compress(self.format if self.format in ("csr", "csc") else "csr")
-        s = found.structure
+        found = self if own else self.compress(self.format if self.format == "csc" else "csr")
+        entries, s = found.data, found.structure
         pattern = Pattern(s.shape if len(s.shape) == 2 else (1, *s.shape), s.format, s.indices, s.indptr)
-        entries = found.data
-        if self.format in ("csr", "csc") and self.filled is None:
-            self._become(found)
+        if own:
             self._compressed = pattern, entries
         return pattern, entries
 
@@ -354,7 +355,7 @@ class Sparse(Arithmetic):
         """Return the transposed matrix."""
         known, found = self._compressed, taken(self.structure.transpose(axes), self)
         if known is not None and type(found) is Sparse and self.ndim == 2:
-            found._compressed = known[0].T, known[1]
+            found._compressed = known[0].T, found.values
         return found
 
     def getH(self) -> Any:
@@ -417,6 +418,8 @@ class Sparse(Arithmetic):
     def setdiag(self, values: Any, k: int = 0) -> None:
         """Write a diagonal."""
         m, n = self.shape
+        if not -m < k < n:
+            raise ValueError("k exceeds array dimensions")
         count = min(m + min(k, 0), n - max(k, 0))
         v = operand(values)
         if shape_of(v):
@@ -464,11 +467,24 @@ class Sparse(Arithmetic):
 
 
 _PLACES = frozenset(
-    ("row", "col", "coords", "indices", "indptr", "offsets", "blocksize", "has_sorted_indices", "has_canonical_format")
+    [
+        "row",
+        "col",
+        "coords",
+        "indices",
+        "indptr",
+        "offsets",
+        "blocksize",
+        "has_sorted_indices",
+        "has_canonical_format",
+        "maxprint",
+        "get_shape",
+        "getformat",
+    ]
 )
 """What says where the entries are."""
 _ENTRY_BY_ENTRY = (
-    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt".split()
+    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt"
 )
 
 
@@ -482,7 +498,7 @@ def _entry_by_entry(name: str) -> Any:
     return method
 
 
-for _name in _ENTRY_BY_ENTRY:
+for _name in _ENTRY_BY_ENTRY.split():
     setattr(Sparse, _name, _entry_by_entry(_name))
 
 
@@ -526,12 +542,12 @@ def taken(found: Any, of: Sparse) -> Any:
 
 def plain(x: Sparse) -> Any:
     """Return a matrix of SciPy's with the plain values."""
-    values = np.reshape(np.asarray(raw(x.values)), -1)
+    values = np.reshape(np.asarray(raw(unwrapped(x.values))), -1)
     structure = x.structure
     if structure.format in ("lil", "dok"):
         csr = structure.tocsr()
         return with_entries(csr, gathered(values, csr.data)).asformat(structure.format)
-    return with_entries(structure, gathered(values, structure.data))
+    return with_entries(structure if x.filled is None else structure.copy(), gathered(values, structure.data))
 
 
 def fixed_index(index: Any) -> Any:

@@ -190,6 +190,8 @@ class ProductOfEntries(General):
     def entries(self, k: int, args: Any, params: dict[str, Any], out: Any) -> Any:
         """Join each result with the entries of its row, and with what these multiply."""
         pattern, axis = args[0], params["axis"]
+        if type(pattern) is not Pattern:  # its form alone
+            return None
         shape = shape_of(args[2])
         before, after = size_of(shape[: len(shape) + axis]), 1 if axis == -1 else shape[-1]
         if pattern.size * before * after > MOST_LINKS:

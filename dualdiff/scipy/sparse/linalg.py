@@ -139,7 +139,7 @@ class Factors:
         raise AttributeError(f"'SuperLU' object has no attribute {name!r}")
 
 
-@ROOM.function("splu", "general", domain="nonsingular")
+@ROOM.function("splu", "general", domain="nonsingular", solver=True)
 def splu(
     A: Any,
     permc_spec: Any = None,
@@ -148,7 +148,9 @@ def splu(
     panel_size: Any = None,
     options: Any = None,
 ) -> Any:
-    """``scipy.sparse.linalg.splu``."""
+    """``scipy.sparse.linalg.splu``: of a constant matrix, factors that solve for differentiated right sides."""
+    if not is_active(A):
+        return Given(linalg.splu(unwrapped(A), permc_spec, diag_pivot_thresh, relax, panel_size, options))
     if not (is_matrix(A) and A.format == "csc"):
         warnings.warn("splu converted its input to CSC format", sparse.SparseEfficiencyWarning, stacklevel=_OUTSIDE)
     pattern, entries = _system(A)
@@ -160,10 +162,13 @@ def splu(
     return Factors(pattern, entries, tuple(kept))
 
 
-@ROOM.function("factorized", "general", domain="nonsingular")
+@ROOM.function("factorized", "general", domain="nonsingular", solver=True)
 def factorized(A: Any) -> Any:
     """``scipy.sparse.linalg.factorized``."""
-    return splu(_matrix(A).tocsc()).solve
+    if is_active(A):
+        return splu(_matrix(A).tocsc()).solve
+    solve = linalg.factorized(unwrapped(A))
+    return _given_solve(solve) or solve
 
 
 ROOM.refused(
@@ -204,7 +209,7 @@ def _given(real: Any) -> Any:
 
 
 def _given_solve(method: Any) -> Any:
-    is_solve = type(method.__self__) is linalg.SuperLU and method.__name__ == "solve"
+    is_solve = type(getattr(method, "__self__", None)) is linalg.SuperLU and method.__name__ == "solve"
     return Given(method.__self__).solve if is_solve else None
 
 

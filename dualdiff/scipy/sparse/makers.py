@@ -35,16 +35,22 @@ def _is_shape(x: Any) -> bool:
     return isinstance(x, (tuple, list)) and 0 < len(x) <= 2 and all(isinstance(n, (int, np.integer)) for n in x)
 
 
-def _made(kind: type, form: str, arg: Any, shape: Any, dtype: Any) -> Sparse:
+def _made(kind: type, form: str, arg: Any, shape: Any, copy: bool = False) -> Sparse:
     if is_matrix(arg):
         found = lift(arg)
-        moved = lift(found.asformat(form))
-        return Sparse(kind(moved.structure), moved.held())
+        if copy or found.format != form:
+            moved = lift(found.asformat(form))
+            return Sparse(kind(moved.structure), moved.held())
+        # As SciPy's, both are written into by a write into one.
+        if form in ("lil", "dok"):
+            return found if type(found.structure) is kind else Sparse(kind(found.structure.copy()), found.held())
+        data = found.data
+        return Sparse(kind(found.structure), data)
     if isinstance(arg, tuple) and len(arg) == 2 and form != "dia":
         data, at = operand(arg[0]), fixed(arg[1], "the places of entries")
         like: Any = sparse.coo_array if issubclass(kind, sparse.sparray) else sparse.coo_matrix
         coo = Sparse(like((numbered(shape_of(data)), at), shape=shape), data)
-        return coo if form == "coo" else _made(kind, form, coo, None, None)
+        return coo if form == "coo" else _made(kind, form, coo, None)
     if isinstance(arg, tuple):
         data, rest = operand(arg[0]), [np.array(fixed(i, "the places of entries")) for i in arg[1:]]
         if form == "dia" and len(shape_of(data)) == 1:
@@ -52,7 +58,7 @@ def _made(kind: type, form: str, arg: Any, shape: Any, dtype: Any) -> Sparse:
         structure: Any = kind((numbered(shape_of(data)), *rest), shape=shape)
         return Sparse(structure, data)
     found = Sparse.of_dense(arg, sparse.coo_array if issubclass(kind, sparse.sparray) else sparse.coo_matrix)
-    return found if form == "coo" else _made(kind, form, found, None, None)
+    return found if form == "coo" else _made(kind, form, found, None)
 
 
 def _empty(kind: type, form: str, shape: Any, dtype: Any) -> Sparse:
@@ -77,9 +83,11 @@ def _constructor(name: str, form: str) -> None:
             holds = np.dtype(float if dtype is None else dtype).kind in "fc"
             if form in _WRITTEN and _is_shape(arg1) and shape is None and holds and len(arg1) == 2:
                 return _empty(kind, form, arg1, dtype)
+            if form in ("lil", "dok") and type(arg1) is Sparse and arg1.format == form and not copy:
+                return _made(kind, form, arg1, shape)
             found = plain_call(kind, (arg1,), given)
             return Sparse.written(found) if form in ("lil", "dok") and found.dtype.kind in "fc" else found
-        found = _made(kind, form, arg1, None if shape is None else fixed(shape, "a shape"), dtype)
+        found = _made(kind, form, arg1, None if shape is None else fixed(shape, "a shape"), copy)
         return found if dtype is None or np.dtype(dtype) == found.dtype else found.astype(dtype)
 
     if form == "bsr":

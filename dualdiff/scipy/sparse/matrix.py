@@ -467,20 +467,10 @@ class Sparse(Arithmetic):
 
 
 _PLACES = frozenset(
-    [
-        "row",
-        "col",
-        "coords",
-        "indices",
-        "indptr",
-        "offsets",
-        "blocksize",
-        "has_sorted_indices",
-        "has_canonical_format",
-        "maxprint",
-        "get_shape",
-        "getformat",
-    ]
+    (
+        *("row", "col", "coords", "indices", "indptr", "offsets", "blocksize"),
+        *("has_sorted_indices", "has_canonical_format", "maxprint", "get_shape", "getformat"),
+    )
 )
 """What says where the entries are."""
 _ENTRY_BY_ENTRY = (

@@ -17,7 +17,7 @@ from dualdiff.errors import UnsupportedFunctionError, forgive, where
 from dualdiff.kinds.movement import scatter_add
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tangents import stretch
-from dualdiff.values import TRACED, Traced, is_sparse, operand
+from dualdiff.values import HOLDERS, TRACED, Holder, Traced, is_sparse, operand, raw
 
 __all__ = ["TracedMatrix", "flatten", "matrix", "nonzeros"]
 
@@ -167,6 +167,16 @@ class TracedMatrix:
         )
 
 
+def _plain(x: TracedMatrix) -> Any:
+    import scipy.sparse
+
+    kind = getattr(scipy.sparse, _NAMES[x.format])
+    return kind((np.array(raw(x.data)), x.indices.copy(), x.indptr.copy()), shape=x.shape)
+
+
+HOLDERS[TracedMatrix] = Holder(lambda x: x.data, _plain, TracedMatrix._with)
+
+
 def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
     """Return a sparse matrix, by rows whose columns ascend, that owns its index arrays: users may write into what they get."""
     from scipy.sparse import csr_array
@@ -253,4 +263,4 @@ def nonzeros(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _is_matrix(x: Any) -> bool:
-    return type(x) is TracedMatrix or (is_sparse(x) and type(x).__name__ in _NAMES.values())
+    return type(x) is TracedMatrix or (is_sparse(x) and x.__class__.__name__ in _NAMES.values())

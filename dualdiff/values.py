@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from sys import modules
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -225,8 +225,26 @@ matrices: list[Callable[[Any], Any]] = []
 """A hook: how a matrix of ``scipy.sparse`` becomes an operand."""
 
 
-HOLDERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
-"""Classes of objects that hold a value which may be traced: what gives that value, and what the object is in plain numbers."""
+class Holder(NamedTuple):
+    """What is known of a class of objects that hold a value which may be traced: three functions of an object.
+
+    Attributes
+    ----------
+    held : callable
+        Gives the value.
+    plain : callable
+        Gives what the object is in plain numbers.
+    holding : callable
+        Gives the same object with another value.
+    """
+
+    held: Callable[[Any], Any]
+    plain: Callable[[Any], Any]
+    holding: Callable[[Any, Any], Any]
+
+
+HOLDERS: dict[type, Holder] = {}
+"""The classes of such objects, sparse matrices among them."""
 
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)

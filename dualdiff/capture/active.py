@@ -22,7 +22,7 @@ def is_active(x: Any) -> bool:
     if kind is list or kind is tuple:
         return any(map(is_active, x))
     if kind in HOLDERS:
-        return is_active(HOLDERS[kind][0](x))
+        return is_active(HOLDERS[kind].held(x))
     return kind is dict and any(map(is_active, x.values()))
 
 
@@ -43,7 +43,7 @@ def unwrapped(x: Any) -> Any:
     if kind is list or kind is tuple:
         found = [unwrapped(i) for i in x]
         return x if all(a is b for a, b in zip(found, x)) else kind(found)
-    return HOLDERS[kind][1](x) if kind in HOLDERS else x
+    return HOLDERS[kind].plain(x) if kind in HOLDERS else x
 
 
 def plain_call(function: Any, args: Any, kwargs: Any) -> Any:

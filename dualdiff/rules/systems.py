@@ -70,10 +70,7 @@ def factors_of(pattern: Pattern, entries: Any, options: tuple[tuple[str, Any], .
 
 
 def solved(factors: Any, b: Any, trans: str) -> Any:
-    """Solve with the factors of a matrix, for columns of any kind of number."""
-    if b.dtype.kind == "c" and factors.U.dtype.kind != "c":
-        parts = [factors.solve(np.ascontiguousarray(part), trans) for part in (b.real, b.imag)]
-        return parts[0] + 1j * parts[1]
+    """Solve with the factors of a matrix for a vector, or for columns."""
     return factors.solve(np.ascontiguousarray(b), trans)
 
 
@@ -249,7 +246,7 @@ class Iteration:
 
     def given(self, transposed: bool, size: float) -> dict[str, Any]:
         """Return the options for a derivative: as accurate, relative to its right side, as the solution is to one of this size."""
-        options = {k: v for k, v in self.options.items() if k not in ("callback", "show", "check")}
+        options = {k: v for k, v in self.options.items() if k not in ("callback", "show", "check", "x0")}
         if "atol" in options:
             options["rtol"] = max(options["rtol"], options["atol"] / size if size else 0.0)
             options["atol"] = 0.0

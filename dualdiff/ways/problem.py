@@ -41,7 +41,6 @@ from dualdiff.errors import (
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import SUSPECTS
-from dualdiff.matrices import TracedMatrix
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -228,7 +227,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
                 raise InputError(_discrete(v))
-        elif type(v) in HOLDERS or type(v) is TracedMatrix:
+        elif type(v) in HOLDERS:
             raise InputError(
                 f"{where()}: the function returned a sparse matrix of numbers that are being differentiated; return its nonzeros "
                 "J.data, a product J @ x, or J.toarray()"

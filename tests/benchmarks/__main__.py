@@ -21,7 +21,21 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, kernels, loops, memory, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import (
+    eager,
+    fit,
+    kernels,
+    loops,
+    memory,
+    orders,
+    peers,
+    programs,
+    regret,
+    sections,
+    stiff,
+    topology,
+    ways,
+)
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -38,6 +52,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -13,7 +13,7 @@ import numpy as np
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import HOLDERS, raw
+from dualdiff.values import HOLDERS, Holder, raw
 
 
 class OldMatrix:
@@ -84,6 +84,6 @@ class OldMatrix:
     __hash__ = object.__hash__
 
 
-HOLDERS[OldMatrix] = (lambda x: x.A, lambda x: np.asmatrix(np.asarray(raw(x.A))))
+HOLDERS[OldMatrix] = Holder(lambda x: x.A, lambda x: np.asmatrix(np.asarray(raw(x.A))), lambda x, a: OldMatrix(a))
 
 __all__ = ["OldMatrix"]

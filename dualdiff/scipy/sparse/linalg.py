@@ -41,10 +41,10 @@ def _matrix(A: Any) -> Sparse:
     return lift(A) if is_matrix(A) else Sparse.of_dense(A, sparse.csc_array)
 
 
-def _system(A: Any, like: Any = None) -> tuple[Pattern, Any]:
+def _system(A: Any) -> tuple[Pattern, Any]:
     """Return the places and entries of a matrix by columns, or by rows if it is given so, of floating-point numbers."""
     matrix = _matrix(A)
-    pattern, entries = matrix.compressed() if matrix.format in ("csr", "csc") else matrix.compress("csc").compressed()
+    pattern, entries = (matrix if matrix.format in ("csr", "csc") else matrix.compress("csc")).compressed()
     if dtype_of(entries).kind not in "fc":
         entries = np.asarray(entries, float)
     return pattern, entries
@@ -71,7 +71,7 @@ def spsolve(A: Any, b: Any, permc_spec: Any = None, use_umfpack: bool = True) ->
     if is_matrix(b):
         if len(shape_of(b)) == 2 and shape_of(b)[1] != 1:
             raise UnsupportedFunctionError(
-                f"{where()}: spsolve with a sparse matrix of right sides makes a sparse matrix, whose places hang on the values. Write "
+                f"{where()}: spsolve with a sparse matrix of right sides makes a sparse matrix, whose places depend on the values. Write "
                 "spsolve(A, B.toarray())."
             )
         b = lift(b).toarray()
@@ -80,6 +80,8 @@ def spsolve(A: Any, b: Any, permc_spec: Any = None, use_umfpack: bool = True) ->
         raise ValueError(f"matrix - rhs dimension mismatch ({pattern.shape} - {shape_of(b)[0]})")
     if len(shape_of(b)) == 2 and shape_of(b)[1] == 1:
         b = np.reshape(b, -1)
+    dtype = np.result_type(dtype_of(entries), dtype_of(b))
+    entries, b = (v if dtype_of(v) == dtype else v.astype(dtype) for v in (entries, b))
     options = () if permc_spec is None else (("permc_spec", permc_spec),)
     return _solved(pattern, entries, b, "N", options)
 
@@ -89,8 +91,10 @@ _OUTSIDE = 3
 
 def _solved(pattern: Pattern, entries: Any, b: Any, trans: str, options: Any) -> Any:
     axis = -1 if len(shape_of(b)) == 1 else -2
-    if dtype_of(b).kind not in "fc":
-        b = np.asarray(b, dtype_of(entries))
+    own, dtype = dtype_of(b), dtype_of(entries)
+    if not np.can_cast(own, dtype, "safe"):  # as SuperLU says it
+        raise TypeError(f"Cannot cast array data from {own!r} to {dtype!r} according to the rule 'safe'")
+    b = b if own == dtype else b.astype(dtype)
     params = {"axis": axis, "transposed": trans != "N", "options": options}
     if trans == "H" and dtype_of(entries).kind == "c":
         return np.conjugate(bind(solution_by_factors, (pattern, entries, np.conjugate(b)), params))
@@ -133,7 +137,7 @@ class Factors:
     def __getattr__(self, name: str) -> Any:
         if hasattr(linalg.SuperLU, name) and not name.startswith("__"):
             raise UnsupportedFunctionError(
-                f"{where()}: SuperLU.{name} of a matrix with differentiated entries is not differentiated: the factors hang on the "
+                f"{where()}: SuperLU.{name} of a matrix with differentiated entries is not differentiated: the factors depend on the "
                 "order of elimination. Use solve; np.linalg.slogdet(K.toarray()) gives the determinant."
             )
         raise AttributeError(f"'SuperLU' object has no attribute {name!r}")
@@ -173,7 +177,7 @@ def factorized(A: Any) -> Any:
 
 ROOM.refused(
     "spilu",
-    "what it drops hangs on the values. Use splu; as a preconditioner, which needs no derivative, spilu of "
+    "which entries it drops depends on the values. Use splu; as a preconditioner, which needs no derivative, spilu of "
     "csc_matrix((dd.stop_gradient(K.data), K.indices, K.indptr))",
 )
 
@@ -221,7 +225,8 @@ drop_in_kind(BuiltinMethodType, _given_solve)  # what factorized returns
 # iterative
 
 _SYMMETRIC = ("cg", "minres")
-_ONE_BY_ONE = "its solution is that of the equation to its tolerance, and so is its derivative"
+_REMEMBERED = ("outer_v", "CU")
+"""What solvers take from an earlier call and write into."""
 
 
 def _iterative(name: str) -> None:
@@ -231,62 +236,65 @@ def _iterative(name: str) -> None:
     signature = inspect.signature(real)
 
     def solve(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs)
-        A, b = given.arguments["A"], given.arguments["b"]
-        if not is_active(A) and not is_active(b):
-            _no_traced_closure(name, A)
+        given = signature.bind(*args, **kwargs).arguments
+        A, b, x0 = _of_matrix(given["A"]), given["b"], given.get("x0")
+        for k in ("A", "M", "M1", "M2"):
+            _refuse_closure(name, k, given.get(k))
+        if not any_active((A, b, x0), {}):
             return plain_call(real, args, kwargs)
-        options = {k: v for k, v in given.arguments.items() if k not in ("A", "b", "x0")}
-        for k, v in options.items():
-            if any_active((v,), {}):
-                raise UnsupportedFunctionError(
-                    f"{where()}: {k}= of scipy.sparse.linalg.{name} carries a derivative, which the solution does not depend on. Freeze it "
-                    "with dd.stop_gradient, or build it of plain numbers."
-                )
-        if options.get("outer_v") is not None:
-            raise UnsupportedFunctionError(f"{where()}: {name} with outer_v= is not differentiated")
-        options = {k: unwrapped(v) for k, v in options.items()}
-        for k, default in signature.parameters.items():
-            if k in ("rtol", "atol", "tol") and default.default is not inspect.Parameter.empty:
-                options.setdefault(k, default.default)
-        entries: Any
-        if isinstance(A, linalg.LinearOperator):
-            matrix, entries = A, np.zeros(0)
-            dtype = A.dtype
-        else:
-            matrix, entries = _system(A)
-            dtype = dtype_of(entries)
+        options = _options(name, signature, {k: v for k, v in given.items() if k not in ("A", "b", "x0")})
+        matrix, entries = (A, np.zeros(0)) if isinstance(A, linalg.LinearOperator) else _system(A)
+        dtype = matrix.dtype if isinstance(A, linalg.LinearOperator) else dtype_of(entries)
         if matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"expected square matrix, but got shape={matrix.shape}")
         b = operand(b)
         if shape_of(b) not in ((matrix.shape[0],), (matrix.shape[0], 1)):
             raise ValueError(f"shapes of A {matrix.shape} and b {shape_of(b)} are incompatible")
-        b = np.reshape(b, -1)
-        if dtype is not None:
-            b = b * np.ones((), np.result_type(dtype, dtype_of(b), np.float32))
-        x0 = given.arguments.get("x0")
+        b = np.reshape(b, -1) * np.ones((), np.result_type(dtype or np.float32, dtype_of(b), np.float32))
+        if isinstance(x0, str):
+            options["x0"] = x0
         start = np.zeros(0) if x0 is None or isinstance(x0, str) else np.reshape(operand(x0), -1)
         iteration = Iteration(real, matrix, options, name in _SYMMETRIC)
         params = {"axis": -1, "transposed": False, "derivative": None}
         return bind(solution_by_iteration, (iteration, entries, b, start), params), 0
 
-    solve.__name__, solve.__doc__ = name, f"``scipy.sparse.linalg.{name}``: {_ONE_BY_ONE}."
+    solve.__name__ = name
+    solve.__doc__ = f"``scipy.sparse.linalg.{name}``: as good as its tolerance, and so is its derivative."
     solve.__signature__ = signature  # type: ignore[attr-defined]
     ROOM.function(name, "general", domain="nonsingular", solver=True)(solve)
 
 
-def _no_traced_closure(name: str, A: Any) -> None:
+def _of_matrix(A: Any) -> Any:
+    """Return the matrix that an operator was made of, if it was; anything else as it is."""
+    inner = getattr(A, "A", None) if isinstance(A, linalg.LinearOperator) else None
+    return inner if inner is not None and (is_matrix(inner) or isinstance(inner, np.ndarray)) else A
+
+
+def _options(name: str, signature: inspect.Signature, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options as plain numbers, with the tolerances that are SciPy's defaults."""
+    for k, v in given.items():
+        if is_active(v):
+            raise UnsupportedFunctionError(
+                f"{where()}: {k}= of scipy.sparse.linalg.{name} carries a derivative, which the solution does not depend on. Freeze it "
+                "with dd.stop_gradient, or build it of plain numbers."
+            )
+        if k in _REMEMBERED and v is not None:
+            raise UnsupportedFunctionError(
+                f"{where()}: {k}= of scipy.sparse.linalg.{name} is not differentiated: leave it out"
+            )
+    tolerances = {k: p.default for k, p in signature.parameters.items() if k in ("rtol", "atol")}
+    return tolerances | {k: unwrapped(v) for k, v in given.items()}
+
+
+def _refuse_closure(name: str, which: str, A: Any) -> None:
     """Refuse an operator whose function closes over a traced value: nothing shows it but what it returns."""
-    if not isinstance(A, linalg.LinearOperator) or not is_active(_returned(A)):
+    A = _of_matrix(A)
+    if not isinstance(A, linalg.LinearOperator) or not is_active(A._matvec(np.zeros(A.shape[1], A.dtype or float))):
         return
     raise UnsupportedFunctionError(
-        f"{where()}: scipy.sparse.linalg.{name} is given a LinearOperator whose function uses differentiated values. What it does "
+        f"{where()}: {which} of scipy.sparse.linalg.{name} is a LinearOperator whose function uses differentiated values. What it does "
         "to a vector cannot be differentiated by them. Give it a matrix: csr_array((entries, (i, j))), or an array."
     )
-
-
-def _returned(A: Any) -> Any:
-    return A._matvec(np.zeros(A.shape[1], A.dtype))
 
 
 for _name in ("cg", "cgs", "bicg", "bicgstab", "gmres", "lgmres", "minres", "qmr", "tfqmr", "gcrotmk"):
@@ -313,10 +321,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
 
 
 _DENSE = "Write it with K.toarray(), which NumPy's and scipy.linalg's functions take"
-ROOM.refused("expm inv matrix_power", f"it is made of sparse matrices whose places hang on the values. {_DENSE}")
+ROOM.refused("expm inv matrix_power", f"it is made of sparse matrices whose places depend on the values. {_DENSE}")
 ROOM.refused(
     "expm_multiply",
-    f"its number of steps hangs on the norms of the matrix. {_DENSE}: scipy.linalg.expm(K.toarray()) @ b",
+    f"its number of steps depends on the norms of the matrix. {_DENSE}: scipy.linalg.expm(K.toarray()) @ b",
 )
 ROOM.refused(
     "eigs eigsh svds lobpcg",

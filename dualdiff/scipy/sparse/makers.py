@@ -32,7 +32,7 @@ _WRITTEN = ("lil", "dok", "csr", "csc")
 
 
 def _is_shape(x: Any) -> bool:
-    return isinstance(x, (tuple, list)) and 0 < len(x) <= 2 and all(isinstance(n, (int, np.integer)) for n in x)
+    return isinstance(x, tuple) and 0 < len(x) <= 2 and all(isinstance(n, (int, np.integer)) for n in x)
 
 
 def _made(kind: type, form: str, arg: Any, shape: Any, copy: bool = False) -> Sparse:
@@ -375,6 +375,6 @@ def kronsum(A: Any, B: Any, format: Any = None) -> Any:
     return (left + right).asformat(format)
 
 
-ROOM.refused("save_npz", "a file cannot hold derivatives; save csr_array((K.data of the values, K.indices, K.indptr))")
+ROOM.refused("save_npz", "a file cannot hold derivatives; save the matrix of dd.stop_gradient(K.data)")
 
 __all__ = ["ROOM"]

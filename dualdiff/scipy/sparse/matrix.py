@@ -33,7 +33,7 @@ from dualdiff.scipy.sparse.positions import (
 )
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tracer import Tracer
-from dualdiff.values import HOLDERS, container, decided, fixed, operand, raw
+from dualdiff.values import HOLDERS, Holder, container, decided, fixed, operand, raw
 
 _GIVES_WAY = frozenset(
     ("__add__", "__radd__", "__sub__", "__rsub__", "_matmul_dispatch", "_mul_dispatch", "_rmatmul_dispatch")
@@ -545,7 +545,6 @@ def fixed_index(index: Any) -> Any:
     return tuple([fixed(i, "an index") for i in index]) if type(index) is tuple else fixed(index, "an index")
 
 
-HOLDERS[Sparse] = (lambda x: x.values, plain)
-HOLDERS[TracedMatrix] = (lambda x: x.data, lambda x: plain(lift(x)))
+HOLDERS[Sparse] = Holder(lambda x: x.values, plain, lambda x, v: Sparse(x.structure.copy(), v, x.filled))
 
 __all__ = ["Sparse", "lift", "plain", "taken"]

@@ -429,9 +429,12 @@ def test_a_matrix_read_before_a_write_keeps_what_it_was() -> None:
         before, rows, scaled, turned = K.tocsr(), K[0:2], 2 * K, K.T
         v = x * 1.0
         A = coo_array((v, (I, J)), shape=(M, N)).tocsr()
+        shared, copied = csr_array(A), csr_array(A, copy=True)
+        other, conjugate = A.T, A.conj()
         K[0, 0] = K[2, 1] * x[2]
         v[:] = 7.0
-        return np.concatenate([flat(m) for m in (before, rows, scaled, turned, K, A)])
+        A.data[1] = x[3]  # which what SciPy makes without a copy shows
+        return np.concatenate([flat(m) for m in (before, rows, scaled, turned, K, A, shared, copied, other, conjugate)])
 
     assert str(check(f, X)).endswith("agree")
 
@@ -474,6 +477,11 @@ SOLVE = ssl.factorized(CONSTANT)
         lambda x: FACTORS.solve(x[:4] ** 2),
         lambda x: FACTORS.solve(np.outer(x[:4], [1.0, 2.0]), "T").ravel(),
         lambda x: SOLVE(x[:4] ** 2),
+        lambda x: ssl.spsolve_triangular(ss.tril(_springs(x), format="csr"), x),
+        lambda x: ssl.spsolve_triangular(
+            _springs(x).multiply(np.triu(np.ones((8, 8)))).tocsc(), np.outer(x, x[:2]), lower=False
+        ).ravel(),
+        lambda x: ssl.spsolve_triangular(ss.tril(_springs(x), format="csr"), x, unit_diagonal=True),
     ],
 )
 def test_direct_solutions(f: Any) -> None:

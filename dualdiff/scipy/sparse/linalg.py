@@ -101,6 +101,34 @@ def _solved(pattern: Pattern, entries: Any, b: Any, trans: str, options: Any) ->
     return bind(solution_by_factors, (pattern, entries, b), params)
 
 
+@ROOM.function("spsolve_triangular", "general", domain="nonsingular")
+def spsolve_triangular(
+    A: Any,
+    b: Any,
+    lower: bool = True,
+    overwrite_A: bool = False,
+    overwrite_b: bool = False,
+    unit_diagonal: bool = False,
+) -> Any:
+    """``scipy.sparse.linalg.spsolve_triangular``."""
+    pattern, entries = _system(A)
+    _square(pattern, f"A must be a square matrix but its shape is {pattern.shape}.")
+    outside = pattern.rows < pattern.columns if lower else pattern.rows > pattern.columns
+    if np.any(raw(entries)[outside]):
+        raise np.linalg.LinAlgError("A is not triangular: it has entries on the other side of its diagonal.")
+    if unit_diagonal:
+        off = _matrix(A).moved(lambda s: sparse.tril(s, -1) if lower else sparse.triu(s, 1))
+        pattern, entries = _system(lift(off) + sparse.eye_array(pattern.shape[0], format="csr"))
+    elif np.count_nonzero(raw(entries)[pattern.rows == pattern.columns]) < pattern.shape[0]:
+        raise np.linalg.LinAlgError("A is singular: zero entry on diagonal.")
+    b = operand(b)
+    if shape_of(b)[:1] != pattern.shape[:1] or len(shape_of(b)) > 2:
+        raise ValueError(f"the sizes of A, {pattern.shape}, and of b, {shape_of(b)}, are incompatible")
+    dtype = np.result_type(dtype_of(entries), dtype_of(b))
+    entries, b = (v if dtype_of(v) == dtype else v.astype(dtype) for v in (entries, b))
+    return _solved(pattern, entries, b, "N", (("permc_spec", "NATURAL"), ("diag_pivot_thresh", 0.0)))
+
+
 class Factors:
     """What stands for the factors of a matrix with differentiated entries, as ``splu`` returns them."""
 
@@ -335,8 +363,6 @@ ROOM.refused(
     "it finds a solution of least squares by iteration. Write np.linalg.lstsq with K.toarray(), or solve the normal "
     "equations: spsolve(K.T @ K, K.T @ b)",
 )
-ROOM.refused(
-    "onenormest spsolve_triangular funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}"
-)
+ROOM.refused("onenormest funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}")
 
 __all__ = ["ROOM", "Factors", "Given"]

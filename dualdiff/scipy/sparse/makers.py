@@ -47,18 +47,23 @@ def _made(kind: type, form: str, arg: Any, shape: Any, copy: bool = False) -> Sp
         data = found.data
         return Sparse(kind(found.structure), data)
     if isinstance(arg, tuple) and len(arg) == 2 and form != "dia":
-        data, at = operand(arg[0]), fixed(arg[1], "the places of entries")
+        data, at = _data(arg[0], copy), fixed(arg[1], "the places of entries")
         like: Any = sparse.coo_array if issubclass(kind, sparse.sparray) else sparse.coo_matrix
         coo = Sparse(like((numbered(shape_of(data)), at), shape=shape), data)
         return coo if form == "coo" else _made(kind, form, coo, None)
     if isinstance(arg, tuple):
-        data, rest = operand(arg[0]), [np.array(fixed(i, "the places of entries")) for i in arg[1:]]
+        data, rest = _data(arg[0], copy), [np.array(fixed(i, "the places of entries")) for i in arg[1:]]
         if form == "dia" and len(shape_of(data)) == 1:
             data = np.reshape(data, (1, -1))
         structure: Any = kind((numbered(shape_of(data)), *rest), shape=shape)
         return Sparse(structure, data)
     found = Sparse.of_dense(arg, sparse.coo_array if issubclass(kind, sparse.sparray) else sparse.coo_matrix)
     return found if form == "coo" else _made(kind, form, found, None)
+
+
+def _data(x: Any, copy: bool) -> Any:
+    x = operand(x)
+    return x.copy() if copy else x
 
 
 def _empty(kind: type, form: str, shape: Any, dtype: Any) -> Sparse:

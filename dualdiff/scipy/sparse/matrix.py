@@ -352,11 +352,14 @@ class Sparse(Arithmetic):
         return self.transpose().conj()
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
-        """Return the transposed matrix."""
-        known, found = self._compressed, taken(self.structure.transpose(axes), self)
-        if known is not None and type(found) is Sparse and self.ndim == 2:
-            found._compressed = known[0].T, found.values
-        return found
+        """Return the transposed matrix, which shares its entries with this one where SciPy's does."""
+        if self.format not in ("coo", "csr", "csc") or self.filled is not None or copy:
+            return taken(self.structure.transpose(axes), self)
+        data, known = self.data, self._compressed
+        found = Sparse(self.structure.transpose(axes), data)
+        if known is not None and known[1] is data and self.ndim == 2:
+            found._compressed = known[0].T, data
+        return found.settled()
 
     def getH(self) -> Any:
         """Return the adjoint matrix."""
@@ -451,7 +454,9 @@ class Sparse(Arithmetic):
 
     def conjugate(self, copy: bool = True) -> Any:
         """Return the conjugate entries."""
-        return self.changed(np.conjugate) if self.dtype.kind == "c" else self
+        if self.dtype.kind == "c":
+            return self.changed(np.conjugate)
+        return self.copy() if copy else self
 
     conj = conjugate
 

@@ -165,6 +165,10 @@ _OBJECTS_IN_SPARSE = ("unsupported data types in input", "support dtype object",
 """How scipy.sparse says that it was given an array of Python objects."""
 
 
+_COMPILED_METHOD = "must be numpy.ndarray"
+"""How a method of a compiled class (the factors of ``splu``) says that it takes arrays alone."""
+
+
 def translated(e: Exception, problem: Problem) -> Exception:
     """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
     if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
@@ -193,8 +197,9 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
             f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
         )
-        enter_rooms()
-        new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")  # there may be a drop-in
+        if _COMPILED_METHOD in str(e):  # which may have a stand-in
+            enter_rooms()
+            new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")
     else:
         return e
     new.__cause__ = e

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
-    from dualdiff.operators.information import standard_errors
     from dualdiff.operators.implicit import fixed_point, implicit
+    from dualdiff.operators.information import standard_errors
     from dualdiff.operators.loaded import load_program
     from dualdiff.operators.minima import argmin
     from dualdiff.rules.supported import support

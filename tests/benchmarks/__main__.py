@@ -36,6 +36,7 @@ from tests.benchmarks import (
     sections,
     solvers,
     stiff,
+    topology,
     ways,
 )
 
@@ -58,6 +59,7 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "executors": executors.executors,
     "ode": ode.ode,
     "ode-derivatives": ode.ode_derivatives,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -106,7 +106,10 @@ def ode_derivatives() -> list[Row]:
     ):
         for method in methods:
             of = lambda p, f=f, method=method: f(p, method)  # noqa: E731
-            steps = [of.__call__, *(lambda p, i=i: of(p + 1e-6 * p * (np.arange(len(p)) == i)) for i in range(len(point)))]
+            steps = [
+                of.__call__,
+                *(lambda p, i=i: of(p + 1e-6 * p * (np.arange(len(p)) == i)) for i in range(len(point))),
+            ]
             times = _least(
                 {
                     "one": lambda: of(point),  # noqa: B023

@@ -85,7 +85,7 @@ OUT_OF_REACH = ("argument", "partial", "class", "object", "table")
 REFUSED = {
     "quad_vec": lambda p: scipy.integrate.quad_vec(lambda s: p * s - 4 * s, 0, 1)[0],
     "a step": lambda p: scipy.integrate.RK45(lambda t, y: y * (p - 4), 0.0, np.ones(1), 1.0).step() or 1.0,
-    "cg": lambda p: scipy.sparse.linalg.cg(np.eye(2), np.ones(2) * p)[0][0],
+    "lsqr": lambda p: scipy.sparse.linalg.lsqr(np.eye(2), np.ones(2) * p)[0][0],
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,10 +106,10 @@ def ode_derivatives() -> list[Row]:
         (kinetics, np.array([0.04, 1e4, 3e7]), ("Radau", "BDF", "LSODA")),
     ):
         for method in methods:
-            of = lambda p, f=f, method=method: f(p, method)  # noqa: E731
+            of = partial(f, method=method)
             steps = [
-                of.__call__,
-                *(lambda p, i=i: of(p + 1e-6 * p * (np.arange(len(p)) == i)) for i in range(len(point))),
+                of,
+                *(lambda p, of=of, i=i: of(p + 1e-6 * p * (np.arange(len(p)) == i)) for i in range(len(point))),
             ]
             times = _least(
                 {

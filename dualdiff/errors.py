@@ -32,17 +32,21 @@ __all__ = [
     "DerivativeError",
     "DerivativeMismatch",
     "EscapedValueError",
+    "ExecutorError",
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
     "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
+    "SingularSolutionError",
     "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -152,6 +156,10 @@ class ProgramFileError(DerivativeError, ValueError):
     """A program that no file can hold, or a file that holds none that this version can run."""
 
 
+class NotAMinimumWarning(DocumentedWarning):
+    """Standard errors are asked for at a point where the negative log-likelihood still falls."""
+
+
 class CompileWarning(DocumentedWarning):
     """A function that is not run as a compiled program, or no more."""
 
@@ -162,6 +170,24 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class InaccurateSolutionError(DerivativeError, ValueError):
+    """What a solver returned solves its equations too badly for a derivative by the implicit function theorem.
+
+    Attributes
+    ----------
+    residual, condition
+        The largest entry of what the equations leave, and the condition number of their Jacobian (None where nobody factored it).
+    """
+
+    def __init__(self, message: str, residual: float | None = None, condition: float | None = None) -> None:
+        super().__init__(message)
+        self.residual, self.condition = residual, condition
+
+
+class SingularSolutionError(InaccurateSolutionError, np.linalg.LinAlgError):
+    """A solution that the implicit function theorem does not reach: the Jacobian by the unknowns is singular there, or nearly so."""
 
 
 class NonDifferentiablePointError(DerivativeError, ValueError):
@@ -185,6 +211,10 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
 
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
+
+
+class ExecutorError(DerivativeError, RuntimeError):
+    """A block of work that an executor did not bring back, or that its workers computed from another function than is here."""
 
 
 class InPlaceError(DerivativeError, RuntimeError):

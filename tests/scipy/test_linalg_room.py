@@ -115,6 +115,12 @@ def test_bad_arguments_raise_what_scipy_raises(name):
             dd.jacrev(f)(S)
 
 
+def test_what_newer_scipy_have_no_more_is_refused():
+    for f in (lambda a: sla.pinv(a, rcond=1e-3), lambda a: sla.eigvalsh(a, eigvals=(0, 1))):
+        with pytest.raises(UnsupportedFunctionError, match=r"which newer SciPy have no more\. Write (rtol|driver)="):
+            dd.jacrev(f, capture="always")(S)
+
+
 def test_what_is_ill_conditioned_warns_as_in_scipy():
     ill = np.diag([1.0, 1e-17])
     for f in (lambda a: sla.solve(a, b[:2]), lambda a: sla.inv(a)):

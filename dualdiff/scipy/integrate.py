@@ -77,8 +77,8 @@ def solve_ivp(
     r"""Solve an initial value problem :math:`\dot y = f(t, y),\; y(t_0) = y_0` as ``scipy.integrate.solve_ivp`` does.
 
     The implicit methods get the exact Jacobian :math:`f_y`, dense or sparse, where it does not take longer than SciPy's differences
-    (from 32 unknowns on for Radau, 64 for LSODA, 100 for BDF); explicit methods need none. ``jac=``, ``jac_sparsity=``, ``lband=`` and ``uband=`` of your own
-    are passed on, and nothing else then.
+    (from 32 unknowns on for Radau, 64 for LSODA, 100 for BDF); explicit methods need none. ``jac=``, ``jac_sparsity=``, ``lband=`` and
+    ``uband=`` of your own are passed on, and nothing else then.
 
     Inside a function that is being differentiated the result carries derivatives by ``y0``, by ``args`` and whatever ``fun`` and the
     events close over, by the ends of ``t_span`` and by ``t_eval``: those of the steps taken, frozen, or of shorter ones where the

@@ -21,7 +21,21 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, kernels, loops, memory, ode, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import (
+    eager,
+    fit,
+    kernels,
+    loops,
+    memory,
+    ode,
+    orders,
+    peers,
+    programs,
+    regret,
+    sections,
+    stiff,
+    ways,
+)
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,

@@ -46,13 +46,17 @@ if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
+    from dualdiff.operators.implicit import fixed_point, implicit
     from dualdiff.operators.information import standard_errors
     from dualdiff.operators.loaded import load_program
+    from dualdiff.operators.minima import argmin
     from dualdiff.rules.supported import support
 
 _LATER = {
     **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
+    "argmin": "dualdiff.operators.minima",
     "compile": "dualdiff.operators.compiled",
+    **dict.fromkeys(("fixed_point", "implicit"), "dualdiff.operators.implicit"),
     "load_program": "dualdiff.operators.loaded",
     "show": "dualdiff.lab.trace",
     "standard_errors": "dualdiff.operators.information",
@@ -73,6 +77,7 @@ __all__ = [
     "PlanChangedWarning",
     "Tensor",
     "arange",
+    "argmin",
     "batch_jacobian",
     "capture",
     "checkpoint",
@@ -84,11 +89,13 @@ __all__ = [
     "empty",
     "errors",
     "eye",
+    "fixed_point",
     "full",
     "grad",
     "gradients",
     "hessian",
     "hvp",
+    "implicit",
     "is_grad_enabled",
     "jacfwd",
     "jacobian",

@@ -32,9 +32,11 @@ __all__ = [
     "DerivativeError",
     "DerivativeMismatch",
     "EscapedValueError",
+    "ExecutorError",
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
@@ -44,6 +46,7 @@ __all__ = [
     "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
+    "SingularSolutionError",
     "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -169,6 +172,24 @@ class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
 
 
+class InaccurateSolutionError(DerivativeError, ValueError):
+    """What a solver returned solves its equations too badly for a derivative by the implicit function theorem.
+
+    Attributes
+    ----------
+    residual, condition
+        The largest entry of what the equations leave, and the condition number of their Jacobian (None where nobody factored it).
+    """
+
+    def __init__(self, message: str, residual: float | None = None, condition: float | None = None) -> None:
+        super().__init__(message)
+        self.residual, self.condition = residual, condition
+
+
+class SingularSolutionError(InaccurateSolutionError, np.linalg.LinAlgError):
+    """A solution that the implicit function theorem does not reach: the Jacobian by the unknowns is singular there, or nearly so."""
+
+
 class NonDifferentiablePointError(DerivativeError, ValueError):
     """A function was evaluated exactly at a kink or tie while ``dd.kinks("raise")`` holds.
 
@@ -190,6 +211,10 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
 
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
+
+
+class ExecutorError(DerivativeError, RuntimeError):
+    """A block of work that an executor did not bring back, or that its workers computed from another function than is here."""
 
 
 class InPlaceError(DerivativeError, RuntimeError):

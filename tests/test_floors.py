@@ -14,6 +14,7 @@ from dualdiff.ways import WAYS
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": -1,  # the ground that every floor stands on
+    "executors": 0,
     "callers": 0,
     "ownership": 0,
     "shapes": 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import Columns
 from dualdiff.values import Traced
 from dualdiff.ways import Cost, Decisions, Explanation, Options, evaluate, explain
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,6 +163,7 @@ def jacobian(
     flat: bool = False,
     has_aux: bool = False,
     holomorphic: bool = False,
+    executor: Executor | None = None,
     capture: Any = "auto",
     check: bool | str = "auto",
     strict: bool = False,
@@ -207,6 +211,11 @@ def jacobian(
         Whether ``f`` returns a pair (value, auxiliary data).
     holomorphic : bool
         Return the complex derivative ∂f/∂z of a holomorphic function; Cauchy–Riemann is checked.
+    executor : concurrent.futures.Executor, optional
+        Whose workers take blocks of the columns, rows or colours where that pays: threads, processes, or a cluster's
+        (``client.get_executor()`` of a Dask client). What a task costs is measured once an executor. Processes are sent
+        ``f`` once, by cloudpickle if it is installed, and again when what it holds has changed; after that points and results alone
+        travel. With ``chunk`` a block is that many directions, and the result has the same bits as without an executor.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
     check : {"auto", True, False}
@@ -227,7 +236,11 @@ def jacobian(
     ------
     InputError
         If an argument or result is not numeric, or an argument complex without ``holomorphic=True``; if the mode does not
-        apply; if ``max_bytes`` is too small for one direction; if ``order`` is none of this program's.
+        apply; if ``max_bytes`` is too small for one direction; if ``order`` is none of this program's; if ``f`` or an argument cannot
+        be sent to another process.
+    ExecutorError
+        If a block of directions did not come back from an executor (a worker died, a task was cancelled), or ``f`` gave another
+        value there than here. What ``f`` raises there is raised here as it is, with a note that names the block.
 
     References
     ----------
@@ -253,23 +266,34 @@ def jacobian(
     >>> J.shape, J.nnz
     ((99999, 100000), 199998)
     """
-    f = asked(f, capture)
-    return Jacobian(
-        f,
-        argnums,  # type: ignore[arg-type]
-        mode,
-        sparse,
-        chunk,
-        max_bytes,
-        cost,
-        coloring,
-        flat,
-        has_aux,
-        holomorphic,
-        check=check,
-        strict=strict,
-        order=order,
+    return spread(
+        Jacobian(
+            asked(f, capture),
+            argnums,  # type: ignore[arg-type]
+            mode,
+            sparse,
+            chunk,
+            max_bytes,
+            cost,
+            coloring,
+            flat,
+            has_aux,
+            holomorphic,
+            check=check,
+            strict=strict,
+            order=order,
+        ),
+        executor,
     )
+
+
+def spread(operator: Jacobian, executor: Executor | None) -> Jacobian:
+    """Return an operator whose directions are carried by an executor; itself where there is none."""
+    if executor is None:
+        return operator
+    from dualdiff.operators.spread import spread_by
+
+    return spread_by(operator, executor)
 
 
 def value_and_jacobian(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
@@ -339,7 +363,8 @@ def hessian(
     coloring : {"star", "acyclic", "columns"} or colours, optional
         Only this coloured sparse way, or with these colours.
     **options
-        ``chunk``, ``has_aux`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and ``cost``.
+        ``chunk``, ``has_aux``, ``executor`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and
+        ``cost``.
 
     Returns
     -------
@@ -362,12 +387,13 @@ def hessian(
     >>> H.shape, H.nnz
     ((10000, 10000), 29998)
     """
-    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "capture", "check"}
+    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "executor", "capture", "check"}
     if unknown := sorted(options.keys() - known):
         raise TypeError(
             f"dd.hessian has no option {unknown[0]!r}; there are {', '.join(sorted(known))}, sparse and coloring"
         )
     f = asked(f, options.pop("capture", "auto"))
+    executor = options.pop("executor", None)
     if sparse:
         has_aux = options.pop("has_aux", False)
         if options.pop("flat", False) or options.pop("holomorphic", False):
@@ -375,7 +401,7 @@ def hessian(
                 "flat= and holomorphic= are for dense Hessians; a sparse one is a real matrix (n, n) already"
             )
         inner = Grad(f, argnums, has_aux)  # type: ignore[arg-type]
-        return Jacobian(
+        whole = Jacobian(
             inner,
             argnums,  # type: ignore[arg-type]
             sparse=True,
@@ -384,7 +410,9 @@ def hessian(
             symmetric=True,
             **options,
         )
+        return spread(whole, executor)
     if "mode" in options:
         raise InputError("mode= is for sparse Hessians (sparse=True); a dense one is forward over reverse")
     rows = Jacobian(f, argnums, mode="reverse", has_aux=options.get("has_aux", False))  # type: ignore[arg-type]
-    return Jacobian(rows, argnums, mode="forward", coloring=coloring, **options)  # type: ignore[arg-type]
+    columns = Jacobian(rows, argnums, mode="forward", coloring=coloring, **options)  # type: ignore[arg-type]
+    return spread(columns, executor)

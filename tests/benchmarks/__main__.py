@@ -23,10 +23,12 @@ import dualdiff as dd
 from dualdiff import allocator
 from tests.benchmarks import (
     eager,
+    executors,
     fit,
     kernels,
     loops,
     memory,
+    ode,
     orders,
     peers,
     programs,
@@ -34,6 +36,7 @@ from tests.benchmarks import (
     sections,
     solvers,
     stiff,
+    topology,
     ways,
 )
 
@@ -53,6 +56,10 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **peers.SECTIONS,
     "stiff": stiff.stiff,
     "solvers": solvers.solvers,
+    "executors": executors.executors,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import warnings
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -167,6 +168,59 @@ def test_many_residuals_of_few_parameters_each_get_a_sparse_jacobian():
     mixing = lambda levels: np.cumsum(levels) - 1.0  # noqa: E731
     assert type(do.least_squares(mixing, np.zeros(120)).jac) is np.ndarray
     np.testing.assert_allclose(found.covariance, dense.covariance, rtol=1e-3, atol=1e-7)
+
+
+def two_valleys(x, s=1.0):
+    return np.array([np.sin(3.0 * x[0]), 0.3 * (x[0] - 4.0 * s)])
+
+
+class Pickling(Executor):
+    """An executor that hands over copies, as processes do, and notes what was cancelled."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, f, *args, **kwargs):
+        future = Future()
+        self.futures.append(future)
+        g, a, k = pickle.loads(pickle.dumps((f, args, kwargs)))
+        try:
+            future.set_result(pickle.loads(pickle.dumps(g(*a, **k))))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(2), Pickling()], ids=["none", "threads", "copies"])
+def test_the_best_of_several_starts(executor):
+    starts = [[0.9], [2.2], [4.0], [6.0]]
+    found = do.least_squares(two_valleys, [0.1], starts=starts, executor=executor, kwargs={"s": 1.0}, method="lm")
+    alone = [do.least_squares(two_valleys, x0, method="lm") for x0 in ([0.1], *starts)]
+    np.testing.assert_allclose([f.x for f in found.fits], [f.x for f in alone])
+    assert found.cost == min(f.cost for f in found.fits)
+    assert found.cost < alone[0].cost / 10
+    assert found.dof == 1
+    with pytest.raises(ValueError, match="not finite") as caught:
+        do.least_squares(lambda x: x * (np.nan if x[0] == 1.0 else 1.0), [0.1], starts=[[1.0], [2.0]])
+    assert "from start 1 of 3" in caught.value.__notes__[0]
+
+
+def test_a_start_that_fails_cancels_those_that_wait():
+    class Waiting(Executor):
+        def __init__(self):
+            self.futures = [Future() for _ in range(3)]
+            self.futures[0].set_exception(ZeroDivisionError("it"))
+            self.given = iter(self.futures)
+
+        def submit(self, f, *args, **kwargs):
+            return next(self.given)
+
+    executor = Waiting()
+    with pytest.raises(ZeroDivisionError):
+        do.least_squares(residual, START, starts=[START, START], executor=executor)
+    assert all(f.cancelled() for f in executor.futures[1:])
+    with pytest.raises(InputError, match="give more as starts="):
+        do.least_squares(residual, START, executor=executor)
 
 
 # -- errors of fits ------------------------------------------------------------------------------------
@@ -784,3 +838,27 @@ def test_standard_errors_refuse_what_is_no_minimum():
 def test_standard_errors_away_from_the_minimum_warn():
     with pytest.warns(dd.errors.NotAMinimumWarning, match="would go 3 standard errors"):
         dd.standard_errors(lambda x: 0.5 * x**2, 3.0)
+
+
+# -- inside of what is differentiated ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("solve", "want"),
+    [
+        (lambda p: do.least_squares(lambda x: [x[0] ** 3 - p, 2 * (x[0] ** 3 - p)], [1.0]).x[0], 1 / 3),
+        (lambda p: do.least_squares(lambda x, p: [x[0] ** 3 - p], [1.0], args=(p,)).x[0], 1 / 3),
+        (lambda p: do.curve_fit(lambda t, a: a * t, T, p * T, [1.0])[0][0], 1.0),
+        (lambda p: do.minimize(lambda x: np.sum((x - p) ** 2), [1.0, 1.0]).x[0], 1.0),
+        (lambda p: do.root(lambda x: x**3 - p, [1.0]).x[0], 1 / 3),
+        (lambda p: do.fsolve(lambda x: x**3 - p, [1.0])[0], 1 / 3),
+        (lambda p: do.newton(lambda x: x**3 - p, 1.0), 1 / 3),
+    ],
+)
+def test_a_solver_started_at_the_answer_never_has_the_derivative_zero(solve, want):
+    for operator in (dd.grad, dd.jacfwd):
+        try:
+            found = operator(solve)(1.0)
+        except dd.errors.DerivativeError:
+            continue
+        np.testing.assert_allclose(found, want, rtol=1e-6)

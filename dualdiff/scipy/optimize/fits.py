@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
+from dualdiff.errors import InputError
 from dualdiff.scipy.optimize.derivatives import (
     Derivative,
     Values,
@@ -19,6 +21,7 @@ from dualdiff.scipy.optimize.derivatives import (
     refuse_steps,
 )
 from dualdiff.scipy.optimize.results import CurveFit, FitResult
+from dualdiff.scipy.optimize.starts import best_of
 
 __all__ = ["curve_fit", "least_squares"]
 
@@ -50,6 +53,9 @@ def least_squares(
     kwargs: Any = None,
     callback: Any = None,
     workers: Any = None,
+    *,
+    starts: Iterable[Any] | None = None,
+    executor: Executor | None = None,
 ) -> FitResult:
     r"""Minimise a sum of squares as ``scipy.optimize.least_squares`` does, with the exact Jacobian.
 
@@ -69,6 +75,10 @@ def least_squares(
         SciPy's.
     diff_step, jac_sparsity
         SciPy's: the one goes with differences only, the other asks for a sparse Jacobian.
+    starts : iterable of array_like, optional
+        Further starts. The best fit is returned, and has all of them, that from ``x0`` first, as ``fits``.
+    executor : concurrent.futures.Executor, optional
+        What runs the fits from several starts: threads, processes (``fun`` has to pickle then), or another library's.
 
     Returns
     -------
@@ -97,6 +107,11 @@ def least_squares(
     """
     if not isinstance(args, tuple):
         args = tuple(args)
+    if starts is not None:
+        given = {k: v for k, v in locals().items() if k not in ("fun", "x0", "starts", "executor")}
+        return best_of(partial(least_squares, fun, **given), [x0, *starts], executor)
+    if executor is not None:
+        raise InputError("executor= runs the fits from several starts, and there is one: give more as starts=")
     more = {"callback": callback, "workers": workers}
     passed: dict[str, Any] = {k: v for k, v in more.items() if v is not None}
     passed |= {} if x_scale is None else {"x_scale": x_scale}
@@ -204,7 +219,7 @@ def curve_fit(
     model: Any = f
     if jac is None:
         steps = {k: kwargs.get(k) for k in ("epsfcn", "diff_step")}
-        refuse_steps(steps, "curve_fit", "dualdiff leaves jac='2-point' and jac='3-point' to SciPy")
+        refuse_steps(steps, "curve_fit", "scipy.optimize.curve_fit")
         model = Values(f, place=1)
         jac = _ByParameters(f, model, None if nan_policy == "omit" else np.shape(ydata))
     policy = {} if nan_policy is None else {"nan_policy": nan_policy}

@@ -172,6 +172,7 @@ class Objective:
 
     def value(self, x: Any, *args: Any) -> Any:
         """Return the value at a point."""
+        x = np.asarray(x)
         if self.derivative.slopes.is_paid:
             value, slope = self.f(x, *args), None
         else:
@@ -181,6 +182,7 @@ class Objective:
 
     def gradient(self, x: Any, *args: Any) -> Any:
         """Return the gradient at a point, from the run that gave the value where there was one."""
+        x = np.asarray(x)
         if self.last[0] != x.tobytes():
             self.value(x, *args)
         point, value, slope = self.last

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
-from dualdiff.errors import InputError
+from dualdiff.errors import InputError, outside
 from dualdiff.operators.jacobian import value_and_jacobian
 
 __all__ = ["Band", "CurveFit", "FitResult", "confidence_band"]
@@ -274,5 +274,7 @@ def _inverse(J: Any, free: Any) -> Any:
 
 def _warn(reason: str) -> None:
     warnings.warn(
-        f"the covariance of the parameters is infinite: {reason}", scipy.optimize.OptimizeWarning, stacklevel=4
+        f"the covariance of the parameters is infinite: {reason}",
+        scipy.optimize.OptimizeWarning,
+        stacklevel=outside(),
     )

@@ -36,14 +36,17 @@ __all__ = [
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
     "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
+    "SingularSolutionError",
     "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -61,12 +64,16 @@ NOTES: ContextVar[list[Any] | None] = ContextVar("dualdiff_notes", default=None)
 
 
 class Stumble(NamedTuple):
-    """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``."""
+    """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``.
+
+    ``owner`` is the class in whose method that was, if the method has a drop-in.
+    """
 
     names: dict[str, Any]
     code: CodeType
     at: int
     kind: str
+    owner: Any = None
 
 
 def _page(kind: type) -> str:
@@ -149,6 +156,10 @@ class ProgramFileError(DerivativeError, ValueError):
     """A program that no file can hold, or a file that holds none that this version can run."""
 
 
+class NotAMinimumWarning(DocumentedWarning):
+    """Standard errors are asked for at a point where the negative log-likelihood still falls."""
+
+
 class CompileWarning(DocumentedWarning):
     """A function that is not run as a compiled program, or no more."""
 
@@ -159,6 +170,24 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class InaccurateSolutionError(DerivativeError, ValueError):
+    """What a solver returned solves its equations too badly for a derivative by the implicit function theorem.
+
+    Attributes
+    ----------
+    residual, condition
+        The largest entry of what the equations leave, and the condition number of their Jacobian (None where nobody factored it).
+    """
+
+    def __init__(self, message: str, residual: float | None = None, condition: float | None = None) -> None:
+        super().__init__(message)
+        self.residual, self.condition = residual, condition
+
+
+class SingularSolutionError(InaccurateSolutionError, np.linalg.LinAlgError):
+    """A solution that the implicit function theorem does not reach: the Jacobian by the unknowns is singular there, or nearly so."""
 
 
 class NonDifferentiablePointError(DerivativeError, ValueError):
@@ -401,14 +430,18 @@ REPLACED: set[CodeType] = set()
 
 _AROUND: set[CodeType] = set()
 """The code of decorators around them, which others may share that are not replaced."""
+_OWNERS: dict[CodeType, Any] = {}
+"""Of those that are methods, the class."""
 
 
-def replaced(function: Any) -> None:
-    """Note that a function is one that capture puts another in the place of."""
+def replaced(function: Any, owner: Any = None) -> None:
+    """Note that a function, or a method of a class, is one that capture puts another in the place of."""
     while function is not None:
         code, inner = getattr(function, "__code__", None), getattr(function, "__wrapped__", None)
         if code is not None:
             (REPLACED if inner is None else _AROUND).add(code)
+            if owner is not None:
+                _OWNERS[code] = owner
         function = inner
 
 
@@ -429,20 +462,20 @@ def line_of_definition(function: Any) -> str:
     return line_of_file(code.co_filename, code.co_firstlineno)
 
 
-def code_frame() -> FrameType | None:
-    """Return the frame of the code that capture would have to reach.
+def code_frame() -> tuple[FrameType | None, Any]:
+    """Return the frame of the code that capture would have to reach, and the class whose method was met there (or None).
 
     It is the innermost one outside this library, NumPy and Python's own; or that which called a function with a replacement.
     NumPy's polynomials are Python code like any other.
     """
     frame: FrameType | None = sys._getframe(1)
-    found, inside = None, False
+    found, inside, owner = None, False, None
     while frame is not None:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
         if _is_replaced(frame):
-            inside = True
+            inside, owner = True, _OWNERS.get(frame.f_code)
         elif (
             not name.startswith(HERE)
             and (not is_numpy(name) or name.startswith(_POLYNOMIALS))
@@ -453,7 +486,7 @@ def code_frame() -> FrameType | None:
             if not is_installed(name):
                 break
         frame = frame.f_back
-    return found
+    return found, owner
 
 
 def line_of(code: CodeType, instruction: int) -> str:

@@ -17,31 +17,20 @@ from typing import Any
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
+from dualdiff.values import enter_rooms
 
-ROOTS = (
-    (
-        "scipy.optimize: newton bisect brentq brenth ridder toms748 root_scalar root fsolve fixed_point broyden1 broyden2 anderson "
-        "newton_krylov linearmixing diagbroyden excitingmixing"
-    ),
-    "scipy.optimize.elementwise: find_root bracket_root",
-)
+ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
 MINIMA = (
-    (
-        "scipy.optimize: minimize minimize_scalar fmin fmin_bfgs fmin_cg fmin_ncg fmin_powell fmin_l_bfgs_b fmin_tnc fmin_slsqp "
-        "fmin_cobyla fminbound brent golden bracket brute basinhopping differential_evolution dual_annealing shgo direct least_squares "
-        "leastsq curve_fit nnls lsq_linear linprog milp isotonic_regression linear_sum_assignment quadratic_assignment"
-    ),
+    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
 )
 INTEGRALS = (
     (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
-        "complex_ode solve_bvp RK23 RK45 DOP853 Radau BDF LSODA"
+        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg ode "
+        "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )
-SYSTEMS = (
-    "scipy.sparse.linalg: cg cgs bicg bicgstab gmres lgmres minres qmr gcrotmk tfqmr lsqr lsmr eigs eigsh svds lobpcg",
-)
+SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
     "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
@@ -108,6 +97,36 @@ def _codes() -> dict[CodeType, tuple[str, str]]:
     return _CODES
 
 
+_SERVED: dict[CodeType, str] = {}
+"""The code of the solvers that have a drop-in, with their names."""
+
+
+def serve(real: Any, name: str) -> None:
+    """Note that a solver has a drop-in: what asks in its code makes its caller's capture begin."""
+    inner = inspect.unwrap(real)
+    if type(inner) is FunctionType:
+        _SERVED[inner.__code__] = name
+
+
+def served(frame: FrameType | None) -> str | None:
+    """Return the name of the solver with a drop-in out of whose own code a question comes; None where it comes from elsewhere."""
+    while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
+        if name == _OPERATOR:
+            return None
+        if frame.f_code in _SERVED:
+            return _SERVED[frame.f_code]
+        frame = frame.f_back
+    return None
+
+
+def beyond_reach(name: str) -> str:
+    """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
+    return (
+        f"{name} is differentiated by the implicit function theorem where a module's own name for it is called "
+        f"({name}(…), or its name imported from there); it was called in another way, and its iterations are not differentiated."
+    )
+
+
 def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     """Return the error for a question that comes out of a solver; None where it comes from elsewhere.
 
@@ -121,6 +140,9 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
         if name == _OPERATOR:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
+            enter_rooms()
+            if served(frame) is not None:  # one that runs another, as solve_ivp does the class of a method
+                return None
             name, remedy = codes[frame.f_code]
             if "self" in frame.f_locals:  # a method, which classes inherit from one another
                 name = f"{name.rpartition('.')[0]}.{type(frame.f_locals['self']).__name__}"
@@ -133,4 +155,4 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     return None
 
 
-__all__ = ["refusal"]
+__all__ = ["beyond_reach", "refusal", "serve", "served"]

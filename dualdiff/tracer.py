@@ -47,6 +47,7 @@ from dualdiff.values import (
     DeclinedError,
     Traced,
     bind,
+    enter_rooms,
     is_number,
     native,
     number,
@@ -314,7 +315,10 @@ class Tracer(Traced):
     def _compared(self, asks: Any) -> None:
         """Raise where a value with a derivative is compared by an iterative solver of SciPy: ``asks`` is the frame that compares."""
         if str(asks.f_globals.get("__name__")).startswith("scipy.") and not self._may_leave():
+            enter_rooms()
             error = solvers.refusal(asks)
+            if error is None and solvers.served(asks) is not None:
+                error = self._stumbled(None, "array")
             if error is not None:
                 raise error
 
@@ -326,9 +330,12 @@ class Tracer(Traced):
         else:
             if "scipy.special" in sys.modules:
                 rules.ufuncs.special_functions()  # some functions of it are replaced
-            frame = code_frame()
+            enter_rooms()
+            if (name := solvers.served(_getframe(1))) is not None:
+                error = TracedConversionError(f"{where()}: {solvers.beyond_reach(name)} {self._opt_out}")
+            frame, owner = code_frame()
             if frame is not None:
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind)
+                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind, owner)
         notes = self.run.notes
         if notes is not None and error not in notes:
             notes.append(error)
@@ -403,8 +410,10 @@ class Tracer(Traced):
             return factor
         if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
             return self._as_objects(copy)
-        if (error := solvers.refusal(_getframe(1)) or refusal()) is not None:
+        if (error := solvers.refusal(_getframe(1))) is not None:
             raise error
+        if (error := refusal()) is not None:
+            raise self._stumbled(error, "array")
         if stores_item():
             raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
         if is_masked():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from sys import modules
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -142,6 +142,41 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.linalg": ("dualdiff.scipy.linalg",),
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values"),
+    "scipy.optimize": (
+        "dualdiff.scipy.roots",
+        "dualdiff.scipy.minima",
+        "dualdiff.scipy.fits",
+        "dualdiff.scipy.programs",
+    ),
+    "scipy.sparse": ("dualdiff.scipy.sparse",),
+    "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
+}
+"""Modules whose functions capture exchanges, and the modules of ours that say what for."""
+
+
+class _Rooms:
+    """Which of them have been loaded."""
+
+    entered: ClassVar[set[str]] = set()
+    #: how many modules had been loaded when they were last looked at
+    modules = 0
+
+
+def enter_rooms() -> None:
+    """Load what exchanges the functions of modules that were loaded meanwhile: done when one of their functions stumbles."""
+    if len(modules) == _Rooms.modules:
+        return
+    for name, ours in ROOMS.items():
+        if name in modules and name not in _Rooms.entered:
+            for room in ours:
+                import_module(room)
+            _Rooms.entered.add(name)
+    _Rooms.modules = len(modules)
+
+
 class _Levels:
     """A monotone counter of operator calls. Levels, never classes or argument order, decide who goes first."""
 
@@ -196,6 +231,28 @@ NAMESPACES: list[Any] = []
 """A hook: the namespace of NumPy's functions that traced values name as theirs."""
 matrices: list[Callable[[Any], Any]] = []
 """A hook: how a matrix of ``scipy.sparse`` becomes an operand."""
+
+
+class Holder(NamedTuple):
+    """What is known of a class of objects that hold a value which may be traced: three functions of an object.
+
+    Attributes
+    ----------
+    held : callable
+        Gives the value.
+    plain : callable
+        Gives what the object is in plain numbers.
+    holding : callable
+        Gives the same object with another value.
+    """
+
+    held: Callable[[Any], Any]
+    plain: Callable[[Any], Any]
+    holding: Callable[[Any, Any], Any]
+
+
+HOLDERS: dict[type, Holder] = {}
+"""The classes of such objects, sparse matrices among them."""
 
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)

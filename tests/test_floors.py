@@ -46,6 +46,7 @@ FLOORS = {
     "custom": 13,
     "operators": 13,
     "scipy": 14,
+    "lmfit": 14,
     "testing": 15,
     "lab": 16,
 }

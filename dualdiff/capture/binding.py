@@ -12,7 +12,9 @@ from types import CellType
 from typing import Any
 
 from dualdiff.capture.maths import CONVERSIONS
-from dualdiff.capture.names import real_of, stand_in
+from dualdiff.capture.names import MAKERS, METHODS, real_of, stand_in
+from dualdiff.capture.names import known as stand_ins
+from dualdiff.values import enter_rooms
 
 LOCK = threading.RLock()
 MISSING: Any = object()
@@ -35,6 +37,25 @@ class Variable:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.cell.cell_contents = value
+
+
+class Attributes:
+    """The attributes of a class, read and written as a dictionary is."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: type) -> None:
+        self.of = of
+
+    def get(self, name: str, default: Any) -> Any:
+        """Return the class's own attribute; the default if it has none of this name."""
+        return vars(self.of).get(name, default)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.of, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self.of, name)
 
 
 class Names:
@@ -71,7 +92,8 @@ def _bind(place: Any, name: str, value: Any) -> None:
 
 
 _IN_USE: dict[int, dict[Names, int]] = {}
-_KNOWN: dict[tuple[int, int, frozenset[str]], tuple[Any, int, Names]] = {}
+_KNOWN: dict[tuple[int, int, frozenset[str]], tuple[Any, int, int, Names]] = {}
+_CLASSES: dict[type, Names] = {}
 
 
 def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) -> Names:
@@ -80,9 +102,10 @@ def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) ->
     size = len(names)
     for name in conversions:  # while one is bound the module may have a name more
         size -= names.get(name) is CONVERSIONS[name]
+    enter_rooms()
     known = _KNOWN.get(key)
-    if known is not None and known[0] is names and known[1] == size:
-        return known[2]
+    if known is not None and known[0] is names and known[1] == size and known[2] == stand_ins():
+        return known[3]
     of: dict[str, tuple[Any, Any]] = {}
     for name, value in list(names.items()):
         real = real_of(value)
@@ -94,8 +117,19 @@ def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) ->
         if now is MISSING or now is new or now is new._real:
             of[name] = MISSING if now is new else now, new
     found = Names(names, id(names), level, of)
-    _KNOWN[key] = names, size, found
+    _KNOWN[key] = names, size, stand_ins(), found
     return found
+
+
+def of_class(kind: type) -> Names:
+    """Return the methods to be exchanged in a class."""
+    if kind not in _CLASSES:
+        own = vars(kind)
+        of = {
+            name: (own.get(name, MISSING), new) for name, new in METHODS[kind].items()
+        }  # one that is inherited is missing
+        _CLASSES[kind] = Names(Attributes(kind), id(kind), MAKERS, of)
+    return _CLASSES[kind]
 
 
 def of_cells(cells: Iterable[CellType], level: int) -> list[Names]:
@@ -153,4 +187,4 @@ def _settle(users: Iterable[Names], changed: Names) -> None:
             _bind(place, name, max(others, key=lambda u: u.level).of[name][1] if others else real)
 
 
-__all__ = ["LOCK", "bind", "of_cells", "of_module", "unbind"]
+__all__ = ["LOCK", "bind", "of_cells", "of_class", "of_module", "unbind"]

@@ -6,6 +6,7 @@ Compiled code cannot see a derivative: it gets the plain arrays in containers, a
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,41 @@ class Compiled:
 
     def __hash__(self) -> int:
         return hash(self._real)
+
+
+class Constructor:
+    """What stands for a class: it makes another object whenever an argument carries a derivative, and is the class otherwise."""
+
+    def __init__(self, real: type, make: Callable[..., Any], always: bool = False) -> None:
+        functools.update_wrapper(self, real, updated=())
+        self._real, self._make, self._always = real, make, always
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make an object."""
+        if any_active(args, kwargs) or (self._always and ACTIVE.get()):
+            return self._make(*args, **kwargs)
+        return plain_call(self._real, args, kwargs)
+
+    def __instancecheck__(self, x: Any) -> bool:
+        return isinstance(x, self._real)
+
+    def __subclasscheck__(self, kind: Any) -> bool:
+        return issubclass(kind, self._real)
+
+    def __mro_entries__(self, bases: Any) -> tuple[type, ...]:
+        return (self._real,)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __eq__(self, other: Any) -> bool:
+        return other is self or other is self._real
+
+    def __hash__(self) -> int:
+        return hash(self._real)
+
+    def __reduce__(self) -> Any:
+        return getattr, (sys.modules[self._real.__module__], self._real.__qualname__)
 
 
 def uncached(real: Any) -> Callable[..., Any]:
@@ -185,4 +221,4 @@ class _Ufunc:
         return hash(self._real)
 
 
-__all__ = ["Compiled", "Vectorized", "called", "given_lists", "uncached", "vectorize"]
+__all__ = ["Compiled", "Constructor", "Vectorized", "called", "given_lists", "uncached", "vectorize"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
-from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_module, unbind
+from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
 from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
@@ -50,11 +50,22 @@ class RunAgain(Exception):  # noqa: N818  (a request, not an error)
 class Captures:
     """What is captured while a function runs: modules, each with its level, and the variables of enclosing functions."""
 
-    __slots__ = ("checked", "examined", "found_keys", "mode", "modules", "seen_constant", "told", "trusts_keys")
+    __slots__ = (
+        "checked",
+        "classes",
+        "examined",
+        "found_keys",
+        "mode",
+        "modules",
+        "seen_constant",
+        "told",
+        "trusts_keys",
+    )
 
     def __init__(self, f: Any, mode: Any = "auto") -> None:
         self.mode = mode
         self.modules: dict[int, list[Any]] = {}  # by identity: the names, the level, what conversions stand in
+        self.classes: list[type] = []  # those whose methods are exchanged
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
         self.found_keys = False  # whether it looked up a value, and found what is kept for an equal plain number
@@ -93,7 +104,12 @@ class Captures:
         learned = False
         for error in errors:
             s = error.stumble
-            if s is None or not _is_reached(str(s.names.get("__name__", ""))):
+            if s is None:
+                continue
+            if s.owner is not None and s.owner not in self.classes:
+                self.classes.append(s.owner)
+                learned = True
+            if not _is_reached(str(s.names.get("__name__", ""))):
                 continue
             known = self.modules.get(id(s.names))
             if known is None:
@@ -131,6 +147,7 @@ class Captures:
             for names, at, conversions in self.modules.values():
                 found.append(of_module(names, at, conversions))
                 level = max(level, at)
+            found += [of_class(kind) for kind in self.classes]
             inside = look.variables(f)
             if inside:
                 found += of_cells(inside, level)
@@ -138,7 +155,7 @@ class Captures:
 
     def call(self, f: Any, function: Callable[[Any], Any], argument: Any) -> Any:
         """Return ``function(argument)``, which runs ``f``, with everything captured."""
-        if not self.modules:
+        if not self.modules and not self.classes:
             return function(argument)
         token = ACTIVE.set(True)
         try:

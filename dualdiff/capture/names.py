@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cmath
 import functools
+import inspect
 import math
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from dualdiff.capture import creation, maths
-from dualdiff.capture.active import any_active, plain_call
-from dualdiff.capture.callables import Compiled, Vectorized, given_lists, uncached, vectorize
+from dualdiff.capture.active import ACTIVE, any_active, plain_call
+from dualdiff.capture.callables import Compiled, Constructor, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.joining import joining
 from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
+from dualdiff.values import TRACED, enter_rooms
 
 MAKERS, EVERYTHING = 1, 2
 """The levels: makers of arrays and what cannot be asked, and all functions of NumPy."""
@@ -49,14 +51,52 @@ def _enter(table: dict[int, tuple[Any, Any]], real: Any, new: Any) -> Any:
     return new
 
 
-def drop_in(real: Any, function: Any) -> None:
-    """Let a function stand for another in captured modules, whenever an argument carries a derivative."""
+def drop_in(real: Any, function: Any, always: bool = False) -> None:
+    """Let a function stand for another in captured modules, whenever an argument carries a derivative.
 
+    With ``always``, whenever its caller is captured: a function that it is given may hold what no argument shows.
+    """
+    _enter(_TABLE, real, _instead(real, function, always))
+
+
+def _instead(real: Any, function: Any, always: bool = False) -> Any:
     @functools.wraps(real, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs) if any_active(args, kwargs) else plain_call(real, args, kwargs)
+        if any_active(args, kwargs) or (always and ACTIVE.get()):
+            return function(*args, **kwargs)
+        return plain_call(real, args, kwargs)
 
-    _enter(_TABLE, real, call)
+    return call
+
+
+def drop_in_class(real: type, make: Any, always: bool = False) -> None:
+    """Let a function stand for a class in captured modules: it makes the object whenever an argument carries a derivative.
+
+    With ``always``, whenever its caller is captured: the object may come to hold what carries one.
+    """
+    _enter(_TABLE, real, Constructor(real, make, always))
+
+
+_KINDS: dict[type, Any] = {}
+
+
+def drop_in_kind(kind: type, make: Any) -> None:
+    """Let what a function makes of an object stand for it, for all objects of a compiled class; None where it stays itself."""
+    _KINDS[kind] = make
+
+
+METHODS: dict[Any, dict[str, Any]] = {}
+"""For a class, what takes the place of its methods while it is captured."""
+
+
+def drop_in_method(owner: type, name: str, function: Any) -> None:
+    """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative."""
+    real = inspect.getattr_static(owner, name)
+    if isinstance(real, (classmethod, staticmethod)):
+        new: Any = type(real)(_instead(real.__func__, function))
+    else:
+        new = _instead(real, function)
+    METHODS.setdefault(owner, {})[name] = new
 
 
 def _fill() -> None:
@@ -88,6 +128,8 @@ _SPECIAL: list[bool] = []
 
 def in_place_of(f: Any) -> Any:
     """Return what stands for a function of a library that is differentiated itself, ``dd.grad(math.sin)``; others as they are."""
+    if str(getattr(f, "__module__", "")).startswith("scipy."):
+        enter_rooms()
     if getattr(f, "__module__", None) is None or str(f.__module__).startswith("scipy.special"):
         _fill_drop_ins()
     found = _TABLE.get(id(f))
@@ -168,12 +210,16 @@ def stand_in(value: Any, level: int) -> Any:
     if found is not None and found[0] is value:
         return found[1]
     kind = type(value)
+    if kind in TRACED:  # a variable that a function left its own value in
+        return None
     if kind is ModuleType or isinstance(value, ModuleType):
         return _of_module(value, level)
     if kind is np.vectorize:
         return Vectorized(value)
     if kind in GENERATORS:
         return Random(value)
+    if kind in _KINDS and (made := _KINDS[kind](value)) is not None:
+        return made
     if kind is functools._lru_cache_wrapper:
         return _enter(_TABLE, value, uncached(value))
     if kind is FunctionType and not _SPECIAL and str(value.__module__).startswith("scipy.special"):
@@ -194,4 +240,22 @@ def stand_in(value: Any, level: int) -> Any:
     return _LISTS[id(value)][1] if level >= EVERYTHING and id(value) in _LISTS else None
 
 
-__all__ = ["EVERYTHING", "MAKERS", "Namespace", "drop_in", "in_place_of", "real_of", "stand_in"]
+def known() -> int:
+    """Return how many things have a stand-in: what was looked up before there were as many is looked up again."""
+    return len(_TABLE) + len(_KINDS)
+
+
+__all__ = [
+    "EVERYTHING",
+    "MAKERS",
+    "METHODS",
+    "Namespace",
+    "drop_in",
+    "drop_in_class",
+    "drop_in_kind",
+    "drop_in_method",
+    "in_place_of",
+    "known",
+    "real_of",
+    "stand_in",
+]

@@ -19,7 +19,7 @@ from dualdiff.kinds.kinks import Kink
 from dualdiff.labels import DENSE, Labels, written, zeros_of
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, MERGED_FROM, is_few
-from dualdiff.values import JOINED, bind, is_plain_constant, is_recorded, ndarray, numbered_nonzeros
+from dualdiff.values import JOINED, ROOMS, bind, is_plain_constant, is_recorded, ndarray, numbered_nonzeros
 
 Shape = tuple[int, ...]
 
@@ -127,7 +127,7 @@ def primitive_named(name: str, number: Any) -> Any:
         if name not in PRIMITIVES:
             for load in later:
                 load()
-            for ours in list(JOINED.values()):
+            for ours in [*JOINED.values(), *[room for rooms in ROOMS.values() for room in rooms]]:
                 import_module(ours)
         rows = PRIMITIVES.get(name, ())
     return rows[number] if 0 <= number < len(rows) and rows[number].name == name else None

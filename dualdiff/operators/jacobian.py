@@ -13,6 +13,7 @@ from dualdiff.errors import InputError
 from dualdiff.operators.calls import Argnums, Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.trees import Columns
 from dualdiff.values import Traced
 from dualdiff.ways import Cost, Decisions, Explanation, Options, evaluate, explain
 
@@ -90,12 +91,17 @@ class Jacobian(Operator):
             ((block,),) = blocks
             if type(block) is np.ndarray and block.ndim:  # the common case, an array in and an array out
                 return call.build_outputs([call.build_inputs([block])])
-        return call.build_outputs(
+        found = call.build_outputs(
             [
                 call.build_inputs([as_scalar(b, v, x) for b, x in zip(row, call.leaves)])
                 for v, row in zip(values, blocks)
             ]
         )
+        if type(found) is tuple and not call.single and len(values) == 1:
+            shape = shape_of(values[0])
+            if shape and all(type(b) is np.ndarray and b.shape == shape for b in found):
+                return Columns(found)
+        return found
 
     def explain(self, *args: Any, measure: bool = False, **kwargs: Any) -> Explanation:
         """Record the function once and return the ways to its Jacobian with their costs, and the choice.
@@ -222,8 +228,9 @@ def jacobian(
     callable
         It takes ``f``'s arguments and returns an array of shape ``f(x).shape + x.shape``, never squeezed; for
         nested results the structure of the result, and inside it that of the argument; with ``sparse=True`` a sparse
-        matrix. The type never depends on the choice. Its method ``explain`` takes the same arguments and returns the
-        costs of all ways as a table.
+        matrix. Of an array by several numbers (``argnums=(1, 2, 3)``) it is the tuple of the columns, which SciPy's
+        ``curve_fit`` takes as ``jac``: it gets the matrix (m, n). The type never depends on the choice. Its
+        method ``explain`` takes the same arguments and returns the costs of all ways as a table.
 
     Raises
     ------

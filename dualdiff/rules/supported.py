@@ -16,7 +16,7 @@ from dualdiff.errors import InputError
 from dualdiff.kinds.kinks import Kink
 from dualdiff.register import BESIDE, REAL_ONLY, REGISTER, Entry, name_of
 from dualdiff.rules.ufuncs import special_functions
-from dualdiff.values import JOINED, join
+from dualdiff.values import JOINED, ROOMS, enter_rooms, join
 
 MEANING = {
     "elementwise": "entry by entry, with broadcasting; a partial derivative per operand",
@@ -147,9 +147,10 @@ def _record(entry: Entry) -> Support:
 def entries() -> list[Entry]:
     """Return every row: those of the register, once all tables are imported, and those of the rooms beside it."""
     special_functions()
-    for library in JOINED:
+    for library in [*JOINED, *ROOMS]:
         importlib.import_module(library)
     join()
+    enter_rooms()
     return [*REGISTER.values(), *[e for more in BESIDE for e in more()]]
 
 

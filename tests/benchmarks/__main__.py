@@ -28,12 +28,15 @@ from tests.benchmarks import (
     kernels,
     loops,
     memory,
+    ode,
     orders,
     peers,
     programs,
     regret,
     sections,
+    solvers,
     stiff,
+    topology,
     ways,
 )
 
@@ -52,7 +55,11 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "solvers": solvers.solvers,
     "executors": executors.executors,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -112,9 +112,9 @@ def ticket() -> str:
     return f"{HERE}-{next(_TICKETS)}"
 
 
-def whereabouts(_ticket: str, payload: bytes = b"") -> tuple[str, int, str, bytes]:
-    """Do nothing, in a worker: say which interpreter, process and machine it is."""
-    return HERE, os.getpid(), platform.node(), payload
+def whereabouts(_ticket: str, payload: Any = b"", number: int = 0) -> tuple[tuple[str, int, bool], str, Any]:
+    """Do nothing, in a worker: say which interpreter and process it is, whether it has the object of a number, and the machine."""
+    return (HERE, os.getpid(), id(payload) == number), platform.node(), payload
 
 
 def _measured(executor: Any) -> Pool:
@@ -122,11 +122,11 @@ def _measured(executor: Any) -> Pool:
     try:
         workers = _count(executor)
         # As many as there are workers first: a worker is started, or imports this module, when it gets its first task.
-        first = [executor.submit(whereabouts, ticket()) for _ in range(workers)]
+        thing = object()  # some executors send copies even from thread to thread
+        first = [executor.submit(whereabouts, ticket(), thing, id(thing)) for _ in range(workers)]
         found = [_result(executor, future) for future in first]
         seconds = min([_round_trip(executor) for _ in range(ROUNDS)])
-        here = HERE, os.getpid(), platform.node()
-        shares = all(w[:3] == here for w in found)
+        shares = all(w[0] == (HERE, os.getpid(), True) for w in found)
         by_byte = 0.0
         if not shares:
             least = min([_round_trip(executor, bytes(PAYLOAD)) for _ in range(2)])
@@ -136,7 +136,7 @@ def _measured(executor: Any) -> Pool:
             f"{name} did not run a first task that does nothing ({type(e).__name__}: {e}); pass an executor that is running, "
             "whose workers can import dualdiff"
         ) from e
-    local = all(w[2] == here[2] for w in found)
+    local = all(w[1] == platform.node() for w in found)
     if local:
         workers = min(workers, _cores())
     return Pool(executor, name, max(workers, 1), shares, local, seconds, by_byte)

@@ -313,6 +313,8 @@ def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, prog
     def meanwhile() -> None:
         if program is not None:
             values[:] = program.values
+        elif problem.check is True or problem.strict is not None:  # what was asked for at every call is looked at here
+            values[:] = recorded(problem, options).values
         elif way.plain:
             values[:] = way.evaluated(problem, options)  # type: ignore[attr-defined]
         else:
@@ -333,6 +335,8 @@ def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, prog
 
     blocks = [Block(name, (*settings, sides[i].pulled, lo, hi)) for name, (i, lo, hi) in zip(names, spans, strict=True)]
     carry_out(pool, function, parcels, blocks, take, meanwhile)
+    if program is None and not way.plain and not any(p.any() for p in products):
+        recorded(problem, options)  # which warns where no result depends on anything
     return way.gathered(problem, options, values, products)
 
 

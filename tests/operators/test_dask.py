@@ -33,7 +33,7 @@ def cluster() -> Iterator[Any]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         ) as cluster,
     ):
         yield cluster
@@ -119,3 +119,16 @@ def test_a_client_that_is_closed_under_way_hangs_nobody(cluster: Any) -> None:
         J(X)
     with pytest.raises(ExecutorError, match="ClientExecutor did not run a first task"):
         dd.jacobian(f, executor=client.get_executor())(X)
+
+
+def test_a_cluster_of_threads() -> None:
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        J = dd.jacobian(np.sin, mode="reverse", chunk=4, executor=client.get_executor(), cost=dear)
+        np.testing.assert_array_equal(J(X), np.diag(np.cos(X)))
+        (known,) = J._spread.known.values()  # type: ignore[attr-defined]
+        assert known.calls == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from scipy.sparse import coo_array, csr_array, csr_matrix, diags_array
 
 import dualdiff as dd
@@ -17,6 +18,8 @@ from tests.catalogue.sparse import ENTRIES, FORMATS
 
 X4 = np.array([0.5, -1.0, 2.0, 1.5])
 S34 = csr_array(ENTRIES)
+BY_ENTRIES = tuple(map(int, scipy.__version__.split(".")[:2])) > (1, 13)
+"""Whether SciPy asks an array that is multiplied entry by entry for plain numbers; 1.13 takes it for a number."""
 WAYS: list[dict[str, Any]] = [
     {},
     {"mode": "forward"},
@@ -49,7 +52,12 @@ def test_the_star_of_the_old_classes_is_the_product_of_matrices() -> None:
     for operator in (dd.jacfwd, dd.jacrev):
         np.testing.assert_array_equal(operator(lambda x: M * x)(X4), ENTRIES)
         np.testing.assert_array_equal(operator(lambda x: x * M)(X4[:3]), ENTRIES.T)
-        np.testing.assert_array_equal(operator(lambda x: (S34 * x).toarray())(X4), ENTRIES[:, :, None] * np.eye(4))
+        if BY_ENTRIES:
+            found = operator(lambda x: (S34 * x).toarray())(X4)
+            np.testing.assert_array_equal(found, ENTRIES[:, :, None] * np.eye(4))
+        else:
+            with pytest.raises(DerivativeError, match="compiled code"):
+                operator(lambda x: (S34 * x).toarray())(X4)
 
 
 @pytest.mark.parametrize("options", WAYS, ids=range(len(WAYS)))
@@ -170,7 +178,7 @@ def test_sparse_vectors() -> None:
     ("call", "name"),
     [
         (lambda x: S34.maximum(x), "csr_array.maximum|Operands not compatible.*is being differentiated"),
-        (lambda x: S34 * x, "returned a sparse matrix of numbers that are being differentiated"),
+        (lambda x: S34 * x, "returned a sparse matrix of numbers|stands where an array is meant"),
         (lambda x: np.dot(S34, x), "csr_array stands where an array is meant.*S @ x"),
         (lambda x: np.einsum("ij,j", S34, x), "csr_array stands where an array is meant"),
     ],

@@ -39,13 +39,20 @@ def _grown(matrix: Any, more: int) -> None:
             matrix.values[: matrix.filled] = old[: matrix.filled]
 
 
+def _read(structure: Any, index: Any) -> Any:
+    try:
+        return structure[index]
+    except NotImplementedError:  # arrays of older versions cannot be read by rows, though they can be written so
+        return getattr(sparse, f"{structure.format}_matrix")(structure)[index]
+
+
 def put(matrix: Any, index: Any, value: Any) -> None:
     """Write into places of a matrix."""
     if matrix.format not in ("lil", "dok", "csr", "csc"):
         raise TypeError(f"{where()}: {type(matrix.structure).__name__!r} object does not support item assignment")
     if matrix.format in ("csr", "csc"):
         matrix.sum_duplicates()
-    positions = matrix.structure[index]
+    positions = _read(matrix.structure, index)
     dense = positions.toarray() if sparse.issparse(positions) else np.asarray(positions)
     if is_sparse(value):
         value = value.toarray()

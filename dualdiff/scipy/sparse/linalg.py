@@ -298,6 +298,17 @@ def _of_matrix(A: Any) -> Any:
     return inner if inner is not None and (is_matrix(inner) or isinstance(inner, np.ndarray)) else A
 
 
+_MATRIX_OPERATOR: Any = type(linalg.aslinearoperator(np.eye(1)))
+
+
+def _applied(self: Any, x: Any) -> Any:
+    return self.A @ operand(x)
+
+
+for _name in ("matvec", "matmat", "dot", "__matmul__"):
+    ROOM.method(_MATRIX_OPERATOR, _name, "multilinear")(_applied)
+
+
 def _options(name: str, signature: inspect.Signature, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options as plain numbers, with the tolerances that are SciPy's defaults."""
     for k, v in given.items():

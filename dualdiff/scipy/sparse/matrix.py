@@ -373,7 +373,13 @@ class Sparse(Arithmetic):
         return self.moved(lambda s: s[fixed_index(index)])
 
     def __iter__(self) -> Any:
-        return (self[i] for i in range(self.shape[0]))
+        return map(self._row, range(self.shape[0]))
+
+    def _row(self, i: int) -> Any:
+        try:
+            return self[i]
+        except NotImplementedError:  # arrays of older versions have no rows of one dimension
+            return self[[i]]
 
     def getrow(self, i: int) -> Any:
         """Return a row."""

@@ -27,17 +27,19 @@ class Fresh:
 Make = Callable[[Fresh], Any]
 
 
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
+def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
 
     Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
     tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
+
+    ``settled`` functions keep what their variables are now: a loop may go on to change them before they run again.
     """
     if id(f) in seen:  # it calls itself, or one that calls it
         return lambda fresh: fresh.functions.get(id(f), f)
     seen = seen | {id(f)}
     if isinstance(f, partial):
-        inner, args = lifted(f.func, caught, seen), lifted_tree((f.args, f.keywords), caught, seen)
+        inner, args = lifted(f.func, caught, seen, settled), lifted_tree((f.args, f.keywords), caught, seen, settled)
 
         def made(fresh: Fresh) -> Any:
             func = inner(fresh)
@@ -49,6 +51,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
         return lambda _: f
     before = len(caught)
     cells: list[tuple[CellType, Any]] = []
+    closes = False
     for cell in f.__closure__ or ():
         start = len(caught)
         try:
@@ -56,10 +59,11 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
         except ValueError:  # nothing is in it yet
             cells.append((cell, None))
             continue
-        make = lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
-    defaults = lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
-    if len(caught) == before:
+        make = lifted_tree(content, caught, seen, settled)
+        closes = True
+        cells.append((cell, make if settled or len(caught) > start or id(content) in seen else None))
+    defaults = lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen, settled)
+    if len(caught) == before and not (settled and closes):
         return lambda _: f
 
     def rebuilt(fresh: Fresh) -> Any:
@@ -76,7 +80,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
     return rebuilt
 
 
-def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
+def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Do the same for what a structure holds."""
     if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
         return lambda _: tree
@@ -88,7 +92,7 @@ def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
             caught.append(x)
             makes.append(lambda fresh: next(fresh.values))
         elif isinstance(x, (FunctionType, partial)):
-            makes.append(lifted(x, caught, seen))
+            makes.append(lifted(x, caught, seen, settled))
         else:
             makes.append(lambda _, x=x: x)  # type: ignore[misc]
     return lambda fresh: build([make(fresh) for make in makes])

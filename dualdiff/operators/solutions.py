@@ -383,7 +383,9 @@ class Recorded:
                 given[k] = x
             return [equations.left(leaves[0], equations.given.at(given))]
 
-        problem = Problem(run, [v, *[q[k] for k in self.on]], equations.function, captures_of(equations.function), False, None, True)
+        problem = Problem(
+            run, [v, *[q[k] for k in self.on]], equations.function, captures_of(equations.function), False, None, True
+        )
         self.tape, (self.left,) = record(problem, replayable=True)
         self.caught: list[Any] = []
         self.places: dict[tuple[int, int], int] = {}

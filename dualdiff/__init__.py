@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
     from dualdiff.operators.implicit import fixed_point, implicit
+    from dualdiff.operators.information import standard_errors
     from dualdiff.operators.loaded import load_program
     from dualdiff.operators.minima import argmin
     from dualdiff.rules.supported import support
@@ -58,6 +59,7 @@ _LATER = {
     **dict.fromkeys(("fixed_point", "implicit"), "dualdiff.operators.implicit"),
     "load_program": "dualdiff.operators.loaded",
     "show": "dualdiff.lab.trace",
+    "standard_errors": "dualdiff.operators.information",
     "support": "dualdiff.rules.supported",
 }
 """Rooms that many programs never enter, imported when first asked for."""
@@ -111,6 +113,7 @@ __all__ = [
     "plan_jacobian",
     "primitive",
     "show",
+    "standard_errors",
     "stop_gradient",
     "support",
     "tensor",

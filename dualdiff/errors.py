@@ -32,6 +32,7 @@ __all__ = [
     "DerivativeError",
     "DerivativeMismatch",
     "EscapedValueError",
+    "ExecutorError",
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
@@ -42,6 +43,7 @@ __all__ = [
     "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
     "SingularSolutionError",
@@ -154,6 +156,10 @@ class ProgramFileError(DerivativeError, ValueError):
     """A program that no file can hold, or a file that holds none that this version can run."""
 
 
+class NotAMinimumWarning(DocumentedWarning):
+    """Standard errors are asked for at a point where the negative log-likelihood still falls."""
+
+
 class CompileWarning(DocumentedWarning):
     """A function that is not run as a compiled program, or no more."""
 
@@ -205,6 +211,10 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
 
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
+
+
+class ExecutorError(DerivativeError, RuntimeError):
+    """A block of work that an executor did not bring back, or that its workers computed from another function than is here."""
 
 
 class InPlaceError(DerivativeError, RuntimeError):

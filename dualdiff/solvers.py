@@ -17,6 +17,7 @@ from typing import Any
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
+from dualdiff.values import enter_rooms
 
 ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
 MINIMA = (
@@ -25,13 +26,11 @@ MINIMA = (
 )
 INTEGRALS = (
     (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
-        "complex_ode solve_bvp RK23 RK45 DOP853 Radau BDF LSODA"
+        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg ode "
+        "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )
-SYSTEMS = (
-    "scipy.sparse.linalg: cg cgs bicg bicgstab gmres lgmres minres qmr gcrotmk tfqmr lsqr lsmr eigs eigsh svds lobpcg",
-)
+SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
     "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
@@ -141,7 +140,8 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
         if name == _OPERATOR:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
-            if served(frame) is not None:  # one that it is a part of has a drop-in
+            enter_rooms()
+            if served(frame) is not None:  # one that runs another, as solve_ivp does the class of a method
                 return None
             name, remedy = codes[frame.f_code]
             if "self" in frame.f_locals:  # a method, which classes inherit from one another

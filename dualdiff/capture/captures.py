@@ -248,7 +248,8 @@ def _plain_values(problem: Any) -> list[Any] | None:
     return None
 
 
-def _agree(a: Any, b: Any) -> bool:
+def agree(a: Any, b: Any) -> bool:
+    """Whether two values of a function are the same but for rounding."""
     if shape_of(a) != shape_of(b):
         return False
     a, b = np.asarray(a), np.asarray(b)
@@ -264,10 +265,10 @@ def _check(problem: Any, values: Sequence[Any]) -> None:
     """Raise if a captured function returns another value than the plain one, unless it never returns the same twice."""
     values = [raw(v) for v in values]
     plain = _plain_values(problem)
-    if plain is None or (len(plain) == len(values) and all(map(_agree, values, plain))):
+    if plain is None or (len(plain) == len(values) and all(map(agree, values, plain))):
         return
     again = _plain_values(problem)
-    if again is None or len(again) != len(plain) or not all(map(_agree, again, plain)):
+    if again is None or len(again) != len(plain) or not all(map(agree, again, plain)):
         return
     name = getattr(problem.function, "__name__", "the function")
     raise CaptureError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import CellType, FunctionType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ Make = Callable[[Fresh], Any]
 def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
 
-    Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
-    tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
+    Looked through are closures, defaults, ``functools.partial`` and the attributes of objects (those whose method it is, and those in a
+    closure), in functions that are closed over themselves, and in tuples, lists and dicts. What stands elsewhere (globals) is noticed
+    when it shows in the result, and refused.
 
     ``settled`` functions keep what their variables are now: a loop may go on to change them before they run again.
     """
@@ -47,8 +49,11 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settle
             return partial(func, *positional, **keywords)
 
         return made
+    if isinstance(f, MethodType):
+        function, owner = lifted(f.__func__, caught, seen, settled), _lifted_object(f.__self__, caught, seen, settled)
+        return lambda fresh: MethodType(function(fresh), owner(fresh))
     if not isinstance(f, FunctionType):
-        return lambda _: f
+        return _lifted_object(f, caught, seen - {id(f)}, settled)
     before = len(caught)
     cells: list[tuple[CellType, Any]] = []
     closes = False
@@ -80,6 +85,35 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settle
     return rebuilt
 
 
+def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int], settled: bool = False) -> Make:
+    """Do the same for the attributes of an object: a copy of it is made."""
+    own = getattr(x, "__dict__", None)
+    if id(x) in seen:
+        return lambda fresh: fresh.functions.get(id(x), x)
+    if type(own) is not dict or not own or isinstance(x, (type, ModuleType)) or _is_of_a_library(type(x)):
+        return lambda _: x
+    before = len(caught)
+    make = lifted_tree(own, caught, seen | {id(x)}, settled)
+    if len(caught) == before:
+        return lambda _: x
+
+    def rebuilt(fresh: Fresh) -> Any:
+        new = fresh.functions[id(x)] = object.__new__(type(x))
+        new.__dict__.update(make(fresh))
+        return new
+
+    return rebuilt
+
+
+def _is_of_a_library(kind: type) -> bool:
+    """Whether objects of a class hold no differentiated value that a user put there."""
+    root = kind.__module__.partition(".")[0]
+    return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
+
+
+_LIBRARIES = frozenset(("builtins", "dualdiff", "matplotlib", "numpy", "optree", "pandas", "scipy"))
+
+
 def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Do the same for what a structure holds."""
     if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
@@ -91,10 +125,10 @@ def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int] = frozenset()
         if type(x) in TRACED and plain(x) is x:
             caught.append(x)
             makes.append(lambda fresh: next(fresh.values))
-        elif isinstance(x, (FunctionType, partial)):
+        elif isinstance(x, (FunctionType, MethodType, partial)):
             makes.append(lifted(x, caught, seen, settled))
         else:
-            makes.append(lambda _, x=x: x)  # type: ignore[misc]
+            makes.append(_lifted_object(x, caught, seen, settled))
     return lambda fresh: build([make(fresh) for make in makes])
 
 

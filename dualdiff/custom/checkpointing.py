@@ -206,7 +206,7 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     ------
     RuleError
         If its result depends on a differentiated value that is neither an argument nor closed over (a global, an attribute
-        of an object), it writes into an argument, or it returns other values when it is run again.
+        of an object that is one), it writes into an argument, or it returns other values when it is run again.
 
     References
     ----------

@@ -21,7 +21,24 @@ import numpy as np
 
 import dualdiff as dd
 from dualdiff import allocator
-from tests.benchmarks import eager, fit, kernels, loops, memory, orders, peers, programs, regret, sections, stiff, ways
+from tests.benchmarks import (
+    eager,
+    executors,
+    fit,
+    kernels,
+    loops,
+    memory,
+    ode,
+    orders,
+    peers,
+    programs,
+    regret,
+    sections,
+    solvers,
+    stiff,
+    topology,
+    ways,
+)
 
 SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     **sections.SECTIONS,
@@ -38,6 +55,11 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "solvers": solvers.solvers,
+    "executors": executors.executors,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -28,18 +28,20 @@ class Fresh:
 Make = Callable[[Fresh], Any]
 
 
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
+def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
 
     Looked through are closures, defaults, ``functools.partial`` and the attributes of objects (those whose method it is, and those in a
     closure), in functions that are closed over themselves, and in tuples, lists and dicts. What stands elsewhere (globals) is noticed
     when it shows in the result, and refused.
+
+    ``settled`` functions keep what their variables are now: a loop may go on to change them before they run again.
     """
     if id(f) in seen:  # it calls itself, or one that calls it
         return lambda fresh: fresh.functions.get(id(f), f)
     seen = seen | {id(f)}
     if isinstance(f, partial):
-        inner, args = lifted(f.func, caught, seen), lifted_tree((f.args, f.keywords), caught, seen)
+        inner, args = lifted(f.func, caught, seen, settled), lifted_tree((f.args, f.keywords), caught, seen, settled)
 
         def made(fresh: Fresh) -> Any:
             func = inner(fresh)
@@ -48,12 +50,13 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
 
         return made
     if isinstance(f, MethodType):
-        function, owner = lifted(f.__func__, caught, seen), _lifted_object(f.__self__, caught, seen)
+        function, owner = lifted(f.__func__, caught, seen, settled), _lifted_object(f.__self__, caught, seen, settled)
         return lambda fresh: MethodType(function(fresh), owner(fresh))
     if not isinstance(f, FunctionType):
-        return _lifted_object(f, caught, seen - {id(f)})
+        return _lifted_object(f, caught, seen - {id(f)}, settled)
     before = len(caught)
     cells: list[tuple[CellType, Any]] = []
+    closes = False
     for cell in f.__closure__ or ():
         start = len(caught)
         try:
@@ -61,10 +64,11 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
         except ValueError:  # nothing is in it yet
             cells.append((cell, None))
             continue
-        make = lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
-    defaults = lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
-    if len(caught) == before:
+        make = lifted_tree(content, caught, seen, settled)
+        closes = True
+        cells.append((cell, make if settled or len(caught) > start or id(content) in seen else None))
+    defaults = lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen, settled)
+    if len(caught) == before and not (settled and closes):
         return lambda _: f
 
     def rebuilt(fresh: Fresh) -> Any:
@@ -81,7 +85,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
     return rebuilt
 
 
-def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int]) -> Make:
+def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int], settled: bool = False) -> Make:
     """Do the same for the attributes of an object: a copy of it is made."""
     own = getattr(x, "__dict__", None)
     if id(x) in seen:
@@ -89,7 +93,7 @@ def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int]) -> Make:
     if type(own) is not dict or not own or isinstance(x, (type, ModuleType)) or _is_of_a_library(type(x)):
         return lambda _: x
     before = len(caught)
-    make = lifted_tree(own, caught, seen | {id(x)})
+    make = lifted_tree(own, caught, seen | {id(x)}, settled)
     if len(caught) == before:
         return lambda _: x
 
@@ -110,7 +114,7 @@ def _is_of_a_library(kind: type) -> bool:
 _LIBRARIES = frozenset(("builtins", "dualdiff", "matplotlib", "numpy", "optree", "pandas", "scipy"))
 
 
-def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
+def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:
     """Do the same for what a structure holds."""
     if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
         return lambda _: tree
@@ -122,9 +126,9 @@ def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
             caught.append(x)
             makes.append(lambda fresh: next(fresh.values))
         elif isinstance(x, (FunctionType, MethodType, partial)):
-            makes.append(lifted(x, caught, seen))
+            makes.append(lifted(x, caught, seen, settled))
         else:
-            makes.append(_lifted_object(x, caught, seen))
+            makes.append(_lifted_object(x, caught, seen, settled))
     return lambda fresh: build([make(fresh) for make in makes])
 
 

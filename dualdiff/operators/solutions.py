@@ -46,7 +46,10 @@ class Given:
 
     def __init__(self, tree: Any) -> None:
         self.caught: list[Any] = []
-        self._make = lifted_tree(tree, self.caught, frozenset())
+        self._make = lifted_tree(tree, self.caught)
+        if any(map(is_replayed, self.caught)):  # a program runs the functions later
+            self.caught = []
+            self._make = lifted_tree(tree, self.caught, settled=True)
         for x in self.caught:
             alive(x)
 
@@ -286,11 +289,11 @@ class Solved(Equations):
         self.size, self.linear_solver = size, linear_solver
         self.code = getattr(function, "__code__", function)
         self.unknowns: Unknowns | None = None
-        self.hidden: Hidden | None = None
+        self.program: Recorded | None = None
 
     def solved(self, q: Sequence[Any]) -> Any:
         """Run the solver, with plain values in the place of those that are differentiated."""
-        if self.hidden is not None and self.known is not None:
+        if self.program is not None and self.program.caught:
             raise UnsupportedFunctionError(f"{where()}: {_UNSEEN}")
         own = [x.copy() if type(x) is np.ndarray else x for x in q]  # the solver may write into what it is given
         x = self._solve(self.given.at(own))
@@ -303,9 +306,13 @@ class Solved(Equations):
         return raw(unknowns.vector(x))
 
     def residual(self, v: Any, q: Sequence[Any]) -> Any:
-        """Return what the equations leave."""
-        if self.hidden is not None:
-            return self.hidden.residual(v, q)
+        """Return what the equations leave: where they were solved by the recording made there, elsewhere by the user's function.
+
+        The function may close over what has changed since. A program that is being recorded notes the function's own decisions.
+        """
+        program = self.program
+        if program is not None and (program.caught or (program.serves(q) and not any(map(is_replayed, (v, *q))))):
+            return program.residual(v, q)
         return self.left(v, self.given.at(q))
 
     def left(self, v: Any, given: Any) -> Any:
@@ -334,16 +341,20 @@ class Solved(Equations):
         q = [raw(x) for x in self.given.caught]
         v = self.value(q)
         operands = list(self.given.caught)
-        # What is differentiated and neither an argument nor closed over shows itself where the equations are looked at once.
-        left = self.left(v, self.given.at(q))
-        if type(left) in TRACED and not left._may_leave():
-            self.hidden = Hidden(self, v, q)
-            operands += self.hidden.caught
-            self.known = self.known[0], [*q, *[raw(x) for x in self.hidden.caught]]  # type: ignore[index]
         unknowns: Any = self.unknowns
-        if not operands:
+        # What is differentiated and neither an argument nor closed over shows itself where the equations are looked at.
+        if not operands and not _is_differentiated(self.left(v, self.given.at(q))):
             return unknowns.structure(v)
-        return unknowns.structure(bind(solution, operands, {"equations": self}))
+        program = Recorded(self, v, q)
+        if program.caught:
+            operands += program.caught
+            self.known = v, [*q, *[raw(x) for x in program.caught]]
+        self.program = program
+        return unknowns.structure(bind(solution, operands, {"equations": self}) if operands else v)
+
+
+def _is_differentiated(x: Any) -> bool:
+    return type(x) in TRACED and not x._may_leave()
 
 
 _UNSEEN = (
@@ -353,21 +364,32 @@ _UNSEEN = (
 )
 
 
-class Hidden:
-    """Equations with differentiated values in them that nobody can take out: as a recording, of which they are constants."""
+class Recorded:
+    """The equations as they were when they were solved: a recording, in which what the function closed over is constant.
+
+    Attributes
+    ----------
+    caught : list
+        Differentiated values among these constants, that nobody could take out of the function: further operands.
+    """
 
     def __init__(self, equations: Solved, v: Any, q: Sequence[Any]) -> None:
-        tape = Tape(replayable=True)
-        try:
-            inputs = [tape.add_input(x) for x in (v, *q)]
-            left = equations.left(inputs[0], equations.given.at(inputs[1:]))
-        finally:
-            tape.close()
-        self.tape, self.count = tape, len(q)
-        self.slot = left.mark if type(left) in TRACED and left.run is tape else None
+        self.q = list(q)
+        self.on = [k for k, x in enumerate(q) if dtype_of(x).kind in "fc"]
+
+        def run(leaves: list[Any]) -> list[Any]:
+            given = list(q)
+            for k, x in zip(self.on, leaves[1:], strict=True):
+                given[k] = x
+            return [equations.left(leaves[0], equations.given.at(given))]
+
+        problem = Problem(
+            run, [v, *[q[k] for k in self.on]], equations.function, captures_of(equations.function), False, None, True
+        )
+        self.tape, (self.left,) = record(problem, replayable=True)
         self.caught: list[Any] = []
         self.places: dict[tuple[int, int], int] = {}
-        for e, (_, ins, args, _, _, _) in enumerate(tape.equations):
+        for e, (_, ins, args, _, _, _) in enumerate(self.tape.equations):
             for k, (i, a) in enumerate(zip(ins, args, strict=True)):
                 if i is None and type(a) in TRACED and not a._may_leave():
                     if is_replayed(a):
@@ -375,18 +397,23 @@ class Hidden:
                     self.places[e, k] = len(self.caught)
                     self.caught.append(alive(a))
 
+    def serves(self, q: Sequence[Any]) -> bool:
+        """Whether operands have the values with which it was made."""
+        return _same([raw(x) for x in q], self.q)
+
     def residual(self, v: Any, q: Sequence[Any]) -> Any:
         """Run the recording, the values that were hidden among the operands."""
-        own, rest = [v, *q[: self.count]], q[self.count :]
-        if self.slot is None:
-            return np.zeros_like(v)
+        own, rest = [v, *[q[k] for k in self.on]], q[len(self.q) :]
+        slot = self.tape.outputs[0]
+        if slot < 0:
+            return np.zeros_like(v) + self.left
         for e, (row, ins, args, params, _, _) in enumerate(self.tape.equations):
             operands = [
                 (rest[self.places[e, k]] if (e, k) in self.places else a) if i is None else own[i if i >= 0 else ~i]
                 for k, (a, i) in enumerate(zip(args, ins, strict=True))
             ]
             own.append(bind(row, operands, params))
-        return own[self.slot]
+        return own[slot]
 
 
 def is_plain(values: Sequence[Any]) -> bool:

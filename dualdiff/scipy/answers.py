@@ -146,13 +146,22 @@ class Call:
         function: str,
         size: Callable[[Any, Arguments], Any] | None = None,
         prepared: Callable[[Arguments], Arguments] | None = None,
+        probe: Callable[[Any, Arguments], Any] | None = None,
     ) -> Any:
         """Return the solution with its derivatives.
 
         ``answer(found, arguments)`` is the solution in what SciPy returned, ``residual(x, arguments)`` what its equations leave,
-        ``size(x, arguments)`` how large it is, ``prepared(arguments)`` the arguments as SciPy takes them.
+        ``size(x, arguments)`` how large it is, ``prepared(arguments)`` the arguments as SciPy takes them,
+        ``probe(found, arguments)`` what the user's functions return at the answer: if nothing was taken out of the arguments, and that
+        is plain, so is the answer, and nobody differentiates the functions, which may be compiled.
         """
         given = self.given
+        if not given.caught:
+            own = given.plain()
+            found = self.run(own, functions, prepared)
+            seen = residual(answer(found, own), own) if probe is None else probe(found, own)
+            if not is_differentiated(seen):
+                return answer(found, own) if probe is None else None
         return Solved(
             given,
             lambda own: answer(self.run(own, functions, prepared), own),

@@ -113,7 +113,11 @@ class Minimisation:
             x, start = problem.parts(u)[0], self.start(own)
             return problem.sizes(u, x if start is None else start)
 
-        u = call.solve(functions, found, left, function, size, prepared)
+        def probe(result: Any, own: Arguments) -> Any:
+            x = np.array(np.atleast_1d(answer(result)), float)
+            return [self.objective(own)(x), *[f(x) for f, _, _ in self.parts(own)]]
+
+        u = call.solve(functions, found, left, function, size, prepared, probe)
         if not is_differentiated(u):
             return None
         own = call.given.at(call.given.caught)

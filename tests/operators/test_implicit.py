@@ -144,10 +144,26 @@ def test_a_compiled_function_solves_again() -> None:
         assert slope(p) == dd.grad(root)(p)
 
 
+CURRENT: list[Any] = [0.0]
+
+
+def of_the_module(x: Any) -> Any:
+    return cubic(x, CURRENT[0])
+
+
+def hidden(p: Any) -> Any:
+    CURRENT[0] = p
+    return dd.implicit(lambda: cubic_root(float(dd.stop_gradient(p))), of_the_module)()
+
+
+@pytest.mark.parametrize("jac", [dd.grad, along], ids=["reverse", "forward"])
+def test_what_is_hidden_in_the_module_is_found(jac: Any) -> None:
+    assert jac(hidden)(2.0) == pytest.approx(SLOPE, rel=1e-12)
+    assert jac(jac(hidden))(2.0) == pytest.approx(CURVATURE, rel=1e-12)
+
+
 def test_a_compiled_function_keeps_nothing_that_hides() -> None:
-    f = dd.compile(
-        lambda p: dd.implicit(lambda: so.brentq(Model(float(dd.stop_gradient(p))).residual, 0, 1), Model(p).residual)()
-    )
+    f = dd.compile(hidden)
     with pytest.warns(dd.errors.CompileWarning, match="Make it an argument"):
         assert f(2.0) == pytest.approx(X)
     assert f(3.0) == pytest.approx(cubic_root(3.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -142,3 +143,45 @@ def test_minpack_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
         warnings.simplefilter("error")
         assert dd.grad(lambda p: so.fsolve(lambda x: x**2 - p, 1.0)[0])(4.0) == pytest.approx(0.25)
     assert capfd.readouterr().err == ""
+
+
+def test_what_a_loop_changes_after_a_solver_has_run() -> None:
+    def in_a_loop(p: Any) -> Any:
+        found = []
+        for k in (1.0, 2.0, 3.0):
+            found.append(so.brentq(lambda x: x**3 + p * x - k, 0, 3))  # noqa: B023
+        return np.stack(found)
+
+    def in_a_buffer(p: Any) -> Any:
+        right, total = np.zeros(2), 0.0
+        for k in (1.0, 2.0):
+            right[:] = k
+            total = total + so.root(lambda x: x**3 + p * x - right, np.ones(2)).x.sum()
+        return total
+
+    h = 1e-5
+    for f in (in_a_loop, in_a_buffer):
+        J = dd.jacrev(f)
+        np.testing.assert_allclose(J(2.0), (f(2.0 + h) - f(2.0 - h)) / (2 * h), rtol=1e-8)
+        np.testing.assert_allclose(dd.jacrev(J)(2.0), (J(2.0 + h) - J(2.0 - h)) / (2 * h), rtol=1e-8)
+    value, slope = dd.compile(in_a_loop), dd.compile(dd.jacrev(in_a_loop))
+    for p in (2.0, 2.0, 3.0, 3.5, 4.0):
+        np.testing.assert_array_equal(value(p), in_a_loop(p))
+        np.testing.assert_array_equal(slope(p), dd.jacrev(in_a_loop)(p))
+
+
+def test_a_compiled_gradient_takes_the_branches_of_the_equations() -> None:
+    def f(p: Any) -> Any:
+        return so.brentq(lambda x: cubic(x, p) if p > 2.5 else cubic(x, 2 * p), 0, 1)
+
+    compiled = dd.compile(dd.grad(f))
+    for p in (2.0, 2.0, 2.0, 2.1, 3.0, 3.0, 2.2):
+        assert compiled(p) == dd.grad(f)(p)
+
+
+def test_functions_that_are_not_differentiated_may_be_anything() -> None:
+    def f(p: Any) -> Any:
+        w = so.minimize(lambda x: float(math.fsum((x - 1) ** 2)), np.zeros(2), bounds=[(0, 0.5)] * 2).x
+        return so.brentq(lambda x: cubic(x, p), 0, 1) * w.sum()
+
+    assert dd.grad(f)(2.0) == pytest.approx(SLOPE)

@@ -142,7 +142,11 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
-ROOMS: dict[str, tuple[str, ...]] = {}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.interpolate": ("dualdiff.scipy.interpolate",),
+    "scipy.ndimage": ("dualdiff.scipy.ndimage",),
+    "scipy.spatial": ("dualdiff.scipy.spatial",),
+}
 """Modules whose functions capture exchanges, and the modules of ours that say what for, until these have been loaded."""
 _LOOKED = [0]
 

@@ -19,7 +19,7 @@ from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
-from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
+from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, method_owner, outside, where
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
 
@@ -82,6 +82,10 @@ class Captures:
 
     def _look(self, f: Any) -> None:
         function = look.function_of(f)
+        owner = method_owner(getattr(function, "__code__", None), f)
+        if owner is not None:  # an object of SciPy's, whose method has a drop-in
+            self.classes.append(owner)
+            return
         for g in (function, look.function_of(getattr(function, "__wrapped__", None))):
             if g is not None and (self.mode == "always" or look.makes_arrays(g)):
                 self._add(g.__globals__)
@@ -226,7 +230,7 @@ def captured_runs(
             first = first or e.args[0]
             continue
         if (
-            NOTES.get() is None and captures.modules and not captures.checked
+            NOTES.get() is None and (captures.modules or captures.classes) and not captures.checked
         ):  # inside another operator, that one checks
             _check(problem, found[of_values])
             captures.checked = True

@@ -86,12 +86,17 @@ def _filled(t: Any, at: Any, k: int) -> Any:
     return np.where(before[at] >= k, before[at], behind[at])
 
 
+def spline_places(t: Any, k: int, x: Any) -> Any:
+    """Return the interval of every point: the number of the knot at which it begins."""
+    return _filled(t, _intervals(t, k, shape_of(t)[0] - k - 1, x, "right"), k)
+
+
 def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> Any:
     """Return a spline, or a derivative of it, at points along one axis; NaN outside of the base interval unless it holds there."""
     if nu < 0:
         raise ValueError(f"Cannot do derivative order nu={nu}.")
     n = shape_of(t)[0] - k - 1
-    at = _filled(t, _intervals(t, k, n, x, "right"), k)
+    at = spline_places(t, k, x)
     before = _filled(t, _intervals(t, k, n, x, "left"), k)
     value = _sum(c, k, at, basis(t, k, x, at, nu))
     if np.any(at != before):
@@ -279,9 +284,9 @@ def _specified(side: Any, shape: tuple[int, ...]) -> list[tuple[int, Any]]:
         ) from error
 
 
-def _collocated(t: Any, k: int, x: Any, nt: int, start: list[Any], end: list[Any]) -> tuple[Any, Any, Any]:
+def _collocated(t: Any, k: int, x: Any, start: list[Any], end: list[Any]) -> tuple[Any, Any, Any]:
     """Return the entries of the system of a spline through points, with their rows and columns."""
-    at = _filled(t, _intervals(t, k, nt, x, "right"), k)
+    at, nt = spline_places(t, k, x), shape_of(t)[0] - k - 1
     entries, rows, columns = [], [], []
 
     def add(values: Any, first: Any, at: Any) -> None:
@@ -301,7 +306,7 @@ def _interpolated(t: Any, k: int, x: Any, y: Any, start: list[Any], end: list[An
     """Return the coefficients of the spline through points, with given derivatives at the ends."""
     nt = shape_of(t)[0] - k - 1
     rest = shape_of(y)[1:]
-    entries, rows, columns = _collocated(t, k, x, nt, start, end)
+    entries, rows, columns = _collocated(t, k, x, start, end)
     diagonals = np.zeros_like(entries, shape=(2 * k + 1, nt))
     if is_plain_constant(entries):
         diagonals[k + rows - columns, columns] = entries
@@ -320,7 +325,7 @@ def _interpolated(t: Any, k: int, x: Any, y: Any, start: list[Any], end: list[An
 def _periodic(t: Any, k: int, x: Any, y: Any) -> Any:
     """Return the coefficients of the periodic spline: the last k of them are the first ones again."""
     n = shape_of(x)[0]
-    entries, rows, columns = _collocated(t, k, x[:-1], n + k - 1, [], [])
+    entries, rows, columns = _collocated(t, k, x[:-1], [], [])
     dense = np.zeros((n - 1, n - 1)) * entries[0, 0]
     for j in range(k + 1):
         one = np.zeros((n - 1, n - 1))
@@ -494,4 +499,4 @@ def splint(a: Any, b: Any, tck: Any, full_output: int = 0) -> Any:
     return integrate(made, a, b, extrapolate=False)
 
 
-__all__ = ["basis", "bspline", "make_interp_spline", "not_a_knot", "spline", "spline_values", "splev", "splrep"]
+__all__ = ["basis", "bspline", "make_interp_spline", "not_a_knot", "spline", "spline_places", "spline_values", "splev", "splrep"]

@@ -11,7 +11,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete
 from dualdiff.operators import stop_gradient
 from dualdiff.scipy.interpolate.cubic import pchip_slopes
-from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, carrying, column, inexact, real, say_kinks
+from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, carrying, column, inexact, meeting, real, say_kinks
 from dualdiff.scipy.interpolate.splines import basis, make_interp_spline, not_a_knot, spline_places
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
@@ -80,8 +80,7 @@ def _linear(grid: Any, values: Any, xi: Any) -> Any:
     for k, (here, before) in enumerate(cells):
         if np.any(here != before):
             other = [*own[:k], before, *own[k + 1 :]]
-            apart = at(xi, other) - at(xi, own)
-            found = found + 0.5 * (apart - at(held, other) + at(held, own))
+            found = meeting(found, lambda x, other=other: at(x, other) - at(x, own), xi)
             v, g = stop_gradient(values), stop_gradient(tuple(grid))
             slopes = [
                 _summed(v, [(np.stack([i, i + 1]), _ends(g[j], i) if j == k else _of_cell(g[j], held[:, j], i)[1]) for j, i in enumerate(c)])
@@ -106,13 +105,29 @@ def _nearest(grid: Any, values: Any, xi: Any) -> Any:
 
 
 def _tensor(t: Any, c: Any, k: Any, xi: Any, nu: Any) -> Any:
-    """Return a tensor product of B-splines, or a partial derivative of it, at points."""
-    axes = []
+    """Return a tensor product of B-splines, or a partial derivative of it, at points.
+
+    Along an axis on which it is piecewise linear, a slope at a knot is the mean of those beside it.
+    """
+
+    def at(x: Any, places: list[Any]) -> Any:
+        axes = []
+        for d, knots in enumerate(t):
+            degree = int(k[d])
+            own = places[d] + np.arange(-degree, 1)[:, None]
+            axes.append((own, basis(knots, degree, x[:, d], places[d], int(nu[d]))))
+        return _summed(c, axes)
+
+    here = [spline_places(knots, int(k[d]), xi[:, d]) for d, knots in enumerate(t)]
+    found = at(xi, here)
     for d, knots in enumerate(t):
-        x, degree = xi[:, d], int(k[d])
-        at = spline_places(knots, degree, x)
-        axes.append((at + np.arange(-degree, 1)[:, None], basis(knots, degree, x, at, int(nu[d]))))
-    return _summed(c, axes)
+        if int(k[d]) - int(nu[d]) != 1:
+            continue
+        before = spline_places(knots, int(k[d]), xi[:, d], "left")
+        if np.any(before != here[d]):
+            other = [*here[:d], before, *here[d + 1 :]]
+            found = meeting(found, lambda x, other=other: at(x, other) - at(x, here), xi)
+    return found
 
 
 def _one_axis(grid: Any, y: Any, x: Any, shared: bool, method: str) -> Any:

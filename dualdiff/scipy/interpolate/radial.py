@@ -10,6 +10,7 @@ import numpy as np
 from scipy import interpolate as scipy_interpolate
 
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.rules.distances import distance
 from dualdiff.scipy.interpolate.pieces import ROOM, carrying, inexact, real
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand
@@ -25,17 +26,11 @@ def _thin_plate(squared: Any) -> Any:
     return np.where(there, 0.5 * squared * np.log(np.where(there, squared, 1.0)), 0.0)
 
 
-def _root(squared: Any) -> Any:
-    """Return distances; at a centre their derivative is 0, as that of a norm."""
-    there = fixed(np.not_equal(squared, 0))
-    return np.where(there, np.sqrt(np.where(there, squared, 1.0)), 0.0)
-
-
 KERNELS: dict[str, Any] = {
-    "linear": lambda s: -_root(s),
+    "linear": lambda s: -distance(s),
     "thin_plate_spline": _thin_plate,
-    "cubic": lambda s: s * _root(s),
-    "quintic": lambda s: -(s**2) * _root(s),
+    "cubic": lambda s: s * distance(s),
+    "quintic": lambda s: -(s**2) * distance(s),
     "multiquadric": lambda s: -np.sqrt(s + 1.0),
     "inverse_multiquadric": lambda s: 1.0 / np.sqrt(s + 1.0),
     "inverse_quadratic": lambda s: 1.0 / (s + 1.0),

@@ -86,9 +86,9 @@ def _filled(t: Any, at: Any, k: int) -> Any:
     return np.where(before[at] >= k, before[at], behind[at])
 
 
-def spline_places(t: Any, k: int, x: Any) -> Any:
-    """Return the interval of every point: the number of the knot at which it begins."""
-    return _filled(t, _intervals(t, k, shape_of(t)[0] - k - 1, x, "right"), k)
+def spline_places(t: Any, k: int, x: Any, side: str = "right") -> Any:
+    """Return the interval of every point: the number of the knot at which it begins; at a knot, the one on that side."""
+    return _filled(t, _intervals(t, k, shape_of(t)[0] - k - 1, x, side), k)
 
 
 def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> Any:
@@ -97,7 +97,7 @@ def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> 
         raise ValueError(f"Cannot do derivative order nu={nu}.")
     n = shape_of(t)[0] - k - 1
     at = spline_places(t, k, x)
-    before = _filled(t, _intervals(t, k, n, x, "left"), k)
+    before = spline_places(t, k, x, "left")
     value = _sum(c, k, at, basis(t, k, x, at, nu))
     if np.any(at != before):
 

@@ -145,6 +145,7 @@ def join() -> None:
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.interpolate": ("dualdiff.scipy.interpolate",),
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
+    "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -18,6 +18,7 @@ from scipy.spatial import transform
 from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.names import MAKERS, stand_in
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.register import Entry
 from dualdiff.rules.distances import distance
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
@@ -188,10 +189,18 @@ def from_matrix(matrix: Any, *, assume_valid: bool = False) -> Any:
         if fixed(np.any(np.linalg.det(m) <= 0)):
             raise ValueError("Non-positive determinant (left-handed or null coordinate frame) in rotation matrix.")
         gram = m @ np.swapaxes(m, -1, -2)
-        if not fixed(np.all(np.abs(gram - np.eye(3)) <= 1e-12 + 1e-5 * np.eye(3))):
+        if _takes_the_nearest() and not fixed(np.all(np.abs(gram - np.eye(3)) <= 1e-12 + 1e-5 * np.eye(3))):
             u, _, vh = np.linalg.svd(m)
             m = u @ vh
     return _made(_of_matrices(m))
+
+
+@functools.lru_cache(maxsize=1)
+def _takes_the_nearest() -> bool:
+    """Whether SciPy takes the nearest orthogonal matrix, as it does from 1.14 on."""
+    m = np.eye(3) + np.arange(9.0).reshape(3, 3) / 20
+    u, _, vh = np.linalg.svd(m)
+    return bool(np.allclose(transform.Rotation.from_matrix(m).as_matrix(), u @ vh))
 
 
 def _axes(seq: str) -> tuple[list[int], bool]:
@@ -211,7 +220,7 @@ def from_euler(seq: str, angles: Any, degrees: bool = False) -> Any:
     a = _double(angles)
     shape = shape_of(a)
     if len(axes) == 1 and (not shape or (len(shape) == 1 and _vectors_are_stacks())):
-        a = a[..., None]
+        a = np.reshape(a, (*shape, 1))
     if not shape_of(a) or shape_of(a)[-1] != len(axes):
         raise ValueError(
             f"Expected last dimension of `angles` to match number of sequence axes specified, got {shape_of(a)}."
@@ -465,23 +474,34 @@ def _carries(x: Any) -> bool:
     return isinstance(x, Turn) or (isinstance(x, (list, tuple)) and any(isinstance(i, Turn) for i in x))
 
 
-_standing: Any = stand_in(ROTATION, MAKERS)
-for _name, _function in MAKE.items():
-    if hasattr(ROTATION, _name):
-        setattr(_standing, _name, _instead(getattr(ROTATION, _name), _function))
-        ROOM.row(f"Rotation.{_name}", getattr(ROTATION, _name), _function)
-
-try:  # up to SciPy 1.16 the class is compiled, and keeps its methods
-    ROTATION.dualdiff = None
+def _keeps_its_methods() -> bool:
+    """Whether the class is compiled, as up to SciPy 1.16, and lets nothing take the place of its methods."""
+    try:
+        ROTATION.dualdiff = None
+    except TypeError:
+        return True
     del ROTATION.dualdiff
-except TypeError:
-    pass
-else:
-    for _name, _function in MAKE.items():
-        if hasattr(ROTATION, _name):
-            ROOM.method(ROTATION, _name)(_function)
-    ROOM.method(ROTATION, "apply")(apply)
-    ROOM.method(ROTATION, "__pow__")(power)
+    return False
+
+
+def _enter() -> None:
+    standing: Any = stand_in(ROTATION, MAKERS)
+    compiled = _keeps_its_methods()
+    for name, function in MAKE.items():
+        real = getattr(ROTATION, name, None)
+        if real is None:
+            continue
+        setattr(standing, name, _instead(real, function))
+        if compiled:
+            ROOM.rows.append(Entry(real, f"scipy.spatial.transform.Rotation.{name}", "composite", function, domain="real"))
+        else:
+            ROOM.method(ROTATION, name)(function)
+    if not compiled:
+        ROOM.method(ROTATION, "apply")(apply)
+        ROOM.method(ROTATION, "__pow__")(power)
+
+
+_enter()
 
 
 __all__ = ["Turn", "rotation"]

@@ -144,6 +144,7 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.interpolate": ("dualdiff.scipy.interpolate",),
+    "scipy.ndimage": ("dualdiff.scipy.ndimage",),
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
     "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
 }

@@ -94,25 +94,24 @@ def _weights(u: Any, order: int) -> Any:
 
 def _mapped(c: Any, n: int, mode: str) -> tuple[Any, Any]:
     """Return coordinates moved to where the array is, and which of them read the constant."""
-    outside = None
     if mode == "constant":
-        outside = (c < 0) | (c > n - 1)
-        return c, outside
-    if mode == "grid-constant":
+        return c, (c < 0) | (c > n - 1)
+    if mode in ("nearest", "grid-constant"):  # the places around them are moved
         return c, None
-    if n == 1 and mode != "grid-constant":
+    if n == 1:
         return 0.0 * c, None
-    if mode == "nearest":
-        return np.where(c < 0, 0.0 * c, np.where(c > n - 1, n - 1 + 0.0 * c, c)), None
     if mode == "wrap":
         period = n - 1
         turns = np.where(c < 0, np.floor(-c / period) + 1, np.where(c > n - 1, -np.floor(c / period), 0.0))
         return c + period * turns, None
     if mode == "grid-wrap":
         return c - n * np.floor(c / n), None
-    period = 2 * n - 2 if mode == "mirror" else 2 * n
-    r = c - period * np.floor(c / period)
-    return np.where(r > n - 1 if mode == "mirror" else r >= n, period - (2 * n - period) // 2 - r, r), None
+    if mode == "mirror":
+        period = 2 * n - 2
+        r = c - period * np.floor(c / period)
+        return np.where((c < 0) & (r > n - 1) | (r >= n), period - r, r), None
+    r = c - 2 * n * np.floor(c / (2 * n))
+    return np.where(r >= n, 2 * n - 1 - r, r), None
 
 
 def _places(c: Any, n: int, order: int, mode: str, before: bool = False) -> tuple[Any, Any]:

@@ -115,9 +115,7 @@ def _akima_slopes(dx: Any, y: Any, method: str) -> Any:
     if shape_of(y)[0] == 2:
         return np.concatenate([m, m])
     left, right = 2.0 * m[0] - m[1], 2.0 * m[-1] - m[-2]
-    m = np.concatenate(
-        [(2.0 * left - m[0])[None], left[None], m, right[None], (2.0 * right - m[-1])[None]]
-    )
+    m = np.concatenate([(2.0 * left - m[0])[None], left[None], m, right[None], (2.0 * right - m[-1])[None]])
     change = np.abs(m[1:] - m[:-1])
     if method == "makima":
         change = change + 0.5 * np.abs(m[1:] + m[:-1])
@@ -237,10 +235,7 @@ def spline_slopes(x: Any, dx: Any, y: Any, conditions: list[Any]) -> Any:
     names = [c if isinstance(c, str) else "" for c in conditions]
     if n == 2:
         start, end = [(1, m[0]) if name else c for name, c in zip(names, conditions)]
-        slopes = [
-            value if order == 1 else None
-            for order, value in (start, end)
-        ]
+        slopes = [value if order == 1 else None for order, value in (start, end)]
         if slopes[0] is None and slopes[1] is None:
             b0 = 3 * (y[1] - y[0]) - 0.5 * start[1] * h[0] ** 2
             b1 = 3 * (y[1] - y[0]) + 0.5 * end[1] * h[0] ** 2

@@ -44,7 +44,7 @@ def _coordinates(xi: Any, ndim: int) -> Any:
 def _cells(grid: Any, x: Any) -> tuple[Any, Any]:
     """Return for points along an axis the cell that each lies in, and the one before it where it lies on the border."""
     last = shape_of(grid)[0] - 2
-    return tuple(np.clip(fixed(np.searchsorted(grid, x, side=s)) - 1, 0, last) for s in ("right", "left"))  # type: ignore[return-value]
+    return tuple(np.clip(fixed(np.searchsorted(grid, x, side=s)) - 1, 0, last) for s in ("right", "left"))
 
 
 def _of_cell(grid: Any, x: Any, i: Any) -> tuple[Any, Any]:
@@ -61,38 +61,40 @@ def _summed(values: Any, axes: list[tuple[Any, Any]]) -> Any:
     found = values[places]
     for _, w in axes:
         rank = len(shape_of(found))
-        found = np.sum(found * np.reshape(w, (shape_of(w)[0], *(1,) * (d - 1), *shape_of(w)[1:], *(1,) * (rank - d - 1))), axis=0)
+        found = np.sum(
+            found * np.reshape(w, (shape_of(w)[0], *(1,) * (d - 1), *shape_of(w)[1:], *(1,) * (rank - d - 1))), axis=0
+        )
         d -= 1
     return found
 
 
 def _linear(grid: Any, values: Any, xi: Any) -> Any:
     """Interpolate linearly along every axis; on a border between cells a slope is the mean of those beside it."""
-    d = len(grid)
     cells = [_cells(g, xi[:, k]) for k, g in enumerate(grid)]
 
-    def at(x: Any, chosen: list[Any], v: Any = values, g: Any = grid) -> Any:
-        return _summed(v, [_of_cell(g[k], x[:, k], i) for k, i in enumerate(chosen)])
+    def at(x: Any, chosen: list[Any]) -> Any:
+        return _summed(values, [_of_cell(g, x[:, k], i) for k, (g, i) in enumerate(zip(grid, chosen))])
 
     own = [here for here, _ in cells]
     found = at(xi, own)
-    held = stop_gradient(xi)
     for k, (here, before) in enumerate(cells):
         if np.any(here != before):
             other = [*own[:k], before, *own[k + 1 :]]
             found = meeting(found, lambda x, other=other: at(x, other) - at(x, own), xi)
-            v, g = stop_gradient(values), stop_gradient(tuple(grid))
-            slopes = [
-                _summed(v, [(np.stack([i, i + 1]), _ends(g[j], i) if j == k else _of_cell(g[j], held[:, j], i)[1]) for j, i in enumerate(c)])
-                for c in (own, other)
-            ]
+            slopes = [_slopes(grid, values, xi, chosen, k) for chosen in (own, other)]
             say_kinks(xi[:, k], grid[k][here], slopes[0] - slopes[1], np.abs(slopes[0]) + np.abs(slopes[1]))
-    return found if d else values
+    return found
 
 
-def _ends(grid: Any, i: Any) -> Any:
-    slope = 1.0 / (grid[i + 1] - grid[i])
-    return np.stack([-slope, slope])
+def _slopes(grid: Any, values: Any, xi: Any, cells: list[Any], axis: int) -> Any:
+    """Return the slopes along an axis in some cells, as plain numbers are told of."""
+    values, xi, grid = stop_gradient((values, xi, tuple(grid)))
+    axes = []
+    for k, (g, i) in enumerate(zip(grid, cells)):
+        places, weights = _of_cell(g, xi[:, k], i)
+        slope = 1.0 / (g[i + 1] - g[i])
+        axes.append((places, np.stack([-slope, slope]) if k == axis else weights))
+    return _summed(values, axes)
 
 
 def _nearest(grid: Any, values: Any, xi: Any) -> Any:
@@ -140,7 +142,12 @@ def _one_axis(grid: Any, y: Any, x: Any, shared: bool, method: str) -> Any:
         i = _cells(grid, x)[0]
         h = column(grid[i + 1] - grid[i], 1 + rest)
         s = column(x - grid[i], 1 + rest)
-        y0, y1, d0, d1 = y[(i, *of_points)], y[(i + 1, *of_points)], slopes[(i, *of_points)], slopes[(i + 1, *of_points)]
+        y0, y1, d0, d1 = (
+            y[(i, *of_points)],
+            y[(i + 1, *of_points)],
+            slopes[(i, *of_points)],
+            slopes[(i + 1, *of_points)],
+        )
         secant = (y1 - y0) / h
         bend = (d0 + d1 - 2 * secant) / h
         return ((bend / h * s + ((secant - d0) / h - bend)) * s + d0) * s + y0

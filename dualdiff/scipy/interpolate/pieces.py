@@ -6,7 +6,7 @@ An object that carries a derivative is one of SciPy's class, or of its parents',
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -294,7 +294,7 @@ class Pieces:
         )
 
 
-@lru_cache(maxsize=None)
+@cache
 def carrying(kind: type, part: type = Pieces) -> type:
     """Return the class of objects of SciPy's class that carry a derivative."""
     if issubclass(kind, part):

@@ -169,7 +169,13 @@ def rbf_interpolator(
         )
     made: Any = object.__new__(carrying(RADIAL, Radial))
     made.y, made.d, made.d_shape, made.d_dtype = y, d, shape_of(d)[1:], dtype_of(d)
-    made.neighbors, made.smoothing, made.kernel, made.epsilon, made.powers = None, smoothing, kernel, operand(epsilon), powers
+    made.neighbors, made.smoothing, made.kernel, made.epsilon, made.powers = (
+        None,
+        smoothing,
+        kernel,
+        operand(epsilon),
+        powers,
+    )
     flat = np.reshape(d, (n, -1))
     made.solution = _solved(y, flat, smoothing, kernel, made.epsilon, powers)
     return made

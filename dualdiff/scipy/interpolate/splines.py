@@ -30,7 +30,7 @@ from dualdiff.scipy.interpolate.pieces import (
     say_kinks,
     wrapped,
 )
-from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.shapes import shape_of
 from dualdiff.values import fixed, is_plain_constant, operand
 
 
@@ -73,7 +73,7 @@ def _sum(c: Any, k: int, at: Any, functions: Any) -> Any:
     return np.sum(own * column(functions, len(shape_of(own))), axis=0)
 
 
-def _intervals(t: Any, k: int, n: int, x: Any, side: str) -> Any:
+def _intervals(t: Any, k: int, n: int, x: Any, side: Any) -> Any:
     return np.clip(fixed(np.searchsorted(t, x, side=side)) - 1, k, n - 1)
 
 
@@ -317,7 +317,8 @@ def _interpolated(t: Any, k: int, x: Any, y: Any, start: list[Any], end: list[An
         padded = np.concatenate([np.reshape(entries, -1), np.zeros(1)])
         diagonals = np.reshape(padded[order], (2 * k + 1, nt))
     sides = [
-        [np.reshape(np.broadcast_to(inexact(v), rest), (1, *rest)) for _, v in conditions] for conditions in (start, end)
+        [np.reshape(np.broadcast_to(inexact(v), rest), (1, *rest)) for _, v in conditions]
+        for conditions in (start, end)
     ]
     return solve_banded(diagonals, np.concatenate([*sides[0], y, *sides[1]]), k, k)
 
@@ -499,4 +500,14 @@ def splint(a: Any, b: Any, tck: Any, full_output: int = 0) -> Any:
     return integrate(made, a, b, extrapolate=False)
 
 
-__all__ = ["basis", "bspline", "make_interp_spline", "not_a_knot", "spline", "spline_places", "spline_values", "splev", "splrep"]
+__all__ = [
+    "basis",
+    "bspline",
+    "make_interp_spline",
+    "not_a_knot",
+    "spline",
+    "spline_places",
+    "spline_values",
+    "splev",
+    "splrep",
+]

@@ -71,7 +71,9 @@ def extended(x: Any, axis: int, before: int, after: int, mode: str, cval: Any) -
 
 def sequence(x: Any, n: int) -> list[Any]:
     """Return an argument that is given for all axes at once, or one by one, for each of them."""
-    if not isinstance(x, str) and (isinstance(x, (Iterable, Traced)) and shape_of(operand(x)) != () if x is not None else False):
+    if not isinstance(x, str) and (
+        isinstance(x, (Iterable, Traced)) and shape_of(operand(x)) != () if x is not None else False
+    ):
         found = list(x)
         if len(found) != n:
             raise RuntimeError("sequence argument must have length equal to input rank")

@@ -84,7 +84,11 @@ def _along(x: Any, w: Any, axis: int, mode: str, cval: Any, origin: int) -> Any:
 
 def _numbers(w: Any) -> Any:
     w = operand(w)
-    return w if dtype_of(w) in (np.float64, np.complex128) else w.astype(np.complex128 if dtype_of(w).kind == "c" else np.float64)
+    return (
+        w
+        if dtype_of(w) in (np.float64, np.complex128)
+        else w.astype(np.complex128 if dtype_of(w).kind == "c" else np.float64)
+    )
 
 
 def _checked(x: Any, w: Any, cval: Any) -> Any:
@@ -96,7 +100,13 @@ def _checked(x: Any, w: Any, cval: Any) -> Any:
 
 @ROOM.function("correlate1d", kind="multilinear", domain=None)
 def correlate1d(
-    input: Any, weights: Any, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
+    input: Any,
+    weights: Any,
+    axis: int = -1,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: Any = 0.0,
+    origin: int = 0,
 ) -> Any:
     """``scipy.ndimage.correlate1d``."""
     x, w = array(input), conj(_numbers(weights))
@@ -109,7 +119,13 @@ def correlate1d(
 
 @ROOM.function("convolve1d", kind="multilinear", domain=None)
 def convolve1d(
-    input: Any, weights: Any, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
+    input: Any,
+    weights: Any,
+    axis: int = -1,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: Any = 0.0,
+    origin: int = 0,
 ) -> Any:
     """``scipy.ndimage.convolve1d``."""
     w = conj(operand(weights)[::-1])
@@ -203,7 +219,14 @@ def uniform_filter1d(
 
 @ROOM.function("uniform_filter", kind="linear", domain=None)
 def uniform_filter(
-    input: Any, size: Any = 3, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None
+    input: Any,
+    size: Any = 3,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> Any:
     """``scipy.ndimage.uniform_filter``."""
     x = array(input)
@@ -227,7 +250,7 @@ def gaussian(sigma: Any, order: int, radius: int) -> Any:
         return bell
     polynomial: list[Any] = [1.0]  # p with (p · bell)' = (p' − x p / σ²) · bell
     for _ in range(order):
-        slope = [k * c for k, c in enumerate(polynomial)][1:] + [0.0, 0.0]
+        slope = [*[k * c for k, c in enumerate(polynomial)][1:], 0.0, 0.0]
         falling = [0.0, *[-c / variance for c in polynomial]]
         polynomial = [a + b for a, b in zip(slope, falling)]
     total: Any = 0.0
@@ -328,14 +351,23 @@ def _orders(x: Any, axis: int, order: int) -> list[int]:
 
 @ROOM.function("gaussian_laplace", kind="composite", domain=None)
 def gaussian_laplace(
-    input: Any, sigma: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None, **kwargs: Any
+    input: Any,
+    sigma: Any,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    *,
+    axes: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """``scipy.ndimage.gaussian_laplace``."""
     parts = _derived(input, sigma, output, mode, cval, axes, 2, kwargs)
     return sum(parts[1:], parts[0]) if parts else finished(array(input), output, array(input), "gaussian_laplace")
 
 
-def _derived(input: Any, sigma: Any, output: Any, mode: Any, cval: Any, axes: Any, order: int, kwargs: Any) -> list[Any]:
+def _derived(
+    input: Any, sigma: Any, output: Any, mode: Any, cval: Any, axes: Any, order: int, kwargs: Any
+) -> list[Any]:
     """Return the derivative of some order of the smoothed array along each axis."""
     x = array(input)
     rank = len(shape_of(x))
@@ -350,7 +382,14 @@ def _derived(input: Any, sigma: Any, output: Any, mode: Any, cval: Any, axes: An
 
 @ROOM.function("gaussian_gradient_magnitude", kind="composite", domain="real")
 def gaussian_gradient_magnitude(
-    input: Any, sigma: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None, **kwargs: Any
+    input: Any,
+    sigma: Any,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    *,
+    axes: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """``scipy.ndimage.gaussian_gradient_magnitude``; where the gradient vanishes its slope is 0."""
     parts = _derived(input, sigma, output, mode, cval, axes, 1, kwargs)

@@ -59,7 +59,13 @@ def _extreme(name: str, choose: Any) -> None:
 
     @ROOM.function(f"{name}1d", kind="composite")
     def along(
-        input: Any, size: int, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
+        input: Any,
+        size: int,
+        axis: int = -1,
+        output: Any = None,
+        mode: str = "reflect",
+        cval: Any = 0.0,
+        origin: int = 0,
     ) -> Any:
         if size < 1:
             raise RuntimeError("incorrect filter size")
@@ -73,7 +79,16 @@ _extreme("minimum_filter", np.min)
 
 
 def _ranked(
-    rank: Any, input: Any, size: Any, footprint: Any, output: Any, mode: Any, cval: Any, origin: Any, axes: Any, name: str
+    rank: Any,
+    input: Any,
+    size: Any,
+    footprint: Any,
+    output: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    axes: Any,
+    name: str,
 ) -> Any:
     x, entries = _windows(input, size, footprint, mode, cval, origin, axes, "no footprint or filter size provided")
     n = shape_of(entries)[-1]

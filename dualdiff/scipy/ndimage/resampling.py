@@ -13,7 +13,18 @@ from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.interpolate.pieces import joint, meeting, say_kinks
-from dualdiff.scipy.ndimage.borders import MODES, ROOM, array, extended, finished, mode_of, one_axis, plain, reached, sequence
+from dualdiff.scipy.ndimage.borders import (
+    MODES,
+    ROOM,
+    array,
+    extended,
+    finished,
+    mode_of,
+    one_axis,
+    plain,
+    reached,
+    sequence,
+)
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
 
@@ -53,16 +64,18 @@ def _spline_filter(x: Any, order: int, mode: str) -> Any:
 
 
 @ROOM.function("spline_filter1d", kind="linear", domain=None)
-def spline_filter1d(
-    input: Any, order: int = 3, axis: int = -1, output: Any = np.float64, mode: str = "mirror"
-) -> Any:
+def spline_filter1d(input: Any, order: int = 3, axis: int = -1, output: Any = np.float64, mode: str = "mirror") -> Any:
     """``scipy.ndimage.spline_filter1d``."""
     if order < 0 or order > 5:
         raise RuntimeError("spline order not supported")
     x = array(input)
     mode_of(mode, ALL)
     rank = len(shape_of(x))
-    found = x if order < 2 else bind(spline_filter_, (x,), {"axis": one_axis(axis, rank) - rank, "order": order, "mode": mode})
+    found = (
+        x
+        if order < 2
+        else bind(spline_filter_, (x,), {"axis": one_axis(axis, rank) - rank, "order": order, "mode": mode})
+    )
     return finished(found, output, x, "spline_filter1d")
 
 
@@ -186,10 +199,9 @@ def _read(x: Any, coordinates: list[Any], order: int, mode: str, cval: Any, pref
     for k, one in enumerate(moved):
         on = _lies_on_knots(one, order, sizes[k], mode)
         if on is not None:
-            own = moved
 
             def apart(p: Any, k: int = k, on: Any = on) -> Any:
-                points = [*own[:k], p, *own[k + 1 :]]
+                points = [*moved[:k], p, *moved[k + 1 :]]
                 return np.where(on, at(points, k) - at(points), 0.0)
 
             found = meeting(found, apart, one)
@@ -305,7 +317,7 @@ def zoom(
         return finished(x, output, x, "zoom")
     lines = []
     for n, z in zip(shape_of(x), factors):
-        m = int(round(n * z))
+        m = round(n * z)
         of, by = (n, m) if grid_mode else (n - 1, m - 1)
         step = of / by if by else 1.0
         lines.append((np.arange(float(m)) + 0.5) * step - 0.5 if grid_mode else np.arange(float(m)) * step)

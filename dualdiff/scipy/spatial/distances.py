@@ -116,11 +116,8 @@ SHORT = {
     "mahalanobis": "mahal mah",
 }
 NAMES = {short: name for name in METRICS for short in (name, *SHORT.get(name, "").split())}
-DISCRETE = frozenset(
-    (
-        "hamming matching hamm ha h jaccard jacc ja j dice rogerstanimoto russellrao sokalmichener sokalsneath yule kulczynski1"
-    ).split()
-)
+COUNTING = "hamming jaccard dice rogerstanimoto russellrao sokalmichener sokalsneath yule kulczynski1"
+DISCRETE = frozenset((*COUNTING.split(), "matching", "hamm", "ha", "h", "jacc", "ja", "j"))
 
 
 def _double(x: Any) -> Any:
@@ -272,13 +269,15 @@ for _name in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "c
 @ROOM.function("minkowski", facts=REAL)
 def minkowski(u: Any, v: Any, p: Any = 2, w: Any = None) -> Any:
     """``scipy.spatial.distance.minkowski``."""
-    return _minkowski(*_vectors(u, v), w=_weights(w), p=p)
+    u, v = _vectors(u, v)
+    return _minkowski(u, v, _weights(w), p)
 
 
 @ROOM.function("correlation", facts=REAL)
 def correlation(u: Any, v: Any, w: Any = None, centered: bool = True) -> Any:
     """``scipy.spatial.distance.correlation``."""
-    return _correlation(*_vectors(u, v), w=_weights(w), centered=centered)
+    u, v = _vectors(u, v)
+    return _correlation(u, v, _weights(w), centered)
 
 
 @ROOM.function("seuclidean", facts=REAL)
@@ -307,21 +306,12 @@ def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: 
     return distance((both if base is None else both / np.log(base)) / 2.0)
 
 
-@ROOM.function("directed_hausdorff", facts=REAL)
-def directed_hausdorff(u: Any, v: Any, rng: Any = 0, **seed: Any) -> Any:
-    """``scipy.spatial.distance.directed_hausdorff``: one distance, chosen among those of all pairs."""
-    u, v = operand(u), operand(v)
-    if shape_of(u)[1] != shape_of(v)[1]:
-        raise ValueError("u and v need to have the same number of columns")
-    apart = cdist(u, v)
-    nearest = fixed(np.argmin(apart, axis=1))
-    own = apart[np.arange(shape_of(u)[0]), nearest]
-    i = int(fixed(np.argmax(own)))
-    return own[i], i, int(nearest[i])
-
-
 _COUNTS = "it counts entries that are equal, which has no derivative. Use a distance that measures, as cityblock or braycurtis."
-ROOM.refused("hamming jaccard dice rogerstanimoto russellrao sokalmichener sokalsneath yule kulczynski1", _COUNTS)
+ROOM.refused(
+    "directed_hausdorff",
+    "it is compiled. Write np.max(np.min(scipy.spatial.distance.cdist(u, v), axis=1)), which is differentiated.",
+)
+ROOM.refused(COUNTING, _COUNTS)
 
 
 __all__ = ["cdist", "pdist", "squareform"]

@@ -7,8 +7,8 @@ rotations that carry a derivative, and a plain rotation turns no differentiated 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -209,7 +209,7 @@ def _axes(seq: str) -> tuple[list[int], bool]:
     intrinsic = re.fullmatch("[XYZ]{1,3}", seq) is not None
     if not intrinsic and re.fullmatch("[xyz]{1,3}", seq) is None:
         raise ValueError(f"Expected axes from `seq` to be from ['x', 'y', 'z'] or ['X', 'Y', 'Z'], got {seq}")
-    if any(a == b for a, b in zip(seq, seq[1:])):
+    if any(a == b for a, b in itertools.pairwise(seq)):
         raise ValueError(f"Expected consecutive axes to be different, got {seq}")
     return ["xyz".index(c) for c in seq.lower()], intrinsic
 
@@ -427,7 +427,11 @@ _OTHERS = (
 @functools.lru_cache(maxsize=1)
 def _class() -> Any:
     """Return the class of rotations that carry a derivative."""
-    refused = {name: _missing(name) for name in _OTHERS if name in ("as_davenport", "approx_equal", "mean", "reduce", "__setitem__")}
+    refused = {
+        name: _missing(name)
+        for name in _OTHERS
+        if name in ("as_davenport", "approx_equal", "mean", "reduce", "__setitem__")
+    }
     return type("Rotation", (Turn, ROTATION), {"__module__": ROTATION.__module__, **refused})
 
 
@@ -443,7 +447,7 @@ def concatenate(rotations: Any) -> Any:
     return _made(np.concatenate([np.reshape(q, (-1, 4)) for q in parts]))
 
 
-MAKE = {
+MAKE: dict[str, Callable[..., Any]] = {
     "from_quat": from_quat,
     "from_rotvec": from_rotvec,
     "from_mrp": from_mrp,
@@ -493,7 +497,9 @@ def _enter() -> None:
             continue
         setattr(standing, name, _instead(real, function))
         if compiled:
-            ROOM.rows.append(Entry(real, f"scipy.spatial.transform.Rotation.{name}", "composite", function, domain="real"))
+            ROOM.rows.append(
+                Entry(real, f"scipy.spatial.transform.Rotation.{name}", "composite", function, domain="real")
+            )
         else:
             ROOM.method(ROTATION, name)(function)
     if not compiled:

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning"
 
 
 def agrees(f: Any, *args: Any, order: int = 1) -> None:
-    assert check(f, *args, directions=1, order=order).verdict == "agree"
+    report = check(f, *args, directions=1, order=order)
+    assert report.verdict == "agree", report.doubts
 
 
 def joined(*parts: Any) -> Any:
@@ -206,7 +207,6 @@ def test_the_rest_is_refused_by_name(call: Any) -> None:
         (lambda x: nd.gaussian_filter(x, 1.0, mode="nowhere"), RuntimeError),
         (lambda x: nd.gaussian_filter(x, (1.0, 1.0, 1.0)), RuntimeError),
         (lambda x: nd.map_coordinates(x, np.zeros((3, 2))), RuntimeError),
-        (lambda x: nd.shift(x, 1.0, order=7), RuntimeError),
         (lambda x: nd.median_filter(x), RuntimeError),
         (lambda x: nd.uniform_filter1d(x, 3, axis=4), np.exceptions.AxisError),
     ],

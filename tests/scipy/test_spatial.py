@@ -21,8 +21,9 @@ V, Q = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 4))
 pytestmark = pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
 
 
-def agrees(f: Any, *args: Any, order: int = 1) -> None:
-    assert check(f, *args, directions=1, order=order).verdict == "agree"
+def agrees(f: Any, *args: Any, order: int = 1, **options: Any) -> None:
+    report = check(f, *args, directions=1, order=order, **options)
+    assert report.verdict == "agree", report.doubts
 
 
 def joined(*parts: Any) -> Any:
@@ -105,7 +106,6 @@ def test_what_counts_has_no_derivative(call: Any) -> None:
         lambda a: cdist(a, B[:, :2]),
         lambda a: cdist(a[0], B),
         lambda a: cdist(a, B, "unheard"),
-        lambda a: cdist(a, B, "minkowski", p=-1),
         lambda a: cdist(a, B, w=-W),
         lambda a: cdist(a[:1], B[:1], "mahalanobis"),
     ],
@@ -126,13 +126,13 @@ def test_rotations_of_angles_and_their_angles(seq: str) -> None:
     def f(a: Any) -> Any:
         r = Rotation.from_euler(seq, a)
         s = Rotation.from_euler(seq, 20 * a, degrees=True)
-        found = [r.as_matrix(), s.as_quat(), s.as_rotvec()]
+        found = [s.as_quat(), s.as_rotvec()]
         if len(seq) == 3:
-            found += [r.as_euler(seq), Rotation.from_rotvec(a).as_euler(seq, degrees=True)]
+            found += [r.as_matrix(), r.as_euler(seq), Rotation.from_rotvec(a).as_euler(seq, degrees=True)]
         return joined(*found)
 
-    agrees(f, V[:, : len(seq)], order=2 if seq == "xyz" else 1)
-    agrees(lambda a: Rotation.from_euler(seq, a).as_matrix(), V[0, : len(seq)])
+    agrees(f, V[:, : len(seq)], order=2 if seq == "xyz" else 1, noise=1e-15)
+    agrees(lambda a: Rotation.from_euler(seq, a).apply(V), V[0, : len(seq)])
 
 
 def test_rotations_of_vectors_quaternions_and_matrices() -> None:

@@ -11,7 +11,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete
 from dualdiff.operators import stop_gradient
 from dualdiff.scipy.interpolate.cubic import pchip_slopes
-from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, carrying, column, inexact, meeting, real, say_kinks
+from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, carrying, column, inexact, joint, kinked, meeting, real
 from dualdiff.scipy.interpolate.splines import basis, make_interp_spline, not_a_knot, spline_places
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
@@ -80,9 +80,9 @@ def _linear(grid: Any, values: Any, xi: Any) -> Any:
     for k, (here, before) in enumerate(cells):
         if np.any(here != before):
             other = [*own[:k], before, *own[k + 1 :]]
-            found = meeting(found, lambda x, other=other: at(x, other) - at(x, own), xi)
             slopes = [_slopes(grid, values, xi, chosen, k) for chosen in (own, other)]
-            say_kinks(xi[:, k], grid[k][here], slopes[0] - slopes[1], np.abs(slopes[0]) + np.abs(slopes[1]))
+            there = kinked(xi[:, k], grid[k][here], *slopes)
+            found = meeting(found, lambda x, other=other: at(x, other) - at(x, own), xi, there)
     return found
 
 
@@ -128,7 +128,8 @@ def _tensor(t: Any, c: Any, k: Any, xi: Any, nu: Any) -> Any:
         before = spline_places(knots, int(k[d]), xi[:, d], "left")
         if np.any(before != here[d]):
             other = [*here[:d], before, *here[d + 1 :]]
-            found = meeting(found, lambda x, other=other: at(x, other) - at(x, here), xi)
+            there = bind(joint, (np.where(before != here[d], xi[:, d] - knots[here[d]], 1.0),), {})
+            found = meeting(found, lambda x, other=other: at(x, other) - at(x, here), xi, there)
     return found
 
 

@@ -10,7 +10,7 @@ from scipy import interpolate as scipy_interpolate
 from dualdiff.operators import stop_gradient
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.interpolate import splines
-from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, column, meeting, say_kinks
+from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, column, kinked, meeting
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand
 
@@ -27,8 +27,8 @@ def _joined(x: Any, y: Any, points: Any) -> Any:
     if np.any(here != behind):
         held = stop_gradient(x), stop_gradient(y)
         slopes = [(held[1][i] - held[1][i - 1]) / column(held[0][i] - held[0][i - 1], 2) for i in (behind, here)]
-        say_kinks(points, x[here], slopes[0] - slopes[1], np.abs(slopes[0]) + np.abs(slopes[1]))
-        value = meeting(value, lambda p: line(p, x, y, behind) - line(p, x, y, here), points)
+        there = kinked(points, x[here], *slopes)
+        value = meeting(value, lambda p: line(p, x, y, behind) - line(p, x, y, here), points, there)
     return value
 
 

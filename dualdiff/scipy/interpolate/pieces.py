@@ -57,16 +57,19 @@ def back_to(axis: int, out: Any, rank_of_points: int) -> Any:
     return np.transpose(out, axes[rank_of_points:ends] + axes[:rank_of_points] + axes[ends:])
 
 
-def meeting(value: Any, apart: Any, points: Any) -> Any:
-    """Give a value, where two pieces meet, the mean of their derivatives: ``apart(s)`` is how far the other piece is at s."""
-    return value + 0.5 * (apart(points) - apart(stop_gradient(points)))
+def kinked(points: Any, places: Any, one: Any, other: Any) -> Any:
+    """Return which points lie where two pieces meet with slopes, ``one`` and ``other``, that differ by more than rounding."""
+    rest = tuple(range(1, len(shape_of(one))))
+    differ = np.any(np.abs(one - other) > 1e-8 * (np.abs(one) + np.abs(other)), axis=rest)
+    return bind(joint, (np.where(differ, points - places, 1.0),), {})
 
 
-def say_kinks(points: Any, places: Any, jump: Any, scale: Any) -> None:
-    """Tell of the points that lie where pieces meet, if their slopes differ by more than rounding."""
-    rest = tuple(range(1, len(shape_of(jump))))
-    kinked = np.any(np.abs(jump) > 1e-8 * scale, axis=rest)
-    bind(joint, (np.where(kinked, points - places, 1.0),), {})
+def meeting(value: Any, apart: Any, points: Any, there: Any) -> Any:
+    """Give a value, where two pieces meet, the mean of their slopes: ``apart(s)`` is how far the other piece is at s."""
+    if not fixed(np.any(there)):
+        return value
+    mean = value + 0.5 * (apart(points) - apart(stop_gradient(points)))
+    return np.where(column(there, len(shape_of(value))), mean, value)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -115,10 +118,9 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
         def apart(p: Any) -> Any:
             return _piece(c, p - x[before], before, nu) - _piece(c, p - x[at], at, nu)
 
-        held, places, here = map(stop_gradient, (c, x, points))
-        left, right = (_piece(held, here - places[i], i, nu + 1) for i in (before, at))
-        say_kinks(points, x[at], left - right, np.abs(left) + np.abs(right))
-        value = meeting(value, apart, points)
+        held, breaks, here = map(stop_gradient, (c, x, points))
+        left, right = (_piece(held, here - breaks[i], i, nu + 1) for i in (before, at))
+        value = meeting(value, apart, points, kinked(points, x[at], left, right))
     if not extrapolate:
         outside = (asked < ordered[0]) | (asked > ordered[-1])
         if fixed(np.any(outside)):

@@ -25,9 +25,9 @@ from dualdiff.scipy.interpolate.pieces import (
     column,
     fixed_order,
     inexact,
+    kinked,
     meeting,
     real,
-    say_kinks,
     wrapped,
 )
 from dualdiff.shapes import shape_of
@@ -61,7 +61,9 @@ def basis(t: Any, k: int, x: Any, at: Any, nu: int = 0) -> Any:
     none = np.zeros((1, *shape))
     for d in range(1, k + 1):
         right, left = t[at + np.arange(1, d + 1)[:, None]], t[at + np.arange(1 - d, 1)[:, None]]
-        weight = found / (right - left)
+        length = right - left
+        empty = fixed(np.equal(length, 0))  # at the very end of knots that all fall together
+        weight = np.where(empty, 0.0, found / np.where(empty, 1.0, length)) if np.any(empty) else found / length
         falls, rises = (d * -weight, d * weight) if d > k - nu else ((right - x) * weight, (x - left) * weight)
         found = np.concatenate([falls, none]) + np.concatenate([none, rises])
     return found
@@ -73,22 +75,9 @@ def _sum(c: Any, k: int, at: Any, functions: Any) -> Any:
     return np.sum(own * column(functions, len(shape_of(own))), axis=0)
 
 
-def _intervals(t: Any, k: int, n: int, x: Any, side: Any) -> Any:
-    return np.clip(fixed(np.searchsorted(t, x, side=side)) - 1, k, n - 1)
-
-
-def _filled(t: Any, at: Any, k: int) -> Any:
-    """Return, for intervals that are empty, the nearest one before that is not, or else the nearest one behind."""
-    numbers = np.arange(shape_of(t)[0] - 1)
-    empty = fixed(np.equal(t[1:], t[:-1]))
-    before = np.maximum.accumulate(np.where(empty, -1, numbers))
-    behind = np.minimum.accumulate(np.where(empty, numbers[-1], numbers)[::-1])[::-1]
-    return np.where(before[at] >= k, before[at], behind[at])
-
-
-def spline_places(t: Any, k: int, x: Any, side: str = "right") -> Any:
+def spline_places(t: Any, k: int, x: Any, side: Any = "right") -> Any:
     """Return the interval of every point: the number of the knot at which it begins; at a knot, the one on that side."""
-    return _filled(t, _intervals(t, k, shape_of(t)[0] - k - 1, x, side), k)
+    return np.clip(fixed(np.searchsorted(t, x, side=side)) - 1, k, shape_of(t)[0] - k - 2)
 
 
 def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> Any:
@@ -106,8 +95,7 @@ def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> 
 
         held, knots, here = map(stop_gradient, (c, t, x))
         left, right = (_sum(held, k, i, basis(knots, k, here, i, nu + 1)) for i in (before, at))
-        say_kinks(x, t[at], left - right, np.abs(left) + np.abs(right))
-        value = meeting(value, apart, x)
+        value = meeting(value, apart, x, kinked(x, t[at], left, right))
     if not extrapolate:
         outside = (x < t[k]) | (x > t[n])
         if fixed(np.any(outside)):

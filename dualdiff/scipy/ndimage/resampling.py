@@ -9,10 +9,9 @@ import numpy as np
 from scipy import ndimage, special
 
 from dualdiff.kinds import Linear
-from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.interpolate.pieces import joint, meeting, say_kinks
+from dualdiff.scipy.interpolate.pieces import joint, meeting
 from dualdiff.scipy.ndimage.borders import (
     MODES,
     ROOM,
@@ -161,10 +160,10 @@ def _lies_on_knots(c: Any, order: int, n: int, mode: str) -> Any:
     """Return which coordinates lie where two linear pieces meet; of the constant's border only the inside counts."""
     if order != 1:
         return None
-    on = fixed(np.equal(c, np.floor(c)))
-    if mode == "constant":
-        on = on & fixed((c > 0) & (c < n - 1))
-    return on if np.any(on) else None
+    whole = np.floor(c)
+    counts = (c > 0) & (c < n - 1) if mode == "constant" else np.ones(shape_of(c), bool)
+    on = bind(joint, (np.where(counts, c - whole, 1.0),), {})
+    return on if fixed(np.any(on)) else None
 
 
 def _read(x: Any, coordinates: list[Any], order: int, mode: str, cval: Any, prefilter: bool) -> Any:
@@ -200,19 +199,12 @@ def _read(x: Any, coordinates: list[Any], order: int, mode: str, cval: Any, pref
         on = _lies_on_knots(one, order, sizes[k], mode)
         if on is not None:
 
-            def apart(p: Any, k: int = k, on: Any = on) -> Any:
+            def apart(p: Any, k: int = k) -> Any:
                 points = [*moved[:k], p, *moved[k + 1 :]]
-                return np.where(on, at(points, k) - at(points), 0.0)
+                return at(points, k) - at(points)
 
-            found = meeting(found, apart, one)
-            _say(one, on)
+            found = meeting(found, apart, one, on)
     return found if outside is None else np.where(outside, cval, found)
-
-
-def _say(c: Any, on: Any) -> None:
-    """Tell of coordinates that are whole numbers, where an array that is read linearly has kinks."""
-    size = on.astype(float)
-    say_kinks(np.reshape(c, -1), np.reshape(stop_gradient(np.floor(c)), -1), np.reshape(size, -1), np.reshape(size, -1))
 
 
 def _axis_by_axis(x: Any, coordinates: list[Any], order: int, mode: str, cval: Any, prefilter: bool) -> Any:
@@ -238,13 +230,8 @@ def _axis_by_axis(x: Any, coordinates: list[Any], order: int, mode: str, cval: A
         c = at(p)
         on = _lies_on_knots(p, order, n, mode)
         if on is not None:
-            on_lines = np.reshape(on, (-1, *(1,) * (rank - k - 1)))
-
-            def apart(q: Any, at: Any = at, on_lines: Any = on_lines) -> Any:
-                return np.where(on_lines, at(q, True) - at(q), 0.0)
-
-            c = meeting(c, apart, p)
-            _say(p, on)
+            on_lines = np.reshape(on, (*(1,) * k, -1, *(1,) * (rank - k - 1)))
+            c = meeting(c, lambda q, at=at: at(q, True) - at(q), p, on_lines)
     for outside in beyond:
         c = np.where(outside, cval, c)
     return c

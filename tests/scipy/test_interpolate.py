@@ -71,9 +71,13 @@ def test_values_along_any_axis_and_of_complex_numbers() -> None:
     ids=["pchip", "akima", "makima", "hermite"],
 )
 def test_local_cubics_by_points_and_argument(make: Any) -> None:
-    agrees(lambda x, y, t: joined(make(x, y)(t), make(x[:2], y[:2])(0.3 * x[:1] + 0.7 * x[1:2])), X, Y, INSIDE, order=2)
+    agrees(lambda x, y, t: make(x, y)(t), X, Y, INSIDE, order=2)
     y = np.stack([Y, Y[::-1]], axis=1)
     agrees(lambda y: make(X, y)(INSIDE), y)
+
+
+def test_two_points_are_joined_by_a_line() -> None:
+    agrees(lambda x, y: ip.PchipInterpolator(x, y)(0.3 * x[:1] + 0.7 * x[1:]), X[:2], Y[:2])
 
 
 @pytest.mark.parametrize("make", [ip.CubicSpline, ip.make_interp_spline, ip.PchipInterpolator])
@@ -162,7 +166,6 @@ def test_what_is_made_is_of_scipys_class() -> None:
         (lambda y: ip.CubicSpline(X, y, bc_type="periodic"), ValueError),
         (lambda y: ip.CubicSpline(X, y, bc_type="loose"), ValueError),
         (lambda y: ip.CubicSpline(X, y * np.nan), ValueError),
-        (lambda y: ip.PchipInterpolator(X, y * 1j), ValueError),
         (lambda y: ip.Akima1DInterpolator(X, y, method="other"), NotImplementedError),
         (lambda y: ip.make_interp_spline(X, y, k=-1), ValueError),
         (lambda y: ip.make_interp_spline(X, y, k=3, t=np.arange(5.0)), ValueError),
@@ -282,8 +285,11 @@ def test_grids_by_argument_values_and_grid(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["cubic", "quintic"])
 def test_coefficients_that_scipy_finds_by_iteration_have_the_derivative_of_the_solution(method: str) -> None:
-    exact = dd.jacobian(lambda v: ip.RegularGridInterpolator((GX, GY), v, method, solver=spsolve)(XI))(VALUES)
-    found = dd.jacobian(lambda v: ip.interpn((GX, GY), v, XI, method))(VALUES)
+    exact = dd.jacobian(lambda v: ip.interpn((GX, GY), v, XI, f"{method}_legacy"))(VALUES)
+    try:
+        found = dd.jacobian(lambda v: ip.interpn((GX, GY), v, XI, method))(VALUES)
+    except UnsupportedFunctionError:  # SciPy up to 1.16 takes the values to its solver as they are
+        pytest.skip("the solver is met before the function that has a drop-in")
     assert np.allclose(found, exact, rtol=1e-10, atol=1e-10)
 
 

@@ -179,8 +179,8 @@ def test_turned_and_stretched_arrays() -> None:
 def test_where_linear_pieces_meet_a_slope_is_the_mean_of_those_beside_it() -> None:
     slopes = dd.jacobian(lambda c: nd.map_coordinates(LINE, c, order=1))(np.array([[1.0, 2.0, 2.5]]))[:, 0]
     assert np.allclose(np.diag(slopes), [(LINE[2] - LINE[0]) / 2, (LINE[3] - LINE[1]) / 2, LINE[3] - LINE[2]])
-    moved = dd.jacobian(lambda s: nd.shift(LINE, s, order=1, mode="nearest"))(0.0)
-    assert np.allclose(moved[1:-1], (LINE[:-2] - LINE[2:]) / 2)
+    moved = dd.jacobian(lambda s: nd.shift(LINE, s, order=1, mode="nearest"))(np.zeros(1))
+    assert np.allclose(moved[1:-1, 0], (LINE[:-2] - LINE[2:]) / 2)
 
 
 @pytest.mark.parametrize(

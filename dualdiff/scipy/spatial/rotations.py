@@ -23,7 +23,7 @@ from dualdiff.rules.distances import distance
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import fixed, operand
+from dualdiff.values import TRACED, fixed, operand
 
 ROOM = Room("scipy.spatial.transform")
 ROTATION: Any = transform.Rotation
@@ -335,6 +335,8 @@ def power(self: Any, n: Any, modulus: Any = None) -> Any:
     """Return a rotation repeated a number of times."""
     if modulus is not None:
         raise NotImplementedError("modulus not supported")
+    if isinstance(n, float) and type(n) not in TRACED and _keeps_its_methods():
+        n = float(np.float32(n))  # the compiled class takes it in single precision
     return _made(_of_vector(operand(n) * _to_vector(_quaternions(self))))
 
 

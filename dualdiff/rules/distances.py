@@ -1,4 +1,4 @@
-"""The root of a squared distance: it has a kink where two points coincide, and its square has none."""
+"""Squared distances of all pairs of points, and their roots: a root has a kink where two points coincide, its square has none."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.kinds import Elementwise
+from dualdiff.kinds import Elementwise, General, Sweep
 from dualdiff.kinds.kinks import Kink
 from dualdiff.rules.elementwise import over
+from dualdiff.shapes import shape_of
 from dualdiff.values import bind, number
 
 distance_ = Elementwise(
@@ -31,4 +32,49 @@ def distance(squared: Any) -> Any:
     return bind(distance_, (squared,), {})
 
 
-__all__ = ["distance", "distance_"]
+# --------------------------------------------------------------------------------------------------
+# of all pairs: coordinate by coordinate, so that no array is larger than the result
+
+
+def _squares(a: Any, b: Any) -> Any:
+    from scipy.spatial.distance import cdist
+
+    return cdist(a, b, "sqeuclidean")
+
+
+def _apart(a: Any, b: Any, k: int) -> Any:
+    return a[..., :, k, None] - b[..., None, :, k]
+
+
+def _push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
+    ta, tb = ts
+    total: Any = 0.0
+    for k in range(shape_of(a)[-1]):
+        if ta is None:
+            moved = -tb[..., None, :, k]
+        else:
+            moved = ta[..., :, k, None] if tb is None else _apart(ta, tb, k)
+        total = total + 2 * _apart(a, b, k) * moved
+    return total
+
+
+def _pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
+    by_a, by_b = [], []
+    for k in range(shape_of(a)[-1]):
+        part = 2 * g * _apart(a, b, k)
+        by_a.append(np.sum(part, axis=-1))
+        by_b.append(-np.sum(part, axis=-2))
+    return np.stack(by_a, axis=-1), np.stack(by_b, axis=-1)
+
+
+squares_ = General("scipy.spatial.distance.cdist", _squares, _push, _pull, keeps=(False, (True, True)))
+
+
+def squares(a: Any, b: Any) -> Any:
+    """Return the squared distances of all pairs of rows of two matrices."""
+    if not shape_of(a)[1]:
+        return np.zeros((shape_of(a)[0], shape_of(b)[0]))
+    return bind(squares_, (a, b), {})
+
+
+__all__ = ["distance", "distance_", "squares", "squares_"]

@@ -240,6 +240,21 @@ def test_fitpacks_functions() -> None:
     agrees(f, X, Y, T)
 
 
+def test_fitted_splines_in_one_and_two_variables() -> None:
+    univariate = [ip.UnivariateSpline(X, Y, s=0.3, ext=e) for e in ("extrapolate", "const")]
+    surface = ip.RectBivariateSpline(np.arange(5.0), np.arange(6.0), RNG.standard_normal((5, 6)))
+    knots = np.r_[[X[0] - 0.1] * 4, 2.0, [X[-1] + 0.1] * 4]
+
+    def f(t: Any, y: Any) -> Any:
+        found = [joined(s(t), s(t, 1), s.integral(t[1], t[4])) for s in univariate]
+        found += [surface(t, 0.3 * t + 1), surface.ev(t, t**2 / 5), surface.ev(t[1:3], t[2:4], dx=1)]
+        return joined(*found, ip.make_lsq_spline(X, y, knots)(t), ip.make_lsq_spline(X, y, knots, w=y**2 + 1)(t))
+
+    agrees(f, INSIDE, Y)
+    with pytest.raises(UnsupportedFunctionError, match="make_smoothing_spline"):
+        dd.jacobian(lambda y: ip.make_smoothing_spline(X, y)(X))(Y)
+
+
 # --------------------------------------------------------------------------------------------------
 # interp1d, grids, radial functions
 

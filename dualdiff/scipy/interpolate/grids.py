@@ -106,7 +106,7 @@ def _nearest(grid: Any, values: Any, xi: Any) -> Any:
     return values[tuple(places)]
 
 
-def _tensor(t: Any, c: Any, k: Any, xi: Any, nu: Any) -> Any:
+def tensor(t: Any, c: Any, k: Any, xi: Any, nu: Any) -> Any:
     """Return a tensor product of B-splines, or a partial derivative of it, at points.
 
     Along an axis on which it is piecewise linear, a slope at a knot is the mean of those beside it.
@@ -236,7 +236,7 @@ def _evaluated(self: Any, xi: Any, method: Any, nu: Any, coefficients: Any) -> A
         found = _nearest(grid, values, xi)
     elif method in DEGREES:
         t, c, degrees = coefficients(method)
-        found = _tensor([real(k) for k in t], inexact(c), degrees, xi, (0,) * d if nu is None else nu)
+        found = tensor([real(k) for k in t], inexact(c), degrees, xi, (0,) * d if nu is None else nu)
     else:
         _long_enough(grid, DEGREES.get(method.removesuffix("_legacy"), 3), method)
         found = _one_after_the_other(grid, values, xi, method)
@@ -380,7 +380,7 @@ def tensor_called(self: Any, xi: Any, *, nu: Any = None, extrapolate: Any = None
     if np.any(orders < 0):
         raise ValueError(f"derivatives must be positive, got {nu = }")
     xi = np.reshape(xi, (-1, d))
-    found = _tensor(t, c, self.k, xi, orders)
+    found = tensor(t, c, self.k, xi, orders)
     if not extrapolate:
         outside: Any = np.zeros(shape_of(xi)[0], bool)
         for k, knots in enumerate(t):
@@ -390,4 +390,4 @@ def tensor_called(self: Any, xi: Any, *, nu: Any = None, extrapolate: Any = None
     return np.reshape(found, shape[:-1] + shape_of(c)[d:])
 
 
-__all__ = ["interpn", "regular_grid_interpolator"]
+__all__ = ["interpn", "regular_grid_interpolator", "tensor"]

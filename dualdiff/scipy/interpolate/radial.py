@@ -10,7 +10,7 @@ import numpy as np
 from scipy import interpolate as scipy_interpolate
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.rules.distances import distance
+from dualdiff.rules.distances import distance, squares
 from dualdiff.scipy.interpolate.pieces import ROOM, carrying, inexact, real
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand
@@ -59,8 +59,7 @@ def _monomials(x: Any, powers: Any) -> Any:
 
 
 def _kernel(a: Any, b: Any, kernel: str, epsilon: Any) -> Any:
-    apart = epsilon * a[:, None, :] - epsilon * b[None, :, :]
-    return KERNELS[kernel](np.sum(apart * apart, axis=-1))
+    return KERNELS[kernel](squares(epsilon * a, epsilon * b))
 
 
 def _solved(y: Any, d: Any, smoothing: Any, kernel: str, epsilon: Any, powers: Any) -> tuple[Any, Any, Any]:

@@ -201,6 +201,14 @@ class Spline:
     integrate = integrate
 
     @property
+    def _t(self) -> Any:  # as SciPy's own code reads them
+        return self.t
+
+    @property
+    def _c(self) -> Any:
+        return self.c
+
+    @property
     def tck(self) -> Any:
         """The knots, coefficients and the degree."""
         return self.t, self.c, self.k
@@ -397,97 +405,6 @@ def make_interp_spline(
     return spline(t, _interpolated(t, k, x, y, start, end), k, True, axis)
 
 
-# --------------------------------------------------------------------------------------------------
-# FITPACK's way of speaking
-
-
-@ROOM.function("splrep", facts=KINKS)
-def splrep(
-    x: Any,
-    y: Any,
-    w: Any = None,
-    xb: Any = None,
-    xe: Any = None,
-    k: int = 3,
-    task: int = 0,
-    s: Any = None,
-    t: Any = None,
-    full_output: int = 0,
-    per: int = 0,
-    quiet: int = 1,
-) -> Any:
-    """``scipy.interpolate.splrep``: the spline through the points (``s=0``), whose knots are those of make_interp_spline."""
-    through = (s is None and w is None) or (s is not None and not fixed(np.any(np.not_equal(operand(s), 0))))
-    if not through or task != 0 or t is not None or per or full_output or xb is not None or xe is not None:
-        raise UnsupportedFunctionError(
-            f"{where()}: scipy.interpolate.splrep is differentiated where the spline goes through the points (s=0), with no other option "
-            "than k; smoothing chooses the knots by the data. Use make_interp_spline, or a spline with knots of your own by least "
-            "squares: np.linalg.lstsq of BSpline.design_matrix(x, t, k).toarray()."
-        )
-    made = make_interp_spline(x, y, k=k)
-    return made.t, np.concatenate([made.c, np.zeros(k + 1)]), k
-
-
-@ROOM.function("splev", facts=KINKS)
-def splev(x: Any, tck: Any, der: int = 0, ext: int = 0) -> Any:
-    """``scipy.interpolate.splev``."""
-    if isinstance(tck, scipy_interpolate.BSpline):
-        if len(shape_of(tck.c)) > 1:
-            raise ValueError(
-                "Calling splev() with BSpline objects with c.ndim > 1 is not allowed. Use BSpline.__call__(x) instead."
-            )
-        if ext not in (0, 1, 2, 3):
-            raise ValueError(f"Extrapolation mode {ext} is not supported by BSpline.")
-        tck = tck.t, tck.c, tck.k
-    t, c, k = tck
-    if isinstance(c, (list, tuple)) and c and shape_of(operand(c[0])):
-        return [splev(x, (t, one, k), der, ext) for one in c]
-    if not 0 <= der <= k:
-        raise ValueError(f"0<=der={der}<=k={k} must hold")
-    if ext not in (0, 1, 2, 3):
-        raise ValueError(f"ext = {ext} not in (0, 1, 2, 3) ")
-    t, c, x = real(t), inexact(c), real(x)
-    points = np.reshape(x, -1)
-    first, last = t[k], t[shape_of(t)[0] - k - 1]
-    outside = (points < first) | (points > last)
-    if ext == 2 and fixed(np.any(outside)):
-        raise ValueError("Invalid input data")
-    if ext == 3:
-        points = np.where(points < first, first, np.where(points > last, last, points))
-    out = spline_values(t, c, k, points, der, True)
-    if ext == 1:
-        out = np.where(outside, 0.0, out)
-    return np.reshape(out, shape_of(x))
-
-
-@ROOM.function("splder")
-def splder(tck: Any, n: int = 1) -> Any:
-    """``scipy.interpolate.splder``."""
-    if isinstance(tck, scipy_interpolate.BSpline):
-        return derivative(tck, n)
-    t, c, k = tck
-    return integrated(real(t), inexact(c), k, -n) if n < 0 else differentiated(real(t), inexact(c), k, n)
-
-
-@ROOM.function("splantider")
-def splantider(tck: Any, n: int = 1) -> Any:
-    """``scipy.interpolate.splantider``."""
-    if isinstance(tck, scipy_interpolate.BSpline):
-        return antiderivative(tck, n)
-    return splder(tck, -n)
-
-
-@ROOM.function("splint")
-def splint(a: Any, b: Any, tck: Any, full_output: int = 0) -> Any:
-    """``scipy.interpolate.splint``: the spline is zero outside of its base interval."""
-    if full_output:
-        raise UnsupportedFunctionError(
-            f"{where()}: scipy.interpolate.splint with full_output is not differentiated. Leave it out."
-        )
-    made = tck if isinstance(tck, scipy_interpolate.BSpline) else spline(*tck)
-    return integrate(made, a, b, extrapolate=False)
-
-
 __all__ = [
     "basis",
     "bspline",
@@ -496,6 +413,4 @@ __all__ = [
     "spline",
     "spline_places",
     "spline_values",
-    "splev",
-    "splrep",
 ]

@@ -10,7 +10,7 @@ from scipy import special
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
-from dualdiff.rules.distances import distance
+from dualdiff.rules.distances import distance, squares
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
@@ -193,7 +193,12 @@ def cdist(XA: Any, XB: Any, metric: Any = "euclidean", *, out: Any = None, **kwa
     a, b = (_matrix(x, f"{name} must be a 2-dimensional array.") for x, name in ((XA, "XA"), (XB, "XB")))
     if shape_of(a)[1] != shape_of(b)[1]:
         raise ValueError("XA and XB must have the same number of columns (i.e. feature dimension.)")
-    return _metric(metric, (a, b), out, kwargs)(a[:, None, :], b[None, :, :])
+    found = _metric(metric, (a, b), out, kwargs)
+    name = NAMES.get(metric.lower()) if isinstance(metric, str) else None
+    if name in ("euclidean", "sqeuclidean") and kwargs.get("w") is None:
+        squared = squares(a, b)
+        return squared if name == "sqeuclidean" else distance(squared)
+    return found(a[:, None, :], b[None, :, :])
 
 
 @ROOM.function("pdist", facts=REAL)

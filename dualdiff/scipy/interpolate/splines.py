@@ -25,6 +25,7 @@ from dualdiff.scipy.interpolate.pieces import (
     column,
     fixed_order,
     inexact,
+    itself,
     kinked,
     meeting,
     real,
@@ -199,6 +200,7 @@ class Spline:
     derivative = derivative
     antiderivative = antiderivative
     integrate = integrate
+    _asarray = staticmethod(itself)
 
     @property
     def _t(self) -> Any:  # as SciPy's own code reads them

@@ -8,6 +8,7 @@ import numpy as np
 
 from dualdiff.kinds import Elementwise, General, Sweep
 from dualdiff.kinds.kinks import Kink
+from dualdiff.labels import Labels
 from dualdiff.rules.elementwise import over
 from dualdiff.shapes import shape_of
 from dualdiff.values import bind, number
@@ -67,7 +68,14 @@ def _pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
     return np.stack(by_a, axis=-1), np.stack(by_b, axis=-1)
 
 
-squares_ = General("scipy.spatial.distance.cdist", _squares, _push, _pull, keeps=(False, (True, True)))
+def _joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    """Say that a distance hangs on one point of each set."""
+    (rows, width), (m, n) = shape_of(args[k]), shape_of(out)
+    own = np.broadcast_to(np.arange(m)[:, None] if k == 0 else np.arange(n), (m, n))
+    return np.reshape(own, -1), np.repeat(np.arange(rows), width)
+
+
+squares_ = General("scipy.spatial.distance.cdist", _squares, _push, _pull, keeps=(False, (True, True)), joins=_joins)
 
 
 def squares(a: Any, b: Any) -> Any:

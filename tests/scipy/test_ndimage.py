@@ -140,6 +140,14 @@ def test_linear_filters() -> None:
     agrees(f, X)
 
 
+def test_a_filter_of_few_weights_has_a_sparse_jacobian() -> None:
+    u = RNG.standard_normal(400)
+    for f, most in ((lambda u: nd.laplace(u.reshape(20, 20)).ravel() - u**3, 5), (lambda u: nd.convolve(u, ROW), 4)):
+        J = dd.jacobian(f, sparse=True)(u)
+        assert J.nnz <= most * 400
+        assert np.allclose(J.toarray(), dd.jacobian(f, mode="reverse")(u))
+
+
 def test_chosen_entries() -> None:
     def f(x: Any) -> Any:
         found = [g(x, 3) for g in (nd.maximum_filter, nd.minimum_filter, nd.median_filter)]

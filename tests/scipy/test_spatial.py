@@ -75,6 +75,12 @@ def test_distances_with_matrices_exponents_and_functions() -> None:
     agrees(f, A, V)
 
 
+def test_a_distance_hangs_on_two_points() -> None:
+    J = dd.jacobian(lambda a: cdist(a, B).ravel(), sparse=True)(A)
+    assert J.nnz == 4 * 5 * 3
+    assert np.allclose(J.toarray().reshape(20, 4, 3), dd.jacobian(lambda a: cdist(a, B).ravel(), mode="reverse")(A))
+
+
 def test_the_square_form_and_back() -> None:
     square = dd.jacobian(lambda v: sd.squareform(v))(np.array([1.0, 2.0, 3.0]))
     assert np.array_equal(square @ [1.0, 2.0, 3.0], sd.squareform([1.0, 2.0, 3.0]))

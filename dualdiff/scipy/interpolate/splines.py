@@ -8,6 +8,7 @@ coefficients, whose entries are such functions.
 from __future__ import annotations
 
 import operator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,7 @@ def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
     return np.reshape(found, (1,)) if periodic and not shape_of(found) and _periodic_is_vector() else found
 
 
+@lru_cache(maxsize=1)
 def _periodic_is_vector() -> bool:
     """Whether this SciPy returns an array of one number where a periodic spline of numbers is integrated."""
     found = scipy_interpolate.BSpline([0.0, 1.0], [1.0], 0, extrapolate="periodic").integrate(0.0, 0.5)

@@ -11,11 +11,12 @@ import numpy as np
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Multilinear
+from dualdiff.labels import MOST_LINKS, links_of
 from dualdiff.rules.distances import distance
 from dualdiff.rules.letters import conj
 from dualdiff.scipy.ndimage.borders import ROOM, array, axes_of, extended, finished, mode_of, one_axis, plain, sequence
-from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, fixed, operand
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import bind, fixed, is_plain_constant, operand
 
 
 def _sums(x: Any, w: Any) -> Any:
@@ -60,7 +61,28 @@ def _pull_weights(g: Any, x: Any, w: Any) -> Any:
     return np.real(found) if dtype_of(w).kind != "c" and dtype_of(found).kind == "c" else found
 
 
-windows_ = Multilinear("scipy.ndimage.correlate", _sums, _pull_array, _pull_weights, push=_push)
+class Windows(Multilinear):
+    """The sums of all windows of an array with weights."""
+
+    linked = True
+
+    def links(self, k: int, args: Any, params: dict[str, Any], out: Any, most: int | None = None) -> Any:
+        """Join a sum with the entries of its window whose weights are not zero."""
+        x, w = args
+        if k != 0 or not is_plain_constant(w) or len(shape_of(x)) != w.ndim:
+            return None
+        places = np.argwhere(w)
+        sums = np.indices(shape_of(out)).reshape(w.ndim, -1)
+        count = sums.shape[1]
+        if count * len(places) > (MOST_LINKS if most is None else most):
+            return None
+        columns = np.ravel_multi_index(tuple(sums[:, :, None] + places.T[:, None, :]), shape_of(x))
+        rows = np.broadcast_to(np.arange(count)[:, None], columns.shape)
+        weights = np.broadcast_to(w[tuple(places.T)], columns.shape)
+        return links_of(rows.ravel(), columns.ravel(), weights.ravel(), (count, size_of(shape_of(x))))
+
+
+windows_ = Windows("scipy.ndimage.correlate", _sums, _pull_array, _pull_weights, push=_push)
 
 
 def windows(x: Any, w: Any) -> Any:

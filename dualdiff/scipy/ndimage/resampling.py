@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage, special
 
 from dualdiff.kinds import Linear
+from dualdiff.labels import Labels, lanes
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.interpolate.pieces import joint, meeting
@@ -52,7 +53,11 @@ def _transposed(g: Any, x: Any, *, axis: int, order: int, mode: str) -> Any:
     return np.moveaxis(np.moveaxis(g, axis, -1) @ matrix, -1, axis)
 
 
-spline_filter_ = Linear("scipy.ndimage.spline_filter1d", _filtered, _transposed)
+def _joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    return lanes(shape_of(args[0]), shape_of(out), (params["axis"],))
+
+
+spline_filter_ = Linear("scipy.ndimage.spline_filter1d", _filtered, _transposed, joins=_joins)
 
 
 def _spline_filter(x: Any, order: int, mode: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import interpolate as scipy_interpolate
 
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.kinds import Discrete
+from dualdiff.kinds import Discrete, Elementwise
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
@@ -45,7 +45,8 @@ def inexact(x: Any) -> Any:
 
 def column(x: Any, rank: int) -> Any:
     """Return a vector with axes of length one behind it, as many as make it one of a rank."""
-    return np.reshape(x, (*shape_of(x), *(1,) * (rank - len(shape_of(x)))))
+    more = rank - len(shape_of(x))
+    return np.reshape(x, (*shape_of(x), *(1,) * more)) if more else x
 
 
 def back_to(axis: int, out: Any, rank_of_points: int) -> Any:
@@ -75,6 +76,30 @@ def meeting(value: Any, apart: Any, points: Any, there: Any) -> Any:
 # --------------------------------------------------------------------------------------------------
 # values
 
+places = Discrete(
+    "scipy.interpolate",
+    lambda x, p: np.stack([np.searchsorted(x, p, side="right"), np.searchsorted(x, p, side="left")]),
+)
+"""How many breakpoints do not lie behind a point, and how many lie before it."""
+
+
+def intervals(x: Any, points: Any, first: int, last: int) -> tuple[Any, Any]:
+    """Return for every point the interval that it lies in, and the one before where it lies between two; within bounds."""
+    found = np.clip(fixed(bind(places, (x, points), {})) - 1, first, last)
+    return found[0], found[1]
+
+
+cubic = Elementwise(
+    "cubic",
+    lambda s, a, b, c, d: ((a * s + b) * s + c) * s + d,
+    lambda _y, s, a, b, c, _d: (3.0 * a * s + 2.0 * b) * s + c,
+    lambda _y, s, _a, _b, _c, _d: s * s * s,
+    lambda _y, s, _a, _b, _c, _d: s * s,
+    lambda _y, s, _a, _b, _c, _d: s,
+    1,
+)
+"""A polynomial of the third degree, as one step."""
+
 
 def _piece(c: Any, distance: Any, at: Any, nu: int) -> Any:
     """Return the derivative of some order of the polynomials number ``at``, so far from their breakpoints."""
@@ -84,6 +109,8 @@ def _piece(c: Any, distance: Any, at: Any, nu: int) -> Any:
         return np.zeros_like(c, shape=(*shape_of(distance), *rest)) + 0.0 * column(distance, 1 + len(rest))
     s = column(distance, 1 + len(rest))
     own = c[:, at]
+    if degree == 3 and nu == 0:
+        return bind(cubic, (s, own[0], own[1], own[2], own[3]), {})
     factors = [float(math.perm(p, nu)) for p in range(degree, nu - 1, -1)]
     total = factors[0] * own[0]
     for q, factor in enumerate(factors[1:], 1):
@@ -110,8 +137,7 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
     last = shape_of(c)[1] - 1
     falls = bool(fixed(x[-1] < x[0]))
     ordered, asked = (-x, -points) if falls else (x, points)
-    at = np.clip(fixed(np.searchsorted(ordered, asked, side="right")) - 1, 0, last)
-    before = np.clip(fixed(np.searchsorted(ordered, asked, side="left")) - 1, 0, last)
+    at, before = intervals(ordered, asked, 0, last)
     value = _piece(c, points - x[at], at, nu)
     if np.any(at != before):
 
@@ -138,11 +164,11 @@ def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
     extrapolate = self.extrapolate if extrapolate is None else extrapolate
     c, breaks, points = inexact(self.c), real(self.x), real(x)
     shape = shape_of(points)
-    points = np.reshape(points, -1)
+    points = points if len(shape) == 1 else np.reshape(points, -1)
     if isinstance(extrapolate, str) and extrapolate == "periodic":
         points, extrapolate = wrapped(points, breaks[0], breaks[-1]), False
     out = values(c, breaks, points, nu, extrapolate)
-    return back_to(self.axis, np.reshape(out, shape + shape_of(c)[2:]), len(shape))
+    return back_to(self.axis, out if len(shape) == 1 else np.reshape(out, shape + shape_of(c)[2:]), len(shape))
 
 
 # --------------------------------------------------------------------------------------------------

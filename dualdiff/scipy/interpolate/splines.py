@@ -26,6 +26,7 @@ from dualdiff.scipy.interpolate.pieces import (
     column,
     fixed_order,
     inexact,
+    intervals,
     itself,
     kinked,
     meeting,
@@ -87,8 +88,7 @@ def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> 
     if nu < 0:
         raise ValueError(f"Cannot do derivative order nu={nu}.")
     n = shape_of(t)[0] - k - 1
-    at = spline_places(t, k, x)
-    before = spline_places(t, k, x, "left")
+    at, before = intervals(t, x, k, n - 1)
     value = _sum(c, k, at, basis(t, k, x, at, nu))
     if np.any(at != before):
 
@@ -110,12 +110,12 @@ def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
     extrapolate = self.extrapolate if extrapolate is None else extrapolate
     t, c, k, points = real(self.t), inexact(self.c), self.k, real(x)
     shape = shape_of(points)
-    points = np.reshape(points, -1)
+    points = points if len(shape) == 1 else np.reshape(points, -1)
     if isinstance(extrapolate, str) and extrapolate == "periodic":
         n = shape_of(t)[0] - k - 1
         points, extrapolate = wrapped(points, t[k], t[n]), False
     out = spline_values(t, c, k, points, nu, extrapolate)
-    return back_to(self.axis, np.reshape(out, shape + shape_of(c)[1:]), len(shape))
+    return back_to(self.axis, out if len(shape) == 1 else np.reshape(out, shape + shape_of(c)[1:]), len(shape))
 
 
 # --------------------------------------------------------------------------------------------------

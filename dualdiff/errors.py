@@ -430,8 +430,8 @@ REPLACED: set[CodeType] = set()
 
 _AROUND: set[CodeType] = set()
 """The code of decorators around them, which others may share that are not replaced."""
-_OWNERS: dict[CodeType, Any] = {}
-"""Of those that are methods, the class."""
+_OWNERS: dict[CodeType, list[type]] = {}
+"""Of those that are methods, the classes: several may inherit one."""
 
 
 def replaced(function: Any, owner: Any = None) -> None:
@@ -441,8 +441,15 @@ def replaced(function: Any, owner: Any = None) -> None:
         if code is not None:
             (REPLACED if inner is None else _AROUND).add(code)
             if owner is not None:
-                _OWNERS[code] = owner
+                _OWNERS.setdefault(code, []).append(owner)
         function = inner
+
+
+def method_owner(code: Any, of: Any) -> Any:
+    """Return the class of an object, of whose methods capture puts another in the place of the one with this code; or None."""
+    owners = _OWNERS.get(code, ())
+    kinds = (of if isinstance(of, type) else type(of)).__mro__
+    return next((c for c in kinds if c in owners), owners[0] if owners else None)
 
 
 def _is_replaced(frame: FrameType) -> bool:
@@ -475,7 +482,8 @@ def code_frame() -> tuple[FrameType | None, Any]:
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
         if _is_replaced(frame):
-            inside, owner = True, _OWNERS.get(frame.f_code)
+            inside = True
+            owner = method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))
         elif (
             not name.startswith(HERE)
             and (not is_numpy(name) or name.startswith(_POLYNOMIALS))

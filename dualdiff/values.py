@@ -153,6 +153,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "scipy.sparse": ("dualdiff.scipy.sparse",),
     "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
+    "scipy.interpolate": ("dualdiff.scipy.interpolate",),
+    "scipy.ndimage": ("dualdiff.scipy.ndimage",),
+    "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
+    "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -363,8 +363,8 @@ def hessian(
     coloring : {"star", "acyclic", "columns"} or colours, optional
         Only this coloured sparse way, or with these colours.
     **options
-        ``chunk``, ``has_aux``, ``executor`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and
-        ``cost``.
+        ``chunk``, ``has_aux``, ``executor``, ``cost`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode`` and
+        ``max_bytes``.
 
     Returns
     -------

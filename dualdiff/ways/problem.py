@@ -95,7 +95,7 @@ def run_user(
     failed: Exception | None = None
     found = None
     try:
-        if captures is None or not captures.modules:
+        if captures is None or not captures.anything:
             found = tidied(problem.call(leaves))
         else:
             found = captures.call(problem.function, lambda given: tidied(problem.call(given)), leaves)
@@ -268,7 +268,7 @@ def peel(v: Any, run: Any) -> Any:
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     captures = problem.captures
-    if captures is None or not captures.modules:  # where nothing stumbles, no more than this is done
+    if captures is None or not captures.anything:  # where nothing stumbles, no more than this is done
         try:
             found = _record(problem, replayable, lines)
         except RunAgain as e:
@@ -445,7 +445,7 @@ def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     captures = problem.captures
-    if captures is None or not captures.modules:
+    if captures is None or not captures.anything:
         try:
             found = _run_duals_once(problem, tangents, lead, finish, most)
         except RunAgain as e:

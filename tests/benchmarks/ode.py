@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,17 @@ def ode() -> list[Row]:
     return rows
 
 
+def _costs(f: Callable[[Any], Any], point: Any) -> dict[str, float]:
+    points = [point, *(point + 1e-6 * np.diag(point))]
+    ways = {
+        "one": lambda: f(point),
+        "gradient": lambda: dd.grad(f)(point),
+        "forward": lambda: dd.jacfwd(f)(point),
+        "differences": lambda: [f(p) for p in points],
+    }
+    return _least(ways, rounds=3)
+
+
 def ode_derivatives() -> list[Row]:
     """A gradient of the end of a solution, and two-point differences of it, by two or three parameters: over one solution."""
 
@@ -106,20 +117,7 @@ def ode_derivatives() -> list[Row]:
         (kinetics, np.array([0.04, 1e4, 3e7]), ("Radau", "BDF", "LSODA")),
     ):
         for method in methods:
-            of = partial(f, method=method)
-            steps = [
-                of,
-                *(lambda p, of=of, i=i: of(p + 1e-6 * p * (np.arange(len(p)) == i)) for i in range(len(point))),
-            ]
-            times = _least(
-                {
-                    "one": lambda: of(point),  # noqa: B023
-                    "gradient": lambda: dd.grad(of)(point),  # noqa: B023
-                    "forward": lambda: dd.jacfwd(of)(point),  # noqa: B023
-                    "differences": lambda: [step(point) for step in steps],  # noqa: B023
-                },
-                rounds=3,
-            )
+            times = _costs(functools.partial(f, method=method), point)
             one = times.pop("one")
             rows.append({"what": f"{f.__name__}, {method}", "ms": 1e3 * one, **{k: t / one for k, t in times.items()}})
     return rows

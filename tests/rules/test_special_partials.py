@@ -328,7 +328,8 @@ WITHOUT_TWIN = {
     "_spherical_jn _spherical_yn _spherical_in _spherical_kn besselpoly eval_sh_jacobi wright_bessel log_wright_bessel huber radian "
     "_sinpi _cospi _lgam1p _log1mexp _log1pmx _riemann_zeta _scaled_exp1 _zeta jn digamma",
     _OWN: "_skewnorm_cdf _skewnorm_ppf _skewnorm_isf _cauchy_ppf _cauchy_isf _cosine_cdf _cosine_invcdf _beta_pdf _ncx2_sf "
-    "_nct_sf _ncf_sf _binom_pmf _binom_cdf _nbinom_pmf _nbinom_mean _nbinom_variance _nbinom_skewness _nbinom_kurtosis_excess modfresnelp modfresnelm ncfdtr nctdtr _lambertw",
+    "_nct_sf _ncf_sf _binom_pmf _binom_cdf _nbinom_pmf _nbinom_mean _nbinom_variance _nbinom_skewness _nbinom_kurtosis_excess "
+    "modfresnelp modfresnelm ncfdtr nctdtr _lambertw",
 }
 
 

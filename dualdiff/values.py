@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from sys import modules
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -143,20 +143,27 @@ def join() -> None:
 
 
 ROOMS: dict[str, tuple[str, ...]] = {}
-"""Modules whose functions capture exchanges, and the modules of ours that say what for, until these have been loaded."""
-_LOOKED = [0]
+"""Modules whose functions capture exchanges, and the modules of ours that say what for."""
+
+
+class _Rooms:
+    """Which of them have been loaded."""
+
+    entered: ClassVar[set[str]] = set()
+    #: how many modules had been loaded when they were last looked at
+    modules = 0
 
 
 def enter_rooms() -> None:
     """Load what exchanges the functions of modules that were loaded meanwhile: done when one of their functions stumbles."""
-    if len(modules) == _LOOKED[0]:
+    if len(modules) == _Rooms.modules:
         return
-    for name, ours in list(ROOMS.items()):
-        if name in modules:
+    for name, ours in ROOMS.items():
+        if name in modules and name not in _Rooms.entered:
             for room in ours:
                 import_module(room)
-            ROOMS.pop(name, None)
-    _LOOKED[0] = len(modules)
+            _Rooms.entered.add(name)
+    _Rooms.modules = len(modules)
 
 
 class _Levels:

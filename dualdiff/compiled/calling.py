@@ -32,6 +32,8 @@ _TYPE, _VALUE = 8, 16
 """Where an object keeps its class, and a float or a cell what it holds."""
 _DATA, _NDIM, _SHAPE, _DTYPE, _FLAGS = 16, 24, 32, 56, 64
 """Where an array keeps its address, its number of axes, its shape, its dtype and its flags."""
+_SIZE, _ITEMS = 16, 24
+"""Where a tuple keeps how many items it has, and the items."""
 _CONTIGUOUS_ALIGNED_NATIVE = 0x0001 | 0x0100
 _NEW_FROM_DESCR, _SCALAR = 94, 60
 """Places of PyArray_NewFromDescr and PyArray_Scalar in NumPy's table."""
@@ -105,7 +107,7 @@ def _is_laid_out() -> bool:
         return x
 
     cell: Any = held.__closure__[0]  # type: ignore[index]
-    number, scalar = 1.5, np.float64(2.5)
+    number, scalar, pair = 1.5, np.float64(2.5), (x, y)
     for a in (x, y):
         shape = _at(id(a) + _SHAPE, ctypes.c_void_p)
         if not (
@@ -123,6 +125,8 @@ def _is_laid_out() -> bool:
         and _at(id(number) + _VALUE, ctypes.c_double) == number
         and _at(id(scalar) + _TYPE, ctypes.c_void_p) == id(np.float64)
         and _at(id(scalar) + _VALUE, ctypes.c_double) == scalar
+        and _at(id(pair) + _SIZE, ctypes.c_ssize_t) == 2
+        and [_at(id(pair) + _ITEMS + 8 * k, ctypes.c_void_p) for k in range(2)] == [id(x), id(y)]
         and _at(id(cell) + _VALUE, ctypes.c_void_p) == id(x)
         and _at(id(held) + _TYPE, ctypes.c_void_p) == id(type(held))
         and bool(table[_NEW_FROM_DESCR])
@@ -144,12 +148,15 @@ class Way:
         As for :func:`~dualdiff.compiled.entrance.by_python`.
     build : callable or None
         What puts a list of results together; None where there is one, which is returned.
+    keywords : tuple of str
+        Which arguments, the last ones, are given by name.
     """
 
     arguments: Sequence[Form | Fixed]
     watched: Sequence[Watched]
     build: Callable[[list[Any]], Any] | None
     slow: Callable[..., Any]
+    keywords: tuple[str, ...] = ()
 
 
 def machine_code(
@@ -295,11 +302,21 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self._unless(self._value(f"icmp eq {kind} {a}, {b}"))
 
     def _arguments(self) -> None:
-        self._same("ptr", "%kwnames", "null")
-        self._same("i64", "%nargs", str(len(self.way.arguments)))
+        names = self.way.keywords
+        by_position = len(self.way.arguments) - len(names)
+        self._same("i64", "%nargs", str(by_position))
+        if names:
+            self._unless(self._value("icmp ne ptr %kwnames, null"))
+            self._same("i64", self._load("i64", "%kwnames", _SIZE), str(len(names)))
+        else:
+            self._same("ptr", "%kwnames", "null")
         self.addresses = []
         for i, a in enumerate(self.way.arguments):
-            x = self._load("ptr", "%args", 8 * i)
+            x = (
+                self._load("ptr", "%args", 8 * i)
+                if i < by_position
+                else self._named(names[i - by_position], by_position, len(names))
+            )
             if isinstance(a, Fixed):
                 self.objects.append(a.value)
                 self._same("ptr", x, _object(a.value))
@@ -319,6 +336,17 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
                 for k, n in enumerate(a.shape):
                     self._same("i64", self._load("i64", shape, 8 * k), str(n))
             self.addresses.append(self._load("ptr", x, _DATA))
+
+    def _named(self, name: str, first: int, count: int) -> str:
+        """Return the argument of a name, whichever place it is given in; names that are not Python's own object go the slow way."""
+        name = sys.intern(name)
+        self.objects.append(name)
+        found = "null"
+        for k in range(count):
+            is_it = self._value(f"icmp eq ptr {self._load('ptr', '%kwnames', _ITEMS + 8 * k)}, {_object(name)}")
+            found = self._value(f"select i1 {is_it}, ptr {self._load('ptr', '%args', 8 * (first + k))}, ptr {found}")
+        self._unless(self._value(f"icmp ne ptr {found}, null"))
+        return found
 
     def _surroundings(self) -> None:
         """Look at settings, and at what the code names."""

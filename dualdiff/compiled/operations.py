@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 
+from dualdiff.compiled import special
 from dualdiff.passes.scalars import NotScalarError
 
 __all__ = ["FUNCTIONS", "KNOWN", "OF_TRUTHS", "TRUTHS", "constant", "declared", "text"]
@@ -77,8 +78,8 @@ def text(name: object, result: str, operands: Sequence[str]) -> list[str]:
 
     Parameters
     ----------
-    name : str
-        NumPy's name of the operation.
+    name : str or ufunc
+        NumPy's name of the operation, or one of ``scipy.special`` itself.
     result : str
         The name of its value, ``%v7``; further values of several lines are called after it, ``%v7.up``.
     operands : sequence of str
@@ -89,6 +90,8 @@ def text(name: object, result: str, operands: Sequence[str]) -> list[str]:
     NotScalarError
         Inside the engine, if the operation has no row.
     """
+    if special.is_special(name):
+        return [f"{result} = {special.called(name, list(operands))}"]
     if not isinstance(name, str) or name not in KNOWN:
         raise NotScalarError(f"{name} has no machine code")
     if name in _ARITHMETIC:

@@ -211,10 +211,10 @@ class Compiled:
             return
 
         def way() -> Way | None:
-            if variant.arguments is None or variant.keywords:
+            if variant.arguments is None:
                 return None
             build = _builder(variant.build, len(variant.program.outputs)) and variant.build
-            return Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self))
+            return Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self), variant.keywords)
 
         def agrees(outputs: Sequence[Any]) -> bool:
             return all(map(_agree, flatten(variant.build(list(outputs)))[0], flatten(result)[0]))

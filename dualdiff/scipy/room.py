@@ -20,6 +20,9 @@ from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.register import BESIDE, NOTHING, REAL_ONLY, Entry, Facts, real_only
 from dualdiff.solvers import serve
 
+OPEN: list[Room] = []
+"""The rooms that have been loaded."""
+
 
 class Room:
     """The drop-ins of one SciPy module, and the rows by which the register knows them.
@@ -43,6 +46,7 @@ class Room:
         self.drop_ins: dict[Any, Callable[..., Any]] = {}
         self.rows: list[Entry] = []
         BESIDE.append(lambda: self.rows)
+        OPEN.append(self)
 
     def function(
         self, name: str, kind: str = "composite", *, domain: Any = "real", facts: Facts = NOTHING, solver: bool = False
@@ -131,4 +135,4 @@ def _refusal(name: str, reason: str) -> Callable[..., Any]:
     return refuse
 
 
-__all__ = ["Room"]
+__all__ = ["OPEN", "Room"]

@@ -169,12 +169,23 @@ def test_arguments_by_name_go_in_as_well(way: str) -> None:
     ):
         for _ in range(20):
             hold(program(X, **named), f(X, **named))
-        assert not native(program)
-    assert type(type(program).__call__) is type(f)
+        assert native(program) == (way == "entered")
+        turned = dict(reversed(named.items()))
+        not_the_same_object = {"".join(list(name)): value for name, value in named.items()}
+        another = {name: value * 2 for name, value in named.items()}
+        for other in (turned, not_the_same_object, another):
+            hold(program(X, **other), f(X, **other))
     hold(program(X, 2.0), f(X, 2.0))
+    hold(program(X, 3.0, n=2), f(X, 3.0, n=2))
     hold(program(x=X, scale=2.0), f(X, 2.0))
+    for _ in range(20):
+        program(X, scale=X, n=3, shift=0.5)
     with pytest.raises(TypeError, match="unexpected keyword"):
         program(X, scale=X, other=3, shift=0.5)
+    with pytest.raises(TypeError, match="multiple values"):
+        program(X, X, scale=X, n=3)
+    with pytest.raises(TypeError, match="missing 1 required"):
+        program(X, n=3, shift=0.5)
 
 
 def test_what_is_no_array_belongs_to_the_program() -> None:

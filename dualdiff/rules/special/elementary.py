@@ -69,6 +69,14 @@ CORNER = Kink(
 quotient = Elementwise("share", _quotient, lambda _z, _x, y: 1 / y, lambda z, _x, y: -z / y, singular=True)
 """x / y, and 0 for 0/0: what x·log(y) has for a slope by y where it is 0 for every y."""
 
+
+def _quotient_of_numbers(x: Any, y: Any) -> Any:
+    void = x.made("logical_and", x.made("equal", x, 0), x.made("equal", y, 0))
+    return x.made("where", void, 0, x / x.made("where", void, 1, y))
+
+
+quotient.lower = _quotient_of_numbers
+
 row(
     "xlogy",
     "x y",

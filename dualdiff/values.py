@@ -142,7 +142,9 @@ def join() -> None:
             JOINED.pop(name, None)
 
 
-ROOMS: dict[str, tuple[str, ...]] = {}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.signal": ("dualdiff.scipy.signal",),
+}
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 
 

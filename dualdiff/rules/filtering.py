@@ -54,9 +54,9 @@ def _push(sweep: Sweep, ts: Any, out: Any, b: Any, a: Any, x: Any, state: Any) -
     total: Any = 0.0
     if dx is not None or dz is not None:
         if dx is None:
-            dx = np.zeros_like(dz, shape=(shape_of(dz)[0], *shape_of(x)))
+            dx = np.zeros_like(dz, shape=(*sweep.lead, *shape_of(x)))
         if dz is None:
-            dz = np.zeros_like(dx, shape=(shape_of(dx)[0], *shape_of(state)))
+            dz = np.zeros_like(dx, shape=(*sweep.lead, *shape_of(state)))
         total = bind(filter_, (b, a, dx, dz), {})
     if db is not None:
         total = total + np.tensordot(db, _shifted(filtered(_one(a), a, x), shape_of(b)[0]), 1)
@@ -65,10 +65,9 @@ def _push(sweep: Sweep, ts: Any, out: Any, b: Any, a: Any, x: Any, state: Any) -
     return total
 
 
-def _products(g: Any, w: Any) -> Any:
+def _products(g: Any, w: Any, lead: tuple[int, ...]) -> Any:
     """Return the inner products of covectors with signals."""
-    k, n = shape_of(g)[0], shape_of(w)[0]
-    return np.reshape(g, (k, -1)) @ _conj(np.reshape(w, (n, -1)).T)
+    return np.reshape(g, (*lead, -1)) @ np.transpose(_conj(np.reshape(w, (shape_of(w)[0], -1))))
 
 
 class _Filter(General):
@@ -83,10 +82,10 @@ class _Filter(General):
             return filtered(_conj(numerator), _conj(a), g[..., ::-1])[..., ::-1]
 
         def to_b() -> Any:
-            return _products(g, _shifted(filtered(_one(a), a, x), shape_of(b)[0]))
+            return _products(g, _shifted(filtered(_one(a), a, x), shape_of(b)[0]), sweep.lead)
 
         def to_a() -> Any:
-            return -_products(g, _shifted(filtered(_one(a), a, out), shape_of(a)[0]))
+            return -_products(g, _shifted(filtered(_one(a), a, out), shape_of(a)[0]), sweep.lead)
 
         def to_state() -> Any:
             order, n = shape_of(state)[-1], shape_of(x)[-1]
@@ -197,7 +196,8 @@ def _pull_taps(g: Any, x: Any, h: Any, *, up: int, down: int) -> Any:
     if short > 0:
         dense = np.concatenate([dense, np.zeros_like(dense, shape=(*shape_of(dense)[:-1], short))], axis=-1)
     found = convolved(dense[..., :length], _turned(every, 1), 1, "valid")
-    return np.sum(found, axis=tuple(range(1, len(shape_of(found)) - 1)))
+    lead = len(shape_of(g)) - len(shape_of(x))
+    return np.sum(found, axis=tuple(range(lead, len(shape_of(found)) - 1)))
 
 
 def spread_out(x: Any, up: int) -> Any:
@@ -214,8 +214,7 @@ def _resampling_push(i: int, t: Any, args: Any, lead: Any, *, up: int, down: int
     if i == 0:
         return bind(resampling_, (t, h), {"up": up, "down": down})
     every = spread_out(x, up)
-    rank = len(shape_of(every))
-    t = np.reshape(t, (shape_of(t)[0], *[1] * (rank - 1), shape_of(t)[1]))
+    t = np.reshape(t, (*lead, *[1] * (len(shape_of(every)) - 1), shape_of(t)[-1]))
     return convolved(every, t, 1, "full")[..., ::down]
 
 

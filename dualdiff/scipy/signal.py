@@ -228,7 +228,7 @@ def _in_the_plane(x: Any, y: Any, mode: str, boundary: str, fillvalue: Any, turn
         y = np.conjugate(np.flip(y))
     x, y = _common(x, y)
     if mode != "valid":
-        before = [n - 1 if mode == "full" else n // 2 if turned else n - 1 - (n - 1) // 2 for n in shape_of(y)]
+        before = [n - 1 if mode == "full" else (n - 1) // 2 if turned else n // 2 for n in shape_of(y)]
         after = [n - 1 if mode == "full" else n - 1 - i for n, i in zip(shape_of(y), before)]
         edge = _EDGES[boundary]
         more = {"constant_values": fillvalue} if edge == "constant" else {}
@@ -297,7 +297,8 @@ def savgol_filter(
             raise ValueError("If mode is 'interp', window_length must be less than or equal to the size of x.")
         edges = scipy.signal.savgol_filter(np.eye(n, dtype=dtype_of(x)), n, *order, axis=0)
         first, last = x[..., :n] @ edges[:left].T, x[..., shape_of(x)[-1] - n :] @ edges[n - left :].T
-        y = np.concatenate([first, _windows(taps, x), last], axis=-1)
+        even = 1 - n % 2  # of an even window, one more fitted value lies on the left
+        y = np.concatenate([first, _windows(taps, x)[..., even:], last], axis=-1)
     else:
         kind = {"mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}[mode]
         more = {"constant_values": cval} if mode == "constant" else {}

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from os import PathLike
 from time import perf_counter
 from types import CodeType, MethodType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from dualdiff import matrices
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
-from dualdiff.compiled.calling import Way
-from dualdiff.compiled.entrance import ALWAYS, Entrance, Fixed, Watched, by_python, is_calm
+from dualdiff.compiled.entrance import ALWAYS, Fixed, Watched, is_calm
 from dualdiff.compiled.flat import ChangedError, flat
+from dualdiff.compiled.gate import Entered, Gate
 from dualdiff.compiled.llvm import may_be_there
-from dualdiff.compiled.running import Running
 from dualdiff.containers import plain
 from dualdiff.errors import NOTES, CompileWarning, InputError, StaleProgramError, line_of, outside
 from dualdiff.operators.calls import Operator
@@ -43,8 +41,6 @@ SIGNATURES = 64
 LONG, BEHIND, LOSSES = 1000.0, 2, 3
 """A program that is estimated to take more microseconds is timed when it is held against its function; if it takes so many times as
 long, so often in turn, the function runs instead."""
-SETTLED = 16
-"""Calls in turn that another program than the one let in must serve before it is let in instead."""
 REPLACED = 8
 """How often what the code names may be another object of the same value before its identity is not asked for."""
 EVERY = 1000
@@ -53,19 +49,12 @@ _TRACED_KINDS = frozenset("biufc")
 
 
 @dataclass(slots=True, eq=False)
-class _Variant(Running):
-    """One program, how its results are put together, and how it is entered."""
+class _Variant(Entered):
+    """One program of a function."""
 
-    build: Callable[[list[Any]], Any]
-    arguments: list[Form | Fixed] | None
-    """What is given, one by one; None where there is more to look at."""
-    keywords: tuple[str, ...] = ()
-    """Which of them, the last ones, are given by name."""
+    _: KW_ONLY
     due: int = 1
     """The call at which it is held against its function next."""
-    slowly: int = 0
-    """How often it has run since another one did, without the entrance being its own."""
-    entrance: Entrance | None = None
     losses: int = 0
     """How often in turn it was slower than its function."""
 
@@ -78,7 +67,7 @@ class _Known:
     given_up: str | None = None
 
 
-class Compiled:
+class Compiled(Gate):
     """See :func:`compile`."""
 
     def __init__(
@@ -94,18 +83,16 @@ class Compiled:
             raise InputError('backend="numpy" never compiles, and now=True asks to: leave one of them out')
         if backend == "llvm" and not may_be_there():
             raise ImportError("backend=\"llvm\" needs llvmlite: pip install 'dualdiff[compile]'")
+        super().__init__()
         functools.update_wrapper(self, f)
         self.f = f
         self.check_every, self.backend, self.now = check_every, backend, now
         self._known: OrderedDict[Any, _Known] = OrderedDict()
-        self._lock = threading.RLock()
         self._watched: list[Watched] | None = None
         self._warned = False
         self._name: str | None = None
         self._changes = 0  # how often something outside of the arguments was another one
         self._replaced = 0  # how often it was another object of the same value
-        self._open: _Variant | None = None  # the program that calls enter without looking around
-        self._granted = 0
 
     def __reduce__(self) -> Any:
         return Compiled, (self.f, self.check_every, self.backend, self.now)
@@ -167,42 +154,9 @@ class Compiled:
         return self._recorded(key, inputs, args, kwargs)[0]
 
     # -- entering ----------------------------------------------------------------------------------
-    def _let_in(self, variant: _Variant) -> None:
-        """Let calls that look like this one enter its program directly, until it is to be looked at again."""
-        if variant is not self._open:
-            variant.slowly += 1
-            if variant.slowly < (SETTLED if self._open is not None else 2) or variant.arguments is None:
-                return
-        with self._lock:
-            if variant.entrance is None:
-                if variant.code is not None and variant.code.entrance is not None:
-                    variant.entrance = variant.code.entrance
-                else:
-                    variant.entrance = by_python(
-                        variant.arguments or (),
-                        self._watch(),
-                        variant.running.run,
-                        _builder(variant.build, len(variant.program.outputs)),
-                        MethodType(Compiled.__call__, self),
-                        variant.keywords,
-                    )
-                if variant.entrance is None:
-                    variant.arguments = None
-                    return
-            if variant is not self._open:
-                variant.slowly = 0
-                if type(self).__base__ is not Compiled:  # Python looks for __call__ in the class: each has its own
-                    self.__class__ = type(
-                        "Compiled", (Compiled,), {"__module__": __name__, "__doc__": Compiled.__doc__}
-                    )
-                self._open = variant
-                type(self).__call__ = staticmethod(variant.entrance.call)  # type: ignore[method-assign]
-            self._granted = self._until(variant) - variant.calls - 1
-            variant.entrance.grant(self._granted)
-
-    def _until(self, variant: _Variant) -> int:
+    def _until(self, variant: Entered) -> int:
         """Return the call that is to be looked at next: to hold the program against its function, or to compile it."""
-        until = ALWAYS if self.check_every is None else variant.due
+        until = ALWAYS if self.check_every is None else cast(_Variant, variant).due
         return until if self.backend == "numpy" else min(until, variant.pays_at())
 
     def _speed_up(self, variant: _Variant, inputs: Sequence[Any], result: Any) -> None:
@@ -210,31 +164,16 @@ class Compiled:
         if self.backend == "numpy" or variant.is_settled:
             return
 
-        def way() -> Way | None:
-            if variant.arguments is None:
-                return None
-            build = _builder(variant.build, len(variant.program.outputs)) and variant.build
-            return Way(variant.arguments, self._watch(), build, MethodType(Compiled.__call__, self), variant.keywords)
-
         def agrees(outputs: Sequence[Any]) -> bool:
             return all(map(_agree, flatten(variant.build(list(outputs)))[0], flatten(result)[0]))
 
         with self._lock:
-            if variant.speed_up(inputs, agrees, self.now or self.backend == "llvm", way):
-                if self._open is variant:
-                    self._shut()
-                variant.entrance, variant.slowly = None, SETTLED
+            if variant.speed_up(inputs, agrees, self.now or self.backend == "llvm", lambda: self._way(variant)):
+                self._renew(variant)
 
     def _why(self, variant: _Variant) -> str:
         """Return why a program runs as what it does."""
         return 'asked for by backend="numpy"' if self.backend == "numpy" else variant.why
-
-    def _settle(self) -> None:
-        """Count the calls that went in directly."""
-        variant = self._open
-        if variant is not None and variant.entrance is not None:
-            left = variant.entrance.left()
-            variant.calls, self._granted = variant.calls + self._granted - left, left
 
     def _close(self) -> None:
         """Let no call in directly: what it would look at has changed."""
@@ -243,11 +182,6 @@ class Compiled:
                 for variant in known.variants:
                     variant.entrance, variant.code, variant.slowly = None, None, 0
             self._shut()
-
-    def _shut(self) -> None:
-        if self._open is not None:
-            self._open = None
-            del type(self).__call__
 
     # -- holding -----------------------------------------------------------------------------------
     def _hold(self, key: Any, variant: _Variant, result: Any, args: Any, kwargs: Any) -> float:
@@ -427,7 +361,7 @@ class Compiled:
             return None
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, results[0], _one_by_one(args, kwargs, program), tuple(sorted(kwargs)))
+        return _Variant(program, results[0], one_by_one(args, kwargs, program), keywords=tuple(sorted(kwargs)))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -626,7 +560,7 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
     return tuple(key), inputs
 
 
-def _one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
+def one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:
     """Return what a call is given, by position and then by name in alphabetical order; None if there is more to look at."""
     found: list[Form | Fixed] = []
     for x in (*args, *[kwargs[name] for name in sorted(kwargs)]):
@@ -639,14 +573,6 @@ def _one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] 
         else:
             return None
     return found
-
-
-def _builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
-    """Return what puts results together; None where the result is one leaf."""
-    mark = np.empty(0)
-    if count == 1 and build([mark]) is mark:
-        return None
-    return lambda outputs: build(list(outputs))
 
 
 def _varies(x: Any) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import KW_ONLY, dataclass, fields, is_dataclass
+from functools import partial
 from os import PathLike
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from dualdiff.compiled.flat import ChangedError, Flat, flat
+from dualdiff.compiled.gate import Entered, Gate
 from dualdiff.compiled.literals import Numbers, Record
 from dualdiff.compiled.restored import loaded
-from dualdiff.compiled.running import Running
 from dualdiff.compiled.saved import UNKNOWN, Entry, Leaf, Saved, said, write
 from dualdiff.compiled.stepwise import FormError, stepwise
 from dualdiff.errors import NoProgramError, ProgramFileError, StaleProgramError
@@ -29,6 +30,7 @@ from dualdiff.operators.compiled import (
     _short,
     _signature,
     _varies,
+    one_by_one,
 )
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Form, Program, form_of
@@ -145,10 +147,10 @@ def _by_name(signature: inspect.Signature | None, args: Any, kwargs: Any) -> Any
 
 
 @dataclass(slots=True, eq=False)
-class _Variant(Running):
-    """One program of a file, and how its results are put together."""
+class _Variant(Entered):
+    """One program of a file."""
 
-    structure: Any
+    _: KW_ONLY
     seen: bool = False  # whether its first run was held against its steps
     arrays: Flat | None = None  # where numbers of Python's raise what arrays of NumPy's do not
 
@@ -163,10 +165,6 @@ class _Variant(Running):
             if self.arrays is None:
                 self.arrays = flat(self.program, arrays=True)
             return self.arrays.run(*inputs)
-
-    def choose(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Choose what the program runs as: machine code once its calls have paid for that, as of compiled functions."""
-        self.speed_up(inputs, lambda found: all(map(_agree, found, outputs)))
 
 
 @dataclass(slots=True, eq=False)
@@ -184,12 +182,15 @@ class _Given(NamedTuple):
     value: Any
 
 
-class LoadedProgram:
+class LoadedProgram(Gate):
     """See :func:`load_program`."""
 
     def __init__(self, saved: Saved) -> None:
+        super().__init__()
         self._saved = saved
-        self._entries = [_Known(e, [_Variant(p, tree) for p, tree in e.programs]) for e in saved.entries]
+        self._entries = [
+            _Known(e, [_Variant(p, partial(_filled, tree), None) for p, tree in e.programs]) for e in saved.entries
+        ]
         self._found: dict[Any, tuple[_Known, list[_Given] | None]] = {}
         self.__name__ = self.__qualname__ = saved.name
         self.__doc__ = saved.doc or type(self).__doc__
@@ -219,6 +220,7 @@ class LoadedProgram:
                 f'dd.kinks("raise") looks into the function of {self.__name__}, and a program from a file has none; use the function'
             )
         key, inputs = found
+        self._settle()
         if key not in self._found:
             self._found[key] = self._places(args, kwargs)
         known, places = self._found[key]
@@ -236,9 +238,19 @@ class LoadedProgram:
             if n:  # most recent first
                 known.variants = [variant, *[v for v in known.variants if v is not variant]]
             variant.calls += 1
-            variant.choose(inputs, outputs)
-            return _filled(variant.structure, outputs)
+            if places is None and variant.calls == 2:  # the first one looked at every step
+                variant.arguments, variant.keywords = one_by_one(args, kwargs, variant.program), tuple(sorted(kwargs))
+            self._choose(variant, inputs, outputs)
+            if variant.seen:
+                self._let_in(variant)
+            return variant.build(list(outputs))
         raise self._no_program(failed)
+
+    def _choose(self, variant: _Variant, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Choose what a program runs as: machine code once its calls have paid for that, as of compiled functions."""
+        with self._lock:
+            if variant.speed_up(inputs, lambda found: all(map(_agree, found, outputs)), way=lambda: self._way(variant)):
+                self._renew(variant)
 
     def _first(self, variant: _Variant, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run a program for the first time: step by step as well, each value held against the form that the file gives it."""
@@ -246,7 +258,7 @@ class LoadedProgram:
             with np.errstate(all="ignore"):
                 expected = stepwise(variant.program, inputs)
             if variant.is_large:
-                variant.choose(inputs, expected)
+                self._choose(variant, inputs, expected)
         except FormError as error:
             raise ProgramFileError(
                 f"the program of {self.__name__} was altered, or NumPy computes otherwise than when it was saved: {error}"
@@ -272,7 +284,7 @@ class LoadedProgram:
                 continue
             results = variant.program.results
             outputs = [v if f.kind == "array" else number(v) for v, f in zip(values, results, strict=True)]
-            return _filled(variant.structure, outputs)
+            return variant.build(outputs)
         raise self._no_program(failed)
 
     def _no_program(self, failed: Sequence[tuple[str, Exception]]) -> NoProgramError:

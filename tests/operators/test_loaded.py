@@ -17,6 +17,7 @@ import pytest
 
 import dualdiff as dd
 from dualdiff.errors import CompileWarning, InputError, NoProgramError, ProgramFileError, StaleProgramError
+from dualdiff.operators.loaded import LoadedProgram
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -391,3 +392,36 @@ def test_a_large_program_is_compiled_at_its_first_call() -> None:
     np.testing.assert_allclose(program(0.5 * X), f(0.5 * X), rtol=1e-13)
     if importlib.util.find_spec("llvmlite"):
         assert program.explain(X).tier == "machine code"
+
+
+def test_calls_that_look_alike_enter_a_loaded_program_directly() -> None:
+    def f(x: Any, scale: float = 2.0) -> Any:
+        return np.where(x > 0, np.sin(x) * scale, x) if x[0] > -1 else x
+
+    gradient = dd.jacobian(f)
+    program = reloaded(dd.compile(gradient, check_every=None), X, scale=3.0)
+    for k in range(40):
+        np.testing.assert_array_equal(program(X + k, scale=3.0 + k), gradient(X + k, scale=3.0 + k))
+    entrance = type(program).__call__
+    assert entrance is not LoadedProgram.__call__
+    variant = program._entries[0].variants[0]
+    program._settle()
+    assert variant.calls == 40
+    with pytest.raises(NoProgramError, match=r"np\.greater"):
+        program(X - 10, scale=3.0)
+    with pytest.raises(NoProgramError, match="has no program for"):
+        program(X[:2], scale=3.0)
+    with pytest.raises(NoProgramError, match="a program from a file has none"), dd.kinks("raise"):
+        program(X, scale=3.0)
+    assert dd.jacobian(lambda s: program(X, scale=s))(3.0).shape == (3, 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(program))(X, scale=2.5), gradient(X, scale=2.5))
+    another = reloaded(dd.compile(dd.jacobian(lambda x, scale=2.0: x), check_every=None), X, scale=3.0)
+    assert type(another).__call__ is LoadedProgram.__call__
+    if importlib.util.find_spec("llvmlite"):
+        variant.entrance.grant(0)  # as if the calls had been made
+        variant.calls = 10**9
+        for k in range(40):
+            np.testing.assert_allclose(program(X + k, scale=3.0 + k), gradient(X + k, scale=3.0 + k), rtol=1e-15)
+        assert type(program).__call__ is variant.code.entrance.call
+        with pytest.raises(NoProgramError, match=r"np\.greater"):
+            program(X - 10, scale=3.0)

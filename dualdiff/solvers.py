@@ -35,7 +35,7 @@ MINIMA = (
 )
 INTEGRALS = (
     (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
+        "scipy.integrate: tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
         "complex_ode solve_bvp RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )

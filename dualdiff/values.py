@@ -143,6 +143,7 @@ def join() -> None:
 
 
 ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.integrate": ("dualdiff.scipy.quadrature",),
     "scipy.signal": ("dualdiff.scipy.signal",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""

@@ -198,8 +198,10 @@ class Fresh:
 Make = Callable[[Fresh], Any]
 
 
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
+def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset(), kept: bool = False) -> Make:
     """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
+
+    ``kept`` says that it is made with what it closes over now, also where the variables are given other values afterwards.
 
     Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
     tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
@@ -208,7 +210,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
         return lambda fresh: fresh.functions.get(id(f), f)
     seen = seen | {id(f)}
     if isinstance(f, partial):
-        inner, args = lifted(f.func, caught, seen), _lifted_tree((f.args, f.keywords), caught, seen)
+        inner, args = lifted(f.func, caught, seen, kept), _lifted_tree((f.args, f.keywords), caught, seen, kept)
 
         def made(fresh: Fresh) -> Any:
             func = inner(fresh)
@@ -227,10 +229,10 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
         except ValueError:  # nothing is in it yet
             cells.append((cell, None))
             continue
-        make = _lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
-    defaults = _lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
-    if len(caught) == before:
+        make = _lifted_tree(content, caught, seen, kept)
+        cells.append((cell, make if kept or len(caught) > start or id(content) in seen else None))
+    defaults = _lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen, kept)
+    if len(caught) == before and not (kept and cells):
         return lambda _: f
 
     def rebuilt(fresh: Fresh) -> Any:
@@ -247,7 +249,7 @@ def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Mak
     return rebuilt
 
 
-def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
+def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int], kept: bool) -> Make:
     """Do the same for what a structure holds."""
     if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
         return lambda _: tree
@@ -258,7 +260,7 @@ def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
             caught.append(x)
             makes.append(lambda fresh: next(fresh.values))
         elif isinstance(x, (FunctionType, partial)):
-            makes.append(lifted(x, caught, seen))
+            makes.append(lifted(x, caught, seen, kept))
         else:
             makes.append(lambda _, x=x: x)  # type: ignore[misc]
     return lambda fresh: build([make(fresh) for make in makes])

@@ -62,7 +62,12 @@ CASES: dict[str, tuple[Any, Any]] = {
     "filtfilt, unpadded": (lambda x: sg.filtfilt(B, A, x, padtype=None), (X,)),
     "sosfiltfilt": (lambda p, x: sg.sosfiltfilt(sections(p), x), (PARAMETERS, LONG)),
     "freqz": (lambda b, a: parts(sg.freqz(b, a, 5)[1]), (B, A)),
-    "sosfreqz": (lambda p: parts(sg.freqz_sos(sections(p), 5)[1] if hasattr(sg, "freqz_sos") else sg.sosfreqz(sections(p), 5)[1]), (PARAMETERS,)),  # fmt: skip
+    "sosfreqz": (
+        lambda p: parts(
+            sg.freqz_sos(sections(p), 5)[1] if hasattr(sg, "freqz_sos") else sg.sosfreqz(sections(p), 5)[1]
+        ),
+        (PARAMETERS,),
+    ),  # fmt: skip
     "hilbert": (lambda x: parts(sg.hilbert(x)), (X,)),
     "detrend": (lambda x: sg.detrend(x), (X,)),
     "detrend, breaks": (lambda x: sg.detrend(x, axis=0, bp=[3, 7]), (X.reshape(10, 2),)),
@@ -140,7 +145,10 @@ def test_it_is_scipys_value_and_has_its_derivative_in_both_modes(name: str) -> N
 def test_second_derivatives(name: str) -> None:
     f, args = CASES[name]
     check(
-        lambda *args: np.sum(np.concatenate([np.ravel(v) for v in _listed(f(*args))]) ** 2), *args, directions=1, order=2
+        lambda *args: np.sum(np.concatenate([np.ravel(v) for v in _listed(f(*args))]) ** 2),
+        *args,
+        directions=1,
+        order=2,
     )
 
 

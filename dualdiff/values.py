@@ -145,6 +145,7 @@ def join() -> None:
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.integrate": ("dualdiff.scipy.quadrature",),
     "scipy.signal": ("dualdiff.scipy.signal",),
+    "scipy.stats": ("dualdiff.scipy.stats",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -80,8 +80,8 @@ class Integrand:
             now = raw(replace(self, by=()).on([raw(p) for p in parameters])(t))
         if not np.array_equal(now, y, equal_nan=True):
             raise RuleError(
-                f"{where()}: the integrand given to scipy.integrate.{self.rule} has other values now that it is differentiated: it reads an "
-                "array that was changed since, or counts, or draws random numbers. Give it a copy, or pass what changes by args=."
+                f"{where()}: the integrand given to scipy.integrate.{self.rule} has other values now that it is differentiated: it reads "
+                "an array that was changed since, or counts, or draws random numbers. Give it a copy, or pass what changes by args=."
             )
 
     def derivative(self, by: tuple[bool, ...]) -> Integrand:
@@ -200,8 +200,8 @@ def _check(integrand: Integrand, error: float, allowed: float, message: str) -> 
         text = " ".join(str(message).split())
         raise InaccurateIntegralError(
             f"{where()}: the value of scipy.integrate.{integrand.rule} is found, but the integral of its derivative is not: its error is "
-            f"{error:.2g} where the tolerances allow {allowed:.2g} ({text}). Allow more with epsabs= and epsrel=, raise limit=, or give the "
-            "places where it is difficult as points=.",
+            f"{error:.2g} where the tolerances allow {allowed:.2g} ({text}). Allow more with epsabs= and epsrel=, raise limit=, or give "
+            "the places where it is difficult as points=.",
             error,
             allowed,
         )

@@ -42,7 +42,8 @@ def _differentiated(
         return None
     if not callable(func) or isinstance(func, scipy.LowLevelCallable):
         raise UnsupportedFunctionError(
-            f"{where()}: the integrand given to scipy.integrate.{rule} is compiled code, which cannot carry a derivative. Write it in Python."
+            f"{where()}: the integrand given to scipy.integrate.{rule} is compiled code, which cannot carry a derivative. Write it "
+            "in Python."
         )
     if is_complex(caught):
         raise UnsupportedFunctionError(
@@ -100,8 +101,8 @@ def quad(
     }
     if isinstance(weight, str) and weight.startswith("alg") and any(map(is_active, (a, b))):
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.integrate.quad with weight={weight!r} is not differentiated by its limits, where the weight is singular. Map "
-            "the interval to one with fixed limits first."
+            f"{where()}: scipy.integrate.quad with weight={weight!r} is not differentiated by its limits, where the weight is singular. "
+            "Map the interval to one with fixed limits first."
         )
     if not complex_func:
         found = _differentiated("quad", func, a, b, args, options)
@@ -154,8 +155,8 @@ def quad_vec(
 def _real_only(y: Any) -> Any:
     if dtype_of(operand(y)).kind == "c":
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.integrate.quad_vec of a function with complex values is not differentiated. Integrate its real and imaginary "
-            "parts: np.stack([y.real, y.imag])."
+            f"{where()}: scipy.integrate.quad_vec of a function with complex values is not differentiated. Integrate its real and "
+            "imaginary parts: np.stack([y.real, y.imag])."
         )
     return y
 

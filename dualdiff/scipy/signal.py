@@ -210,7 +210,11 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     return convolve(x, np.conjugate(np.flip(y)), mode, method)
 
 
-_EDGES = {"fill": "constant", "pad": "constant", "wrap": "wrap", "circular": "wrap", "symm": "symmetric", "symmetric": "symmetric"}  # fmt: skip
+_EDGES = {
+    **dict.fromkeys(("fill", "pad"), "constant"),
+    **dict.fromkeys(("wrap", "circular"), "wrap"),
+    **dict.fromkeys(("symm", "symmetric"), "symmetric"),
+}
 
 
 def _in_the_plane(x: Any, y: Any, mode: str, boundary: str, fillvalue: Any, turned: bool) -> Any:

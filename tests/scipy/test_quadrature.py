@@ -80,9 +80,9 @@ CASES: dict[str, tuple[Any, list[float], Any]] = {
         [9 / 4, 3.0],
     ),
     "tplquad": (
-        lambda p: si.tplquad(lambda z, y, x: p[0] * z, 0, 1, 0, p[1], 0, lambda x, y: p[0] * x)[0],
-        [2.0, 1.5],
-        [1.5 * 3 * 4 / 6, 8 / 6],
+        lambda p: si.tplquad(lambda z, y, x: z, 0, p[0], 0, 1.5, 0, lambda x, y: x)[0],
+        [2.0],
+        [3.0],
     ),
     "nquad": (
         lambda p: si.nquad(lambda x, y, c: c * x * y, [lambda y, c: (0, c * y), [0, p[1]]], args=(p[0],))[0],
@@ -138,7 +138,7 @@ def test_it_is_scipys_value_and_has_its_derivative_in_both_modes(name: str) -> N
         check(f, x, directions=1, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["closed over, and a limit", "inside another", "weight cos", "quad_vec", "dblquad"])
+@pytest.mark.parametrize("name", ["closed over, and a limit", "weight cos", "quad_vec"])
 def test_second_derivatives_are_integrals_too(name: str) -> None:
     f, at, _ = CASES[name]
     x, h = np.array(at), 1e-3
@@ -149,6 +149,11 @@ def test_second_derivatives_are_integrals_too(name: str) -> None:
     )
     assert np.allclose(H, (4 * narrow - wide) / 3, rtol=1e-7, atol=1e-9)
     assert np.allclose(H, H.T, rtol=1e-9, atol=1e-11)
+
+
+def test_second_derivatives_of_an_integral_inside_another() -> None:
+    f, at, _ = CASES["inside another"]  # p₀ p₁²/8
+    assert np.allclose(dd.hessian(f)(np.array(at)), [[0, at[1] / 4], [at[1] / 4, at[0] / 4]], atol=1e-12)
 
 
 def test_what_quad_says_beside_the_value_is_scipys() -> None:
@@ -165,7 +170,7 @@ def test_what_quad_says_beside_the_value_is_scipys() -> None:
 
 def test_a_loop_variable_keeps_the_value_it_had() -> None:
     def f(p: Any) -> Any:
-        return np.stack([si.quad(lambda s: p[0] * s * k, 0, 1)[0] for k in (1.0, 2.0, 3.0)])
+        return np.stack([si.quad(lambda s: p[0] * s * k, 0, 1)[0] for k in (1.0, 2.0, 3.0)])  # noqa: B023
 
     assert np.allclose(dd.jacobian(f, mode="reverse")(np.array([1.0]))[:, 0], [0.5, 1.0, 1.5])
 
@@ -197,8 +202,8 @@ def test_what_nobody_sees_from_outside_is_refused() -> None:
 
 
 def test_a_derivative_that_cannot_be_integrated_raises_with_both_numbers() -> None:
-    def f(p: Any) -> Any:  # its value has a root at 0, its derivative a pole that no subdivision resolves
-        return si.quad(lambda s: np.sqrt(np.abs(s - p[0])), 0, 1)[0]
+    def f(p: Any) -> Any:  # a kink, and in its derivative a pole that five intervals do not resolve
+        return si.quad(lambda s: np.sqrt(np.abs(s - p[0])), 0, 1, limit=5)[0]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -236,5 +241,5 @@ def test_what_is_not_differentiated_says_so(name: str) -> None:
 
 def test_plain_integrals_stay_scipys_own() -> None:
     assert dd.grad(lambda p: p[0] * si.quad(np.sin, 0, 1)[0])(np.array([1.0]))[0] == si.quad(np.sin, 0, 1)[0]
-    with pytest.raises(ValueError, match="invalid"):
+    with pytest.raises(ValueError, match="at least one subinterval"):
         dd.grad(lambda p: si.quad(lambda s: p[0] * s, 0, 1, limit=0)[0])(np.array([1.0]))

@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Any, Any]] = {
             sg.freqz_sos(sections(p), 5)[1] if hasattr(sg, "freqz_sos") else sg.sosfreqz(sections(p), 5)[1]
         ),
         (PARAMETERS,),
-    ),  # fmt: skip
+    ),
     "hilbert": (lambda x: parts(sg.hilbert(x)), (X,)),
     "detrend": (lambda x: sg.detrend(x), (X,)),
     "detrend, breaks": (lambda x: sg.detrend(x, axis=0, bp=[3, 7]), (X.reshape(10, 2),)),

@@ -86,8 +86,8 @@ BESIDE.append(rows)
 _CODES: dict[CodeType, tuple[str, str]] = {}
 """The code of every solver that is imported, with its name and the remedy."""
 _SEEN: dict[str, Any] = {}
-_OPERATOR = "dualdiff.operators.calls"
-"""The module that runs a function for an operator: what asks is the function's, not who called the operator."""
+_OPERATORS = ("dualdiff.operators.calls", "dualdiff.rules.integrals")
+"""The modules that run a function for an operator or a rule: what asks is the function's, not who called these."""
 _BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
 """Packages whose code may run between a solver and the question that it asks."""
 
@@ -122,7 +122,7 @@ def serve(real: Any, name: str) -> None:
 def served(frame: FrameType | None) -> str | None:
     """Return the name of the solver with a drop-in out of whose own code a question comes; None where it comes from elsewhere."""
     while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
-        if name == _OPERATOR:
+        if name in _OPERATORS:
             return None
         if frame.f_code in _SERVED:
             return _SERVED[frame.f_code]
@@ -148,7 +148,7 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     """
     codes = _codes()
     while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
-        if name == _OPERATOR:
+        if name in _OPERATORS:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
             name, remedy = codes[frame.f_code]

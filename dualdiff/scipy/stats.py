@@ -7,19 +7,21 @@ parameters, frozen or not. Here is what they reach that is compiled or iterates.
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 import scipy.special
 import scipy.stats
-from scipy.stats import _multivariate
+from scipy.stats import _continuous_distns, _multivariate
 
-from dualdiff.capture.names import drop_in_class
+from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
-from dualdiff.values import operand, raw
+from dualdiff.values import decided, operand, raw
 
 ROOM = Room("scipy.stats")
 REAL = Facts(REAL_ONLY)
@@ -38,6 +40,17 @@ def quantile(self: Any, q: Any, *args: Any) -> Any:
     for _ in range(STEPS):
         x = x - (self._cdf(x, *args) - q) / self._pdf(x, *args)
     return x
+
+
+@ROOM.method(scipy.stats.rv_continuous, "_cdf", facts=REAL)
+def distribution(self: Any, x: Any, *args: Any) -> Any:
+    """Return the distribution function of one that has a density only: its integral, entry by entry."""
+    x, *args = np.broadcast_arrays(x, *args)
+    found = []
+    for at in np.ndindex(shape_of(x)):
+        shapes = tuple([a[at] for a in args])
+        found.append(quad(self._pdf, self._get_support(*shapes)[0], x[at], args=shapes)[0])
+    return np.reshape(np.stack(found), shape_of(x)) if found else 0.0 * x
 
 
 # --------------------------------------------------------------------------------------------------
@@ -117,3 +130,31 @@ def kernel_log_density(self: Any, x: Any) -> Any:
     terms = -0.5 * squares + np.log(self.weights)
     top = np.max(terms, axis=-1, keepdims=True)
     return np.log(np.sum(np.exp(terms - top), axis=-1)) + top[..., 0] - size
+
+# --------------------------------------------------------------------------------------------------
+# one formula here and another there
+
+
+def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
+    """Apply one function where a condition holds and another elsewhere, as SciPy's formulas do that differ from place to place.
+
+    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input.
+    """
+    there = np.array(decided(cond), dtype=bool)
+    if f2 is None:
+        there, filled = np.broadcast_arrays(there, fill_value)
+    count = int(np.sum(there))
+    first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
+    other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))
+    at = np.empty(there.shape, dtype=int)
+    at[there], at[~there] = np.arange(count), np.arange(count, there.size)
+    return np.take(np.concatenate([first, other]), at)
+
+
+_apply_where: Any = getattr(
+    sys.modules.get(getattr(getattr(getattr(_continuous_distns, "xpx", None), "apply_where", None), "__module__", "")),
+    "_apply_where",
+    None,
+)
+if _apply_where is not None:
+    drop_in(_apply_where, chosen)

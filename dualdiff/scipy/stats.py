@@ -131,6 +131,7 @@ def kernel_log_density(self: Any, x: Any) -> Any:
     top = np.max(terms, axis=-1, keepdims=True)
     return np.log(np.sum(np.exp(terms - top), axis=-1)) + top[..., 0] - size
 
+
 # --------------------------------------------------------------------------------------------------
 # one formula here and another there
 

@@ -86,7 +86,7 @@ BESIDE.append(rows)
 _CODES: dict[CodeType, tuple[str, str]] = {}
 """The code of every solver that is imported, with its name and the remedy."""
 _SEEN: dict[str, Any] = {}
-_OPERATORS = ("dualdiff.operators.calls", "dualdiff.rules.integrals")
+_OPERATORS = ("dualdiff.operators.calls", "dualdiff.scipy.integrals")
 """The modules that run a function for an operator or a rule: what asks is the function's, not who called these."""
 _BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
 """Packages whose code may run between a solver and the question that it asks."""
@@ -133,8 +133,8 @@ def served(frame: FrameType | None) -> str | None:
 def beyond_reach(name: str) -> str:
     """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
     return (
-        f"{name} is differentiated by the implicit function theorem where a module's own name for it is called "
-        f"({name}(…), or its name imported from there); it was called in another way, and its iterations are not differentiated."
+        f"{name} is differentiated where a module's own name for it is called "
+        f"({name}(…), or its name imported from there); it was called in another way, and the steps it takes are not differentiated."
     )
 
 

@@ -16,7 +16,7 @@ import scipy.integrate
 from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.custom.checkpointing import Fresh, lifted
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.rules.integrals import Integrand, integral, is_complex
+from dualdiff.scipy.integrals import Integrand, integral, is_complex
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand

@@ -33,7 +33,6 @@ CALLS = {
     "minimize": lambda p: so.minimize(lambda w: np.sum((w - p) ** 2), np.zeros(1)).x[0],
     "golden": lambda p: so.minimize_scalar(lambda w: (w - p) ** 2, method="golden").x,
     "powell": lambda p: so.minimize(lambda w: np.sum((w - p) ** 2), np.zeros(2), method="Powell").x[0],
-    "quad": lambda p: scipy.integrate.quad(lambda s: np.exp(-p * s), 0, 1)[0],
     "solve_ivp": lambda p: scipy.integrate.solve_ivp(lambda t, y: [-p * y[0]], (0, 1), [1.0]).y[0, -1],
 }
 
@@ -83,7 +82,6 @@ WAYS = {
     "fsolve": lambda p: so.fsolve(lambda x: x**2 - p, 2.0)[0],
     "least_squares": lambda p: so.least_squares(lambda x: x**2 - p, 2.0).x[0],
     "krylov": lambda p: so.newton_krylov(lambda x: x**2 - p, np.array([2.0]))[0],
-    "quad_vec": lambda p: scipy.integrate.quad_vec(lambda s: p * s - 4 * s, 0, 1)[0],
     "odeint": lambda p: scipy.integrate.odeint(lambda y, t: y * (p - 4), 1.0, [0.0, 1.0])[-1, 0],
     "a step": lambda p: scipy.integrate.RK45(lambda t, y: y * (p - 4), 0.0, np.ones(1), 1.0).step() or 1.0,
     "cg": lambda p: scipy.sparse.linalg.cg(np.eye(2), np.ones(2) * p)[0][0],

@@ -11,7 +11,7 @@ import pytest
 import scipy.integrate as si
 
 import dualdiff as dd
-from dualdiff.errors import InaccurateIntegralError, RuleError, UnsupportedFunctionError
+from dualdiff.errors import DerivativeError, InaccurateIntegralError, RuleError, UnsupportedFunctionError
 from dualdiff.testing import check
 
 T = np.array([0.0, 0.3, 0.4, 0.9, 1.0, 1.7, 1.9, 2.2])
@@ -199,6 +199,32 @@ class Rate:
 def test_what_nobody_sees_from_outside_is_refused() -> None:
     with pytest.raises(RuleError, match=r"test_quadrature.py, line \d+.*scipy.integrate.quad depends on"):
         dd.grad(lambda p: si.quad(Rate(p[0]).at, 0, 1)[0])(np.array([1.0]))
+
+
+TABLE = {"quad": si.quad, "quad_vec": si.quad_vec}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_where_no_name_can_be_exchanged_it_is_refused(name: str) -> None:
+    def by_table(p: Any) -> Any:
+        return TABLE[name](lambda s: p[0] * s - s, 0, 1)[0]
+
+    def by_name(p: Any) -> Any:
+        return getattr(si, name)(lambda s: p[0] * s - s, 0, 1)[0]
+
+    assert dd.grad(by_name)(np.array([1.0]))[0] == pytest.approx(0.5, rel=1e-14)
+    for f, capture in ((by_table, "auto"), (by_name, "never")):
+        with pytest.raises(DerivativeError, match=f"scipy.integrate.{name} is differentiated where"):
+            dd.grad(f, capture=capture)(np.array([1.0]))
+
+
+def test_a_compiled_gradient_of_an_integral() -> None:
+    def f(p: Any) -> Any:
+        return si.quad(lambda s: np.exp(-p[0] * s), 0, p[1])[0]
+
+    fast = dd.compile(dd.grad(f))
+    for p in ([1.0, 2.0], [1.5, 0.3], [1.0, -1.0]):
+        assert np.allclose(fast(np.array(p)), dd.grad(f)(np.array(p)), rtol=1e-14)
 
 
 def test_a_derivative_that_cannot_be_integrated_raises_with_both_numbers() -> None:

@@ -86,6 +86,8 @@ BESIDE.append(rows)
 _CODES: dict[CodeType, tuple[str, str]] = {}
 """The code of every solver that is imported, with its name and the remedy."""
 _SEEN: dict[str, Any] = {}
+_LOADED = [0]
+"""How many modules had been loaded when they were last looked at."""
 _OPERATORS = ("dualdiff.operators.calls", "dualdiff.scipy.integrals")
 """The modules that run a function for an operator or a rule: what asks is the function's, not who called these."""
 _BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
@@ -94,6 +96,9 @@ _BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
 
 def _codes() -> dict[CodeType, tuple[str, str]]:
     """Return the code of the solvers of all modules that were imported so far."""
+    if len(sys.modules) == _LOADED[0]:
+        return _CODES
+    _LOADED[0] = len(sys.modules)
     for module, name, remedy in _listed():
         space = sys.modules.get(module)
         if space is None or _SEEN.get(f"{module}.{name}") is space:

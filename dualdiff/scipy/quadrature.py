@@ -283,3 +283,6 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
     beta = _over(last**2 + 3 * before * last, 6 * before)
     eta = _over(last**3, 6 * before * (before + last))
     return _pairs(y[..., :-1], d[..., :-1]) + alpha * y[..., -1] + beta * y[..., -2] - eta * y[..., -3]
+
+
+__all__ = ["ROOM", "quad"]

@@ -234,8 +234,8 @@ def _in_the_plane(x: Any, y: Any, mode: str, boundary: str, fillvalue: Any, turn
     if mode != "valid":
         before = [n - 1 if mode == "full" else (n - 1) // 2 if turned else n // 2 for n in shape_of(y)]
         after = [n - 1 if mode == "full" else n - 1 - i for n, i in zip(shape_of(y), before)]
-        edge = _EDGES[boundary]
-        more = {"constant_values": fillvalue} if edge == "constant" else {}
+        edge: Any = _EDGES[boundary]
+        more: Any = {"constant_values": fillvalue} if edge == "constant" else {}
         x = np.pad(x, list(zip(before, after)), edge, **more)
     found = convolved(x, y, 2, "valid")
     return np.conjugate(np.flip(found)) if turned and swapped else found
@@ -304,8 +304,8 @@ def savgol_filter(
         even = 1 - n % 2  # of an even window, one more fitted value lies on the left
         y = np.concatenate([first, _windows(taps, x)[..., even:], last], axis=-1)
     else:
-        kind = {"mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}[mode]
-        more = {"constant_values": cval} if mode == "constant" else {}
+        kind: Any = {"mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}[mode]
+        more: Any = {"constant_values": cval} if mode == "constant" else {}
         around = [(0, 0)] * (len(shape_of(x)) - 1) + [(n - 1 - left, left)]
         y = _windows(taps, np.pad(x, around, kind, **more))
     return np.moveaxis(y, -1, axis)
@@ -420,3 +420,5 @@ ROOM.refused(
     "sepfir2d symiirorder1 symiirorder2 spline_filter cspline2d qspline2d",
     "it is compiled code. Filter along each axis with scipy.signal.lfilter, or convolve with scipy.signal.convolve2d.",
 )
+
+__all__ = ["ROOM"]

@@ -45,10 +45,10 @@ def quantile(self: Any, q: Any, *args: Any) -> Any:
 @ROOM.method(scipy.stats.rv_continuous, "_cdf", facts=REAL)
 def distribution(self: Any, x: Any, *args: Any) -> Any:
     """Return the distribution function of one that has a density only: its integral, entry by entry."""
-    x, *args = np.broadcast_arrays(x, *args)
+    x, *shapes_of_all = np.broadcast_arrays(x, *args)
     found = []
     for at in np.ndindex(shape_of(x)):
-        shapes = tuple([a[at] for a in args])
+        shapes = tuple([a[at] for a in shapes_of_all])
         found.append(quad(self._pdf, self._get_support(*shapes)[0], x[at], args=shapes)[0])
     return np.reshape(np.stack(found), shape_of(x)) if found else 0.0 * x
 
@@ -159,3 +159,5 @@ _apply_where: Any = getattr(
 )
 if _apply_where is not None:
     drop_in(_apply_where, chosen)
+
+__all__ = ["ROOM"]

@@ -15,6 +15,7 @@ import scipy.special
 import scipy.stats
 from scipy.stats import _continuous_distns, _multivariate
 
+from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
@@ -144,6 +145,12 @@ def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) ->
     there = np.array(decided(cond), dtype=bool)
     if f2 is None:
         there, filled = np.broadcast_arrays(there, fill_value)
+        for a in args:
+            if is_active(a) and shape_of(operand(fill_value)) and np.any(~there & (raw(a) == 0) & (raw(filled) != 0)):
+                raise UnsupportedFunctionError(
+                    f"{where()}: where a parameter is exactly 0, SciPy has another formula for this distribution, in which it does "
+                    "not stand: its derivative would come out as zero. Begin beside 0, with 1e-6 for instance."
+                )
     count = int(np.sum(there))
     first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
     other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))

@@ -181,10 +181,10 @@ TWINS: dict[str, Twin] = {
     "zetac": Twin(
         lambda x: mp.zeta(x) - 1, ([-9.3, -2.5, -0.5, 0.5, 1.1, 2.0, 9.0, 30.0],), allowed=1e-11, why="psi and gamma"
     ),
-    "gammainc": Twin(lower, (SHAPES, MODERATE), (0, 1), digits=100),
-    "gammaincc": Twin(upper, ([0.3, 40.0], MODERATE), (0, 1), digits=100),
-    "chdtr": Twin(lambda v, x: lower(v / 2, x / 2), ([1.0, 2.5, 40.0], MODERATE), (0, 1), digits=100),
-    "gdtr": Twin(lambda a, b, x: lower(b, a * x), ([0.5, 3.0], [1.5, 4.0], MODERATE), (0, 1, 2), digits=100),
+    "gammainc": Twin(lower, (SHAPES, [0.01, 0.75, 2.5, 40.0]), (0, 1), digits=100),
+    "gammaincc": Twin(upper, ([0.3, 40.0], [0.3, 2.5, 9.0]), (0, 1), digits=100),
+    "chdtr": Twin(lambda v, x: lower(v / 2, x / 2), ([1.0, 40.0], [0.3, 2.5, 40.0]), (0, 1), digits=100),
+    "gdtr": Twin(lambda a, b, x: lower(b, a * x), ([0.5, 3.0], [1.5, 4.0], [0.3, 9.0]), (0, 1, 2), digits=100),
     "pdtrik": Twin(
         lambda p, m: mp.findroot(lambda k: upper(k + 1, m) - p, 1.5), ([0.3, 0.5], [2.5, 4.0]), (0, 1), digits=60
     ),

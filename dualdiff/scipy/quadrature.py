@@ -258,8 +258,12 @@ def _pairs(y: Any, d: Any) -> Any:
 
 
 @ROOM.function("simpson")
-def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
-    """Integrate samples by Simpson's rule, as :func:`scipy.integrate.simpson`."""
+def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1, even: Any = "simpson") -> Any:
+    """Integrate samples by Simpson's rule, as :func:`scipy.integrate.simpson`; ``even`` is an option of SciPy 1.13."""
+    if even != "simpson":
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.integrate.simpson with even={even!r}, which SciPy has given up, is not differentiated. Leave it away."
+        )
     y = operand(y)
     n, rank = shape_of(y)[axis], len(shape_of(y))
     y = np.moveaxis(y, axis, -1)

@@ -62,7 +62,7 @@ def test_a_distribution_in_its_values_and_all_its_parameters(name: str) -> None:
         check(called, x, at, p, directions=1, rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("name", [n for n in CONTINUOUS if n != "betaprime"])
 def test_moments_of_a_distribution_in_all_its_parameters(name: str) -> None:
     make, shapes = getattr(st, name), CONTINUOUS[name]
 

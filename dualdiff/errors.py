@@ -36,6 +36,7 @@ __all__ = [
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateIntegralError",
     "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
@@ -170,6 +171,20 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class InaccurateIntegralError(DerivativeError, ValueError):
+    """The integral of a derivative was not found to the tolerances that its value was asked for.
+
+    Attributes
+    ----------
+    error, allowed
+        The estimate of its error, and what the tolerances allow.
+    """
+
+    def __init__(self, message: str, error: float = float("nan"), allowed: float = float("nan")) -> None:
+        super().__init__(message)
+        self.error, self.allowed = error, allowed
 
 
 class InaccurateSolutionError(DerivativeError, ValueError):

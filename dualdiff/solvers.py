@@ -25,10 +25,7 @@ MINIMA = (
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
 )
 INTEGRALS = (
-    (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg ode "
-        "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
-    ),
+    ("scipy.integrate: tanhsinh nsum cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
 )
 SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
 _REMEDY = {
@@ -75,14 +72,19 @@ BESIDE.append(rows)
 _CODES: dict[CodeType, tuple[str, str]] = {}
 """The code of every solver that is imported, with its name and the remedy."""
 _SEEN: dict[str, Any] = {}
-_OPERATOR = "dualdiff.operators.calls"
-"""The module that runs a function for an operator: what asks is the function's, not who called the operator."""
+_LOADED = [0]
+"""How many modules had been loaded when they were last looked at."""
+_OPERATORS = ("dualdiff.operators.calls", "dualdiff.scipy.integrals")
+"""The modules that run a function for an operator or a rule: what asks is the function's, not who called these."""
 _BETWEEN = ("scipy", "numpy", "dualdiff", "functools", "contextlib")
 """Packages whose code may run between a solver and the question that it asks."""
 
 
 def _codes() -> dict[CodeType, tuple[str, str]]:
     """Return the code of the solvers of all modules that were imported so far."""
+    if len(sys.modules) == _LOADED[0]:
+        return _CODES
+    _LOADED[0] = len(sys.modules)
     for module, name, remedy in _listed():
         space = sys.modules.get(module)
         if space is None or _SEEN.get(f"{module}.{name}") is space:
@@ -111,7 +113,7 @@ def serve(real: Any, name: str) -> None:
 def served(frame: FrameType | None) -> str | None:
     """Return the name of the solver with a drop-in out of whose own code a question comes; None where it comes from elsewhere."""
     while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
-        if name == _OPERATOR:
+        if name in _OPERATORS:
             return None
         if frame.f_code in _SERVED:
             return _SERVED[frame.f_code]
@@ -122,8 +124,8 @@ def served(frame: FrameType | None) -> str | None:
 def beyond_reach(name: str) -> str:
     """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
     return (
-        f"{name} is differentiated by the implicit function theorem where a module's own name for it is called "
-        f"({name}(…), or its name imported from there); it was called in another way, and its iterations are not differentiated."
+        f"{name} is differentiated where a module's own name for it is called "
+        f"({name}(…), or its name imported from there); it was called in another way, and the steps it takes are not differentiated."
     )
 
 
@@ -137,7 +139,7 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
     """
     codes = _codes()
     while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
-        if name == _OPERATOR:
+        if name in _OPERATORS:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
             enter_rooms()

@@ -144,7 +144,7 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.linalg": ("dualdiff.scipy.linalg",),
-    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values"),
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values", "dualdiff.scipy.quadrature"),
     "scipy.optimize": (
         "dualdiff.scipy.roots",
         "dualdiff.scipy.minima",
@@ -157,6 +157,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.ndimage": ("dualdiff.scipy.ndimage",),
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
     "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
+    "scipy.signal": ("dualdiff.scipy.signal",),
+    "scipy.stats": ("dualdiff.scipy.stats",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

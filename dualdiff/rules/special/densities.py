@@ -26,6 +26,16 @@ def beta_density(a: Any, b: Any, x: Any) -> Any:
     )
 
 
+def binomial_slope(k: Any, n: Any, p: Any) -> Any:
+    """Return by how much at most k of n trials are less probable when the probability p of one grows."""
+    return beta_density(weak(np.floor(k)) + 1, n - weak(np.floor(k)), p)
+
+
+def negative_binomial_slope(k: Any, n: Any, p: Any) -> Any:
+    """Return by how much at most k failures before the n-th success are more probable when that of success p grows."""
+    return beta_density(n, weak(np.floor(k)) + 1, p)
+
+
 def chi_square_density(v: Any, x: Any) -> Any:
     """Return the density of χ² with v degrees of freedom."""
     return 0.5 * gamma_density(0.5 * v, 0.5 * x)
@@ -134,10 +144,12 @@ def smirnov_curvature(n: Any, d: Any) -> Any:
 
 __all__ = [
     "beta_density",
+    "binomial_slope",
     "chi_square_density",
     "f_density",
     "gamma_density",
     "kolmogorov_slope",
+    "negative_binomial_slope",
     "noncentral_chi_square_density",
     "noncentral_f_density",
     "noncentral_t_density",

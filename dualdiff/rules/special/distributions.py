@@ -9,13 +9,29 @@ import numpy as np
 from scipy import special
 
 from dualdiff.rules.special.densities import (
+    binomial_slope,
+    negative_binomial_slope,
     noncentral_chi_square_density,
     noncentral_f_density,
     noncentral_t_density,
 )
 from dualdiff.rules.special.elementary import quotient
 from dualdiff.rules.special.error import normal_density
-from dualdiff.rules.special.rows import ABOVE_ONE, INNER, NO_FORMULA, PARAMETER, POSITIVE, REAL, UNIT, named, row
+from dualdiff.rules.special.rows import (
+    ABOVE_ONE,
+    INNER,
+    NO_FORMULA,
+    ORDER,
+    PARAMETER,
+    POSITIVE,
+    REAL,
+    UNIT,
+    named,
+    piecewise_constant,
+    row,
+)
+from dualdiff.rules.special.series import weak
+from dualdiff.rules.special.shapes import beta_slope_a
 
 # --------------------------------------------------------------------------------------------------
 # the skew normal distribution, Φ(z) - 2 T(z, a) with Owen's function
@@ -70,7 +86,7 @@ row(
 row("_cosine_invcdf", "p", lambda x, _p: math.pi / np.square(np.cos(0.5 * x)), singular=True, domain=INNER)
 
 # --------------------------------------------------------------------------------------------------
-# the beta density, and survival functions of noncentral distributions
+# the beta density
 
 row(
     "_beta_pdf",
@@ -81,6 +97,72 @@ row(
     singular=True,
     domain=(INNER, POSITIVE, POSITIVE),
 )
+# --------------------------------------------------------------------------------------------------
+# counts of successes: by whole numbers k they are constant between
+
+
+def _binomial_by_p(f: Any, k: Any, n: Any, p: Any) -> Any:
+    return f * (quotient(k, p) - quotient(n - k, 1 - p))
+
+
+def _negative_by_p(f: Any, k: Any, n: Any, p: Any) -> Any:
+    return f * (quotient(n, p) - quotient(k, 1 - p))
+
+
+COUNTS = ("order", "number", INNER)
+row("_binom_pmf", "k n p", ORDER, ORDER, lambda f, k, n, p: _binomial_by_p(f, k, n, p), domain=COUNTS)
+row(
+    "_nbinom_pmf",
+    "k n p",
+    ORDER,
+    lambda f, k, n, p: f * (special.psi(k + n) - special.psi(n) + np.log(p)),
+    lambda f, k, n, p: _negative_by_p(f, k, n, p),
+    domain=("order", POSITIVE, INNER),
+)
+for _tail, _sign in (("cdf", 1), ("sf", -1)):
+    row(
+        f"_binom_{_tail}",
+        "k n p",
+        ORDER,
+        ORDER,
+        lambda _p, k, n, p, *, sign=_sign: -sign * binomial_slope(k, n, p),
+        domain=COUNTS,
+    )
+    row(
+        f"_nbinom_{_tail}",
+        "k n p",
+        ORDER,
+        lambda _p, k, n, p, *, sign=_sign: sign * beta_slope_a(n, weak(np.floor(k)) + 1, p),
+        lambda _p, k, n, p, *, sign=_sign: sign * negative_binomial_slope(k, n, p),
+        domain=("order", POSITIVE, INNER),
+    )
+piecewise_constant("_binom_ppf", "_binom_isf", "_nbinom_ppf", "_nbinom_isf")
+row("_nbinom_mean", "n p", lambda _m, n, p: (1 - p) / p, lambda _m, n, p: -n / (p * p), domain=(POSITIVE, INNER))
+row(
+    "_nbinom_variance",
+    "n p",
+    lambda _v, n, p: (1 - p) / (p * p),
+    lambda _v, n, p: n * (p - 2) / (p * p * p),
+    domain=(POSITIVE, INNER),
+)
+row(
+    "_nbinom_skewness",
+    "n p",
+    lambda s, n, p: -0.5 * s / n,
+    lambda s, n, p: s * (0.5 / (1 - p) - 1 / (2 - p)),
+    domain=(POSITIVE, INNER),
+)
+row(
+    "_nbinom_kurtosis_excess",
+    "n p",
+    lambda e, n, p: -e / n,
+    lambda _e, n, p: (p * p - 6 * p + 6 + (1 - p) * (2 * p - 6)) / (n * np.square(1 - p)),
+    domain=(POSITIVE, INNER),
+)
+
+# --------------------------------------------------------------------------------------------------
+# survival functions of noncentral distributions
+
 _chi_square: Any = named("_ncx2_sf")
 _f: Any = named("_ncf_sf")
 row(

@@ -1,6 +1,7 @@
 """Distribution functions and their inverses: the slope of one is a density, that of the other its reciprocal.
 
-By their parameters most of them have no closed form; where one is known it stands here.
+By their parameters those of gamma, beta, F and Student are integrals of :mod:`dualdiff.rules.special.shapes`; of the
+noncentral ones, where a closed form is known it stands here.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from scipy import special
 
 from dualdiff.rules.special.densities import (
     beta_density,
+    binomial_slope,
     chi_square_density,
     f_density,
     gamma_density,
     kolmogorov_slope,
+    negative_binomial_slope,
     noncentral_chi_square_density,
     noncentral_f_density,
     noncentral_t_density,
@@ -24,6 +27,7 @@ from dualdiff.rules.special.densities import (
 )
 from dualdiff.rules.special.elementary import power_mean
 from dualdiff.rules.special.rows import (
+    ABOVE_ONE,
     INNER,
     NO_FORMULA,
     ORDER,
@@ -37,131 +41,219 @@ from dualdiff.rules.special.rows import (
     without_formula,
 )
 from dualdiff.rules.special.series import weak
+from dualdiff.rules.special.shapes import (
+    beta_slope_a,
+    beta_slope_b,
+    f_slope_above,
+    f_slope_below,
+    gamma_slope,
+    student_slope,
+)
 from dualdiff.values import decided
 
 # --------------------------------------------------------------------------------------------------
 # incomplete gamma functions, χ² and Poisson
 
-A = PARAMETER
-row("gammainc", "a x", NO_FORMULA, lambda _y, a, x: gamma_density(a, x), singular=True, domain=(A, POSITIVE))
-row("gammaincc", "a x", NO_FORMULA, lambda _y, a, x: -gamma_density(a, x), singular=True, domain=(A, POSITIVE))
-row("gammaincinv", "a y", NO_FORMULA, lambda x, a, _y: 1 / gamma_density(a, x), singular=True, domain=(A, PROBABILITY))
 row(
-    "gammainccinv", "a y", NO_FORMULA, lambda x, a, _y: -1 / gamma_density(a, x), singular=True, domain=(A, PROBABILITY)
-)
-row(
-    "gdtr",
-    "a b x",
-    lambda _y, a, b, x: x * gamma_density(b, a * x),
-    NO_FORMULA,
-    lambda _y, a, b, x: a * gamma_density(b, a * x),
+    "gammainc",
+    "a x",
+    lambda _y, a, x: gamma_slope(a, x),
+    lambda _y, a, x: gamma_density(a, x),
     singular=True,
-    domain=(POSITIVE, A, POSITIVE),
+    domain=(POSITIVE, POSITIVE),
 )
 row(
-    "gdtrc",
-    "a b x",
-    lambda _y, a, b, x: -x * gamma_density(b, a * x),
-    NO_FORMULA,
-    lambda _y, a, b, x: -a * gamma_density(b, a * x),
+    "gammaincc",
+    "a x",
+    lambda _y, a, x: -gamma_slope(a, x),
+    lambda _y, a, x: -gamma_density(a, x),
     singular=True,
-    domain=(POSITIVE, A, POSITIVE),
+    domain=(POSITIVE, POSITIVE),
 )
+for _name, _sign in (("gammaincinv", 1), ("gammainccinv", -1)):
+    row(
+        _name,
+        "a y",
+        lambda x, a, _y: -gamma_slope(a, x) / gamma_density(a, x),
+        lambda x, a, _y, *, sign=_sign: sign / gamma_density(a, x),
+        singular=True,
+        domain=("above half", PROBABILITY),
+    )
+for _name, _sign in (("gdtr", 1), ("gdtrc", -1)):
+    row(
+        _name,
+        "a b x",
+        lambda _y, a, b, x, *, sign=_sign: sign * x * gamma_density(b, a * x),
+        lambda _y, a, b, x, *, sign=_sign: sign * gamma_slope(b, a * x),
+        lambda _y, a, b, x, *, sign=_sign: sign * a * gamma_density(b, a * x),
+        singular=True,
+        domain=(POSITIVE, POSITIVE, POSITIVE),
+    )
 row(
     "gdtria",
     "p b x",
     lambda a, _p, b, x: 1 / (x * gamma_density(b, a * x)),
-    NO_FORMULA,
+    lambda a, _p, b, x: -gamma_slope(b, a * x) / (x * gamma_density(b, a * x)),
     lambda a, _p, _b, x: -a / x,
     singular=True,
-    domain=(PROBABILITY, A, POSITIVE),
+    domain=(PROBABILITY, "above half", POSITIVE),
+)
+row(
+    "gdtrib",
+    "a p x",
+    lambda b, a, _p, x: -x * gamma_density(b, a * x) / gamma_slope(b, a * x),
+    lambda b, a, _p, x: 1 / gamma_slope(b, a * x),
+    lambda b, a, _p, x: -a * gamma_density(b, a * x) / gamma_slope(b, a * x),
+    singular=True,
+    domain=(POSITIVE, INNER, POSITIVE),
 )
 row(
     "gdtrix",
     "a b p",
     lambda x, a, _b, _p: -x / a,
-    NO_FORMULA,
+    lambda x, a, b, _p: -gamma_slope(b, a * x) / (a * gamma_density(b, a * x)),
     lambda x, a, b, _p: 1 / (a * gamma_density(b, a * x)),
     singular=True,
-    domain=(POSITIVE, A, PROBABILITY),
+    domain=(POSITIVE, "above half", PROBABILITY),
 )
-row("chdtr", "v x", NO_FORMULA, lambda _y, v, x: chi_square_density(v, x), singular=True, domain=(A, POSITIVE))
-row("chdtrc", "v x", NO_FORMULA, lambda _y, v, x: -chi_square_density(v, x), singular=True, domain=(A, POSITIVE))
-row("chdtri", "v p", NO_FORMULA, lambda x, v, _p: -1 / chi_square_density(v, x), singular=True, domain=(A, PROBABILITY))
+
+
+def _chi_by_degrees(v: Any, x: Any) -> Any:
+    return 0.5 * gamma_slope(0.5 * v, 0.5 * x)
+
+
+row(
+    "chdtr",
+    "v x",
+    lambda _y, v, x: _chi_by_degrees(v, x),
+    lambda _y, v, x: chi_square_density(v, x),
+    singular=True,
+    domain=(POSITIVE, POSITIVE),
+)
+row(
+    "chdtrc",
+    "v x",
+    lambda _y, v, x: -_chi_by_degrees(v, x),
+    lambda _y, v, x: -chi_square_density(v, x),
+    singular=True,
+    domain=(POSITIVE, POSITIVE),
+)
+row(
+    "chdtri",
+    "v p",
+    lambda x, v, _p: -_chi_by_degrees(v, x) / chi_square_density(v, x),
+    lambda x, v, _p: -1 / chi_square_density(v, x),
+    singular=True,
+    domain=(ABOVE_ONE, PROBABILITY),
+)
+row(
+    "chdtriv",
+    "p x",
+    lambda v, _p, x: 1 / _chi_by_degrees(v, x),
+    lambda v, _p, x: -chi_square_density(v, x) / _chi_by_degrees(v, x),
+    singular=True,
+    domain=(INNER, POSITIVE),
+)
 row("pdtr", "k m", ORDER, lambda _y, k, m: -gamma_density(weak(np.floor(k)) + 1, m), domain=("order", POSITIVE))
 row("pdtrc", "k m", ORDER, lambda _y, k, m: gamma_density(weak(np.floor(k)) + 1, m), domain=("order", POSITIVE))
 row("pdtri", "k y", ORDER, lambda m, k, _y: -1 / gamma_density(weak(np.floor(k)) + 1, m), domain=("order", PROBABILITY))
+row(
+    "pdtrik",
+    "p m",
+    lambda k, _p, m: -1 / gamma_slope(k + 1, m),
+    lambda k, _p, m: -gamma_density(k + 1, m) / gamma_slope(k + 1, m),
+    domain=(INNER, "above two"),
+)
 
 # --------------------------------------------------------------------------------------------------
 # incomplete beta functions, F, Student, binomial
 
-row(
-    "betainc",
-    "a b x",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda _y, a, b, x: beta_density(a, b, x),
-    singular=True,
-    domain=(A, A, INNER),
-)
-row(
-    "betaincc",
-    "a b x",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda _y, a, b, x: -beta_density(a, b, x),
-    singular=True,
-    domain=(A, A, INNER),
-)
-row(
-    "betaincinv",
-    "a b y",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda x, a, b, _y: 1 / beta_density(a, b, x),
-    singular=True,
-    domain=(A, A, INNER),
-)
-row(
-    "betainccinv",
-    "a b y",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda x, a, b, _y: -1 / beta_density(a, b, x),
-    singular=True,
-    domain=(A, A, INNER),
-)
+for _name, _sign in (("betainc", 1), ("betaincc", -1)):
+    row(
+        _name,
+        "a b x",
+        lambda _y, a, b, x, *, sign=_sign: sign * beta_slope_a(a, b, x),
+        lambda _y, a, b, x, *, sign=_sign: sign * beta_slope_b(a, b, x),
+        lambda _y, a, b, x, *, sign=_sign: sign * beta_density(a, b, x),
+        singular=True,
+        domain=(POSITIVE, POSITIVE, INNER),
+    )
+for _name, _sign in (("betaincinv", 1), ("betainccinv", -1)):
+    row(
+        _name,
+        "a b y",
+        lambda x, a, b, _y: -beta_slope_a(a, b, x) / beta_density(a, b, x),
+        lambda x, a, b, _y: -beta_slope_b(a, b, x) / beta_density(a, b, x),
+        lambda x, a, b, _y, *, sign=_sign: sign / beta_density(a, b, x),
+        singular=True,
+        domain=(POSITIVE, POSITIVE, INNER),
+    )
 row(
     "_beta_ppf",
     "x a b",
     lambda x, _p, a, b: 1 / beta_density(a, b, x),
-    NO_FORMULA,
-    NO_FORMULA,
+    lambda x, _p, a, b: -beta_slope_a(a, b, x) / beta_density(a, b, x),
+    lambda x, _p, a, b: -beta_slope_b(a, b, x) / beta_density(a, b, x),
     singular=True,
-    domain=(INNER, A, A),
+    domain=(INNER, POSITIVE, POSITIVE),
 )
-row("fdtr", "dfn dfd x", NO_FORMULA, NO_FORMULA, lambda _y, m, n, x: f_density(m, n, x), domain=(A, A, POSITIVE))
-row("fdtrc", "dfn dfd x", NO_FORMULA, NO_FORMULA, lambda _y, m, n, x: -f_density(m, n, x), domain=(A, A, POSITIVE))
-row("fdtri", "dfn dfd p", NO_FORMULA, NO_FORMULA, lambda x, m, n, _p: 1 / f_density(m, n, x), domain=(A, A, INNER))
-row("stdtr", "df t", NO_FORMULA, lambda _y, v, t: t_density(v, t), domain=(A, REAL))
-row("stdtrit", "df p", NO_FORMULA, lambda t, v, _p: 1 / t_density(v, t), domain=(A, INNER))
+row(
+    "btdtria",
+    "p b x",
+    lambda a, _p, b, x: 1 / beta_slope_a(a, b, x),
+    lambda a, _p, b, x: -beta_slope_b(a, b, x) / beta_slope_a(a, b, x),
+    lambda a, _p, b, x: -beta_density(a, b, x) / beta_slope_a(a, b, x),
+    domain=(INNER, POSITIVE, INNER),
+)
+row(
+    "btdtrib",
+    "a p x",
+    lambda b, a, _p, x: -beta_slope_a(a, b, x) / beta_slope_b(a, b, x),
+    lambda b, a, _p, x: 1 / beta_slope_b(a, b, x),
+    lambda b, a, _p, x: -beta_density(a, b, x) / beta_slope_b(a, b, x),
+    domain=(POSITIVE, INNER, INNER),
+)
+for _name, _sign in (("fdtr", 1), ("fdtrc", -1)):
+    row(
+        _name,
+        "dfn dfd x",
+        lambda _y, m, n, x, *, sign=_sign: sign * f_slope_above(m, n, x),
+        lambda _y, m, n, x, *, sign=_sign: sign * f_slope_below(m, n, x),
+        lambda _y, m, n, x, *, sign=_sign: sign * f_density(m, n, x),
+        domain=(POSITIVE, POSITIVE, POSITIVE),
+    )
+row(
+    "fdtri",
+    "dfn dfd p",
+    lambda x, m, n, _p: -f_slope_above(m, n, x) / f_density(m, n, x),
+    lambda x, m, n, _p: -f_slope_below(m, n, x) / f_density(m, n, x),
+    lambda x, m, n, _p: 1 / f_density(m, n, x),
+    domain=(ABOVE_ONE, ABOVE_ONE, INNER),
+)
+row(
+    "stdtr",
+    "df t",
+    lambda _y, v, t: student_slope(v, t),
+    lambda _y, v, t: t_density(v, t),
+    domain=(ABOVE_ONE, REAL),
+)
+row(
+    "stdtrit",
+    "df p",
+    lambda t, v, _p: -student_slope(v, t) / t_density(v, t),
+    lambda t, v, _p: 1 / t_density(v, t),
+    domain=(ABOVE_ONE, INNER),
+)
 
 
-def _binomial_density(k: Any, n: Any, p: Any) -> Any:
-    return beta_density(weak(np.floor(k)) + 1, n - weak(np.floor(k)), p)
-
-
-def _negative_binomial_density(k: Any, n: Any, p: Any) -> Any:
-    return beta_density(n, weak(np.floor(k)) + 1, p)
-
-
+A = PARAMETER
 ORDERS = ("order", "number", INNER)
-row("bdtr", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: -_binomial_density(k, n, p), domain=ORDERS)
-row("bdtrc", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: _binomial_density(k, n, p), domain=ORDERS)
-row("bdtri", "k n y", ORDER, NO_FORMULA, lambda p, k, n, _y: -1 / _binomial_density(k, n, p), domain=ORDERS)
-row("nbdtr", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: _negative_binomial_density(k, n, p), domain=ORDERS)
-row("nbdtrc", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: -_negative_binomial_density(k, n, p), domain=ORDERS)
-row("nbdtri", "k n y", ORDER, NO_FORMULA, lambda p, k, n, _y: 1 / _negative_binomial_density(k, n, p), domain=ORDERS)
+row("bdtr", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: -binomial_slope(k, n, p), domain=ORDERS)
+row("bdtrc", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: binomial_slope(k, n, p), domain=ORDERS)
+row("bdtri", "k n y", ORDER, NO_FORMULA, lambda p, k, n, _y: -1 / binomial_slope(k, n, p), domain=ORDERS)
+row("nbdtr", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: negative_binomial_slope(k, n, p), domain=ORDERS)
+row("nbdtrc", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: -negative_binomial_slope(k, n, p), domain=ORDERS)
+row("nbdtri", "k n y", ORDER, NO_FORMULA, lambda p, k, n, _y: 1 / negative_binomial_slope(k, n, p), domain=ORDERS)
 
 # --------------------------------------------------------------------------------------------------
 # noncentral distributions: by the noncentrality the slope is a difference of two distribution functions
@@ -275,7 +367,6 @@ row("smirnovi", "n p", ORDER, lambda d, n, _p: 1 / _smirnov_slope(n, d), domain=
 row("_smirnovp", "n d", ORDER, lambda _p, n, d: smirnov_curvature(decided(n), d), domain=("order", INNER))
 
 without_formula(
-    "bdtrik bdtrin nbdtrik nbdtrin btdtria btdtrib chdtriv chndtridf fdtridfd gdtrib ncfdtridfd ncfdtridfn nctdtridf "
-    "nctdtrinc stdtridf pdtrik",
+    "bdtrik bdtrin nbdtrik nbdtrin chndtridf fdtridfd ncfdtridfd ncfdtridfn nctdtridf nctdtrinc stdtridf",
     "it is the inverse of a distribution function by a parameter, and no closed form is known of how that depends on the parameter",
 )

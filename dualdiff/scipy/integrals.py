@@ -1,0 +1,286 @@
+"""Integrals of functions over an interval: by the limits Leibniz' rule, by parameters the integral of the derivative.
+
+The derivative is a function of the same variable, and its integral is found by the same quadrature to the same tolerances; so it is a
+row of this kind again, and is differentiated as often as one likes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import scipy.integrate
+
+from dualdiff.capture import captures_of
+from dualdiff.capture.active import is_active, unwrapped
+from dualdiff.errors import InaccurateIntegralError, RuleError, where
+from dualdiff.kinds import General, Sweep
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.values import TRACED, bind, raw
+from dualdiff.ways.problem import Problem, pull_rows, record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Integrand:
+    """A function of one variable and of parameters, or its derivative by some of them: a vector of numbers.
+
+    Attributes
+    ----------
+    function : callable
+        The user's function, for what is captured while it runs.
+    at : callable
+        Of the parameters: the function of the variable alone.
+    rule : str
+        The name of SciPy's function.
+    options : dict
+        What SciPy's function is given beside the function and the limits.
+    by : tuple of tuple of bool
+        For each order of the derivative, by which parameters.
+    answers : list
+        What SciPy's function returned when the value was computed, the last one.
+    seen : list
+        A point, the parameters and the value there when that was.
+    """
+
+    function: Any
+    at: Callable[[Sequence[Any]], Callable[[Any], Any]]
+    rule: str
+    options: dict[str, Any]
+    by: tuple[tuple[bool, ...], ...] = ()
+    answers: list[Any] = field(default_factory=list)
+    seen: list[Any] = field(default_factory=list)
+
+    def __eq__(self, other: object) -> bool:
+        # One program wherever the code is one, as of a checkpoint.
+        return (
+            type(other) is Integrand
+            and _code(self.function) is _code(other.function)
+            and (self.rule, self.by, repr(self.options)) == (other.rule, other.by, repr(other.options))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def note(self, a: float, b: float, parameters: Sequence[Any], value: Callable[[Any], Any]) -> None:
+        """Remember what the function was at one point."""
+        t = _inside(a, b)
+        with np.errstate(all="ignore"):
+            self.seen[:] = [(t, [np.copy(p) for p in parameters], raw(value(t)))]
+
+    def check(self, parameters: Sequence[Any]) -> None:
+        """Raise if the function has become another one since."""
+        if not self.seen:
+            return
+        t, then, y = self.seen[0]
+        if not all(np.array_equal(raw(p), q) for p, q in zip(parameters, then)):
+            return
+        with np.errstate(all="ignore"):
+            now = raw(replace(self, by=()).on([raw(p) for p in parameters])(t))
+        if not np.array_equal(now, y, equal_nan=True):
+            raise RuleError(
+                f"{where()}: the integrand given to scipy.integrate.{self.rule} has other values now that it is differentiated: it reads "
+                "an array that was changed since, or counts, or draws random numbers. Give it a copy, or pass what changes by args=."
+            )
+
+    def derivative(self, by: tuple[bool, ...]) -> Integrand:
+        """Return the derivative of every entry by the parameters chosen."""
+        return replace(self, by=(*self.by, by))
+
+    def on(self, parameters: Sequence[Any]) -> Callable[[Any], Any]:
+        """Return, for given parameters, what gives the entries at a point, in one row."""
+        if self.by:
+            return lambda t: self._derivative_at(t, parameters)
+        f, plain = self.at(parameters), not any(map(is_active, parameters))
+
+        def value(t: Any) -> Any:
+            y = f(t)
+            if type(y) in TRACED and plain and not is_active(t):
+                y = self.plain(y)
+            return np.reshape(y if hasattr(y, "dtype") else np.asarray(y, dtype=np.result_type(y, float)), -1)
+
+        return value
+
+    def _derivative_at(self, t: Any, parameters: Sequence[Any]) -> Any:
+        *before, by = self.by
+        below = replace(self, by=tuple(before))
+
+        def run(given: list[Any]) -> list[Any]:
+            own = iter(given)
+            return [below.on([next(own) if on else p for p, on in zip(parameters, by)])(t)]
+
+        live = [p for p, on in zip(parameters, by) if on]
+        problem = Problem(run, live, self.function, captures_of(self.function), inner=True)
+        tape, (value,) = record(problem)
+        m, slot = shape_of(value)[0], tape.outputs[0]
+        rows = [None] * len(live) if slot < 0 else pull_rows(problem, tape, [(slot, np.eye(m))], (m,))
+        blocks = [
+            np.zeros((m, size_of(shape_of(p)))) if c is None else np.reshape(c, (m, -1)) for c, p in zip(rows, live)
+        ]
+        return np.reshape(blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1), -1)
+
+    def plain(self, y: Any) -> Any:
+        """Return a value of the user's function as a plain one; raise if it depends on what this does not know."""
+        y = unwrapped(y)
+        if type(y) in TRACED:
+            raise RuleError(
+                f"{where()}: the integrand given to scipy.integrate.{self.rule} depends on a differentiated value that is neither closed "
+                "over nor one of its args= (a global, an attribute of an object, an array that is filled outside). Close over it, or pass "
+                "it by args=."
+            )
+        return y
+
+
+def _code(f: Any) -> Any:
+    return getattr(f, "__code__", f)
+
+
+# --------------------------------------------------------------------------------------------------
+# the quadrature of plain numbers
+
+
+def _value(a: Any, b: Any, *parameters: Any, integrand: Integrand) -> Any:
+    a, b = float(a), float(b)
+    engine = _together if integrand.rule == "quad_vec" else _one_by_one
+    return engine(integrand, a, b, parameters)
+
+
+def _one_by_one(integrand: Integrand, a: float, b: float, parameters: Sequence[Any]) -> Any:
+    """Integrate every entry by itself, as far as it takes; points that were met before are not computed again."""
+    options = integrand.options
+    value = integrand.on(parameters)
+    if not integrand.by:
+        answer = scipy.integrate.quad(lambda t: float(raw(value(t))[0]), a, b, **options)
+        integrand.note(a, b, parameters, value)
+        integrand.answers[:] = [answer]
+        return np.array([answer[0]])
+    integrand.check(parameters)
+    known: dict[float, Any] = {}
+
+    def at(t: float) -> Any:
+        if t not in known:
+            known[t] = raw(value(t))
+        return known[t]
+
+    found = []
+    for i in range(len(at(_inside(a, b)))):
+        y, error, *more = scipy.integrate.quad(lambda t, i=i: float(at(t)[i]), a, b, **{**options, "full_output": 1})
+        if len(more) > 1:  # a message
+            _check(integrand, error, max(options["epsabs"], options["epsrel"] * abs(y)), more[1])
+        found.append(y)
+    return np.array(found)
+
+
+def _inside(a: float, b: float) -> float:
+    if math.isfinite(a) and math.isfinite(b):
+        return 0.5 * (a + b)
+    return (a + math.copysign(1.0, b)) if math.isfinite(a) else b + math.copysign(1.0, a) if math.isfinite(b) else 0.0
+
+
+def _together(integrand: Integrand, a: float, b: float, parameters: Sequence[Any]) -> Any:
+    """Integrate all entries on the same intervals, until the norm of the error is small."""
+    options, value = integrand.options, integrand.on(parameters)
+    if not integrand.by:
+        f = integrand.at(parameters)
+        answer = scipy.integrate.quad_vec(lambda t: integrand.plain(f(t)), a, b, **options)
+        integrand.answers[:] = [answer]
+        integrand.note(a, b, parameters, value)
+        return np.reshape(answer[0], -1)
+    integrand.check(parameters)
+    y, error, info = scipy.integrate.quad_vec(lambda t: raw(value(t)), a, b, **{**options, "full_output": True})
+    if not info.success:
+        size = float(np.max(np.abs(y), initial=0.0)) if options["norm"] == "max" else float(np.linalg.norm(y))
+        _check(integrand, error, max(options["epsabs"], options["epsrel"] * size), info.message)
+    return y
+
+
+def _check(integrand: Integrand, error: float, allowed: float, message: str) -> None:
+    if not error <= allowed:
+        text = " ".join(str(message).split())
+        raise InaccurateIntegralError(
+            f"{where()}: the value of scipy.integrate.{integrand.rule} is found, but the integral of its derivative is not: its error is "
+            f"{error:.2g} where the tolerances allow {allowed:.2g} ({text}). Allow more with epsabs= and epsrel=, raise limit=, or give "
+            "the places where it is difficult as points=.",
+            error,
+            allowed,
+        )
+
+
+# --------------------------------------------------------------------------------------------------
+# the row
+
+
+def _edge(integrand: Integrand, t: Any, parameters: Sequence[Any]) -> Any:
+    """Return what the integral grows by when its end moves; None at infinity, where nothing is left."""
+    if math.isinf(float(raw(t))):
+        return None
+    y = integrand.on(parameters)(t)
+    kind, at = integrand.options.get("weight"), integrand.options.get("wvar")
+    if kind in ("cos", "sin"):
+        return y * (np.cos if kind == "cos" else np.sin)(at * t)
+    return y / (t - at) if kind == "cauchy" else y
+
+
+class _Integral(General):
+    def _jacobian(self, on: Sequence[bool], args: Sequence[Any], integrand: Integrand, out: Any) -> Any:
+        """Return the integrals of the derivatives of all entries by the parameters chosen."""
+        flat = bind(self, args, {"integrand": integrand.derivative(tuple(on))})
+        return np.reshape(flat, (shape_of(out)[0], -1))
+
+    def _pushed(self, sweep: Sweep, ts: Any, out: Any, *args: Any, integrand: Integrand) -> Any:
+        total: Any = 0.0
+        on = [t is not None for t in ts[2:]]
+        if any(on):
+            live = [np.reshape(t, (*sweep.lead, -1)) for t in ts[2:] if t is not None]
+            J = self._jacobian(on, args, integrand, out)
+            total = np.concatenate(live, axis=-1) @ J.T
+        for t, at, sign in zip(ts[:2], args[:2], (-1, 1)):
+            edge = None if t is None else _edge(integrand, at, args[2:])
+            if edge is not None:
+                total = total + sign * t[..., None] * edge
+        return total
+
+    def pull(
+        self, sweep: Sweep, g: Any, ins: Sequence[int | None], args: Sequence[Any], params: dict[str, Any], out: Any
+    ) -> Sequence[Any]:
+        integrand = params["integrand"]
+        on = [i is not None and i >= 0 for i in ins]
+        found: list[Any] = [None] * len(ins)
+        for k, sign in ((0, -1), (1, 1)):
+            edge = _edge(integrand, args[k], args[2:]) if on[k] else None
+            if edge is not None:
+                found[k] = sign * np.sum(g * edge, axis=-1)
+        if any(on[2:]):
+            whole = g @ self._jacobian(on[2:], args, integrand, out)
+            at = 0
+            for k in range(2, len(ins)):
+                if on[k]:
+                    shape = shape_of(args[k])
+                    found[k] = np.reshape(whole[..., at : at + size_of(shape)], (*sweep.lead, *shape))
+                    at += size_of(shape)
+        return found
+
+    def __init__(self) -> None:
+        super().__init__("scipy.integrate.quad", _value, self._pushed, lambda *_: ())
+
+
+integral_ = _Integral()
+
+
+def integral(integrand: Integrand, a: Any, b: Any, parameters: Sequence[Any]) -> Any:
+    """Return the integral of every entry of an integrand, in one row."""
+    args = [_double(v) for v in (a, b, *parameters)]
+    return bind(integral_, args, {"integrand": integrand})
+
+
+def _double(x: Any) -> Any:
+    return float(x) if type(x) in (int, bool) else x
+
+
+def is_complex(parameters: Sequence[Any]) -> bool:
+    """Whether a parameter is a complex number, of which an integral is not differentiated."""
+    return any(dtype_of(p).kind == "c" for p in parameters)
+
+
+__all__ = ["Integrand", "integral", "is_complex"]

@@ -1,0 +1,170 @@
+"""``scipy.stats`` of values that are being differentiated.
+
+Its distributions are Python over the functions of ``scipy.special``, which have rows, and run captured as they stand, in values and in
+parameters, frozen or not. Here is what they reach that is compiled or iterates.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import scipy.special
+import scipy.stats
+from scipy.stats import _continuous_distns, _multivariate
+
+from dualdiff.capture.active import is_active
+from dualdiff.capture.names import drop_in, drop_in_class
+from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.scipy.quadrature import quad
+from dualdiff.scipy.room import Room
+from dualdiff.shapes import shape_of
+from dualdiff.values import decided, operand, raw
+
+ROOM = Room("scipy.stats")
+REAL = Facts(REAL_ONLY)
+
+# --------------------------------------------------------------------------------------------------
+# quantiles without a formula
+
+STEPS = 3
+"""Newton's steps from the root: after k of them derivatives up to the order 2^k - 1 are right."""
+
+
+@ROOM.method(scipy.stats.rv_continuous, "_ppf", facts=REAL)
+def quantile(self: Any, q: Any, *args: Any) -> Any:
+    """Return where a distribution function reaches q, found by SciPy's iteration, and its derivatives by Newton's steps from there."""
+    x = np.asarray(self._ppfvec(raw(q), *[raw(a) for a in args]))
+    for _ in range(STEPS):
+        x = x - (self._cdf(x, *args) - q) / self._pdf(x, *args)
+    return x
+
+
+@ROOM.method(scipy.stats.rv_continuous, "_cdf", facts=REAL)
+def distribution(self: Any, x: Any, *args: Any) -> Any:
+    """Return the distribution function of one that has a density only: its integral, entry by entry."""
+    x, *shapes_of_all = np.broadcast_arrays(x, *args)
+    found = []
+    for at in np.ndindex(shape_of(x)):
+        shapes = tuple([a[at] for a in shapes_of_all])
+        found.append(quad(self._pdf, self._get_support(*shapes)[0], x[at], args=shapes)[0])
+    return np.reshape(np.stack(found), shape_of(x)) if found else 0.0 * x
+
+
+# --------------------------------------------------------------------------------------------------
+# covariances
+
+_PSD: Any = getattr(_multivariate, "_PSD", None)
+
+
+def _factored(
+    M: Any,
+    cond: Any = None,
+    rcond: Any = None,
+    lower: bool = True,
+    check_finite: bool = True,
+    allow_singular: bool = True,
+) -> Any:
+    """Return SciPy's factor U of the inverse of a covariance M, with U Uᵀ = M⁻¹ also in its derivatives.
+
+    Which of those factors is meant does not matter to a density. Beside SciPy's own, U₀, the factor U₀ C⁻ᵀ with C Cᵀ = U₀ᵀ M U₀ has
+    its value, since C is 1 there, and is a smooth function of M also where eigenvalues are equal.
+    """
+    M = operand(M)
+    plain = np.array(raw(M), dtype=float)
+    found = _PSD(plain, cond, rcond, lower, check_finite, allow_singular)
+    n = len(plain)
+    if found.rank < n:
+        raise UnsupportedFunctionError(
+            f"{where()}: the density of a normal distribution is not differentiated by a covariance matrix that is singular: the space it "
+            "lives in would turn. Write the values as a linear map of independent ones, whose covariance is not."
+        )
+    below = np.tri(n, k=-1, dtype=bool)
+    half, whole = (M, plain) if lower else (M.T, plain.T)
+    change = np.where(np.tri(n, dtype=bool), half - whole, 0.0)
+    change = change + np.where(below, change, 0.0).T
+    C = np.linalg.cholesky(np.eye(n) + found.U.T @ change @ found.U)
+    found._M = M
+    found.U = found.U @ np.linalg.inv(C).T
+    found.log_pdet = found.log_pdet + 2 * np.sum(np.log(np.diagonal(C)))
+    return found
+
+
+if _PSD is not None:
+    drop_in_class(_PSD, _factored)
+
+# --------------------------------------------------------------------------------------------------
+# kernel densities
+
+
+def _distances(self: Any, points: Any) -> tuple[Any, float]:
+    """Return the squared distances of points from the data in widths of the kernel, and the logarithm of the kernel's integral."""
+    points = np.atleast_2d(operand(points))
+    d, m = shape_of(points)
+    if d != self.d:
+        if d != 1 or m != self.d:
+            raise ValueError(f"points have dimension {d}, dataset has dimension {self.d}")
+        points = np.reshape(points, (self.d, 1))
+    white = np.linalg.inv(self.cho_cov)
+    apart = (white @ points)[:, :, None] - (white @ self.dataset)[:, None, :]
+    size = np.sum(np.log(np.diagonal(self.cho_cov))) + 0.5 * self.d * math.log(2 * math.pi)
+    return np.sum(apart * apart, axis=0), size
+
+
+def kernel_density(self: Any, points: Any) -> Any:
+    """Return the estimated density at points, as :meth:`scipy.stats.gaussian_kde.evaluate`."""
+    squares, size = _distances(self, points)
+    return np.exp(-0.5 * squares - size) @ self.weights
+
+
+for _name in ("evaluate", "__call__"):
+    ROOM.method(scipy.stats.gaussian_kde, _name, facts=REAL)(kernel_density)
+
+
+@ROOM.method(scipy.stats.gaussian_kde, "logpdf", facts=REAL)
+def kernel_log_density(self: Any, x: Any) -> Any:
+    """Return its logarithm, as :meth:`scipy.stats.gaussian_kde.logpdf`."""
+    squares, size = _distances(self, x)
+    terms = -0.5 * squares + np.log(self.weights)
+    top = np.max(terms, axis=-1, keepdims=True)
+    return np.log(np.sum(np.exp(terms - top), axis=-1)) + top[..., 0] - size
+
+
+# --------------------------------------------------------------------------------------------------
+# one formula here and another there
+
+
+def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
+    """Apply one function where a condition holds and another elsewhere, as SciPy's formulas do that differ from place to place.
+
+    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input.
+    """
+    there = np.array(decided(cond), dtype=bool)
+    if f2 is None:
+        there, filled = np.broadcast_arrays(there, fill_value)
+        for a in args:
+            if is_active(a) and shape_of(operand(fill_value)) and np.any(~there & (raw(a) == 0) & (raw(filled) != 0)):
+                raise UnsupportedFunctionError(
+                    f"{where()}: where a parameter is exactly 0, SciPy has another formula for this distribution, in which it does "
+                    "not stand: its derivative would come out as zero. Begin beside 0, with 1e-6 for instance."
+                )
+    count = int(np.sum(there))
+    first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
+    other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))
+    at = np.empty(there.shape, dtype=int)
+    at[there], at[~there] = np.arange(count), np.arange(count, there.size)
+    return np.take(np.concatenate([first, other]), at)
+
+
+_apply_where: Any = getattr(
+    sys.modules.get(getattr(getattr(getattr(_continuous_distns, "xpx", None), "apply_where", None), "__module__", "")),
+    "_apply_where",
+    None,
+)
+if _apply_where is not None:
+    drop_in(_apply_where, chosen)
+
+__all__ = ["ROOM"]

@@ -17,7 +17,7 @@ from dualdiff.errors import UnsupportedFunctionError, forgive, where
 from dualdiff.kinds.movement import scatter_add
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.tangents import stretch
-from dualdiff.values import TRACED, is_sparse, operand
+from dualdiff.values import HOLDERS, TRACED, Holder, Traced, is_sparse, operand, raw
 
 __all__ = ["TracedMatrix", "flatten", "matrix", "nonzeros"]
 
@@ -149,7 +149,9 @@ class TracedMatrix:
     __radd__ = __sub__ = __rsub__ = __add__
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        self._refuse("a conversion to an array", "J.toarray()")
+        error = self._refusal("a conversion to an array", "J.toarray()")
+        held = self.data  # SciPy's functions that take one have a drop-in, where their caller is captured
+        raise held._stumbled(error, "array") if isinstance(held, Traced) and hasattr(held, "_stumbled") else error
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:
         self._refuse(f"np.{getattr(function, '__name__', function)}", "J.toarray()")
@@ -163,6 +165,16 @@ class TracedMatrix:
             "Jacobian inside another operator. It has J @ x, x @ J, J.T, J.toarray(), multiples, and its nonzeros J.data at "
             f"J.indices and J.indptr. Write {instead}."
         )
+
+
+def _plain(x: TracedMatrix) -> Any:
+    import scipy.sparse
+
+    kind = getattr(scipy.sparse, _NAMES[x.format])
+    return kind((np.array(raw(x.data)), x.indices.copy(), x.indptr.copy()), shape=x.shape)
+
+
+HOLDERS[TracedMatrix] = Holder(lambda x: x.data, _plain, TracedMatrix._with)
 
 
 def matrix(data: Any, columns: Any, starts: Any, shape: tuple[int, int]) -> Any:
@@ -251,4 +263,4 @@ def nonzeros(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _is_matrix(x: Any) -> bool:
-    return type(x) is TracedMatrix or (is_sparse(x) and type(x).__name__ in _NAMES.values())
+    return type(x) is TracedMatrix or (is_sparse(x) and x.__class__.__name__ in _NAMES.values())

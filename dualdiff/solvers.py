@@ -19,19 +19,9 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
-ROOTS = (
-    (
-        "scipy.optimize: newton bisect brentq brenth ridder toms748 root_scalar root fsolve fixed_point broyden1 broyden2 anderson "
-        "newton_krylov linearmixing diagbroyden excitingmixing"
-    ),
-    "scipy.optimize.elementwise: find_root bracket_root",
-)
+ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
 MINIMA = (
-    (
-        "scipy.optimize: minimize minimize_scalar fmin fmin_bfgs fmin_cg fmin_ncg fmin_powell fmin_l_bfgs_b fmin_tnc fmin_slsqp "
-        "fmin_cobyla fminbound brent golden bracket brute basinhopping differential_evolution dual_annealing shgo direct least_squares "
-        "leastsq curve_fit nnls lsq_linear linprog milp isotonic_regression linear_sum_assignment quadratic_assignment"
-    ),
+    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
 )
 INTEGRALS = (
@@ -40,9 +30,7 @@ INTEGRALS = (
         "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )
-SYSTEMS = (
-    "scipy.sparse.linalg: cg cgs bicg bicgstab gmres lgmres minres qmr gcrotmk tfqmr lsqr lsmr eigs eigsh svds lobpcg",
-)
+SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
     "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "

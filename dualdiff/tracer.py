@@ -410,8 +410,10 @@ class Tracer(Traced):
             return factor
         if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
             return self._as_objects(copy)
-        if (error := solvers.refusal(_getframe(1)) or refusal()) is not None:
+        if (error := solvers.refusal(_getframe(1))) is not None:
             raise error
+        if (error := refusal()) is not None:
+            raise self._stumbled(error, "array")
         if stores_item():
             raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
         if is_masked():

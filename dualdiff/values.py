@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from sys import modules
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -143,7 +143,20 @@ def join() -> None:
 
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values")
+    "scipy.linalg": ("dualdiff.scipy.linalg",),
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values"),
+    "scipy.optimize": (
+        "dualdiff.scipy.roots",
+        "dualdiff.scipy.minima",
+        "dualdiff.scipy.fits",
+        "dualdiff.scipy.programs",
+    ),
+    "scipy.sparse": ("dualdiff.scipy.sparse",),
+    "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
+    "scipy.interpolate": ("dualdiff.scipy.interpolate",),
+    "scipy.ndimage": ("dualdiff.scipy.ndimage",),
+    "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
+    "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 
@@ -222,6 +235,28 @@ NAMESPACES: list[Any] = []
 """A hook: the namespace of NumPy's functions that traced values name as theirs."""
 matrices: list[Callable[[Any], Any]] = []
 """A hook: how a matrix of ``scipy.sparse`` becomes an operand."""
+
+
+class Holder(NamedTuple):
+    """What is known of a class of objects that hold a value which may be traced: three functions of an object.
+
+    Attributes
+    ----------
+    held : callable
+        Gives the value.
+    plain : callable
+        Gives what the object is in plain numbers.
+    holding : callable
+        Gives the same object with another value.
+    """
+
+    held: Callable[[Any], Any]
+    plain: Callable[[Any], Any]
+    holding: Callable[[Any, Any], Any]
+
+
+HOLDERS: dict[type, Holder] = {}
+"""The classes of such objects, sparse matrices among them."""
 
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from dualdiff.containers import Plain
-from dualdiff.values import TRACED
+from dualdiff.values import HOLDERS, TRACED
 
 ACTIVE: ContextVar[bool] = ContextVar("dualdiff_capture", default=False)
 """True in the thread whose function is captured: elsewhere a stand-in does what the real thing does."""
@@ -21,6 +21,8 @@ def is_active(x: Any) -> bool:
         return not x._may_leave()
     if kind is list or kind is tuple:
         return any(map(is_active, x))
+    if kind in HOLDERS:
+        return is_active(HOLDERS[kind].held(x))
     return kind is dict and any(map(is_active, x.values()))
 
 
@@ -41,7 +43,7 @@ def unwrapped(x: Any) -> Any:
     if kind is list or kind is tuple:
         found = [unwrapped(i) for i in x]
         return x if all(a is b for a, b in zip(found, x)) else kind(found)
-    return x
+    return HOLDERS[kind].plain(x) if kind in HOLDERS else x
 
 
 def plain_call(function: Any, args: Any, kwargs: Any) -> Any:

@@ -63,13 +63,15 @@ class Compiled:
 class Constructor:
     """What stands for a class: it makes another object whenever an argument carries a derivative, and is the class otherwise."""
 
-    def __init__(self, real: type, make: Callable[..., Any]) -> None:
+    def __init__(self, real: type, make: Callable[..., Any], always: bool = False) -> None:
         functools.update_wrapper(self, real, updated=())
-        self._real, self._make = real, make
+        self._real, self._make, self._always = real, make, always
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make an object."""
-        return self._make(*args, **kwargs) if any_active(args, kwargs) else plain_call(self._real, args, kwargs)
+        if any_active(args, kwargs) or (self._always and ACTIVE.get()):
+            return self._make(*args, **kwargs)
+        return plain_call(self._real, args, kwargs)
 
     def __instancecheck__(self, x: Any) -> bool:
         return isinstance(x, self._real)

@@ -18,7 +18,7 @@ from dualdiff.containers import Plain
 from dualdiff.register import REGISTER
 from dualdiff.rules import creation as made
 from dualdiff.shapes import dtype_of
-from dualdiff.values import TRACED, container
+from dualdiff.values import HOLDERS, TRACED, container
 
 
 def _holding(out: Any) -> Any:
@@ -57,6 +57,8 @@ def _array(real: Callable[..., Any], asked_to_copy: bool) -> Callable[..., Any]:
         return _holding(out) if fresh and ACTIVE.get() else out
 
     def _of_traced(object: Any, dtype: Any, args: Any, kwargs: Any) -> Any:
+        if type(object) in HOLDERS and hasattr(type(object), "A"):  # what stands for an np.matrix
+            object = object.A
         options = {k: v for k, v in kwargs.items() if k in ("copy", "order", "ndmin")}
         if args:  # positional only in older spellings: copy or order
             options.setdefault("order", next((a for a in args if isinstance(a, str)), None))

@@ -24,7 +24,7 @@ from dualdiff.capture.joining import joining
 from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
-from dualdiff.values import enter_rooms
+from dualdiff.values import TRACED, enter_rooms
 
 MAKERS, EVERYTHING = 1, 2
 """The levels: makers of arrays and what cannot be asked, and all functions of NumPy."""
@@ -69,9 +69,20 @@ def _instead(real: Any, function: Any, always: bool = False) -> Any:
     return call
 
 
-def drop_in_class(real: type, make: Any) -> None:
-    """Let a function stand for a class in captured modules: it makes the object whenever an argument carries a derivative."""
-    _enter(_TABLE, real, Constructor(real, make))
+def drop_in_class(real: type, make: Any, always: bool = False) -> None:
+    """Let a function stand for a class in captured modules: it makes the object whenever an argument carries a derivative.
+
+    With ``always``, whenever its caller is captured: the object may come to hold what carries one.
+    """
+    _enter(_TABLE, real, Constructor(real, make, always))
+
+
+_KINDS: dict[type, Any] = {}
+
+
+def drop_in_kind(kind: type, make: Any) -> None:
+    """Let what a function makes of an object stand for it, for all objects of a compiled class; None where it stays itself."""
+    _KINDS[kind] = make
 
 
 METHODS: dict[Any, dict[str, Any]] = {}
@@ -199,12 +210,16 @@ def stand_in(value: Any, level: int) -> Any:
     if found is not None and found[0] is value:
         return found[1]
     kind = type(value)
+    if kind in TRACED:  # a variable that a function left its own value in
+        return None
     if kind is ModuleType or isinstance(value, ModuleType):
         return _of_module(value, level)
     if kind is np.vectorize:
         return Vectorized(value)
     if kind in GENERATORS:
         return Random(value)
+    if kind in _KINDS and (made := _KINDS[kind](value)) is not None:
+        return made
     if kind is functools._lru_cache_wrapper:
         return _enter(_TABLE, value, uncached(value))
     if kind is FunctionType and not _SPECIAL and str(value.__module__).startswith("scipy.special"):
@@ -227,7 +242,7 @@ def stand_in(value: Any, level: int) -> Any:
 
 def known() -> int:
     """Return how many things have a stand-in: what was looked up before there were as many is looked up again."""
-    return len(_TABLE)
+    return len(_TABLE) + len(_KINDS)
 
 
 __all__ = [
@@ -237,6 +252,7 @@ __all__ = [
     "Namespace",
     "drop_in",
     "drop_in_class",
+    "drop_in_kind",
     "drop_in_method",
     "in_place_of",
     "known",

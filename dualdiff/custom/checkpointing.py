@@ -7,16 +7,13 @@ Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 12, do
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
-from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from dualdiff.capture import captures_of
-from dualdiff.containers import plain
+from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.custom.function import CustomFunction, is_traced
 from dualdiff.custom.layout import Layout
 from dualdiff.custom.rows import function_of
@@ -24,7 +21,7 @@ from dualdiff.errors import RuleError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.shapes import Aval, dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, bind, raw
+from dualdiff.values import bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
@@ -184,121 +181,6 @@ class Checkpoint(CustomFunction):
         layout = Layout((tuple(caught), args, kwargs), {}, operands)
         body = Body(self.f, lambda caught, args, kwargs: again(Fresh(caught))(*args, **kwargs))
         return layout.give(bind(self.rows[0], operands, {"call": layout, "body": body}))
-
-
-class Fresh:
-    """One rebuilding: the values that stand in the place of those caught, in order, and the functions made anew so far."""
-
-    __slots__ = ("functions", "values")
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = iter(values)
-        self.functions: dict[int, Any] = {}
-
-
-Make = Callable[[Fresh], Any]
-
-
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
-    """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
-
-    Looked through are closures, defaults, ``functools.partial`` and the attributes of objects (those whose method it is, and those in a
-    closure), in functions that are closed over themselves, and in tuples, lists and dicts. What stands elsewhere (globals) is noticed
-    when it shows in the result, and refused.
-    """
-    if id(f) in seen:  # it calls itself, or one that calls it
-        return lambda fresh: fresh.functions.get(id(f), f)
-    seen = seen | {id(f)}
-    if isinstance(f, partial):
-        inner, args = lifted(f.func, caught, seen), _lifted_tree((f.args, f.keywords), caught, seen)
-
-        def made(fresh: Fresh) -> Any:
-            func = inner(fresh)
-            positional, keywords = args(fresh)
-            return partial(func, *positional, **keywords)
-
-        return made
-    if isinstance(f, MethodType):
-        function, owner = lifted(f.__func__, caught, seen), _lifted_object(f.__self__, caught, seen)
-        return lambda fresh: MethodType(function(fresh), owner(fresh))
-    if not isinstance(f, FunctionType):
-        return _lifted_object(f, caught, seen - {id(f)})
-    before = len(caught)
-    cells: list[tuple[CellType, Any]] = []
-    for cell in f.__closure__ or ():
-        start = len(caught)
-        try:
-            content = cell.cell_contents
-        except ValueError:  # nothing is in it yet
-            cells.append((cell, None))
-            continue
-        make = _lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
-    defaults = _lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
-    if len(caught) == before:
-        return lambda _: f
-
-    def rebuilt(fresh: Fresh) -> Any:
-        closure = tuple([cell if make is None else CellType() for cell, make in cells])
-        new = FunctionType(f.__code__, f.__globals__, f.__name__, None, closure or None)
-        fresh.functions[id(f)] = new
-        for cell, (_, make) in zip(closure, cells, strict=True):
-            if make is not None:
-                cell.cell_contents = make(fresh)
-        positional, keywords = defaults(fresh)
-        new.__defaults__, new.__kwdefaults__ = positional or None, keywords or None
-        return new
-
-    return rebuilt
-
-
-def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int]) -> Make:
-    """Do the same for the attributes of an object: a copy of it is made."""
-    own = getattr(x, "__dict__", None)
-    if id(x) in seen:
-        return lambda fresh: fresh.functions.get(id(x), x)
-    if type(own) is not dict or not own or isinstance(x, (type, ModuleType)) or _is_of_a_library(type(x)):
-        return lambda _: x
-    before = len(caught)
-    make = _lifted_tree(own, caught, seen | {id(x)})
-    if len(caught) == before:
-        return lambda _: x
-
-    def rebuilt(fresh: Fresh) -> Any:
-        new = fresh.functions[id(x)] = object.__new__(type(x))
-        new.__dict__.update(make(fresh))
-        return new
-
-    return rebuilt
-
-
-def _is_of_a_library(kind: type) -> bool:
-    """Whether objects of a class hold no differentiated value that a user put there."""
-    root = kind.__module__.partition(".")[0]
-    return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
-
-
-_LIBRARIES = frozenset(("builtins", "dualdiff", "matplotlib", "numpy", "optree", "pandas", "scipy"))
-
-
-def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
-    """Do the same for what a structure holds."""
-    if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
-        return lambda _: tree
-    leaves, build = flatten(tree)
-    makes: list[Make] = []
-    for x in leaves:
-        if type(x) in TRACED and plain(x) is x:
-            caught.append(x)
-            makes.append(lambda fresh: next(fresh.values))
-        elif isinstance(x, (FunctionType, MethodType, partial)):
-            makes.append(lifted(x, caught, seen))
-        else:
-            makes.append(_lifted_object(x, caught, seen))
-    return lambda fresh: build([make(fresh) for make in makes])
-
-
-_DATA = frozenset((int, float, complex, bool, str, bytes, type(None), np.float64, np.ndarray))
 
 
 def checkpoint(f: Callable[..., Any]) -> Any:

@@ -12,7 +12,7 @@ from dualdiff.kinds import Discrete
 from dualdiff.operators.calls import Call, as_given, check_setting, match, own
 from dualdiff.passes import push
 from dualdiff.trees import flatten
-from dualdiff.values import Traced
+from dualdiff.values import HOLDERS, Traced
 from dualdiff.ways.problem import apart, pull_rows, push_columns, record, run_duals
 
 
@@ -211,4 +211,11 @@ def stop_gradient(x: Any) -> Any:
     3.0
     """
     leaves, build = flatten(x)
-    return build([_stop(v) if isinstance(v, Traced) else v for v in leaves])
+    return build([_stopped(v) for v in leaves])
+
+
+def _stopped(v: Any) -> Any:
+    if type(v) in HOLDERS:
+        of = HOLDERS[type(v)]
+        return of.holding(v, _stopped(of.held(v)))
+    return _stop(v) if isinstance(v, Traced) else v

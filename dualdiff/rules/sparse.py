@@ -9,7 +9,7 @@ ever meets an object. What it cannot take part in is refused by name (:func:`ref
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,7 +24,7 @@ from dualdiff.rules.contraction import matmul_
 from dualdiff.rules.elementwise import multiply
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import INSTEAD, Columns, zeros_beside
-from dualdiff.values import Traced, bind, is_array, matrices
+from dualdiff.values import HOLDERS, Traced, bind, enter_rooms, is_array, matrices
 
 PACKAGE = "scipy.sparse"
 _PRODUCTS = ("_matmul_dispatch", "_mul_dispatch")
@@ -81,7 +81,7 @@ def refusal() -> Any:
 # the product
 
 
-def _product(matrix: Any, x: Any, *, axis: int) -> Any:
+def along(matrix: Any, x: Any, *, axis: int) -> Any:
     """Multiply along one axis of ``x``, the last or the last but one, whatever axes stand before it."""
     if x.ndim == -axis:
         return matrix @ x
@@ -117,7 +117,7 @@ class SparseProduct(Linear):
     def masked(self, values: Sequence[Any], masks: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """A result is there where an entry is that a number of the matrix multiplies: what its zeros multiply is not there."""
         matrix, (x, mask), axis = _without_zeros(values[0]), (values[1], masks[1]), params["axis"]
-        there = _product(_ones(matrix), mask.astype(np.float64), axis=axis) > 0
+        there = along(_ones(matrix), mask.astype(np.float64), axis=axis) > 0
         if np.isfinite(matrix.data).all():
             return bind(self, (matrix, x), params), there
         coo = matrix.tocoo()  # an infinite number must not meet what is not there
@@ -204,7 +204,7 @@ def _ones(matrix: Any) -> Any:
     return type(matrix)((np.ones(matrix.data.shape), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-product = SparseProduct("scipy.sparse product", _product, pull=_adjoint)
+product = SparseProduct("scipy.sparse product", along, pull=_adjoint)
 _PRODUCTS_OF_MATRICES = ("S @ x", "x @ S", "S.dot(x)", "S.T @ X", "csr_matrix * x")
 BESIDE.append(
     lambda: [
@@ -239,8 +239,12 @@ class Matrix(Traced):
         return self.value.dtype
 
 
+MEETINGS: list[Callable[[Any, Sequence[Any]], Any]] = []
+"""A hook: what takes every other operation, and matrices whose entries are differentiated."""
+
+
 class _Meeting:
-    """The run of sparse operands: products are bound as the row above, everything else is refused."""
+    """The run of sparse operands: products are bound as the row above, everything else is left to another room."""
 
     level = sys.maxsize
     open = True
@@ -248,11 +252,17 @@ class _Meeting:
     def process(self, row: Any, args: Sequence[Any], params: Any) -> Any:
         """Bind a product with a matrix; of the old matrix classes ``*`` is one as well."""
         matrix = next(a.value for a in args if type(a) is Matrix)
+        if type(matrix) in HOLDERS:
+            return MEETINGS[0](row, args)
         is_product = row is matmul_ or (row is multiply and not _is_array(matrix) and all(map(shape_of, args)))
         if is_product and len(args) == 2:
             if type(args[0]) is Matrix:
                 return _times(matrix, args[1])
             return _times(matrix.T, args[0], from_the_left=True)
+        enter_rooms()
+        found = MEETINGS[0](row, args) if MEETINGS else NotImplemented
+        if found is not NotImplemented:
+            return found
         if row is multiply:
             advice = "S @ x is the product of matrices, S.toarray() * x that of entries; S.toarray() * t scales S"
         else:
@@ -306,4 +316,4 @@ def _times(matrix: Any, x: Any, from_the_left: bool = False) -> Any:
 _QUICK = ("csr", "csc", "coo", "dia", "bsr")
 """The formats that have a product of their own."""
 
-__all__ = ["Matrix", "SparseProduct", "is_factor", "is_matrix_code", "product", "refusal"]
+__all__ = ["MEETINGS", "Matrix", "SparseProduct", "along", "is_factor", "is_matrix_code", "product", "refusal"]

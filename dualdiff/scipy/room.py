@@ -98,16 +98,24 @@ class Room:
         return decorate
 
     def constructor(
-        self, owner: Any, kind: str = "composite", *, domain: Any = "real", facts: Facts = NOTHING
+        self,
+        owner: Any,
+        kind: str = "composite",
+        *,
+        domain: Any = "real",
+        facts: Facts = NOTHING,
+        always: bool = False,
     ) -> Callable[[Any], Any]:
-        """Write what is made in place of an object of a class, by the class's arguments, when one of them carries a derivative."""
+        """Write what is made in place of an object of a class, by the class's arguments, when one of them carries a derivative.
+
+        With ``always``, whenever the caller is captured, for the object may come to hold what carries one.
+        """
 
         def decorate(function: Any) -> Any:
             if owner is not None:
-                drop_in_class(owner, function)
-                for way in ("__init__", "__new__"):
-                    if way in vars(owner):
-                        replaced(vars(owner)[way])
+                drop_in_class(owner, function, always)
+                for way in ("__init__", "__new__"):  # its own or its parent's
+                    replaced(getattr(owner, way))
                 self.drop_ins[owner] = function
                 self._row(owner.__name__, owner, kind, function, domain, facts)
             return function

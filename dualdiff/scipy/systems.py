@@ -13,8 +13,8 @@ import numpy as np
 
 from dualdiff.capture.active import ACTIVE, unwrapped
 from dualdiff.capture.captures import Captures
+from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.containers import plain
-from dualdiff.custom.checkpointing import Fresh, lifted
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import flatten

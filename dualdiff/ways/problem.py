@@ -27,6 +27,7 @@ from dualdiff.errors import (
     ForeignError,
     InputError,
     NoDerivativeWarning,
+    Stumble,
     TracedAssignmentError,
     UnsupportedFunctionError,
     foreign_call,
@@ -40,7 +41,6 @@ from dualdiff.errors import (
 )
 from dualdiff.kinds import CAREFUL
 from dualdiff.kinds.base import SUSPECTS
-from dualdiff.matrices import TracedMatrix
 from dualdiff.passes import kinks
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
@@ -48,7 +48,7 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import FOUND, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, native, packed
+from dualdiff.values import FOUND, HOLDERS, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, enter_rooms, native, packed
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
@@ -95,7 +95,7 @@ def run_user(
     failed: Exception | None = None
     found = None
     try:
-        if captures is None or not captures.modules:
+        if captures is None or not captures.anything:
             found = tidied(problem.call(leaves))
         else:
             found = captures.call(problem.function, lambda given: tidied(problem.call(given)), leaves)
@@ -165,6 +165,10 @@ _OBJECTS_IN_SPARSE = ("unsupported data types in input", "support dtype object",
 """How scipy.sparse says that it was given an array of Python objects."""
 
 
+_COMPILED_METHOD = "must be numpy.ndarray"
+"""How a method of a compiled class (the factors of ``splu``) says that it takes arrays alone."""
+
+
 def translated(e: Exception, problem: Problem) -> Exception:
     """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
     if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
@@ -193,6 +197,9 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
             f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
         )
+        if _COMPILED_METHOD in str(e):  # which may have a stand-in
+            enter_rooms()
+            new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")
     else:
         return e
     new.__cause__ = e
@@ -225,7 +232,7 @@ def outputs_of(values: Sequence[Any]) -> list[Any]:
                 v.link.refresh(v)
             if dtype_of(v).kind in "biu":
                 raise InputError(_discrete(v))
-        elif type(v) is TracedMatrix:
+        elif type(v) in HOLDERS:
             raise InputError(
                 f"{where()}: the function returned a sparse matrix of numbers that are being differentiated; return its nonzeros "
                 "J.data, a product J @ x, or J.toarray()"
@@ -261,7 +268,7 @@ def peel(v: Any, run: Any) -> Any:
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     captures = problem.captures
-    if captures is None or not captures.modules:  # where nothing stumbles, no more than this is done
+    if captures is None or not captures.anything:  # where nothing stumbles, no more than this is done
         try:
             found = _record(problem, replayable, lines)
         except RunAgain as e:
@@ -438,7 +445,7 @@ def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     captures = problem.captures
-    if captures is None or not captures.modules:
+    if captures is None or not captures.anything:
         try:
             found = _run_duals_once(problem, tangents, lead, finish, most)
         except RunAgain as e:
@@ -539,15 +546,35 @@ def directions(offset: int, shape: tuple[int, ...]) -> Any:
     return positions.reshape(shape)
 
 
-def identity(leaves: Sequence[Any]) -> list[Any]:
-    """Return the identity's rows on every leaf as terms: the direction of each of its entries."""
+def identity(leaves: Sequence[Any], lo: int = 0, hi: int | None = None) -> list[Any]:
+    """Return the identity's rows on every leaf, or those from ``lo`` to ``hi``, as terms: the direction of each of its entries.
+
+    A leaf that none of them reaches has None.
+    """
     found: list[Any] = []
     offset = 0
     for x in leaves:
         shape = shape_of(x)
-        found.append(seed(directions(offset, shape)) if shape else Columns(((offset, ONE),)))
-        offset += size_of(shape)
+        size = size_of(shape)
+        if hi is not None and (offset >= hi or offset + size <= lo):
+            found.append(None)
+        elif not shape:
+            found.append(Columns(((offset - lo, ONE),)))
+        elif hi is None or (lo <= offset and offset + size <= hi):
+            found.append(seed(directions(offset - lo, shape)))
+        else:
+            found.append(seed(directions_between(offset, shape, lo, hi)))
+        offset += size
     return found
+
+
+@lru_cache(maxsize=32)
+def directions_between(offset: int, shape: tuple[int, ...], lo: int, hi: int) -> Any:
+    """Return the directions, counted from ``lo``, of those of a leaf's entries that have one below ``hi``; 0 for the others."""
+    every = directions(offset, shape)
+    positions = np.where((every > lo) & (every <= hi), every - lo, 0).astype(every.dtype)
+    positions.flags.writeable = False
+    return positions
 
 
 def check_real(problem: Problem, holomorphic: bool = False) -> None:

@@ -23,6 +23,7 @@ import dualdiff as dd
 from dualdiff import allocator
 from tests.benchmarks import (
     eager,
+    executors,
     fit,
     kernels,
     loops,
@@ -33,7 +34,9 @@ from tests.benchmarks import (
     programs,
     regret,
     sections,
+    solvers,
     stiff,
+    topology,
     ways,
 )
 
@@ -52,8 +55,11 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "solvers": solvers.solvers,
+    "executors": executors.executors,
     "ode": ode.ode,
     "ode-derivatives": ode.ode_derivatives,
+    "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}
 """What runs only if it is asked for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse.linalg as linalg
+import scipy
 from scipy.sparse import coo_array, csr_array, csr_matrix, diags_array
 
 import dualdiff as dd
@@ -18,8 +18,8 @@ from tests.catalogue.sparse import ENTRIES, FORMATS
 
 X4 = np.array([0.5, -1.0, 2.0, 1.5])
 S34 = csr_array(ENTRIES)
-AS_AN_ARRAY = "a scipy.sparse coo_array stands where an array is meant.*S @ x"
-"""What SciPy 1.13 comes to where later versions ask for plain numbers: it multiplies by what it takes for a number."""
+BY_ENTRIES = tuple(map(int, scipy.__version__.split(".")[:2])) > (1, 13)
+"""Whether SciPy asks an array that is multiplied entry by entry for plain numbers; 1.13 takes it for a number."""
 WAYS: list[dict[str, Any]] = [
     {},
     {"mode": "forward"},
@@ -52,10 +52,12 @@ def test_the_star_of_the_old_classes_is_the_product_of_matrices() -> None:
     for operator in (dd.jacfwd, dd.jacrev):
         np.testing.assert_array_equal(operator(lambda x: M * x)(X4), ENTRIES)
         np.testing.assert_array_equal(operator(lambda x: x * M)(X4[:3]), ENTRIES.T)
-        with pytest.raises(
-            DerivativeError, match=rf"(?s)test_sparse.py, line \d+[^:]*: .*(csr_array.*S @ x|{AS_AN_ARRAY})"
-        ):
-            operator(lambda x: S34 * x)(X4)
+        if BY_ENTRIES:
+            found = operator(lambda x: (S34 * x).toarray())(X4)
+            np.testing.assert_array_equal(found, ENTRIES[:, :, None] * np.eye(4))
+        else:
+            with pytest.raises(DerivativeError, match="compiled code"):
+                operator(lambda x: (S34 * x).toarray())(X4)
 
 
 @pytest.mark.parametrize("options", WAYS, ids=range(len(WAYS)))
@@ -175,16 +177,8 @@ def test_sparse_vectors() -> None:
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda x: S34.multiply(x), f"csr_array.multiply|{AS_AN_ARRAY}"),
-        (lambda x: S34 / x, r"csr_array.__truediv__|np.divide of a scipy.sparse csr_array.*S.toarray\(\)"),
         (lambda x: S34.maximum(x), "csr_array.maximum|Operands not compatible.*is being differentiated"),
-        (lambda x: S34 + x, r"np.add of a scipy.sparse csr_array.*S.toarray\(\)"),
-        (lambda x: x - S34, r"np.subtract of a scipy.sparse csr_array.*S.toarray\(\)"),
-        (lambda x: S34 * x[0], r"csr_array"),
-        (lambda x: csr_array((x, ([0, 1, 2, 0], [0, 1, 2, 3]))) @ x, "csr_array.*np.add.at"),
-        (lambda x: linalg.spsolve(csr_array(np.eye(4)), x), "spsolve.*np.linalg.solve"),
-        (lambda x: linalg.aslinearoperator(S34) @ x, r"LinearOperator.*S @ x|namespace.*S @ x"),
-        (lambda x: linalg.cg(csr_array(np.eye(4)), x)[0], "cg"),
+        (lambda x: S34 * x, "returned a sparse matrix of numbers|stands where an array is meant"),
         (lambda x: np.dot(S34, x), "csr_array stands where an array is meant.*S @ x"),
         (lambda x: np.einsum("ij,j", S34, x), "csr_array stands where an array is meant"),
     ],

@@ -164,7 +164,7 @@ def integrated(
     options: dict[str, Any],
 ) -> Any:
     """Solve an initial value problem as SciPy does, with derivatives where something it is given carries one."""
-    extra = () if args is None else tuple(args)
+    extra = () if args is None else _several(args)
     given = Given(_right_hand_side(fun, extra, vectorized), "solve_ivp", fun)
     kind = METHODS.get(method, method) if isinstance(method, str) else method
     watched = [] if events is None else [events] if callable(events) else list(events)
@@ -268,7 +268,7 @@ def _chosen(
     t0, tf = bounds[0], bounds[-1]
     if _is_explicit(kind):
         if not meshes.suffice(given, kind, times, y0, *tolerances[:2]):
-            times = meshes.refined(given, kind, [t0, times[-1]], y0, *tolerances) or times
+            times = meshes.refined(given, kind, [t0, times[-1]], y0, *tolerances)
         return Trajectory(_steps_of(given, kind), given.inside, times, state, checkpoints)
     if tf == t0:
         return Trajectory(_steps_of(given, DOP853), given.inside, [t0, t0], state, None)
@@ -288,7 +288,7 @@ def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, span: float) -> 
     """Return the time and the state of an event, whose function vanishes there."""
 
     def value(by: Any) -> Any:
-        return operand(test.f(t + by, moved(f, t, y, by)))
+        return np.reshape(operand(test.f(t + by, moved(f, t, y, by))), ())[()]
 
     by: Any = 0.0
     first = None
@@ -431,6 +431,15 @@ def _right_hand_side(fun: Callable[..., Any], args: tuple[Any, ...], vectorized:
 
 def _column(found: Any, y: Any) -> Any:
     return np.reshape(operand(found), (-1,)) if len(shape_of(y)) == 1 else found
+
+
+def _several(args: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(args)
+    except TypeError as error:
+        raise TypeError(
+            f"Supplied 'args' cannot be unpacked. Please supply `args` as a tuple (e.g. `args=({args},)`)"
+        ) from error
 
 
 def _event(event: Callable[..., Any], args: tuple[Any, ...]) -> Given:

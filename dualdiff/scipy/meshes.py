@@ -92,6 +92,8 @@ def taken(
     times, done = [bounds[0]], 0
     for t, t_new in itertools.pairwise(bounds):
         solver = method(f, t, y0, t_new, **options)
+        if not np.isfinite(solver.h_abs):  # SciPy would go on for ever
+            return times
         while solver.status == "running":
             solver.step()
             if solver.status == "failed" or done + solver.nfev > most:
@@ -155,29 +157,21 @@ def explicit(
     None if it would take more evaluations than ``most``.
     """
     times = uncaptured(taken, method, given.plain, bounds, y0, most, rtol=rtol, atol=atol, max_step=max_step)
-    if times[-1] != bounds[-1]:
-        return None
-    return (
-        times
-        if suffice(given, method, times, y0, rtol, atol)
-        else refined(given, method, bounds, y0, rtol, atol, max_step, most)
-    )
+    if times[-1] == bounds[-1] and not suffice(given, method, times, y0, rtol, atol):
+        equation = Sensitivities(given, y0)
+        times = taken(method, equation, bounds, equation.start, most, **_tolerances(equation, rtol, atol, max_step))
+    return times if times[-1] == bounds[-1] else None
 
 
 def refined(
-    given: Given,
-    method: Any,
-    bounds: Sequence[float],
-    y0: Any,
-    rtol: Any,
-    atol: Any,
-    max_step: float,
-    most: float = np.inf,
-) -> list[float] | None:
-    """Return the times of the steps that an explicit method takes for the state and its sensitivities, None if it cannot."""
+    given: Given, method: Any, bounds: Sequence[float], y0: Any, rtol: Any, atol: Any, max_step: float
+) -> list[float]:
+    """Return the times of the steps that an explicit method takes for the state and its sensitivities."""
     equation = Sensitivities(given, y0)
-    times = taken(method, equation, bounds, equation.start, most, **_tolerances(equation, rtol, atol, max_step))
-    return times if times[-1] == bounds[-1] else None
+    times = taken(method, equation, bounds, equation.start, **_tolerances(equation, rtol, atol, max_step))
+    if times[-1] != bounds[-1]:
+        raise _stuck(given, times[-1])
+    return times
 
 
 def implicit(

@@ -136,7 +136,7 @@ class Implicit:
     def __init__(self, given: Given, guess: Callable[[Any], Any], tolerance: float) -> None:
         self.given, self.guess, self.tolerance = given, guess, tolerance
         self.inside: Sequence[Any] = given.inside
-        self._solved: dict[tuple[float, float], tuple[Any, Any]] = {}
+        self._solved: dict[tuple[float, float], tuple[list[Any], Any]] = {}
 
     def on(self, inside: Sequence[Any]) -> Implicit:
         """Return the same steps with other values in the place of those that the right-hand side closes over."""
@@ -155,10 +155,10 @@ class Implicit:
 
     def solved(self, y: Any, inside: Sequence[Any], t: float, h: float) -> Any:
         """Return the states at the nodes, in plain numbers."""
-        start, found = self._solved.get((t, h), (None, None))
-        if found is None or not np.array_equal(start, y):
+        operands, found = self._solved.get((t, h), ([], None))
+        if found is None or not all(map(np.array_equal, operands, (y, *inside))):
             found = self._solve(y, inside, t, h)
-            self._solved[t, h] = y, found
+            self._solved[t, h] = [np.copy(x) for x in (y, *inside)], found
         return found.copy()
 
     def _solve(self, y: Any, inside: Sequence[Any], t: float, h: float) -> Any:

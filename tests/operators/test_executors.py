@@ -220,11 +220,14 @@ def test_the_function_is_sent_once_and_again_when_what_it_holds_has_changed(proc
 
     J = dd.jacobian(f, mode="forward", chunk=1, executor=recorder, cost=dear)
     plain = dd.jacobian(f, mode="forward", chunk=1)
-    same(J(X, data), plain(X, data))
-    same(J(X + 1, data), plain(X + 1, data))
-    assert recorder.blocks >= 22
-    # About once a worker: one that gets its first block late, on a busy machine, asks again.
-    assert 1 <= recorder.bytes / (weights.nbytes + data.nbytes) < 8
+    sent = []
+    for i in range(10):  # a worker that gets no block of the first call, on a busy machine, asks at a later one
+        recorder.tasks.clear()
+        same(J(X + i, data), plain(X + i, data))
+        assert recorder.blocks >= 11
+        sent.append(recorder.bytes)
+    assert sent[0] > weights.nbytes + data.nbytes
+    assert min(sent) < weights.nbytes  # points, and what has a few bytes
     weights *= 2.0  # what the workers hold is no more what this process computes with
     same(J(X, data), plain(X, data))
     data[:] = 0.5

@@ -46,14 +46,20 @@ if TYPE_CHECKING:
     from dualdiff.custom import checkpoint, custom_jvp, custom_vjp, primitive  # type: ignore[no-redef]
     from dualdiff.lab.trace import show
     from dualdiff.operators.compiled import compile
+    from dualdiff.operators.implicit import fixed_point, implicit
+    from dualdiff.operators.information import standard_errors
     from dualdiff.operators.loaded import load_program
+    from dualdiff.operators.minima import argmin
     from dualdiff.rules.supported import support
 
 _LATER = {
     **dict.fromkeys(("checkpoint", "custom_jvp", "custom_vjp", "primitive"), "dualdiff.custom"),
+    "argmin": "dualdiff.operators.minima",
     "compile": "dualdiff.operators.compiled",
+    **dict.fromkeys(("fixed_point", "implicit"), "dualdiff.operators.implicit"),
     "load_program": "dualdiff.operators.loaded",
     "show": "dualdiff.lab.trace",
+    "standard_errors": "dualdiff.operators.information",
     "support": "dualdiff.rules.supported",
 }
 """Rooms that many programs never enter, imported when first asked for."""
@@ -71,6 +77,7 @@ __all__ = [
     "PlanChangedWarning",
     "Tensor",
     "arange",
+    "argmin",
     "batch_jacobian",
     "capture",
     "checkpoint",
@@ -82,11 +89,13 @@ __all__ = [
     "empty",
     "errors",
     "eye",
+    "fixed_point",
     "full",
     "grad",
     "gradients",
     "hessian",
     "hvp",
+    "implicit",
     "is_grad_enabled",
     "jacfwd",
     "jacobian",
@@ -104,6 +113,7 @@ __all__ = [
     "plan_jacobian",
     "primitive",
     "show",
+    "standard_errors",
     "stop_gradient",
     "support",
     "tensor",

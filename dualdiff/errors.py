@@ -32,17 +32,21 @@ __all__ = [
     "DerivativeError",
     "DerivativeMismatch",
     "EscapedValueError",
+    "ExecutorError",
     "ForeignError",
     "GraphFreedError",
     "InPlaceError",
+    "InaccurateSolutionError",
     "InputError",
     "NoDerivativeError",
     "NoDerivativeWarning",
     "NoProgramError",
     "NonDifferentiablePointError",
     "NonScalarError",
+    "NotAMinimumWarning",
     "ProgramFileError",
     "RuleError",
+    "SingularSolutionError",
     "StaleProgramError",
     "TracedAssignmentError",
     "TracedConversionError",
@@ -152,6 +156,10 @@ class ProgramFileError(DerivativeError, ValueError):
     """A program that no file can hold, or a file that holds none that this version can run."""
 
 
+class NotAMinimumWarning(DocumentedWarning):
+    """Standard errors are asked for at a point where the negative log-likelihood still falls."""
+
+
 class CompileWarning(DocumentedWarning):
     """A function that is not run as a compiled program, or no more."""
 
@@ -162,6 +170,24 @@ class DegenerateError(DerivativeError, np.linalg.LinAlgError):
 
 class DegenerateDirectionError(DegenerateError):
     """Forward mode cannot tell whether a function depends on the choice of such vectors; reverse mode can."""
+
+
+class InaccurateSolutionError(DerivativeError, ValueError):
+    """What a solver returned solves its equations too badly for a derivative by the implicit function theorem.
+
+    Attributes
+    ----------
+    residual, condition
+        The largest entry of what the equations leave, and the condition number of their Jacobian (None where nobody factored it).
+    """
+
+    def __init__(self, message: str, residual: float | None = None, condition: float | None = None) -> None:
+        super().__init__(message)
+        self.residual, self.condition = residual, condition
+
+
+class SingularSolutionError(InaccurateSolutionError, np.linalg.LinAlgError):
+    """A solution that the implicit function theorem does not reach: the Jacobian by the unknowns is singular there, or nearly so."""
 
 
 class NonDifferentiablePointError(DerivativeError, ValueError):
@@ -185,6 +211,10 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
 
 class EscapedValueError(DerivativeError, RuntimeError):
     """A traced value was used after the operator that made it had returned."""
+
+
+class ExecutorError(DerivativeError, RuntimeError):
+    """A block of work that an executor did not bring back, or that its workers computed from another function than is here."""
 
 
 class InPlaceError(DerivativeError, RuntimeError):
@@ -400,8 +430,8 @@ REPLACED: set[CodeType] = set()
 
 _AROUND: set[CodeType] = set()
 """The code of decorators around them, which others may share that are not replaced."""
-_OWNERS: dict[CodeType, Any] = {}
-"""Of those that are methods, the class."""
+_OWNERS: dict[CodeType, list[type]] = {}
+"""Of those that are methods, the classes: several may inherit one."""
 
 
 def replaced(function: Any, owner: Any = None) -> None:
@@ -411,8 +441,15 @@ def replaced(function: Any, owner: Any = None) -> None:
         if code is not None:
             (REPLACED if inner is None else _AROUND).add(code)
             if owner is not None:
-                _OWNERS[code] = owner
+                _OWNERS.setdefault(code, []).append(owner)
         function = inner
+
+
+def method_owner(code: Any, of: Any) -> Any:
+    """Return the class of an object, of whose methods capture puts another in the place of the one with this code; or None."""
+    owners = _OWNERS.get(code, ())
+    kinds = (of if isinstance(of, type) else type(of)).__mro__
+    return next((c for c in kinds if c in owners), owners[0] if owners else None)
 
 
 def _is_replaced(frame: FrameType) -> bool:
@@ -445,7 +482,8 @@ def code_frame() -> tuple[FrameType | None, Any]:
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
         if _is_replaced(frame):
-            inside, owner = True, _OWNERS.get(frame.f_code)
+            inside = True
+            owner = method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))
         elif (
             not name.startswith(HERE)
             and (not is_numpy(name) or name.startswith(_POLYNOMIALS))

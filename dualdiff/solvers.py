@@ -17,26 +17,17 @@ from typing import Any
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
+from dualdiff.values import enter_rooms
 
-ROOTS = (
-    (
-        "scipy.optimize: newton bisect brentq brenth ridder toms748 root_scalar root fsolve fixed_point broyden1 broyden2 anderson "
-        "newton_krylov linearmixing diagbroyden excitingmixing"
-    ),
-    "scipy.optimize.elementwise: find_root bracket_root",
-)
+ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
 MINIMA = (
-    (
-        "scipy.optimize: minimize minimize_scalar fmin fmin_bfgs fmin_cg fmin_ncg fmin_powell fmin_l_bfgs_b fmin_tnc fmin_slsqp "
-        "fmin_cobyla fminbound brent golden bracket brute basinhopping differential_evolution dual_annealing shgo direct least_squares "
-        "leastsq curve_fit nnls lsq_linear linprog milp isotonic_regression linear_sum_assignment quadratic_assignment"
-    ),
+    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
     "scipy.optimize.elementwise: find_minimum bracket_minimum",
 )
 INTEGRALS = (
     (
-        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg solve_ivp odeint ode "
-        "complex_ode solve_bvp RK23 RK45 DOP853 Radau BDF LSODA"
+        "scipy.integrate: quad quad_vec dblquad tplquad nquad tanhsinh nsum cubature quadrature romberg ode "
+        "complex_ode RK23 RK45 DOP853 Radau BDF LSODA"
     ),
 )
 SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
@@ -149,6 +140,9 @@ def refusal(frame: FrameType | None) -> UnsupportedFunctionError | None:
         if name == _OPERATOR:
             return None  # a solver of plain numbers, given an operator as its derivative
         if frame.f_code in codes:
+            enter_rooms()
+            if served(frame) is not None:  # one that runs another, as solve_ivp does the class of a method
+                return None
             name, remedy = codes[frame.f_code]
             if "self" in frame.f_locals:  # a method, which classes inherit from one another
                 name = f"{name.rpartition('.')[0]}.{type(frame.f_locals['self']).__name__}"

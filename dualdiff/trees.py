@@ -7,15 +7,44 @@ anything globally: what other users of optree in the same process see does not c
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
+from functools import cache
+from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import optree
 
-__all__ = ["flatten", "paths", "tree_map"]
+__all__ = ["Columns", "flatten", "paths", "tree_map"]
 
 _PLAIN_LEAVES: frozenset[type] = frozenset((float, int, complex, bool))
+
+
+class Columns(tuple[Any, ...]):
+    """The derivatives of one array by several numbers: a tuple, and to SciPy's optimisers the matrix of which they are the columns.
+
+    Anybody else gets of it what NumPy makes of a tuple.
+    """
+
+    __slots__ = ()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Return the parts as one array: each a row; each a column where SciPy's optimisers ask."""
+        if copy is False:
+            raise ValueError(
+                "parts that lie apart are copied into one array; np.asarray does that, copy=False refuses it"
+            )
+        frame = sys._getframe(1)
+        while frame.f_back is not None and _module(frame).startswith("numpy."):
+            frame = frame.f_back
+        return np.asarray(np.stack(tuple(self), axis=-1 if _module(frame).startswith("scipy.optimize.") else 0), dtype)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +90,17 @@ def _only(leaves: list[Any]) -> Any:
     return leaves[0]
 
 
+@cache
+def _optree() -> Any:
+    """Import optree when the first structure is met (single arrays do without), and tell it of our own class."""
+    import optree
+
+    optree.register_pytree_node(
+        Columns, lambda c: (tuple(c), None), lambda _, c: Columns(c), namespace=optree.registry.__GLOBAL_NAMESPACE
+    )
+    return optree
+
+
 def _is_dataclass(x: Any) -> bool:
     return dataclasses.is_dataclass(x) and not isinstance(x, type)
 
@@ -81,9 +121,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     kind = type(tree)
     if kind in _PLAIN_LEAVES or hasattr(kind, "__array_ufunc__"):
         return [tree], _only
-    import optree  # when the first structure is met: single arrays do without
-
-    leaves, spec = optree.tree_flatten(tree, none_is_leaf=False)
+    leaves, spec = _optree().tree_flatten(tree, none_is_leaf=False)
     opened, out = [], []
     for i, leaf in enumerate(leaves):
         if _is_dataclass(leaf):

@@ -143,8 +143,20 @@ def join() -> None:
 
 
 ROOMS: dict[str, tuple[str, ...]] = {
+    "scipy.linalg": ("dualdiff.scipy.linalg",),
+    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values"),
+    "scipy.optimize": (
+        "dualdiff.scipy.roots",
+        "dualdiff.scipy.minima",
+        "dualdiff.scipy.fits",
+        "dualdiff.scipy.programs",
+    ),
     "scipy.sparse": ("dualdiff.scipy.sparse",),
     "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
+    "scipy.interpolate": ("dualdiff.scipy.interpolate",),
+    "scipy.ndimage": ("dualdiff.scipy.ndimage",),
+    "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
+    "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -27,7 +27,7 @@ PAGES = [
 ]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-PEERS = "advect|autograd|casadi|jax|lmfit|numdifftools|torch"  # a block that imports one runs where it is installed
+PEERS = "advect|autograd|casadi|distributed|jax|lmfit|numdifftools|torch"  # a block that imports one runs where it is installed
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```output\n(?P<output>.*?)```)?", flags=re.DOTALL)
 CLAIM = re.compile(r"^ *(?:print\(.*)?\)  # ((?:[\[({\d-]|True|False|tensor|forward|reverse).*)$", flags=re.MULTILINE)
 

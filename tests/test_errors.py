@@ -800,6 +800,7 @@ WARNINGS = (
     dd.errors.CompileWarning,
     dd.errors.DocumentedWarning,
     dd.errors.NoDerivativeWarning,
+    dd.errors.NotAMinimumWarning,
 )
 
 

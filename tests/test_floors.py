@@ -14,6 +14,7 @@ from dualdiff.ways import WAYS
 HOUSE = Path(__file__).parent.parent / "dualdiff"
 FLOORS = {
     "errors": -1,  # the ground that every floor stands on
+    "executors": 0,
     "callers": 0,
     "ownership": 0,
     "shapes": 0,
@@ -45,6 +46,7 @@ FLOORS = {
     "custom": 13,
     "operators": 13,
     "scipy": 14,
+    "lmfit": 14,
     "testing": 15,
     "lab": 16,
 }

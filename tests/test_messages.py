@@ -126,12 +126,14 @@ def spd(x: Any) -> Any:
 CONVERTS_OR_NOT = (ForeignError, TracedConversionError)
 CONVERTS_OR_REFUSES = (TracedConversionError, UnsupportedFunctionError)
 
-TRIED = {
+UNCAPTURED = {
     "solve": (lambda x: scipy.linalg.solve(spd(x), x), CONVERTS_OR_NOT, "in scipy.linalg.solve", "np.linalg.solve"),
     "cho_factor": (lambda x: scipy.linalg.cho_factor(spd(x))[0], CONVERTS_OR_NOT, "in scipy.linalg.cho_factor", "np.linalg.solve"),
     "lu_factor": (lambda x: scipy.linalg.lu_factor(spd(x))[0], TracedConversionError, "in scipy.linalg.lu_factor", "np.linalg.solve"),
     "eigh": (lambda x: scipy.linalg.eigh(spd(x), np.eye(3))[0], TracedConversionError, "in scipy.linalg.eigh", "np.linalg.cholesky"),
     "lyapunov": (lambda x: scipy.linalg.solve_continuous_lyapunov(spd(x), spd(x)), TracedConversionError, "continuous_lyap", "primitive"),
+}  # fmt: skip
+TRIED = {
     "cdist": (lambda x: distances.cdist(spd(x), spd(x)), TracedConversionError, "argument 'XA'", "a[:, None] - b[None]"),
     "spline": (lambda x: scipy.interpolate.CubicSpline(range(4), range(4))(x), CONVERTS_OR_REFUSES, "CubicSpline", "s.derivative()"),
     "lfilter": (lambda x: scipy.signal.lfilter([1.0], [1.0, 0.5], x), UnsupportedFunctionError, "in scipy.signal.lfilter", "rmatvec"),
@@ -144,7 +146,16 @@ TRIED = {
 @both
 @pytest.mark.parametrize(("f", "error", "entered", "fix"), [pytest.param(*v, id=k) for k, v in TRIED.items()])
 def test_what_scipy_and_pandas_refuse(f: Any, error: Any, entered: str, fix: str, jac: Any) -> None:
-    said = message(jac, f, error)
+    hold(message(jac, f, error), entered, fix)
+
+
+@both
+@pytest.mark.parametrize(("f", "error", "entered", "fix"), [pytest.param(*v, id=k) for k, v in UNCAPTURED.items()])
+def test_what_scipy_refuses_where_nothing_is_captured(f: Any, error: Any, entered: str, fix: str, jac: Any) -> None:
+    hold(message(lambda f: jac(f, capture="never"), f, error), entered, fix)
+
+
+def hold(said: str, entered: str, fix: str) -> None:
     assert entered in said
     assert fix in said
     assert "stop_gradient" in said

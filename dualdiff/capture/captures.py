@@ -19,7 +19,16 @@ from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
-from dualdiff.errors import NOTES, CaptureError, CaptureWarning, DerivativeError, InputError, outside, where
+from dualdiff.errors import (
+    NOTES,
+    CaptureError,
+    CaptureWarning,
+    DerivativeError,
+    InputError,
+    method_owner,
+    outside,
+    where,
+)
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
 
@@ -82,6 +91,10 @@ class Captures:
 
     def _look(self, f: Any) -> None:
         function = look.function_of(f)
+        owner = method_owner(getattr(function, "__code__", None), f)
+        if owner is not None:  # an object of SciPy's, whose method has a drop-in
+            self.classes.append(owner)
+            return
         for g in (function, look.function_of(getattr(function, "__wrapped__", None))):
             if g is not None and (self.mode == "always" or look.makes_arrays(g)):
                 self._add(g.__globals__)
@@ -96,6 +109,11 @@ class Captures:
                 if other.endswith(_ARRAY_API):
                     space = vars(sys.modules[other])
                     self.modules.setdefault(id(space), [space, MAKERS, frozenset()])
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything is captured."""
+        return bool(self.modules or self.classes)
 
     def learn(self, errors: Sequence[DerivativeError]) -> bool:
         """Note where a run stumbled; return whether the next run captures more than this one did."""
@@ -155,7 +173,7 @@ class Captures:
 
     def call(self, f: Any, function: Callable[[Any], Any], argument: Any) -> Any:
         """Return ``function(argument)``, which runs ``f``, with everything captured."""
-        if not self.modules and not self.classes:
+        if not self.anything:
             return function(argument)
         token = ACTIVE.set(True)
         try:
@@ -226,7 +244,7 @@ def captured_runs(
             first = first or e.args[0]
             continue
         if (
-            NOTES.get() is None and captures.modules and not captures.checked
+            NOTES.get() is None and captures.anything and not captures.checked
         ):  # inside another operator, that one checks
             _check(problem, found[of_values])
             captures.checked = True
@@ -248,7 +266,8 @@ def _plain_values(problem: Any) -> list[Any] | None:
     return None
 
 
-def _agree(a: Any, b: Any) -> bool:
+def agree(a: Any, b: Any) -> bool:
+    """Whether two values of a function are the same but for rounding."""
     if shape_of(a) != shape_of(b):
         return False
     a, b = np.asarray(a), np.asarray(b)
@@ -264,10 +283,10 @@ def _check(problem: Any, values: Sequence[Any]) -> None:
     """Raise if a captured function returns another value than the plain one, unless it never returns the same twice."""
     values = [raw(v) for v in values]
     plain = _plain_values(problem)
-    if plain is None or (len(plain) == len(values) and all(map(_agree, values, plain))):
+    if plain is None or (len(plain) == len(values) and all(map(agree, values, plain))):
         return
     again = _plain_values(problem)
-    if again is None or len(again) != len(plain) or not all(map(_agree, again, plain)):
+    if again is None or len(again) != len(plain) or not all(map(agree, again, plain)):
         return
     name = getattr(problem.function, "__name__", "the function")
     raise CaptureError(

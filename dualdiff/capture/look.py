@@ -29,6 +29,8 @@ _ALWAYS = frozenset(
     ]
 )
 _FILLED = frozenset(["zeros", "empty", "ones", "full", "eye", "identity"])
+_OF_MINPACK = frozenset(["curve_fit", "fsolve", "leastsq", "root"])
+"""Solvers of SciPy whose compiled code prints an error of the function it calls before it passes it on."""
 _FOREIGN = ("numpy", "scipy", "dualdiff")
 
 
@@ -73,8 +75,13 @@ def _stores(code: CodeType) -> bool:
 
 
 def makes_arrays(function: FunctionType) -> bool:
-    """Whether the function's own code makes an array of what may be traced, or fills a new one, by names of its module."""
+    """Whether the function's own code makes an array of what may be traced, or fills a new one, by names of its module.
+
+    Or calls a solver that a first run without capture would make print a traceback.
+    """
     names = set(code_names(function.__code__))
+    if names & _OF_MINPACK and "scipy.optimize" in sys.modules and _names_scipy(function, names):
+        return True
     wanted = _ALWAYS | _FILLED if _stores(function.__code__) else _ALWAYS
     met = names & wanted
     if not met:
@@ -83,6 +90,14 @@ def makes_arrays(function: FunctionType) -> bool:
     if any(n in known and real_of(known[n]) is getattr(np, n, None) for n in met):
         return True
     return any(real_of(known.get(n)) is np for n in names) or any(real_of(v) is np for v in _contents(function))
+
+
+def _names_scipy(function: FunctionType, names: set[str]) -> bool:
+    """Whether a name that the code uses, in its module or in an enclosing function, is a part of SciPy."""
+    values = [*[function.__globals__.get(n) for n in names], *_contents(function)]
+    return any(
+        str(getattr(v, "__module__", None) or getattr(v, "__name__", "")).partition(".")[0] == "scipy" for v in values
+    )
 
 
 def _contents(function: FunctionType) -> Iterator[Any]:

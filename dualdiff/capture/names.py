@@ -24,7 +24,7 @@ from dualdiff.capture.joining import joining
 from dualdiff.capture.randoms import GENERATORS, Random, making
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
-from dualdiff.values import enter_rooms
+from dualdiff.values import TRACED, enter_rooms
 
 MAKERS, EVERYTHING = 1, 2
 """The levels: makers of arrays and what cannot be asked, and all functions of NumPy."""
@@ -210,6 +210,8 @@ def stand_in(value: Any, level: int) -> Any:
     if found is not None and found[0] is value:
         return found[1]
     kind = type(value)
+    if kind in TRACED:  # a variable that a function left its own value in
+        return None
     if kind is ModuleType or isinstance(value, ModuleType):
         return _of_module(value, level)
     if kind is np.vectorize:

@@ -8,14 +8,12 @@ Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 12, do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from dualdiff.capture import captures_of
-from dualdiff.containers import plain
+from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.custom.function import CustomFunction, is_traced
 from dualdiff.custom.layout import Layout
 from dualdiff.custom.rows import function_of
@@ -23,7 +21,7 @@ from dualdiff.errors import RuleError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.shapes import Aval, dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, bind, raw
+from dualdiff.values import bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
@@ -185,88 +183,6 @@ class Checkpoint(CustomFunction):
         return layout.give(bind(self.rows[0], operands, {"call": layout, "body": body}))
 
 
-class Fresh:
-    """One rebuilding: the values that stand in the place of those caught, in order, and the functions made anew so far."""
-
-    __slots__ = ("functions", "values")
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = iter(values)
-        self.functions: dict[int, Any] = {}
-
-
-Make = Callable[[Fresh], Any]
-
-
-def lifted(f: Any, caught: list[Any], seen: frozenset[int] = frozenset()) -> Make:
-    """Collect the differentiated values that a function closes over; return how to make it anew with others in their place.
-
-    Looked through are closures, defaults and ``functools.partial``, in functions that are closed over themselves, and in
-    tuples, lists and dicts. What stands elsewhere (globals, attributes) is noticed when it shows in the result, and refused.
-    """
-    if id(f) in seen:  # it calls itself, or one that calls it
-        return lambda fresh: fresh.functions.get(id(f), f)
-    seen = seen | {id(f)}
-    if isinstance(f, partial):
-        inner, args = lifted(f.func, caught, seen), _lifted_tree((f.args, f.keywords), caught, seen)
-
-        def made(fresh: Fresh) -> Any:
-            func = inner(fresh)
-            positional, keywords = args(fresh)
-            return partial(func, *positional, **keywords)
-
-        return made
-    if not isinstance(f, FunctionType):
-        return lambda _: f
-    before = len(caught)
-    cells: list[tuple[CellType, Any]] = []
-    for cell in f.__closure__ or ():
-        start = len(caught)
-        try:
-            content = cell.cell_contents
-        except ValueError:  # nothing is in it yet
-            cells.append((cell, None))
-            continue
-        make = _lifted_tree(content, caught, seen)
-        cells.append((cell, make if len(caught) > start or id(content) in seen else None))
-    defaults = _lifted_tree((f.__defaults__ or (), f.__kwdefaults__ or {}), caught, seen)
-    if len(caught) == before:
-        return lambda _: f
-
-    def rebuilt(fresh: Fresh) -> Any:
-        closure = tuple([cell if make is None else CellType() for cell, make in cells])
-        new = FunctionType(f.__code__, f.__globals__, f.__name__, None, closure or None)
-        fresh.functions[id(f)] = new
-        for cell, (_, make) in zip(closure, cells, strict=True):
-            if make is not None:
-                cell.cell_contents = make(fresh)
-        positional, keywords = defaults(fresh)
-        new.__defaults__, new.__kwdefaults__ = positional or None, keywords or None
-        return new
-
-    return rebuilt
-
-
-def _lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int]) -> Make:
-    """Do the same for what a structure holds."""
-    if type(tree) in _DATA or (type(tree) in (list, tuple) and _DATA.issuperset(map(type, tree))):
-        return lambda _: tree
-    leaves, build = flatten(tree)
-    makes: list[Make] = []
-    for x in leaves:
-        if type(x) in TRACED and plain(x) is x:
-            caught.append(x)
-            makes.append(lambda fresh: next(fresh.values))
-        elif isinstance(x, (FunctionType, partial)):
-            makes.append(lifted(x, caught, seen))
-        else:
-            makes.append(lambda _, x=x: x)  # type: ignore[misc]
-    return lambda fresh: build([make(fresh) for make in makes])
-
-
-_DATA = frozenset((int, float, complex, bool, str, bytes, type(None), np.float64, np.ndarray))
-
-
 def checkpoint(f: Callable[..., Any]) -> Any:
     r"""Return a function that keeps nothing of its own steps for the reverse sweep, and runs again there instead.
 
@@ -290,7 +206,7 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     ------
     RuleError
         If its result depends on a differentiated value that is neither an argument nor closed over (a global, an attribute
-        of an object), it writes into an argument, or it returns other values when it is run again.
+        of an object that is one), it writes into an argument, or it returns other values when it is run again.
 
     References
     ----------

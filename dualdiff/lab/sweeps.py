@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualdiff.errors import InputError
+from dualdiff.executors import Block, carry_out, check_executor, handed, parcel, pool_of
 from dualdiff.lab import tables
 from dualdiff.lab.comparison import Comparison, compare
 from dualdiff.lab.conditions import Conditions, conditions
 from dualdiff.lab.problems import Case
 from dualdiff.lab.progress import progress as bar
 from dualdiff.lab.tables import Table, said_seconds
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["Crossover", "Growth", "Sweep", "sweep"]
 
@@ -261,6 +265,7 @@ def sweep(
     rounds: int = 7,
     oracle: Any = None,
     seed: int = 0,
+    executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Sweep:
     """Compare methods over the sizes of a problem: how times grow, and where one method overtakes another.
@@ -277,6 +282,9 @@ def sweep(
         About how long it may take altogether; every size has an equal part.
     rounds : int
         How many turns each method gets at each size, at most.
+    executor : concurrent.futures.Executor, optional
+        Whose workers take a size each: threads, processes, or a Dask client's ``client.get_executor()``. Counts and errors are
+        the same; times are those of methods that share a machine with what runs beside them, so let each worker have cores of its own.
     oracle, seed, progress
         As for `compare`.
 
@@ -289,6 +297,8 @@ def sweep(
     ------
     InputError
         If there are no sizes, or they do not increase.
+    ExecutorError
+        If a size did not come back from an executor. What the problem raises there is raised here, with a note that names the size.
 
     Examples
     --------
@@ -307,29 +317,40 @@ def sweep(
     listed = [float(size) for size in asked]
     if not listed or any(b <= a for a, b in pairwise(listed)) or listed[0] <= 0:
         raise InputError(f"sizes={asked!r} must be positive numbers in increasing order")
-    name = ""
-    found = []
+    settings = {"methods": methods, "oracle": oracle, "seconds": seconds / len(asked), "rounds": rounds, "seed": seed}
+    found: dict[int, Comparison] = {}
     with bar(len(asked), "sweep", progress) as step:
-        for size in asked:
-            step(f"{size}")
-            made = problem(size)
-            if isinstance(made, Case):
-                made = made.function, made.point
-            if not isinstance(made, tuple) or len(made) < 2 or not callable(made[0]):
-                raise InputError(
-                    "the problem must return a case of the zoo, or a function and its arguments, (f, *args)"
-                )
-            f, *args = made
-            one = compare(
-                f,
-                *args,
-                methods=methods,
-                oracle=oracle,
-                seconds=seconds / len(asked),
-                rounds=rounds,
-                seed=seed,
-                progress=False,
-            )
-            found.append(one)
-            name = getattr(problem, "__name__", "") or one.function
-    return Sweep(name, tuple(listed), tuple(found), conditions(seed))
+        if executor is None:
+            for i, size in enumerate(asked):
+                step(f"{size}")
+                found[i] = _compared(problem, settings, size)
+        else:
+            check_executor(executor)
+            pool = pool_of(executor)
+
+            def take(i: int, one: Comparison) -> None:
+                step(f"{asked[i]}")
+                found[i] = one
+
+            common = problem, settings
+            shared: Any = handed(common) if pool.shares else parcel(common, "the problem, a method or the oracle")
+            carry_out(pool, _compared_there, [shared], [Block(f"size {s}", (s,)) for s in asked], take)
+    name = getattr(problem, "__name__", "") or found[0].function
+    return Sweep(name, tuple(listed), tuple([found[i] for i in range(len(asked))]), conditions(seed))
+
+
+def _compared(problem: Callable[[Any], Any], settings: dict[str, Any], size: Any) -> Comparison:
+    """Compare the methods at one size."""
+    made = problem(size)
+    if isinstance(made, Case):
+        made = made.function, made.point
+    if not isinstance(made, tuple) or len(made) < 2 or not callable(made[0]):
+        raise InputError("the problem must return a case of the zoo, or a function and its arguments, (f, *args)")
+    f, *args = made
+    return compare(f, *args, progress=False, **settings)
+
+
+def _compared_there(parcels: Any, size: Any) -> Comparison:
+    """Compare the methods at one size, in a worker."""
+    problem, settings = parcels[0].once()
+    return _compared(problem, settings, size)

@@ -71,7 +71,12 @@ class Compiled(Gate):
     """See :func:`compile`."""
 
     def __init__(
-        self, f: Callable[..., Any], check_every: int | None = EVERY, backend: str = "auto", now: bool = False
+        self,
+        f: Callable[..., Any],
+        check_every: int | None = EVERY,
+        backend: str = "auto",
+        now: bool = False,
+        warns: bool = True,
     ) -> None:
         if not callable(f):
             raise InputError(f"the first argument must be a function, not {type(f).__name__!r}")
@@ -89,13 +94,14 @@ class Compiled(Gate):
         self.check_every, self.backend, self.now = check_every, backend, now
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._watched: list[Watched] | None = None
-        self._warned = False
+        self._warned = not warns
+        self._warns = warns
         self._name: str | None = None
         self._changes = 0  # how often something outside of the arguments was another one
         self._replaced = 0  # how often it was another object of the same value
 
     def __reduce__(self) -> Any:
-        return Compiled, (self.f, self.check_every, self.backend, self.now)
+        return Compiled, (self.f, self.check_every, self.backend, self.now, self._warns)
 
     def __repr__(self) -> str:
         return f"compile({getattr(self.f, '__name__', self.f)})"
@@ -107,7 +113,7 @@ class Compiled(Gate):
         """Return what is compiled for an instance, which keeps it: its attributes belong to the program."""
         if instance is None:
             return self
-        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now)
+        bound = Compiled(MethodType(self.f, instance), self.check_every, self.backend, self.now, self._warns)
         if self._name is not None and hasattr(instance, "__dict__"):
             return vars(instance).setdefault(self._name, bound)
         return bound
@@ -259,7 +265,7 @@ class Compiled(Gate):
         before = [x.copy() if type(x) is np.ndarray else x for x in inputs]
         with effects() as found:
             result = self.f(*args, **kwargs)
-        expected = flatten(result)[0]
+        expected, build = flatten(result)
         if not TRACED.isdisjoint(
             map(type, expected)
         ):  # of what the code names; an eager tensor's graph is made at each call
@@ -288,6 +294,8 @@ class Compiled(Gate):
             return result, None
         if variant is None:  # the point, not the function, is in the way
             return result, None
+        if not any(map(is_sparse, expected)):
+            variant.build = build  # of the class that it has outside of a recording
         if self.now or self.backend == "llvm" or variant.is_large:
             self._speed_up(variant, inputs, result)
         try:
@@ -325,6 +333,8 @@ class Compiled(Gate):
         self._warn(reason)
 
     def _warn(self, reason: str) -> None:
+        if not self._warns:  # nobody asked for a program
+            return
         warnings.warn(
             f"{getattr(self.f, '__name__', 'the function')} runs as it is, not as a program: {reason}.",
             CompileWarning,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from dualdiff.errors import InputError
 from dualdiff.operators.calls import Argnums, Call, Operator, as_given
 from dualdiff.operators.gradients import Grad
 from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.trees import Columns
 from dualdiff.values import Traced
 from dualdiff.ways import Cost, Decisions, Explanation, Options, evaluate, explain
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,12 +91,17 @@ class Jacobian(Operator):
             ((block,),) = blocks
             if type(block) is np.ndarray and block.ndim:  # the common case, an array in and an array out
                 return call.build_outputs([call.build_inputs([block])])
-        return call.build_outputs(
+        found = call.build_outputs(
             [
                 call.build_inputs([as_scalar(b, v, x) for b, x in zip(row, call.leaves)])
                 for v, row in zip(values, blocks)
             ]
         )
+        if type(found) is tuple and not call.single and len(values) == 1:
+            shape = shape_of(values[0])
+            if shape and all(type(b) is np.ndarray and b.shape == shape for b in found):
+                return Columns(found)
+        return found
 
     def explain(self, *args: Any, measure: bool = False, **kwargs: Any) -> Explanation:
         """Record the function once and return the ways to its Jacobian with their costs, and the choice.
@@ -154,6 +163,7 @@ def jacobian(
     flat: bool = False,
     has_aux: bool = False,
     holomorphic: bool = False,
+    executor: Executor | None = None,
     capture: Any = "auto",
     check: bool | str = "auto",
     strict: bool = False,
@@ -201,6 +211,11 @@ def jacobian(
         Whether ``f`` returns a pair (value, auxiliary data).
     holomorphic : bool
         Return the complex derivative ∂f/∂z of a holomorphic function; Cauchy–Riemann is checked.
+    executor : concurrent.futures.Executor, optional
+        Whose workers take blocks of the columns, rows or colours where that pays: threads, processes, or a cluster's
+        (``client.get_executor()`` of a Dask client). What a task costs is measured once an executor. Processes are sent
+        ``f`` once, by cloudpickle if it is installed, and again when what it holds has changed; after that points and results alone
+        travel. With ``chunk`` a block is that many directions, and the result has the same bits as without an executor.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
     check : {"auto", True, False}
@@ -213,14 +228,19 @@ def jacobian(
     callable
         It takes ``f``'s arguments and returns an array of shape ``f(x).shape + x.shape``, never squeezed; for
         nested results the structure of the result, and inside it that of the argument; with ``sparse=True`` a sparse
-        matrix. The type never depends on the choice. Its method ``explain`` takes the same arguments and returns the
-        costs of all ways as a table.
+        matrix. Of an array by several numbers (``argnums=(1, 2, 3)``) it is the tuple of the columns, which SciPy's
+        ``curve_fit`` takes as ``jac``: it gets the matrix (m, n). The type never depends on the choice. Its
+        method ``explain`` takes the same arguments and returns the costs of all ways as a table.
 
     Raises
     ------
     InputError
         If an argument or result is not numeric, or an argument complex without ``holomorphic=True``; if the mode does not
-        apply; if ``max_bytes`` is too small for one direction; if ``order`` is none of this program's.
+        apply; if ``max_bytes`` is too small for one direction; if ``order`` is none of this program's; if ``f`` or an argument cannot
+        be sent to another process.
+    ExecutorError
+        If a block of directions did not come back from an executor (a worker died, a task was cancelled), or ``f`` gave another
+        value there than here. What ``f`` raises there is raised here as it is, with a note that names the block.
 
     References
     ----------
@@ -246,23 +266,34 @@ def jacobian(
     >>> J.shape, J.nnz
     ((99999, 100000), 199998)
     """
-    f = asked(f, capture)
-    return Jacobian(
-        f,
-        argnums,  # type: ignore[arg-type]
-        mode,
-        sparse,
-        chunk,
-        max_bytes,
-        cost,
-        coloring,
-        flat,
-        has_aux,
-        holomorphic,
-        check=check,
-        strict=strict,
-        order=order,
+    return spread(
+        Jacobian(
+            asked(f, capture),
+            argnums,  # type: ignore[arg-type]
+            mode,
+            sparse,
+            chunk,
+            max_bytes,
+            cost,
+            coloring,
+            flat,
+            has_aux,
+            holomorphic,
+            check=check,
+            strict=strict,
+            order=order,
+        ),
+        executor,
     )
+
+
+def spread(operator: Jacobian, executor: Executor | None) -> Jacobian:
+    """Return an operator whose directions are carried by an executor; itself where there is none."""
+    if executor is None:
+        return operator
+    from dualdiff.operators.spread import spread_by
+
+    return spread_by(operator, executor)
 
 
 def value_and_jacobian(f: Callable[..., Any], argnums: Argnums = 0, **options: Any) -> Callable[..., Any]:
@@ -332,7 +363,8 @@ def hessian(
     coloring : {"star", "acyclic", "columns"} or colours, optional
         Only this coloured sparse way, or with these colours.
     **options
-        ``chunk``, ``has_aux`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode``, ``max_bytes`` and ``cost``.
+        ``chunk``, ``has_aux``, ``executor``, ``cost`` and ``capture`` as for :func:`jacobian`; for sparse ones also ``mode`` and
+        ``max_bytes``.
 
     Returns
     -------
@@ -355,12 +387,13 @@ def hessian(
     >>> H.shape, H.nnz
     ((10000, 10000), 29998)
     """
-    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "capture", "check"}
+    known = {"mode", "chunk", "max_bytes", "cost", "flat", "has_aux", "holomorphic", "executor", "capture", "check"}
     if unknown := sorted(options.keys() - known):
         raise TypeError(
             f"dd.hessian has no option {unknown[0]!r}; there are {', '.join(sorted(known))}, sparse and coloring"
         )
     f = asked(f, options.pop("capture", "auto"))
+    executor = options.pop("executor", None)
     if sparse:
         has_aux = options.pop("has_aux", False)
         if options.pop("flat", False) or options.pop("holomorphic", False):
@@ -368,7 +401,7 @@ def hessian(
                 "flat= and holomorphic= are for dense Hessians; a sparse one is a real matrix (n, n) already"
             )
         inner = Grad(f, argnums, has_aux)  # type: ignore[arg-type]
-        return Jacobian(
+        whole = Jacobian(
             inner,
             argnums,  # type: ignore[arg-type]
             sparse=True,
@@ -377,7 +410,9 @@ def hessian(
             symmetric=True,
             **options,
         )
+        return spread(whole, executor)
     if "mode" in options:
         raise InputError("mode= is for sparse Hessians (sparse=True); a dense one is forward over reverse")
     rows = Jacobian(f, argnums, mode="reverse", has_aux=options.get("has_aux", False))  # type: ignore[arg-type]
-    return Jacobian(rows, argnums, mode="forward", coloring=coloring, **options)  # type: ignore[arg-type]
+    columns = Jacobian(rows, argnums, mode="forward", coloring=coloring, **options)  # type: ignore[arg-type]
+    return spread(columns, executor)

@@ -163,6 +163,10 @@ def plan_jacobian(
     >>> plan.way.entries
     8
     """
+    if options.get("executor") is not None:
+        raise InputError(
+            "a plan runs here, and travels; use dd.jacobian(f, executor=…), which keeps its choice from call to call as well"
+        )
     operator = jacobian(f, argnums, **options)
     if operator.has_aux:
         raise InputError("a plan has no has_aux; use dd.jacobian(f, has_aux=True)")

@@ -11,19 +11,22 @@ import numpy as np
 from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call, Operator
-from dualdiff.passes.costs import seconds
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import TRACED
-from dualdiff.ways import Columns, Decisions, Program, Rows, Way
+from dualdiff.ways import Answer, Decisions, Options, Problem, Program, Way
+from dualdiff.ways.choice import price
 from dualdiff.ways.decisions import key_of
 from dualdiff.ways.options import listed
-from dualdiff.ways.problem import pull_rows, push_columns, record
+from dualdiff.ways.problem import record
+from dualdiff.ways.samples import PER_SAMPLE, check_samples, results_of, samples_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from scipy.sparse.linalg import LinearOperator
 
-PER_SAMPLE: tuple[type[Way], ...] = (Columns, Rows)
-"""The ways to a block for every sample: the columns of all of them together, or the rows."""
+ALONE = Options()
+"""The options of a Jacobian of samples: it has none but its mode."""
 
 
 def linear_operator(f: Callable[..., Any], *args: Any, capture: Any = "auto") -> LinearOperator:
@@ -101,75 +104,57 @@ class BatchJacobian(Operator):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the per-sample Jacobians at the arguments."""
-        call = Call(self.f, self.argnums, args, kwargs, False)
-        problem = call.problem()
-        if len(problem.inputs) != 1 or not shape_of(problem.inputs[0]):
-            raise InputError("dd.batch_jacobian differentiates one array whose first axis counts the samples")
-        (x,) = problem.inputs
-        if type(x) in TRACED or dtype_of(x).kind == "c":
-            raise InputError("dd.batch_jacobian takes one plain real array; use dd.jacobian inside other operators")
+        problem = self._problem(args, kwargs)
+        batch, n = samples_of(problem)
         tape, values = record(problem, replayable=True)
-        (batch, *sample) = shape_of(x)
-        if len(values) != 1 or shape_of(values[0])[:1] != (batch,):
-            shapes = ", ".join(str(shape_of(v)) for v in values)
-            raise InputError(
-                f"dd.batch_jacobian needs a function that returns one array with the {batch} samples on its first axis, "
-                f"not {shapes}"
-            )
-        (v,) = values
-        if dtype_of(v).kind == "c":
-            raise InputError("dd.batch_jacobian is for real functions")
-        n, m = size_of(tuple(sample)), size_of(shape_of(v)[1:])
+        m = results_of(values, batch)
+        program = Program(tape, values)
         key = key_of(problem)
         known = self._decisions.known.get(key, ())
         way = next((w for w in known if w.structure is not None and w.structure.holds(tape)), None)
         if way is None:
-            program = Program(tape, values)
-            _check_samples(program, batch, n, m)
-            way = self._chosen(program, n, m).made_for(program)
+            way = self._chosen(program, batch, n, m)
             self._decisions.put(key, way, *known)
-        shape = shape_of(v) + tuple(sample)
+        (x,), (v,) = problem.inputs, values
+        shape = shape_of(v) + shape_of(x)[1:]
         if tape.outputs[0] < 0 or 0 in shape:
             return np.zeros(shape, dtype_of(v))
-        if way.columns:
-            seed = _tiled(n, batch, dtype_of(x)).reshape((n, *shape_of(x)))
-            (t,) = push_columns(tape, [seed], (n,))
-            return np.moveaxis(t.reshape((n, batch, m)), 0, 2).copy().reshape(shape)
-        seed = _tiled(m, batch, dtype_of(v)).reshape((m, *shape_of(v)))
-        (c,) = pull_rows(problem, tape, [(tape.outputs[0], seed)], (m,))
-        return np.moveaxis(c.reshape((m, batch, n)), 0, 1).copy().reshape(shape).astype(dtype_of(v))
+        (side,) = way.sides
+        _, product = way.block(problem, ALONE, program, side.pulled, 0, side.count)
+        return of_samples(way.gathered(problem, ALONE, values, [product]))
 
-    def _chosen(self, program: Program, n: int, m: int) -> Way:
+    def _problem(self, args: Any, kwargs: Any) -> Problem:
+        problem = Call(self.f, self.argnums, args, kwargs, False).problem()
+        samples_of(problem)
+        (x,) = problem.inputs
+        if type(x) in TRACED or dtype_of(x).kind == "c":
+            raise InputError("dd.batch_jacobian takes one plain real array; use dd.jacobian inside other operators")
+        return problem
+
+    def _chosen(self, program: Program, batch: int, n: int, m: int, options: Options = ALONE) -> Way:
         """Return the cheaper way that the mode allows: a sample's columns, or its rows, for all samples together."""
+        check_samples(program, batch, n, m)
         ways: list[Way] = [
-            kind(outputs=m, inputs=n, entries=m * n, columns=columns, rows=rows)
+            kind(outputs=batch * m, inputs=batch * n, entries=batch * m * n, columns=columns, rows=rows)
             for kind, columns, rows in zip(PER_SAMPLE, (n, 0), (0, m), strict=True)
             if self.mode in kind.asked["sparse"]
         ]
-        return min(ways, key=lambda w: seconds(program, w))
+        return min(ways, key=lambda w: price(program, w, options)).made_for(program)
 
 
-def _tiled(k: int, batch: int, dtype: Any) -> Any:
-    """Return one identity for every sample: (k, batch, k)."""
-    return np.broadcast_to(np.eye(k, dtype=dtype)[:, None, :], (k, batch, k)).copy()
-
-
-def _check_samples(program: Program, batch: int, n: int, m: int) -> None:
-    """Raise unless every sample of the result depends on its own sample of the argument only."""
-    pattern = program.pattern
-    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)) // max(m, 1)
-    columns = pattern.indices // max(n, 1)
-    mixed = np.flatnonzero(rows != columns)
-    if mixed.size:
-        i, j = int(rows[mixed[0]]), int(columns[mixed[0]])
-        raise InputError(
-            f"the function mixes its samples: sample {i} of the result depends on sample {j} of the argument (a mean or a "
-            "norm over the batch does that). Use dd.jacobian, or dd.jacobian(f, sparse=True)."
-        )
+def of_samples(answer: Answer) -> Any:
+    """Return the one block of an answer."""
+    ((block,),) = answer.blocks  # type: ignore[misc]
+    return block
 
 
 def batch_jacobian(
-    f: Callable[..., Any], argnums: int | str = 0, *, mode: str = "auto", capture: Any = "auto"
+    f: Callable[..., Any],
+    argnums: int | str = 0,
+    *,
+    mode: str = "auto",
+    executor: Executor | None = None,
+    capture: Any = "auto",
 ) -> Callable[..., Any]:
     r"""Return per-sample Jacobians, :math:`J_{b} = \partial f(x)_b / \partial x_b`, for the price of one sample's.
 
@@ -185,6 +170,8 @@ def batch_jacobian(
         Which argument to differentiate with respect to, by position or by name.
     mode : {"auto", "forward", "reverse"}
         Push a sample's columns, pull a sample's rows, or whichever costs less.
+    executor : concurrent.futures.Executor, optional
+        Whose workers take blocks of these directions, where that pays: see :func:`jacobian`.
     capture : {"auto", "always", "never"} or sequence of modules
         Which modules speak with differentiated values while ``f`` runs: see :func:`capture`.
 
@@ -197,6 +184,8 @@ def batch_jacobian(
     ------
     InputError
         If the function mixes its samples, or returns no array with the samples on its first axis.
+    ExecutorError
+        As :func:`jacobian`.
 
     Examples
     --------
@@ -208,4 +197,9 @@ def batch_jacobian(
            [4., 3.],
            [6., 5.]])
     """
-    return BatchJacobian(asked(f, capture), argnums, mode)
+    f = asked(f, capture)
+    if executor is None:
+        return BatchJacobian(f, argnums, mode)
+    from dualdiff.operators.spread import SpreadBatchJacobian
+
+    return SpreadBatchJacobian(f, argnums, mode, executor=executor)

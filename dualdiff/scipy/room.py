@@ -114,9 +114,8 @@ class Room:
         def decorate(function: Any) -> Any:
             if owner is not None:
                 drop_in_class(owner, function, always)
-                for way in ("__init__", "__new__"):
-                    if way in vars(owner):
-                        replaced(vars(owner)[way])
+                for way in ("__init__", "__new__"):  # its own or its parent's
+                    replaced(getattr(owner, way))
                 self.drop_ins[owner] = function
                 self._row(owner.__name__, owner, kind, function, domain, facts)
             return function

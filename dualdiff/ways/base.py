@@ -40,6 +40,29 @@ class Answer:
     whole: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The directions of a way that travel in one sense, of which blocks are cut.
+
+    Attributes
+    ----------
+    pulled : bool
+        Whether they are rows, pulled, or columns, pushed (or evaluated).
+    count : int
+        How many.
+    name : str
+        What several of them are called.
+    """
+
+    pulled: bool
+    count: int
+    name: str
+
+    def named(self, lo: int, hi: int) -> str:
+        """Return what the directions from ``lo`` to ``hi`` are called in messages."""
+        return f"{self.name} {lo} to {hi - 1}" if hi - lo > 1 else f"{self.name} {lo}"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Way:
     """One way to one Jacobian.
@@ -78,6 +101,8 @@ class Way:
     """Whether it needs a recording that keeps everything."""
     divisible: ClassVar[bool] = False
     """Whether its directions may travel in chunks."""
+    apart: ClassVar[bool] = False
+    """Whether blocks of its directions may be carried out apart from one another, by whomever: see :meth:`block`."""
     bound: ClassVar[bool] = False
     """Whether it is right only for the program it was made for."""
     ordered: ClassVar[bool] = False
@@ -188,6 +213,22 @@ class Way:
     # -- doing it --------------------------------------------------------------------------------
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
         """Compute the Jacobian. ``program`` is a recording at the point, where the way asks for one."""
+        raise NotImplementedError
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The directions that blocks are cut of, in the order in which :meth:`gathered` takes their products."""
+        found = Side(True, self.rows, "rows"), Side(False, self.columns, "columns")
+        return tuple([s for s in found if s.count])
+
+    def block(
+        self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
+    ) -> tuple[Sequence[Any], Any]:
+        """Carry the directions from ``lo`` to ``hi`` of a side: the outputs, and the product, a row a direction."""
+        raise NotImplementedError
+
+    def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
+        """Return the Jacobian, made of the products of all sides."""
         raise NotImplementedError
 
     def made_for(self, program: Program) -> Self:

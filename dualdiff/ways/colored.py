@@ -8,7 +8,7 @@ pattern lacks would not be a crash but a wrong number.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -34,8 +34,7 @@ from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import dtype_of
-from dualdiff.tape import Tape
-from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.base import Answer, Side, Way
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, check_sparse, chunks, seeds, side_by_side
 from dualdiff.ways.program import Program
@@ -88,6 +87,7 @@ class Colored(Way):
 
     replayed = True
     divisible = True
+    apart = True
     bound = True
     nests = True
     bytes_of_search: ClassVar[int] = 24
@@ -186,32 +186,63 @@ class Colored(Way):
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
         if program is None or self.colors is None:
             raise RuntimeError("a coloured way runs on a recording, with its colours")
-        values, c = list(program.values), self.colors
+        values = list(program.values)
         check_sparse(problem, values)
-        dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
-        data = redone_if_not_finite(lambda: self._read(problem, program.tape, values, c, dtype))
-        return Answer(values, whole=matrix(data, c.columns, c.starts, c.shape))
 
-    def _read(self, problem: Problem, tape: Tape, values: Sequence[Any], c: Compression, dtype: Any) -> Any:
-        def pulled(lo: int, hi: int) -> Any:
-            covectors = zip(tape.outputs, seeds(values, lo, hi, c.row_colors), strict=True)
+        def read() -> Any:
+            products = [
+                in_chunks(
+                    lambda lo, hi, side=side: self._product(problem, program, side.pulled, lo, hi),  # type: ignore[misc]
+                    side.count,
+                    self.chunk,
+                )
+                for side in self.sides
+            ]
+            return self._read(products, values)
+
+        return self._answer(redone_if_not_finite(read), values)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return tuple([replace(side, name=f"groups of {side.name}") for side in super().sides])
+
+    def block(
+        self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
+    ) -> tuple[Sequence[Any], Any]:
+        if program is None:
+            raise RuntimeError("a coloured way runs on a recording")
+        return program.values, redone_if_not_finite(lambda: self._product(problem, program, pulled, lo, hi))
+
+    def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
+        check_sparse(problem, values)
+        return self._answer(self._read(products, values), values)
+
+    def _product(self, problem: Problem, program: Program, pulled: bool, lo: int, hi: int) -> Any:
+        """Return the products of the colours from ``lo`` to ``hi``, those of rows or those of columns."""
+        c, tape, lead = self.colors, program.tape, (hi - lo,)
+        if pulled:
+            covectors = zip(tape.outputs, seeds(program.values, lo, hi, c.row_colors), strict=True)  # type: ignore[union-attr]
             pairs = [(s, w) for s, w in covectors if s >= 0 and w is not None]
-            return side_by_side(numbers(pull(tape, pairs, (hi - lo,))), problem.inputs, hi - lo)
+            return side_by_side(numbers(pull(tape, pairs, lead)), problem.inputs, hi - lo)
+        directions = seeds(problem.inputs, lo, hi, c.column_colors)  # type: ignore[union-attr]
+        return side_by_side(numbers(push(tape, directions, tape.outputs, lead)), program.values, hi - lo)
 
-        def pushed(lo: int, hi: int) -> Any:
-            directions = seeds(problem.inputs, lo, hi, c.column_colors)
-            return side_by_side(numbers(push(tape, directions, tape.outputs, (hi - lo,))), values, hi - lo)
-
-        sides = ((c.row_count, pulled), (c.column_count, pushed))
-        products = [in_chunks(of, count, self.chunk) for count, of in sides if count]
+    def _read(self, products: Sequence[Any], values: Sequence[Any]) -> Any:
+        """Return the nonzeros, read from the products."""
+        dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
         if not products:
             return np.zeros(0, dtype)
+        c: Any = self.colors
         if c.substitution is not None:
             found = c.substitution(products[0])
         else:
             flat = [np.reshape(p, -1) for p in products]
             found = np.take(flat[0] if len(flat) == 1 else np.concatenate(flat), c.entries)
         return found if found.dtype == dtype else found.astype(dtype)
+
+    def _answer(self, data: Any, values: list[Any]) -> Answer:
+        c: Any = self.colors
+        return Answer(values, whole=matrix(data, c.columns, c.starts, c.shape))
 
 
 def in_chunks(of: Callable[[int, int], Any], count: int, chunk: int | None) -> Any:

@@ -130,7 +130,7 @@ def evaluate(problem: Problem, options: Options, decisions: Decisions) -> Answer
         return _early(problem, options, decisions, key, settled)
     if known is None and options.is_plain and len(options.ways) > 1:
         return _first(problem, options, decisions, key)
-    return _anew(problem, options, decisions, key, ())
+    return anew(problem, options, decisions, key, ())
 
 
 def settled_way(problem: Problem, options: Options, outputs: int | None = None) -> type[Way] | None:
@@ -159,7 +159,7 @@ def _first(problem: Problem, options: Options, decisions: Decisions, key: Any) -
         return carry_out(problem, options, way, program)
     quick = next((found for w in options.ways if (found := w.at_first(program)) is not None), None)
     if quick is None:
-        return _anew(problem, options, decisions, key, (), program)
+        return anew(problem, options, decisions, key, (), program)
     decisions.put(key)
     return carry_out(problem, options, quick, program)
 
@@ -177,16 +177,16 @@ def follow(
             continue
         except CrowdedError:
             decisions.drop(key, type(way))
-            return _anew(problem, options, decisions, key, ())
+            return anew(problem, options, decisions, key, ())
         if i:
             decisions.put(key, way, *known[:i], *known[i + 1 :])
         return answer
     if changed is not None:
         changed()
-    return _anew(problem, options, decisions, key, known, program)
+    return anew(problem, options, decisions, key, known, program)
 
 
-def _anew(
+def anew(
     problem: Problem,
     options: Options,
     decisions: Decisions,
@@ -200,7 +200,7 @@ def _anew(
         answer = carry_out(problem, options, way, program)
     except CrowdedError:
         decisions.drop(key, type(way))
-        return _anew(problem, options, decisions, key, known, program)
+        return anew(problem, options, decisions, key, known, program)
     decisions.put(key, way, *known)
     return answer
 

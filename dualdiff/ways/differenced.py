@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +36,7 @@ class Differenced(Way):
     """Evaluate the function at neighbouring points, column by column."""
 
     plain = True
+    apart = True
     times: ClassVar[int] = 1
     """Evaluations a column."""
 
@@ -61,7 +63,11 @@ class Differenced(Way):
         return f"{self.columns} columns of {self.name.replace('-', ' ')}"
 
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
-        """Evaluate.
+        values = self.evaluated(problem, options)
+        return self.gathered(problem, options, values, [self._columns(problem, 0, problem.n)] if problem.n else [])
+
+    def evaluated(self, problem: Problem, options: Options) -> list[Any]:
+        """Return the outputs at the point itself.
 
         Raises
         ------
@@ -85,11 +91,24 @@ class Differenced(Way):
                 f"max_bytes={options.limit} is too small: the Jacobian of {m} outputs by {problem.n} inputs takes {needed} bytes "
                 f"by mode={self.name!r}; allow more, or use dd.linear_operator(f, x), which forms no Jacobian"
             )
-        columns = [self.column(problem, k, i) for k, i in _entries(problem)]
-        whole = np.stack(columns, axis=1) if columns else np.zeros((m, 0))
-        if columns:
-            self.check(problem, whole)
+        return values
+
+    def block(
+        self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
+    ) -> tuple[Sequence[Any], Any]:
+        return (), self._columns(problem, lo, hi)
+
+    def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
+        dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+        if not products:
+            m = sum([size_of(shape_of(v)) for v in values])
+            return Answer(values, whole=as_asked(np.zeros((m, 0), dtype), options))
+        whole = np.ascontiguousarray(products[0].T)
+        self.check(problem, whole)
         return Answer(values, whole=as_asked(whole.astype(dtype), options))
+
+    def _columns(self, problem: Problem, lo: int, hi: int) -> Any:
+        return np.stack([self.column(problem, k, i) for k, i in islice(_entries(problem), lo, hi)])
 
     def column(self, problem: Problem, k: int, i: int) -> Any:
         """Return the column of entry ``i`` of input ``k``."""

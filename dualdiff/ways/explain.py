@@ -62,6 +62,8 @@ class Explanation:
     inputs: int
     outputs: int
     equations: int
+    executor: str = ""
+    """Whether the executor that was given is used, and why; empty where none was."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -90,7 +92,7 @@ class Explanation:
             ).rstrip()
             for r in rows
         ]
-        return "\n".join([head, *lines, self.reason])
+        return "\n".join([head, *lines, self.reason, *([self.executor] if self.executor else [])])
 
 
 def _time(seconds: float) -> str:

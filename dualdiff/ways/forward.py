@@ -28,6 +28,7 @@ from dualdiff.ways.problem import (
     push_columns,
     run_duals,
     seeds,
+    side_by_side,
 )
 from dualdiff.ways.program import Program
 
@@ -43,6 +44,7 @@ class Forward(Way):
     name = "forward"
     asked = {"dense": ("auto", "forward")}
     divisible = True
+    apart = True
     nests = True
 
     @property
@@ -108,6 +110,23 @@ class Forward(Way):
         if options.holomorphic:
             check_cauchy_riemann(problem)
         return Answer(list(program.values), on_tape(problem, program.tape, program.values, self.chunk))
+
+    def block(
+        self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
+    ) -> tuple[Sequence[Any], Any]:
+        k = hi - lo
+        if program is not None:
+            found = push_columns(program.tape, seeds(problem.inputs, lo, hi), (k,))
+            return program.values, side_by_side(found, program.values, k)
+        values, found = run_duals(problem, identity(problem.inputs, lo, hi), (k,), columns_of)
+        rows = [None if t is None else np.reshape(t, (-1, k)).T for t in found]
+        return values, side_by_side(rows, values, k)
+
+    def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
+        check_real(problem, options.holomorphic)
+        if options.holomorphic:
+            check_cauchy_riemann(problem)
+        return Answer(values, whole=products[0].T if products else np.zeros((self.outputs, 0)))
 
 
 def elements_of_forms(program: Program, directions: int) -> list[int]:

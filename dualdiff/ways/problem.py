@@ -95,7 +95,7 @@ def run_user(
     failed: Exception | None = None
     found = None
     try:
-        if captures is None or not captures.modules:
+        if captures is None or not captures.anything:
             found = tidied(problem.call(leaves))
         else:
             found = captures.call(problem.function, lambda given: tidied(problem.call(given)), leaves)
@@ -268,7 +268,7 @@ def peel(v: Any, run: Any) -> Any:
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
     captures = problem.captures
-    if captures is None or not captures.modules:  # where nothing stumbles, no more than this is done
+    if captures is None or not captures.anything:  # where nothing stumbles, no more than this is done
         try:
             found = _record(problem, replayable, lines)
         except RunAgain as e:
@@ -445,7 +445,7 @@ def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
     captures = problem.captures
-    if captures is None or not captures.modules:
+    if captures is None or not captures.anything:
         try:
             found = _run_duals_once(problem, tangents, lead, finish, most)
         except RunAgain as e:
@@ -546,15 +546,35 @@ def directions(offset: int, shape: tuple[int, ...]) -> Any:
     return positions.reshape(shape)
 
 
-def identity(leaves: Sequence[Any]) -> list[Any]:
-    """Return the identity's rows on every leaf as terms: the direction of each of its entries."""
+def identity(leaves: Sequence[Any], lo: int = 0, hi: int | None = None) -> list[Any]:
+    """Return the identity's rows on every leaf, or those from ``lo`` to ``hi``, as terms: the direction of each of its entries.
+
+    A leaf that none of them reaches has None.
+    """
     found: list[Any] = []
     offset = 0
     for x in leaves:
         shape = shape_of(x)
-        found.append(seed(directions(offset, shape)) if shape else Columns(((offset, ONE),)))
-        offset += size_of(shape)
+        size = size_of(shape)
+        if hi is not None and (offset >= hi or offset + size <= lo):
+            found.append(None)
+        elif not shape:
+            found.append(Columns(((offset - lo, ONE),)))
+        elif hi is None or (lo <= offset and offset + size <= hi):
+            found.append(seed(directions(offset - lo, shape)))
+        else:
+            found.append(seed(directions_between(offset, shape, lo, hi)))
+        offset += size
     return found
+
+
+@lru_cache(maxsize=32)
+def directions_between(offset: int, shape: tuple[int, ...], lo: int, hi: int) -> Any:
+    """Return the directions, counted from ``lo``, of those of a leaf's entries that have one below ``hi``; 0 for the others."""
+    every = directions(offset, shape)
+    positions = np.where((every > lo) & (every <= hi), every - lo, 0).astype(every.dtype)
+    positions.flags.writeable = False
+    return positions
 
 
 def check_real(problem: Problem, holomorphic: bool = False) -> None:

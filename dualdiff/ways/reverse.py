@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from dualdiff.ways.problem import (
     pull_rows,
     record,
     seeds,
+    side_by_side,
 )
 from dualdiff.ways.program import Program
 
@@ -36,6 +38,7 @@ class Reverse(Way):
     asked = {"dense": ("auto", "reverse")}
     recorded = True
     divisible = True
+    apart = True
     nests = True
 
     @classmethod
@@ -91,6 +94,33 @@ class Reverse(Way):
                 ]
             )
         return Answer(values, blocks)
+
+    def block(
+        self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
+    ) -> tuple[Sequence[Any], Any]:
+        if program is None:
+            raise RuntimeError("rows are pulled through a recording")
+        tape, values, k = program.tape, program.values, hi - lo
+        pairs = [
+            (slot, w)
+            for slot, w in zip(tape.outputs, seeds(values, lo, hi), strict=True)
+            if slot >= 0 and w is not None
+        ]
+        rows = pull_rows(problem, tape, pairs, (k,), True) if pairs else [None] * len(problem.inputs)
+        if options.holomorphic:
+            rows = [None if r is None else np.conjugate(r) for r in rows]
+        elif turned := [(slot, 1j * w) for slot, w in pairs if w.dtype.kind == "c"]:
+            imaginary = pull_rows(problem, tape, turned, (k,), True)
+            rows = [r if i is None else 1j * i if r is None else r + 1j * i for r, i in zip(rows, imaginary)]
+        return values, side_by_side(rows, problem.inputs, k)
+
+    def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
+        check_real(problem, options.holomorphic)
+        if options.holomorphic:
+            check_cauchy_riemann(problem)
+        dtype = np.result_type(*[dtype_of(v) for v in values]) if values else np.dtype(float)
+        whole = products[0] if products else np.zeros((0, self.inputs))
+        return Answer(values, whole=whole.astype(dtype, copy=False))
 
 
 def _of_dtype(block: Any, v: Any) -> Any:

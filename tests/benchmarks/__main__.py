@@ -23,15 +23,18 @@ import dualdiff as dd
 from dualdiff import allocator
 from tests.benchmarks import (
     eager,
+    executors,
     fit,
     kernels,
     loops,
     memory,
+    ode,
     orders,
     peers,
     programs,
     regret,
     sections,
+    solvers,
     stiff,
     topology,
     ways,
@@ -52,6 +55,10 @@ SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "torch": eager.torch_eager,
     **peers.SECTIONS,
     "stiff": stiff.stiff,
+    "solvers": solvers.solvers,
+    "executors": executors.executors,
+    "ode": ode.ode,
+    "ode-derivatives": ode.ode_derivatives,
     "topology": topology.topology,
 }
 TOOLS: dict[str, Callable[[], list[dict[str, Any]]]] = {"fit": fit.fit, "orders": orders.orders, **programs.TOOLS}

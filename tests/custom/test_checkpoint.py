@@ -174,16 +174,48 @@ class Model:
         return np.sin(x) * self.w
 
 
-def test_a_value_that_an_object_holds_is_refused_or_traced_but_never_lost() -> None:
-    for f in (lambda w: dd.checkpoint(Model(w))(w).sum(), lambda w: dd.checkpoint(Model(w).__call__)(w).sum()):
+def _closes_over(model: Model) -> Any:
+    return dd.checkpoint(lambda x: np.sin(x) * model.w)
+
+
+def test_a_value_that_an_object_holds_is_differentiated() -> None:
+    for f in (
+        lambda w: dd.checkpoint(Model(w))(w).sum(),
+        lambda w: dd.checkpoint(Model(w).__call__)(w).sum(),
+        lambda w: (lambda call: dd.checkpoint(lambda x: call(x)))(Model(w).__call__)(w).sum(),
+        lambda w: (lambda model: dd.checkpoint(lambda x: model.w[1](x)))(Model([1.0, Model(w)]))(w).sum(),
+        lambda w: _closes_over(Model(w))(w).sum(),
+    ):
+        for operator in (dd.grad, dd.jacfwd):
+            np.testing.assert_allclose(operator(f)(W[:3]), np.sin(W[:3]) + W[:3] * np.cos(W[:3]), rtol=1e-14)
+    w = dd.tensor(W[:3], requires_grad=True)
+    model = Model(w)
+    dd.checkpoint(model)(dd.tensor(X[:3])).sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), np.sin(X[:3]), rtol=1e-14)
+    assert model.w is w
+
+
+HELD = Model(0.0)
+
+
+def test_a_value_that_a_global_holds_is_refused_or_traced_but_never_lost() -> None:
+    f = dd.checkpoint(lambda x: np.sin(x) * HELD.w)
+
+    def held(w: Any, x: Any) -> Any:
+        HELD.w = w
+        return f(x).sum()
+
+    try:
         for operator in (dd.grad, dd.jacfwd):
             with pytest.raises(RuleError, match="not among its arguments"):
-                operator(f)(W[:3])
-    # Beside plain arguments there is nothing to keep, and the function is traced as any other.
-    np.testing.assert_allclose(dd.grad(lambda w: dd.checkpoint(Model(w))(X[:3]).sum())(W[:3]), np.sin(X[:3]))
-    w = dd.tensor(W[:3], requires_grad=True)
-    with pytest.raises(RuleError, match="not among its arguments"):
-        dd.checkpoint(Model(w))(dd.tensor(X[:3], requires_grad=True))
+                operator(lambda w: held(w, w))(W[:3])
+        # Beside plain arguments there is nothing to keep, and the function is traced as any other.
+        np.testing.assert_allclose(dd.grad(lambda w: held(w, X[:3]))(W[:3]), np.sin(X[:3]))
+        HELD.w = dd.tensor(W[:3], requires_grad=True)
+        with pytest.raises(RuleError, match="not among its arguments"):
+            f(dd.tensor(X[:3], requires_grad=True))
+    finally:
+        HELD.w = 0.0
 
 
 def test_tensors() -> None:

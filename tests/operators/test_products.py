@@ -327,8 +327,8 @@ def test_bad_options_of_a_batch_jacobian() -> None:
 
 def test_the_check_is_made_once_and_again_when_the_program_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     count: Counter[str] = Counter()
-    original = products._check_samples
-    monkeypatch.setattr(products, "_check_samples", lambda *args: (count.update("c"), original(*args))[1])
+    original = products.check_samples
+    monkeypatch.setattr(products, "check_samples", lambda *args: (count.update("c"), original(*args))[1])
     at = np.arange(5)
 
     def f(x: Any) -> Any:

@@ -42,39 +42,47 @@ def _inverse_gaps(w: Any) -> Any:
     return np.where(eye, 0.0, 1.0 / np.where(eye, 1.0, gap))
 
 
-def _side_by_side(vectors: Any, values: Any) -> Any:
+def side_by_side(vectors: Any, values: Any) -> Any:
+    """Return vectors, and below them one row of values."""
     return np.concatenate([vectors, values[..., None, :].astype(dtype_of(vectors))], axis=-2)
 
 
 def _eigh(a: Any, *, lower: bool, vectors: bool = True) -> Any:
     w, v = np.linalg.eigh(a, "L" if lower else "U")
-    return _side_by_side(v, w)
+    return side_by_side(v, w)
 
 
-def _eigh_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
+def eigh_push(
+    sweep: Sweep, ts: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True, what: str = "np.linalg.eigh"
+) -> Any:
+    """Return how the vectors turn, and how the values change."""
     if vectors and dtype_of(out).kind == "c":
-        refuse_phases("np.linalg.eigh")
+        refuse_phases(what)
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     p = product(adjoint(v) @ hermitian(ts[0], lower), v)
     gap = gaps_of(w)
     close = are_close(gap, np.max(np.abs(w), axis=-1, initial=0.0))
-    (turn,) = turned("np.linalg.eigh", close, vectors, sweep, over_gaps(p, gap, close))
-    return _side_by_side(v @ turn, np.real(diagonal_of(p)))
+    (turn,) = turned(what, close, vectors, sweep, over_gaps(p, gap, close))
+    return side_by_side(v @ turn, np.real(diagonal_of(p)))
 
 
-def _eigh_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True) -> Any:
+def eigh_pull(
+    sweep: Sweep, g: Any, out: Any, a: Any, *, lower: bool, vectors: bool = True, what: str = "np.linalg.eigh"
+) -> Any:
+    """Transpose :func:`eigh_push`."""
     v, w = out[..., :-1, :], np.real(out[..., -1, :])
     gv, gw = g[..., :-1, :], np.real(g[..., -1, :])
     vh, gap, largest = adjoint(v), gaps_of(w), np.max(np.abs(w), axis=-1, initial=0.0)
     covector = Covector(((vh, gv),), gw, w, vectors)
     e = vh @ gv
     if dtype_of(out).kind == "c":
-        check_phases("np.linalg.eigh", e, scale_of(covector))
-    turn = quotient("np.linalg.eigh", skew_part(e), gap, are_close(gap, largest), covector)
+        check_phases(what, e, scale_of(covector))
+    turn = quotient(what, skew_part(e), gap, are_close(gap, largest), covector)
     return (hermitian_transpose(product(v @ (as_diagonal(gw) + turn), vh), lower),)
 
 
-def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+def eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    """Say which triangle is read."""
     shape = shape_of(args[0])
     result, read = of_matrices(k, args, params, out)
     lower = np.tri(shape[-1], dtype=bool)
@@ -84,10 +92,10 @@ def _eigh_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
 eigh_ = General(
     "np.linalg.eigh",
     _eigh,
-    _eigh_push,
-    _eigh_pull,
+    eigh_push,
+    eigh_pull,
     keeps=(True, (False,)),
-    joins=_eigh_joins,
+    joins=eigh_joins,
 )
 """Eigenvectors, and below them one row of eigenvalues."""
 _EighResult: Any = type(np.linalg.eigh(np.eye(1)))
@@ -127,25 +135,27 @@ def _are_complex(v: Any) -> Any:
 
 
 @quiet
-def _eig_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = False) -> Any:
+def eig_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = False, what: str = "np.linalg.eig") -> Any:
+    """Return how the vectors change, which keep their length, and how the values change."""
     v, w = out[..., :-1, :], out[..., -1, :]
     if vectors and bool(np.any(_are_complex(v))):
-        refuse_phases("np.linalg.eig")
+        refuse_phases(what)
     p = product(np.linalg.inv(v) @ ts[0], v)
     turned = v @ sweep.mul(p, _inverse_gaps(w))
     if vectors:  # they keep their length
         turned = turned - v * np.sum(np.real(conj(v) * turned), axis=-2, keepdims=True)
-    return _side_by_side(turned, diagonal_of(p))
+    return side_by_side(turned, diagonal_of(p))
 
 
 @quiet
-def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = False) -> Any:
+def eig_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = False, what: str = "np.linalg.eig") -> Any:
+    """Transpose :func:`eig_push`."""
     v, w = out[..., :-1, :], out[..., -1, :]
     gv, gw = g[..., :-1, :], g[..., -1, :]
     e = adjoint(v) @ gv
     if vectors:
         scale = np.max(np.abs(gv), axis=(-2, -1), keepdims=True, initial=0.0)
-        check_phases("np.linalg.eig", e, scale, _are_complex(v))
+        check_phases(what, e, scale, _are_complex(v))
         e = adjoint(v) @ (gv - v * np.real(diagonal_of(e))[..., None, :])
     core = as_diagonal(gw) + sweep.mul(e, conj(_inverse_gaps(w)))
     return (product(adjoint(np.linalg.inv(v)) @ core, adjoint(v)),)
@@ -154,8 +164,8 @@ def _eig_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = False) 
 eig_ = General(
     "np.linalg.eigvals",
     lambda a, *, vectors=False: _eig(a),
-    _eig_push,
-    _eig_pull,
+    eig_push,
+    eig_pull,
     keeps=(True, (False,)),
     joins=of_matrices,
 )

@@ -82,7 +82,7 @@ def _skew_transpose(s: Any) -> Any:
     return np.where(np.eye(n, dtype=bool), np.real(s) if dtype_of(s).kind == "c" else s, up + adjoint(up))
 
 
-def _inverse_of_triangle(r: Any) -> Any:
+def _inverse_of_triangle(r: Any, what: str) -> Any:
     """Return the inverse of R, if no column is a combination of those before it.
 
     There the length of what a column adds is zero, and has a kink; and its direction, a column of Q, is rounding.
@@ -91,37 +91,40 @@ def _inverse_of_triangle(r: Any) -> Any:
     entries = np.abs(np.where(np.equal(r, 0), own, r))  # the zeros of R are no kinks
     if bool(np.any(np.abs(own) <= 10 * shape_of(r)[-1] * np.finfo(dtype_of(r)).eps * entries)):
         raise DegenerateError(
-            f"{where()}: np.linalg.qr has no derivative at this matrix: a column is a combination of those before it (to rounding), "
+            f"{where()}: {what} has no derivative at this matrix: a column is a combination of those before it (to rounding), "
             "so that the column of Q and the entry of R's diagonal that belong to it are not defined by it. Decompose the "
             "independent columns alone, or use np.linalg.svd, np.linalg.lstsq or np.linalg.pinv."
         )
     return np.linalg.inv(r)
 
 
-def _turned_factors(q: Any, r: Any, t: Any) -> tuple[Any, Any]:
+def _turned_factors(q: Any, r: Any, t: Any, what: str) -> tuple[Any, Any]:
     """Return how Q and R of a thin decomposition change along a direction."""
-    b = product(t, _inverse_of_triangle(r))
+    b = product(t, _inverse_of_triangle(r, what))
     c = adjoint(q) @ b
     turn = _skew(c)
     return b + q @ (turn - c), product(c - turn, r)
 
 
-def _cotangent_of(q: Any, r: Any, gq: Any, gr: Any) -> Any:
+def _cotangent_of(q: Any, r: Any, gq: Any, gr: Any, what: str) -> Any:
     s = product(gr, adjoint(r)) - adjoint(q) @ gq
-    return product(gq + q @ _skew_transpose(s), adjoint(_inverse_of_triangle(r)))
+    return product(gq + q @ _skew_transpose(s), adjoint(_inverse_of_triangle(r, what)))
 
 
-def _qr_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+def qr_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, what: str = "np.linalg.qr") -> Any:
+    """Return how Q and R change."""
     m = shape_of(a)[-2]
-    return np.concatenate(_turned_factors(out[..., :m, :], out[..., m:, :], ts[0]), axis=-2)
+    return np.concatenate(_turned_factors(out[..., :m, :], out[..., m:, :], ts[0], what), axis=-2)
 
 
-def _qr_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+def qr_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, what: str = "np.linalg.qr") -> Any:
+    """Transpose :func:`qr_push`."""
     m = shape_of(a)[-2]
-    return (_cotangent_of(out[..., :m, :], out[..., m:, :], g[..., :m, :], g[..., m:, :]),)
+    return (_cotangent_of(out[..., :m, :], out[..., m:, :], g[..., :m, :], g[..., m:, :], what),)
 
 
-def _qr_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+def qr_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
+    """Say that R is zero below its diagonal."""
     m, n = shape_of(args[0])[-2:]
     result, read = of_matrices(k, args, params, out)
     below = np.tri(m + n, n, -m - 1, dtype=bool)  # R is zero below its diagonal
@@ -131,37 +134,38 @@ def _qr_joins(k: int, args: Any, params: dict[str, Any], out: Any) -> Labels:
 qr_ = General(
     "np.linalg.qr",
     _qr,
-    _qr_push,
-    _qr_pull,
+    qr_push,
+    qr_pull,
     keeps=(True, (False,)),
-    joins=_qr_joins,
+    joins=qr_joins,
 )
 """Q, and R below it, of matrices with at least as many rows as columns."""
 
 
-_COMPLETE = "np.linalg.qr with mode='complete'"
-
-
-def _complete_push(sweep: Sweep, ts: Any, out: Any, a: Any) -> Any:
+def complete_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, what: str = "np.linalg.qr") -> Any:
+    """Return how a square Q and R change."""
     m, n = shape_of(a)[-2:]
     q, w, r = out[..., :n], out[..., n:m], out[..., :n, m:]
-    dq, dr = _turned_factors(q, r, ts[0])
+    dq, dr = _turned_factors(q, r, ts[0], what)
     below = np.zeros_like(dr, shape=(*shape_of(dr)[:-2], m - n, n))
-    return np.concatenate([dq, pushed_complement(_COMPLETE, q, dq, w), np.concatenate([dr, below], axis=-2)], axis=-1)
+    return np.concatenate(
+        [dq, pushed_complement(f"{what} with the whole of Q", q, dq, w), np.concatenate([dr, below], axis=-2)], axis=-1
+    )
 
 
-def _complete_pull(sweep: Sweep, g: Any, out: Any, a: Any) -> Any:
+def complete_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, what: str = "np.linalg.qr") -> Any:
+    """Transpose :func:`complete_push`."""
     m, n = shape_of(a)[-2:]
     q, w, r = out[..., :n], out[..., n:m], out[..., :n, m:]
-    gq = g[..., :n] + pulled_complement(_COMPLETE, q, w, g[..., n:m])
-    return (_cotangent_of(q, r, gq, g[..., :n, m:]),)
+    gq = g[..., :n] + pulled_complement(f"{what} with the whole of Q", q, w, g[..., n:m])
+    return (_cotangent_of(q, r, gq, g[..., :n, m:], what),)
 
 
 complete_ = General(
     "np.linalg.qr",
     lambda a: np.concatenate(np.linalg.qr(a, "complete"), axis=-1),
-    _complete_push,
-    _complete_pull,
+    complete_push,
+    complete_pull,
     keeps=(True, (False,)),
     joins=of_matrices,
 )

@@ -30,7 +30,7 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, operand
 
 
-def _cut(packed: Any, m: int, n: int, full: bool = False) -> tuple[Any, Any, Any]:
+def cut(packed: Any, m: int, n: int, full: bool = False) -> tuple[Any, Any, Any]:
     """Return U, S and Vᴴ from a packed decomposition of m×n matrices."""
     k = min(m, n)
     p, q = (m, n) if full else (k, k)
@@ -39,14 +39,15 @@ def _cut(packed: Any, m: int, n: int, full: bool = False) -> tuple[Any, Any, Any
     return np.reshape(u, (*head, m, p)), np.real(s), np.reshape(vh, (*head, q, n))
 
 
-def _packed(u: Any, s: Any, vh: Any) -> Any:
+def packed_factors(u: Any, s: Any, vh: Any) -> Any:
+    """Return U, S and Vᴴ flattened, side by side."""
     head = shape_of(s)[:-1]
     parts = [np.reshape(x, (*head, size_of(shape_of(x)[len(head) :]))) for x in (u, s, vh)]
     return np.concatenate([parts[0], parts[1].astype(dtype_of(u)), parts[2]], axis=-1)
 
 
 def _svd(a: Any, *, vectors: bool = True, full: bool = False) -> Any:
-    return _packed(*np.linalg.svd(a, full_matrices=full))
+    return packed_factors(*np.linalg.svd(a, full_matrices=full))
 
 
 def _svd_gaps(s: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
@@ -64,15 +65,22 @@ def _over_values(p: Any, s: Any, omitted: Any) -> Any:
     return np.where(omitted, 0.0, p / np.where(omitted, 1.0, s))
 
 
-_FULL = "np.linalg.svd with full_matrices=True"
-
-
-def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True, full: bool = False) -> Any:
+def svd_push(
+    sweep: Sweep,
+    ts: Any,
+    out: Any,
+    a: Any,
+    *,
+    vectors: bool = True,
+    full: bool = False,
+    what: str = "np.linalg.svd",
+) -> Any:
+    """Return how the three factors change."""
     m, n = shape_of(a)[-2:]
     if vectors and dtype_of(a).kind == "c":
-        refuse_phases("np.linalg.svd")
+        refuse_phases(what)
     k = min(m, n)
-    whole_u, s, whole_vh = _cut(out, m, n, full)
+    whole_u, s, whole_vh = cut(out, m, n, full)
     u, vh = whole_u[..., :k], whole_vh[..., :k, :]
     t, uh, v = ts[0], adjoint(u), adjoint(vh)
     tv = product(t, v)
@@ -82,7 +90,7 @@ def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True, 
     undefined = np.logical_or(close, np.logical_or(closing, null))
     ph = adjoint(p)
     plus, minus = 0.5 * over_gaps(p + ph, gap, close), 0.5 * over_gaps(p - ph, both, closing)
-    left, right = turned("np.linalg.svd", undefined, vectors, sweep, plus + minus, plus - minus)
+    left, right = turned(what, undefined, vectors, sweep, plus + minus, plus - minus)
     du, dv = u @ left, v @ right
     if dtype_of(a).kind == "c":
         du = du + u * (1j * _over_values(np.imag(diagonal_of(p))[..., None, :], row, np.equal(row, 0)))
@@ -91,50 +99,65 @@ def _svd_push(sweep: Sweep, ts: Any, out: Any, a: Any, *, vectors: bool = True, 
     if n > m:
         dv = dv + _over_values(adjoint(t) @ u - v @ ph, row, null)
     if full and m > n:
-        du = np.concatenate([du, pushed_complement(_FULL, u, du, whole_u[..., k:])], axis=-1)
+        du = np.concatenate(
+            [du, pushed_complement(f"{what} with full_matrices=True", u, du, whole_u[..., k:])], axis=-1
+        )
     if full and n > m:
-        dv = np.concatenate([dv, pushed_complement(_FULL, v, dv, adjoint(whole_vh[..., k:, :]))], axis=-1)
-    return _packed(du, np.real(diagonal_of(p)), adjoint(dv))
+        dv = np.concatenate(
+            [dv, pushed_complement(f"{what} with full_matrices=True", v, dv, adjoint(whole_vh[..., k:, :]))], axis=-1
+        )
+    return packed_factors(du, np.real(diagonal_of(p)), adjoint(dv))
 
 
-def _svd_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, vectors: bool = True, full: bool = False) -> Any:
+def svd_pull(
+    sweep: Sweep,
+    g: Any,
+    out: Any,
+    a: Any,
+    *,
+    vectors: bool = True,
+    full: bool = False,
+    what: str = "np.linalg.svd",
+) -> Any:
+    """Transpose :func:`svd_push`."""
     m, n = shape_of(a)[-2:]
     k = min(m, n)
-    whole_u, s, whole_vh = _cut(out, m, n, full)
-    whole_gu, gs, whole_gvh = _cut(g, m, n, full)
+    whole_u, s, whole_vh = cut(out, m, n, full)
+    whole_gu, gs, whole_gvh = cut(g, m, n, full)
     u, vh = whole_u[..., :k], whole_vh[..., :k, :]
     gu, gv = whole_gu[..., :k], adjoint(whole_gvh[..., :k, :])
     uh, v = adjoint(u), adjoint(vh)
     if full and m > n:
-        gu = gu + pulled_complement(_FULL, u, whole_u[..., k:], whole_gu[..., k:])
+        gu = gu + pulled_complement(f"{what} with full_matrices=True", u, whole_u[..., k:], whole_gu[..., k:])
     if full and n > m:
-        gv = gv + pulled_complement(_FULL, v, adjoint(whole_vh[..., k:, :]), adjoint(whole_gvh[..., k:, :]))
+        gv = gv + pulled_complement(
+            f"{what} with full_matrices=True", v, adjoint(whole_vh[..., k:, :]), adjoint(whole_gvh[..., k:, :])
+        )
     gap, both, close, closing, row, null = _svd_gaps(s)
     eu, ev = uh @ gu, vh @ gv
     covector = Covector(((uh, gu), (vh, gv)), gs, s, vectors)
-    name = "np.linalg.svd"
     core = (
         as_diagonal(gs)
-        + quotient(name, skew_part(eu + ev), gap, close, covector)
-        + quotient(name, skew_part(eu - ev), both, closing, covector)
+        + quotient(what, skew_part(eu + ev), gap, close, covector)
+        + quotient(what, skew_part(eu - ev), both, closing, covector)
     )
     if dtype_of(a).kind == "c":
         scale = scale_of(covector)
-        check_phases(name, eu + ev, scale)
-        check_phases(name, eu, scale, np.equal(s, 0))
+        check_phases(what, eu + ev, scale)
+        check_phases(what, eu, scale, np.equal(s, 0))
         imaginary = np.imag(diagonal_of(eu))
         core = core + 1j * as_diagonal(
             _over_values(imaginary, s, np.logical_or(np.equal(imaginary, 0), np.equal(s, 0)))
         )
     c = product(u @ core, vh)
     if m > n:
-        c = c + product(_beside(gu, u @ eu, row, null, covector), vh)
+        c = c + product(_beside(gu, u @ eu, row, null, covector, what), vh)
     if n > m:
-        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, covector))
+        c = c + u @ adjoint(_beside(gv, v @ ev, row, null, covector, what))
     return (c,)
 
 
-def _beside(g: Any, inside: Any, row: Any, null: Any, covector: Covector) -> Any:
+def _beside(g: Any, inside: Any, row: Any, null: Any, covector: Covector, what: str) -> Any:
     """Return what of a covector lies outside the space of the vectors, over the singular values.
 
     The longer vector of a vanishing one may be turned out of that space, as equal values may turn each other.
@@ -151,14 +174,14 @@ def _beside(g: Any, inside: Any, row: Any, null: Any, covector: Covector) -> Any
     lost = np.logical_and(omitted, np.logical_and(counts, are_used(covector)))
     if bool(np.any(np.logical_or(turned, lost))):
         raise DegenerateError(
-            f"{where()}: the derivative of np.linalg.svd is not defined at this matrix: it has not full rank, and the "
+            f"{where()}: the derivative of {what} is not defined at this matrix: it has not full rank, and the "
             "function depends on which vectors stand for the vanishing singular values. Use the matrix itself, "
             "np.linalg.svdvals, or only the vectors of the values that do not vanish."
         )
     return _over_values(rest, row, omitted)
 
 
-svd_ = General("np.linalg.svd", _svd, _svd_push, _svd_pull, joins=of_matrices)
+svd_ = General("np.linalg.svd", _svd, svd_push, svd_pull, joins=of_matrices)
 """U, the singular values and Vᴴ of the thin decomposition, flattened side by side."""
 _SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 
@@ -182,7 +205,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         return svdvals(a)
     m, n = shape_of(a)[-2:]
     full = bool(full_matrices) and m != n
-    return _SVDResult(*_cut(bind(svd_, (a,), {"full": True} if full else {}), m, n, full))
+    return _SVDResult(*cut(bind(svd_, (a,), {"full": True} if full else {}), m, n, full))
 
 
 def _of_hermitian(a: Any, compute_uv: bool) -> Any:

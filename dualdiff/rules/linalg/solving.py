@@ -26,7 +26,7 @@ def _solve(a: Any, b: Any) -> Any:
     return np.linalg.solve(a, b)
 
 
-def _columns(solver: Callable[[Any], Any], r: Any, lead: Shape) -> Any:
+def columns_of(solver: Callable[[Any], Any], r: Any, lead: Shape) -> Any:
     """Solve for a batch of right-hand sides, all as columns of one system."""
     if not lead:
         return solver(r)
@@ -36,8 +36,9 @@ def _columns(solver: Callable[[Any], Any], r: Any, lead: Shape) -> Any:
     return np.moveaxis(np.reshape(x, (*shape_of(x)[:-1], *lead, p)), -2, 0)
 
 
-def _solve_columns(a: Any, r: Any, lead: Shape) -> Any:
-    return _columns(lambda columns: bind(solve_, (a, columns), {}), r, lead)
+def solve_columns(a: Any, r: Any, lead: Shape) -> Any:
+    """Solve for a batch of right-hand sides with one matrix."""
+    return columns_of(lambda columns: bind(solve_, (a, columns), {}), r, lead)
 
 
 def _solve_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
@@ -47,11 +48,11 @@ def _solve_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any) -> Any:
     if ta is not None:
         c = product(align(ta, sweep.lead, shape_of(a), rank), out)
         r = -c if r is None else r - c
-    return _solve_columns(a, r, sweep.lead)
+    return solve_columns(a, r, sweep.lead)
 
 
 def _solve_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any) -> Any:
-    gb = _solve_columns(adjoint(a), g, sweep.lead)
+    gb = solve_columns(adjoint(a), g, sweep.lead)
     ga = -product(gb, adjoint(out))
     return sum_to_shape(ga, sweep.lead, shape_of(a)), sum_to_shape(gb, sweep.lead, shape_of(b))
 
@@ -75,7 +76,8 @@ _LOWER, _UPPER = -1, -2
 
 
 @functools.cache
-def _lapack(name: str, dtype: np.dtype[Any]) -> Any:
+def lapack(name: str, dtype: np.dtype[Any]) -> Any:
+    """Return a routine of LAPACK for arrays of a precision."""
     from scipy.linalg import get_lapack_funcs  # when it is first needed: it takes a while to import
 
     return get_lapack_funcs(name, dtype=dtype)
@@ -88,7 +90,7 @@ def _factors(a: Any) -> Any:
     n = len(a)
     packed = np.empty((n, n + 1), a.dtype, order="F")
     packed[:, :n] = a
-    _, packed[:, n], info = _lapack("getrf", a.dtype)(packed[:, :n], overwrite_a=True)
+    _, packed[:, n], info = lapack("getrf", a.dtype)(packed[:, :n], overwrite_a=True)
     if info > 0:
         raise np.linalg.LinAlgError("Singular matrix")
     return packed
@@ -102,7 +104,7 @@ def _solve_by_factors(a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
         pivots = factors[:, n].real
         if not ((pivots >= 0) & (pivots < n)).all():  # LAPACK would follow them anywhere
             raise ValueError("these are no factors of a matrix: a pivot is none of its rows")
-        x, _ = _lapack("getrs", b.dtype)(factors[:, :n], pivots.astype(np.intc), b, trans=int(transposed))
+        x, _ = lapack("getrs", b.dtype)(factors[:, :n], pivots.astype(np.intc), b, trans=int(transposed))
     return np.ascontiguousarray(x)
 
 
@@ -112,11 +114,11 @@ def _by_factors_push(sweep: Sweep, ts: Any, out: Any, a: Any, b: Any, factors: A
     if ta is not None:
         c = product(np.swapaxes(ta, -1, -2) if transposed else ta, out)
         r = -c if r is None else r - c
-    return _columns(lambda x: bind(by_factors_, (a, x, factors), {"transposed": transposed}), r, sweep.lead)
+    return columns_of(lambda x: bind(by_factors_, (a, x, factors), {"transposed": transposed}), r, sweep.lead)
 
 
 def _by_factors_pull(sweep: Sweep, g: Any, out: Any, a: Any, b: Any, factors: Any, *, transposed: bool) -> Any:
-    gb = _columns(lambda x: bind(by_factors_, (a, x, factors), {"transposed": not transposed}), g, sweep.lead)
+    gb = columns_of(lambda x: bind(by_factors_, (a, x, factors), {"transposed": not transposed}), g, sweep.lead)
     if transposed:
         return -(out @ np.swapaxes(gb, -1, -2)), gb, None
     return -product(gb, np.swapaxes(out, -1, -2)), gb, None

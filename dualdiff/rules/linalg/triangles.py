@@ -41,6 +41,14 @@ def triangular(name: str, a: Any, b: Any, lower: bool, transposed: bool = False,
     return run(1.0, a, b.T, side=not right, lower=lower, trans_a=not transposed).T
 
 
+@functools.lru_cache(maxsize=64)
+def below(n: int, k: int = 0) -> Any:
+    """Return where a small matrix has its lower triangle, up to diagonal ``k``; nobody may write into it."""
+    mask = np.tri(n, k=k, dtype=bool)
+    mask.flags.writeable = False
+    return mask
+
+
 def triangle_of(a: Any) -> str:
     """Return which triangle holds all of a matrix, "lower" or "upper"; "" if neither does. A corner tells mostly."""
     if not a[0, -1]:

@@ -1,0 +1,1 @@
+"""``scipy.spatial`` of values that are being differentiated: distances, and rotations."""

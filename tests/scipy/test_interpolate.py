@@ -1,0 +1,342 @@
+"""scipy.interpolate: in the argument, in the values and in the knots, with SciPy's own values, by capture of plain code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.interpolate as ip
+from scipy.sparse.linalg import spsolve
+
+import dualdiff as dd
+from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError
+from dualdiff.testing import check
+
+RNG = np.random.default_rng(1)
+X = np.sort(RNG.random(8)) * 5
+Y = RNG.standard_normal(8)
+T = np.linspace(X[0] - 0.3, X[-1] + 0.4, 7)
+INSIDE = np.linspace(X[0] + 0.01, X[-1] - 0.02, 7)
+
+pytestmark = pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+
+
+def agrees(f: Any, *args: Any, order: int = 1, **options: Any) -> None:
+    report = check(f, *args, directions=1, order=order, **options)
+    assert report.verdict == "agree", report.doubts
+
+
+def joined(*parts: Any) -> Any:
+    return np.concatenate([np.ravel(p) for p in parts])
+
+
+# --------------------------------------------------------------------------------------------------
+# cubics and piecewise polynomials
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 8])
+def test_cubic_splines_by_their_points_under_every_condition_at_the_ends(n: int) -> None:
+    conditions = [
+        "not-a-knot",
+        "natural",
+        "clamped",
+        ((1, 0.3), (2, 0.4)),
+        ((2, 0.3), "not-a-knot"),
+        ((2, 0.1), (1, 0.2)),
+    ]
+
+    def f(x: Any, y: Any) -> Any:
+        found = [ip.CubicSpline(x, y, bc_type=c)(T) for c in conditions]
+        return joined(*found, ip.CubicSpline(x, np.append(y[:-1], y[0]), bc_type="periodic")(T))
+
+    agrees(f, X[:n], Y[:n], order=2 if n == 4 else 1)
+
+
+def test_values_along_any_axis_and_of_complex_numbers() -> None:
+    y = RNG.standard_normal((2, 8, 2))
+    agrees(lambda y: ip.CubicSpline(X, y, axis=1)(T.reshape(7, 1)), y)
+    agrees(lambda y: np.abs(ip.CubicSpline(X, y * (1 + 2j * y), bc_type=((1, 1j), (2, 0.5)))(T)), Y)
+    agrees(lambda v: ip.CubicSpline(X, Y, bc_type=((1, v), (2, v**2)))(T), 0.3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x, y: ip.PchipInterpolator(x, y),
+        lambda x, y: ip.Akima1DInterpolator(x, y),
+        lambda x, y: ip.Akima1DInterpolator(x, y, method="makima"),
+        lambda x, y: ip.CubicHermiteSpline(x, y, y**2),
+    ],
+    ids=["pchip", "akima", "makima", "hermite"],
+)
+def test_local_cubics_by_points_and_argument(make: Any) -> None:
+    agrees(lambda x, y, t: make(x, y)(t), X, Y, INSIDE, order=2)
+    y = np.stack([Y, Y[::-1]], axis=1)
+    agrees(lambda y: make(X, y)(INSIDE), y)
+
+
+def test_two_points_are_joined_by_a_line() -> None:
+    agrees(lambda x, y: ip.PchipInterpolator(x, y)(0.3 * x[:1] + 0.7 * x[1:]), X[:2], Y[:2])
+
+
+@pytest.mark.parametrize("make", [ip.CubicSpline, ip.make_interp_spline, ip.PchipInterpolator])
+def test_in_its_argument_a_spline_is_its_own_derivative(make: Any) -> None:
+    s = make(X, Y)
+    assert np.allclose(dd.jacobian(s)(T), np.diag(s(T, 1)), atol=1e-11)
+    assert np.isclose(dd.hessian(lambda t: s(t))(1.1), s(1.1, 2))
+    assert np.isclose(dd.grad(lambda t: s(t, 1))(1.1), s(1.1, 2))
+    assert np.allclose(dd.jacobian(lambda p: s(T - p[0]))(np.array([0.3])), -s(T - 0.3, 1)[:, None])
+
+
+def test_derivatives_integrals_and_roots() -> None:
+    def f(x: Any, y: Any, a: Any, b: Any) -> Any:
+        s = ip.CubicSpline(x, y)
+        p = ip.CubicSpline(x, np.append(y[:-1], y[0]), bc_type="periodic")
+        return joined(
+            s.derivative()(T),
+            s.derivative(2)(T),
+            s.antiderivative(2)(T),
+            s.derivative(-1)(T),
+            s.integrate(a, b),
+            s.integrate(b, a),
+            p.integrate(a, a + 7 * b),
+            p.integrate(a, b),
+            s.roots(extrapolate=False),
+        )
+
+    agrees(f, X, Y, 0.8, 3.1, noise=1e-14)
+    s = ip.CubicSpline(X, Y)
+    assert np.isclose(dd.grad(lambda b: s.integrate(0.5, b))(2.0), s(2.0))
+    agrees(lambda v: s.solve(v, extrapolate=False), 0.1, order=2)
+
+
+def test_piecewise_polynomials_by_coefficients_and_breakpoints() -> None:
+    c = RNG.standard_normal((3, 4, 2))
+    t = np.linspace(-0.5, 4.7, 9)
+
+    def f(c: Any, x: Any, t: Any) -> Any:
+        falling = ip.PPoly(c[:, ::-1], x[::-1])
+        return joined(ip.PPoly(c, x)(t), ip.PPoly(c, x, extrapolate="periodic")(t), falling(t), falling(t, 1))
+
+    agrees(f, c, np.array([0.0, 1.1, 2.3, 3.0, 4.2]), t, order=2)
+    outside = ip.PPoly(c, np.arange(5.0), extrapolate=False)
+    assert np.isnan(dd.jvp(lambda t: outside(t), (t,), (np.ones(9),))[0][0]).all()
+    swapped = ip.PPoly(np.moveaxis(c, 2, 0), np.arange(5.0), axis=1)
+    agrees(lambda t: swapped(t), t)
+    constructed = dd.jacobian(lambda c: ip.PPoly(c, np.arange(5.0), axis=1)(t))(np.moveaxis(c, 2, 0))
+    assert constructed.shape == (2, 9, 2, 3, 4)
+
+
+def test_where_pieces_meet_a_slope_is_the_mean_of_those_beside_it() -> None:
+    p = ip.PPoly([[1.0, 2.0, -1.0], [0.0, 1.0, 3.0]], [0.0, 1.0, 2.0, 3.0])
+    assert np.diag(dd.jacobian(lambda t: p(t))(np.array([0.0, 1.0, 2.0, 3.0]))).tolist() == [1.0, 1.5, 0.5, -1.0]
+    by_value = dd.jacobian(lambda c: ip.PPoly(c, p.x)(1.0))(p.c)  # that of the piece which SciPy evaluates
+    assert by_value.tolist() == [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    for linear in (ip.interp1d(X, Y, fill_value="extrapolate"), ip.make_interp_spline(X, Y, k=1)):
+        slopes = np.diff(Y) / np.diff(X)
+        assert np.allclose(np.diag(dd.jacobian(lambda t, f=linear: f(t))(X[1:-1])), (slopes[1:] + slopes[:-1]) / 2)
+    with dd.kinks("raise"), pytest.raises(NonDifferentiablePointError):
+        dd.jacobian(lambda t: p(t))(np.array([0.5, 1.0]))
+    s = ip.CubicSpline(X, Y)
+    with dd.kinks("raise"):
+        assert np.allclose(dd.jacobian(lambda t: s(t))(X), np.diag(s(X, 1)))
+
+
+def test_what_is_made_is_of_scipys_class() -> None:
+    def f(y: Any) -> Any:
+        s, b = ip.CubicSpline(X, y), ip.make_interp_spline(X, y)
+        assert isinstance(s, ip.CubicSpline)
+        assert isinstance(s, ip.PPoly)
+        assert isinstance(b, ip.BSpline)
+        assert isinstance(s.derivative(), ip.PPoly)
+        assert s.c.shape == (4, 7)
+        assert np.all(s.x == X)
+        t, c, k = b.tck
+        return s.c[0, 0] + c[1] + k * t[0]
+
+    assert dd.grad(f)(Y).shape == (8,)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda y: ip.CubicSpline(X[::-1], y), ValueError),
+        (lambda y: ip.CubicSpline(X[:3], y), ValueError),
+        (lambda y: ip.CubicSpline(X, y, bc_type="periodic"), ValueError),
+        (lambda y: ip.CubicSpline(X, y, bc_type="loose"), ValueError),
+        (lambda y: ip.CubicSpline(X, y * np.nan), ValueError),
+        (lambda y: ip.Akima1DInterpolator(X, y, method="other"), NotImplementedError),
+        (lambda y: ip.make_interp_spline(X, y, k=-1), ValueError),
+        (lambda y: ip.make_interp_spline(X, y, k=3, t=np.arange(5.0)), ValueError),
+        (lambda y: ip.make_interp_spline(X, y, bc_type=([(1, 0.0)], None)), ValueError),
+        (lambda y: ip.interp1d(X, y)(9.0), ValueError),
+        (lambda y: ip.RegularGridInterpolator((X,), y)([[9.0]]), ValueError),
+        (lambda y: ip.RegularGridInterpolator((X[:3],), y), ValueError),
+        (lambda y: ip.RBFInterpolator(X, y), ValueError),
+        (lambda y: ip.splrep(X, y, s=1.0), UnsupportedFunctionError),
+        (lambda y: ip.RBFInterpolator(X[:, None], y, neighbors=3), UnsupportedFunctionError),
+        (lambda y: ip.CubicSpline(X, np.stack([y, y], 1)).roots(), UnsupportedFunctionError),
+        (
+            lambda y: ip.interpn((X[:4], X[:4]), np.outer(y[:4], y[:4]), X[:2], method="splinef2d"),
+            UnsupportedFunctionError,
+        ),
+    ],
+)
+def test_bad_arguments_raise_what_scipy_raises_and_the_rest_is_refused(call: Any, error: Any) -> None:
+    with pytest.raises(error):
+        dd.jacobian(lambda y: call(y) and y)(Y)
+    if error is not UnsupportedFunctionError:
+        with pytest.raises(error):
+            call(Y)
+
+
+# --------------------------------------------------------------------------------------------------
+# B-splines
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
+def test_splines_of_every_degree_by_points_knots_and_argument(k: int) -> None:
+    def f(x: Any, y: Any, t: Any) -> Any:
+        s = ip.make_interp_spline(x, y, k=k)
+        found = [s(t), s.antiderivative()(t)]
+        if k:
+            found += [s(t, 1)]
+            around = ip.make_interp_spline(x, np.append(y[:-1], y[0]), k=k, bc_type="periodic")
+            found += [s.derivative()(t), s.integrate(0.9, 2.1), s.integrate(-3.0, 9.0, extrapolate=False), around(t)]
+            found += [around.integrate(0.9, 9.1), ip.BSpline(s.t, s.c, k, extrapolate=False)(x[0] + t[1:3] * 0.5)]
+        return joined(*found)
+
+    agrees(f, X, Y, T, order=2 if k == 3 else 1)
+
+
+def test_splines_with_conditions_at_the_ends_and_values_along_an_axis() -> None:
+    def f(x: Any, y: Any) -> Any:
+        both = ([(1, 0.2), (2, 0.3)], [(1, 0.0), (3, y[0])])
+        return joined(
+            ip.make_interp_spline(x, y, bc_type="natural")(T),
+            ip.make_interp_spline(x, y, bc_type="clamped")(T),
+            ip.make_interp_spline(x, y, k=5, bc_type=both)(T),
+            ip.make_interp_spline(x, np.stack([y, y**2]), k=2, axis=1)(T),
+            ip.make_interp_spline(X, y, t=np.r_[[X[0]] * 4, X[2:6] + 0.01, [X[-1]] * 4])(T),
+        )
+
+    agrees(f, X, Y)
+    t = np.linspace(0.0, 5.0, 12)
+    t[5] = t[6]  # a knot that counts twice
+    agrees(lambda c, x: ip.BSpline(t, c, 3)(x), RNG.standard_normal(8), INSIDE)
+
+
+def test_fitpacks_functions() -> None:
+    smooth = ip.splrep(X, Y, s=0.5)
+
+    def f(x: Any, y: Any, t: Any) -> Any:
+        tck = ip.splrep(x, y, s=0)
+        found = [ip.splev(t, tck, der=d, ext=e) for d, e in ((0, 0), (1, 0), (2, 0), (0, 3))]
+        found += [ip.splev(t[1:-1], tck, ext=1)]
+        found += [ip.splev(INSIDE, ip.splantider(tck)), ip.splev(INSIDE, ip.splder(tck)), ip.splint(0.9, 3.0, tck)]
+        return joined(*found, ip.splev(t, smooth))
+
+    agrees(f, X, Y, T)
+
+
+def test_fitted_splines_in_one_and_two_variables() -> None:
+    univariate = [ip.UnivariateSpline(X, Y, s=0.3, ext=e) for e in ("extrapolate", "const")]
+    surface = ip.RectBivariateSpline(np.arange(5.0), np.arange(6.0), RNG.standard_normal((5, 6)))
+    knots = np.r_[[X[0] - 0.1] * 4, 2.0, [X[-1] + 0.1] * 4]
+
+    def f(t: Any, y: Any) -> Any:
+        found = [joined(s(t), s(t, 1), s.integral(t[1], t[4])) for s in univariate]
+        found += [surface(t, 0.3 * t + 1), surface.ev(t, t**2 / 5), surface.ev(t[1:3], t[2:4], dx=1)]
+        return joined(*found, ip.make_lsq_spline(X, y, knots)(t), ip.make_lsq_spline(X, y, knots, w=y**2 + 1)(t))
+
+    agrees(f, INSIDE, Y)
+    with pytest.raises(UnsupportedFunctionError, match="make_smoothing_spline"):
+        dd.jacobian(lambda y: ip.make_smoothing_spline(X, y)(X))(Y)
+
+
+# --------------------------------------------------------------------------------------------------
+# interp1d, grids, radial functions
+
+
+@pytest.mark.parametrize(
+    "kind", ["linear", "nearest", "nearest-up", "previous", "next", "zero", "slinear", "quadratic", "cubic"]
+)
+def test_interp1d_of_every_kind(kind: str) -> None:
+    wide = np.stack([Y, Y**2])
+
+    def f(x: Any, y: Any, t: Any) -> Any:
+        return joined(
+            ip.interp1d(x, y, kind=kind, bounds_error=False, fill_value=(y[0], 2.0))(t),
+            ip.interp1d(x, y, kind=kind, fill_value="extrapolate")(INSIDE if kind in ("previous", "next") else t),
+            ip.interp1d(X, wide * y[1], kind=kind)(INSIDE.reshape(7, 1)),
+        )
+
+    agrees(f, X, Y, T)
+
+
+GX, GY = np.sort(RNG.random(7)), np.sort(RNG.random(6))[::-1] * 2
+VALUES = RNG.standard_normal((7, 6))
+XI = np.stack([RNG.uniform(GX[0], GX[-1], 3), RNG.uniform(GY[-1], GY[0], 3)], axis=-1)
+METHODS = ["linear", "nearest", "slinear", "cubic", "quintic", "pchip", "cubic_legacy"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_grids_by_argument_values_and_grid(method: str) -> None:
+    given = ip.RegularGridInterpolator((GX, GY), VALUES, method=method)
+    loose = {"method": method, "bounds_error": False}
+    iterated = method in ("slinear", "cubic", "quintic")  # by a solver that stops at 1e-5
+    exact = {"solver": spsolve} if iterated else {}
+
+    def f(x: Any, v: Any, gx: Any) -> Any:
+        return joined(
+            given(x),
+            ip.RegularGridInterpolator((gx, GY), v, fill_value=1.0, **loose, **exact)((1.5 * x[:, 0], x[:, 1])),
+            ip.interpn((GX, GY), np.stack([v, v**2], axis=-1), 2 * x, fill_value=None, **loose) if not iterated else [],
+        )
+
+    agrees(f, XI, VALUES, GX)
+
+
+@pytest.mark.parametrize("method", ["cubic", "quintic"])
+def test_coefficients_that_scipy_finds_by_iteration_have_the_derivative_of_the_solution(method: str) -> None:
+    exact = dd.jacobian(lambda v: ip.interpn((GX, GY), v, XI, f"{method}_legacy"))(VALUES)
+    try:
+        found = dd.jacobian(lambda v: ip.interpn((GX, GY), v, XI, method))(VALUES)
+    except UnsupportedFunctionError:  # SciPy up to 1.16 takes the values to its solver as they are
+        pytest.skip("the solver is met before the function that has a drop-in")
+    assert np.allclose(found, exact, rtol=1e-10, atol=1e-10)
+
+
+def test_grids_have_partial_derivatives_and_other_methods() -> None:
+    g = ip.RegularGridInterpolator((GX, GY), VALUES, method="cubic")
+    J = dd.jacobian(lambda x: g(x))(XI)
+    for axis in (0, 1):
+        assert np.allclose(J[[0, 1, 2], [0, 1, 2], axis], g(XI, nu=np.eye(2, dtype=int)[axis]))
+    agrees(lambda x: joined(g(x, method="linear"), g(x, method="slinear"), g(x, nu=(1, 0))), XI, order=2)
+    border = np.array([GX[2], GY[3]])
+    slopes = dd.jacobian(lambda p: ip.RegularGridInterpolator((GX, GY), VALUES)(p))(border)[0]
+    assert np.isclose(slopes[0], np.mean(np.diff(VALUES[1:4, 3]) / np.diff(GX[1:4])))
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "linear",
+        "thin_plate_spline",
+        "cubic",
+        "quintic",
+        "multiquadric",
+        "inverse_multiquadric",
+        "inverse_quadratic",
+        "gaussian",
+    ],
+)
+def test_radial_functions_by_points_values_and_scale(kernel: str) -> None:
+    y, d = RNG.random((8, 2)), RNG.standard_normal(8)
+    given = ip.RBFInterpolator(y, d, kernel=kernel, epsilon=3.0)
+
+    def f(y: Any, d: Any, x: Any, e: Any) -> Any:
+        return joined(given(x), ip.RBFInterpolator(y, d, kernel=kernel, epsilon=e, smoothing=0.1 * e)(x))
+
+    agrees(f, y, d, RNG.random((3, 2)), 3.0, noise=1e-13)

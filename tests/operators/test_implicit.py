@@ -165,8 +165,8 @@ def test_what_is_hidden_in_the_module_is_found(jac: Any) -> None:
 def test_a_compiled_function_keeps_nothing_that_hides() -> None:
     f = dd.compile(hidden)
     with pytest.warns(dd.errors.CompileWarning, match="Make it an argument"):
-        assert f(2.0) == pytest.approx(X)
-    assert f(3.0) == pytest.approx(cubic_root(3.0))
+        found = [f(2.0), f(3.0)]
+    assert found == pytest.approx([cubic_root(2.0), cubic_root(3.0)])
 
 
 @pytest.mark.parametrize("n", [12, 120])

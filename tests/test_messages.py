@@ -15,7 +15,6 @@ import scipy.interpolate
 import scipy.linalg
 import scipy.ndimage
 import scipy.signal
-import scipy.spatial.distance as distances
 
 import dualdiff as dd
 from dualdiff.errors import (
@@ -124,7 +123,6 @@ def spd(x: Any) -> Any:
 
 # Of the next, one version of SciPy converts its arguments, where another hands them to compiled code that takes arrays alone.
 CONVERTS_OR_NOT = (ForeignError, TracedConversionError)
-CONVERTS_OR_REFUSES = (TracedConversionError, UnsupportedFunctionError)
 
 UNCAPTURED = {
     "solve": (lambda x: scipy.linalg.solve(spd(x), x), CONVERTS_OR_NOT, "in scipy.linalg.solve", "np.linalg.solve"),
@@ -134,10 +132,6 @@ UNCAPTURED = {
     "lyapunov": (lambda x: scipy.linalg.solve_continuous_lyapunov(spd(x), spd(x)), TracedConversionError, "continuous_lyap", "primitive"),
 }  # fmt: skip
 TRIED = {
-    "cdist": (lambda x: distances.cdist(spd(x), spd(x)), TracedConversionError, "argument 'XA'", "a[:, None] - b[None]"),
-    "spline": (lambda x: scipy.interpolate.CubicSpline(range(4), range(4))(x), CONVERTS_OR_REFUSES, "CubicSpline", "s.derivative()"),
-    "lfilter": (lambda x: scipy.signal.lfilter([1.0], [1.0, 0.5], x), UnsupportedFunctionError, "in scipy.signal.lfilter", "rmatvec"),
-    "gaussian_filter": (lambda x: scipy.ndimage.gaussian_filter(x, 1.0), UnsupportedFunctionError, "gaussian_filter", "rmatvec"),
     "kmeans": (lambda x: scipy.cluster.vq.kmeans(spd(x), 2)[0], UnsupportedFunctionError, "in scipy.cluster.vq.kmeans", "primitive"),
     "pandas": (lambda x: (pd.Series(x) * 2).to_numpy(), TracedConversionError, "in pandas", "labels beside it"),
 }  # fmt: skip

@@ -207,6 +207,7 @@ _SCIPY = {
 }  # fmt: skip
 for _same in ("asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"):
     _NUMPY[_same] = _NUMPY["asarray"]
+_SERVED = ' ({name}, imported at the top of its module and with no capture="never", is differentiated as it stands)'
 _CAPTURED = ' (with math imported at the top of its module and no capture="never", math is differentiated as it stands)'
 
 
@@ -232,7 +233,9 @@ def instead(function: str) -> str | None:
         }.get(name)
     if function.startswith("scipy."):
         known = _SCIPY.get(function.removeprefix("scipy.").replace(".__init__", ""))
-        return _SPARSE if known is None and function.startswith("scipy.sparse.") else known
+        if known is None:
+            return _SPARSE if function.startswith("scipy.sparse.") else None
+        return known + _SERVED.format(name=function.replace(".__init__", ""))
     if function.startswith("pandas."):
         return "pandas objects hold plain numbers: compute with the array itself, and keep labels beside it"
     if function in _ELSEWHERE:

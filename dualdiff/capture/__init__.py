@@ -7,6 +7,16 @@ stand-ins, and given back afterwards. What was captured is remembered for the fu
 """
 
 from dualdiff.capture.captures import Captured, Captures, RunAgain, asked, capture, captured_runs, captures_of
-from dualdiff.capture.names import drop_in
+from dualdiff.capture.names import drop_in, in_place_of
 
-__all__ = ["Captured", "Captures", "RunAgain", "asked", "capture", "captured_runs", "captures_of", "drop_in"]
+__all__ = [
+    "Captured",
+    "Captures",
+    "RunAgain",
+    "asked",
+    "capture",
+    "captured_runs",
+    "captures_of",
+    "drop_in",
+    "in_place_of",
+]

@@ -121,6 +121,16 @@ def of_module(names: dict[str, Any], level: int, conversions: frozenset[str]) ->
     return found
 
 
+def is_renewed(names: dict[str, Any]) -> bool:
+    """Forget what is to be bound in a module's names; return whether it had come to know a stand-in's original by another name."""
+    renewed = False
+    for key in [key for key in _KNOWN if key[0] == id(names)]:
+        before = _KNOWN.pop(key)[3].of
+        after = of_module(names, key[1], key[2]).of
+        renewed |= any(name not in before or before[name][0] is not real for name, (real, _) in after.items())
+    return renewed
+
+
 def of_class(kind: type) -> Names:
     """Return the methods to be exchanged in a class."""
     if kind not in _CLASSES:
@@ -187,4 +197,4 @@ def _settle(users: Iterable[Names], changed: Names) -> None:
             _bind(place, name, max(others, key=lambda u: u.level).of[name][1] if others else real)
 
 
-__all__ = ["LOCK", "bind", "of_cells", "of_class", "of_module", "unbind"]
+__all__ = ["LOCK", "bind", "is_renewed", "of_cells", "of_class", "of_module", "unbind"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
-from dualdiff.capture.binding import LOCK, Names, bind, of_cells, of_class, of_module, unbind
+from dualdiff.capture.binding import LOCK, Names, bind, is_renewed, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
 from dualdiff.errors import (
@@ -136,7 +136,7 @@ class Captures:
                 known[2] |= {s.kind}
             elif s.kind in ("array", *CONVERSIONS) and known[1] < EVERYTHING:
                 known[1] = EVERYTHING
-            else:
+            elif not is_renewed(s.names):
                 continue
             learned = True
         if learned:

@@ -132,6 +132,9 @@ def in_place_of(f: Any) -> Any:
         enter_rooms()
     if getattr(f, "__module__", None) is None or str(f.__module__).startswith("scipy.special"):
         _fill_drop_ins()
+    if type(f) is functools.partial:
+        inner = in_place_of(f.func)
+        return f if inner is f.func else functools.partial(inner, *f.args, **f.keywords)
     found = _TABLE.get(id(f))
     return found[1] if found is not None and found[0] is f else f
 

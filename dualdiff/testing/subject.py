@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import captures_of
+from dualdiff.capture import captures_of, in_place_of
 from dualdiff.containers import check_input
 from dualdiff.passes import push, replay
 from dualdiff.reach import redone_if_not_finite
@@ -31,7 +31,7 @@ class Subject:
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any]) -> None:
         leaves, self.build = flatten(tuple(args))
-        self.f = f
+        self.f = f = in_place_of(f)
         self.inputs = [check_input(x, "an argument") for x in leaves]
         self.problem = Problem(self.call, self.inputs, f, captures_of(f), check=False)
         self.recorded: dict[bool, tuple[Tape, list[Any]]] = {}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 import scipy.optimize
 import scipy.special
 import scipy.stats
@@ -25,6 +26,7 @@ from numpy import asarray, zeros
 import dualdiff as dd
 from dualdiff.capture import binding
 from dualdiff.errors import CaptureError, CaptureWarning, DerivativeError, TracedAssignmentError, TracedConversionError
+from dualdiff.testing import check
 
 X = np.array([0.3, 0.7, 1.2])
 modes = pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev, dd.jacobian], ids=["forward", "reverse", "auto"])
@@ -656,3 +658,25 @@ def test_a_remainder_is_that_of_the_nearest_multiple(x: float, y: float) -> None
     h = 1e-6
     assert by_x == 1.0
     assert by_y == pytest.approx((math.remainder(x, y + h) - math.remainder(x, y - h)) / (2 * h), abs=1e-8)
+
+
+SOLVE: Any = scipy.optimize.brentq
+
+
+def _by_the_name_of_the_module(p: Any) -> Any:
+    return SOLVE(lambda x: x * x - p, 0.0, 5.0)
+
+
+def test_a_name_that_is_bound_to_another_function_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    for solve in (scipy.optimize.brentq, scipy.optimize.ridder, scipy.optimize.bisect, scipy.optimize.brentq):
+        monkeypatch.setitem(globals(), "SOLVE", solve)
+        assert dd.grad(_by_the_name_of_the_module)(4.0) == pytest.approx(0.25, rel=1e-9)
+        assert SOLVE is solve
+
+
+def test_functions_of_scipy_are_differentiated_themselves_and_with_arguments_in_front() -> None:
+    A = np.array([[2.0, 1.0], [0.5, 3.0]])
+    solve = functools.partial(scipy.linalg.solve, A)
+    np.testing.assert_allclose(dd.jacobian(solve)(np.ones(2)), np.linalg.inv(A), rtol=1e-14)
+    np.testing.assert_allclose(dd.grad(scipy.linalg.det)(A), np.linalg.det(A) * np.linalg.inv(A).T, rtol=1e-14)
+    assert "truth" in str(check(scipy.linalg.inv, A))

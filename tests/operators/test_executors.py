@@ -355,7 +355,8 @@ def test_tasks_that_are_cancelled_under_way_hang_nobody() -> None:
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
-    with pytest.raises(ExecutorError, match=r"columns \d+ to \d+ \(CancelledError"):
+    # Cancelled before its turn, or not taken any more: whichever the threads come to first.
+    with pytest.raises(ExecutorError, match=r"columns \d+ to \d+ \((CancelledError|RuntimeError: cannot schedule)"):
         dd.jacobian(f, mode="forward", executor=executor, cost=dear)(X)
     canceller.join()
 

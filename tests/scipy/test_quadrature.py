@@ -196,9 +196,21 @@ class Rate:
         return self.k * s
 
 
+def test_attributes_of_the_object_whose_method_it_is_are_seen() -> None:
+    found = dd.grad(lambda p: si.quad(Rate(p[0]).at, 0, 1)[0])(np.array([1.0]))
+    np.testing.assert_allclose(found, [0.5], rtol=1e-14)
+
+
+HIDDEN: list[Any] = []
+
+
 def test_what_nobody_sees_from_outside_is_refused() -> None:
+    def f(p: Any) -> Any:
+        HIDDEN[:] = [p[0]]
+        return si.quad(lambda s: HIDDEN[0] * s, 0, 1)[0]
+
     with pytest.raises(RuleError, match=r"test_quadrature.py, line \d+.*scipy.integrate.quad depends on"):
-        dd.grad(lambda p: si.quad(Rate(p[0]).at, 0, 1)[0])(np.array([1.0]))
+        dd.grad(f)(np.array([1.0]))
 
 
 TABLE = {"quad": si.quad, "quad_vec": si.quad_vec}

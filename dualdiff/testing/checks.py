@@ -265,7 +265,8 @@ def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *args: A
     f : callable
         A function that returns a number, or an array with one entry.
     gradient : callable
-        It takes ``f``'s arguments and returns an array of the shape of the argument.
+        It takes ``f``'s arguments and returns an array of the shape of the argument. Of a real function of one complex argument it is
+        that of :func:`dualdiff.grad`, of which :math:`f(z + v) - f(z)` is :math:`\operatorname{Re} \sum_j \bar g_j v_j` to first order.
     *args
         The point.
     **options
@@ -297,6 +298,14 @@ def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *args: A
 
     number.__name__ = name_of(f)
     number.__wrapped__ = f  # type: ignore[attr-defined]
+    if len(args) == 1 and np.iscomplexobj(args[0]) and not np.iscomplexobj(f(np.array(args[0])[()])):
+
+        def rule(z: Any) -> Any:
+            g = gradient(z)
+            return number(z), lambda w: (w * np.asarray(g),)
+
+        rule.__name__ = name_of(gradient)
+        return check_vjp(number, rule, args, **options)
     return check_jacobian(number, gradient, *args, **options)
 
 

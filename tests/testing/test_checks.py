@@ -398,3 +398,16 @@ def test_a_wrong_entry_beside_a_tiny_argument_is_never_said_to_agree(tiny, entry
         assert check_jacobian(f, wrong, point, points=0).verdict == "inconclusive"
     except CheckError as error:
         assert "[0, 1]" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("z", [1 + 2j, np.array([1 + 2j, 0.5 - 1j])])
+def test_gradients_of_real_functions_of_complex_numbers(z):
+    def energy(z):
+        return np.sum(abs(z) ** 2 * np.real(z))
+
+    gradient = dd.grad(energy)
+    assert check_gradient(energy, gradient, z).verdict == "agree"
+    for wrong in (lambda z: np.conj(gradient(z)), lambda z: 1.01 * gradient(z), lambda z: 1j * gradient(z)):
+        with pytest.raises(CheckError):
+            check_gradient(energy, wrong, z)
+    assert check_gradient(lambda z: np.sum(z**2), lambda z: 2 * z, z).verdict == "agree"

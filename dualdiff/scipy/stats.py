@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import scipy.special
 import scipy.stats
-from scipy.stats import _continuous_distns, _multivariate
+from scipy.stats import _continuous_distns, _distn_infrastructure, _multivariate
 
 from dualdiff.capture.active import is_active
+from dualdiff.capture.callables import Vectorized
 from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
@@ -32,6 +33,16 @@ REAL = Facts(REAL_ONLY)
 
 STEPS = 3
 """Newton's steps from the root: after k of them derivatives up to the order 2^k - 1 are right."""
+
+
+@ROOM.method(_distn_infrastructure.rv_generic, "entropy", facts=REAL)
+def entropy(self: Any, *args: Any, **kwds: Any) -> Any:
+    """The entropy, entry by entry of the parameters: a distribution's own loop over them was made where nothing was captured."""
+    shapes, _, scale = self._parse_args(*args, **kwds)
+    shapes, scale = [operand(a) for a in shapes], operand(scale)
+    good = np.logical_and(self._argcheck(*[raw(a) for a in shapes]), raw(scale) > 0)
+    found = (Vectorized(self.vecentropy)(*shapes) if shapes else self._entropy()) + np.log(scale)
+    return np.where(good, found, self.badvalue)[()]
 
 
 @ROOM.method(scipy.stats.rv_continuous, "_ppf", facts=REAL)

@@ -89,6 +89,15 @@ def test_a_discrete_distribution_in_its_parameters(name: str) -> None:
     assert np.array_equal(quantiles(np.array(p))[:, 0], [1, 1])  # which jump, and are constant between
 
 
+@pytest.mark.parametrize("name", ["gamma", "beta", "t", "lognorm", "poisson"])
+def test_the_entropy_with_parameters_given_in_the_call(name: str) -> None:
+    make, shapes = getattr(st, name), CONTINUOUS.get(name, (2.5,))
+    found = dd.jacobian(lambda p: make.entropy(*[p[i] for i in range(len(shapes))]))(np.array(shapes))
+    frozen = dd.jacobian(lambda p: make(*[p[i] for i in range(len(shapes))]).entropy())(np.array(shapes))
+    np.testing.assert_allclose(found, frozen, rtol=1e-14)
+    assert np.all(found != 0)
+
+
 def test_derivatives_worked_by_hand() -> None:
     for a, x in ((0.5, 0.3), (3.0, 7.0)):  # P(a+1, x) = P(a, x) - xᵃe⁻ˣ/Γ(a+1)
         slope = dd.grad(lambda a, x=x: st.gamma.cdf(x, a + 1) - st.gamma.cdf(x, a))(a)

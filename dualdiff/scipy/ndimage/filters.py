@@ -16,7 +16,7 @@ from dualdiff.rules.distances import distance
 from dualdiff.rules.letters import conj
 from dualdiff.scipy.ndimage.borders import ROOM, array, axes_of, extended, finished, mode_of, one_axis, plain, sequence
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import bind, fixed, is_plain_constant, operand
+from dualdiff.values import bind, decided, fixed, is_plain_constant, operand
 
 
 def _sums(x: Any, w: Any) -> Any:
@@ -297,7 +297,7 @@ def gaussian_filter1d(
     """``scipy.ndimage.gaussian_filter1d``: by sigma, the window keeps its size."""
     x = array(input)
     sigma = operand(sigma)
-    wide = int(fixed(np.floor(truncate * sigma + 0.5))) if radius is None else radius
+    wide = int(decided(np.floor(truncate * sigma + 0.5))) if radius is None else radius
     if not isinstance(wide, (int, np.integer)) or wide < 0:
         raise ValueError("Radius must be a nonnegative integer.")
     axis = one_axis(axis, len(shape_of(x)))

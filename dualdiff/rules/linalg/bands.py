@@ -78,6 +78,13 @@ banded_ = General(
 """The solution of A x = b by the diagonals of A; where it is positive definite, by its Cholesky factor."""
 
 
+def solve_banded(ab: Any, b: Any, lower: int, upper: int) -> Any:
+    """Return the solutions of a system with few diagonals, for right-hand sides along the first axis."""
+    shape = shape_of(b)
+    columns = np.reshape(b, (shape[0], -1))
+    return np.reshape(bind(banded_, (ab, columns), {"lower": lower, "upper": upper, "definite": False}), shape)
+
+
 # --------------------------------------------------------------------------------------------------
 # Toeplitz
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import interpolate as scipy_interpolate
 
-from dualdiff.rules.banded import solve_banded
+from dualdiff.rules.linalg.bands import solve_banded
 from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, column, inexact, pieces, real
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand

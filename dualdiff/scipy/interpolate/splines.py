@@ -16,7 +16,7 @@ from scipy import interpolate as scipy_interpolate
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.operators import stop_gradient
-from dualdiff.rules.banded import solve_banded
+from dualdiff.rules.linalg.bands import solve_banded
 from dualdiff.scipy.interpolate.pieces import (
     KINKS,
     ROOM,

@@ -59,6 +59,8 @@ def _array(real: Callable[..., Any], asked_to_copy: bool) -> Callable[..., Any]:
     def _of_traced(object: Any, dtype: Any, args: Any, kwargs: Any) -> Any:
         if type(object) in HOLDERS and hasattr(type(object), "A"):  # what stands for an np.matrix
             object = object.A
+        elif type(object) in HOLDERS and hasattr(type(object), "__array__"):  # which says what to write instead
+            return real(object, dtype)
         options = {k: v for k, v in kwargs.items() if k in ("copy", "order", "ndmin")}
         if args:  # positional only in older spellings: copy or order
             options.setdefault("order", next((a for a in args if isinstance(a, str)), None))

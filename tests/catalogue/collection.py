@@ -30,6 +30,11 @@ def of_function() -> dict[Any, list[Sample]]:
     return found
 
 
+def some_of_each(count: int) -> list[Sample]:
+    """Return so many samples of each function, and all those that are of none."""
+    return [s for function, these in of_function().items() for s in (these if function is None else these[:count])]
+
+
 def at_complex_points() -> list[Sample]:
     """Return the samples that are differentiated at complex points: those that say so, and all of the rows that have none."""
     found = []

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import special
+from scipy.interpolate import interp1d
+from scipy.spatial.distance import cdist
 
 import dualdiff as dd
 from dualdiff.errors import InputError, NonDifferentiablePointError
@@ -90,6 +92,12 @@ CONVENTIONS: dict[str, list[tuple[str, Callable[[Any], Any], Any]]] = {
         ("scipy.special.rel_entr", lambda x: special.rel_entr(x, 2 * x), Z),
     ],
     "`copysign(x, y)`": [("np.copysign", lambda x: np.copysign(x, -1.0), Z)],
+    "`spatial.distance.cdist` and its kin": [
+        ("the distance of points that coincide", lambda x: cdist(x[:, None], np.zeros((1, 1))), Z),
+    ],
+    "splines, `interp1d`, `RegularGridInterpolator`, `ndimage.map_coordinates` of order 1": [
+        ("np.interp", lambda x: interp1d([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 0.0, 1.0])(x), T),
+    ],
 }
 #: where nothing is chosen between slopes: another branch, no number, a slope that is smooth, a share of infinity, a rounding
 NO_KINKS = {

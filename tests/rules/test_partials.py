@@ -125,6 +125,8 @@ WITHOUT_TWIN = {
     "slope": "the quotient by a radius: a partial of roots, held as that of np.hypot",
     "root": "the square root, with the slope 0 at 0",
     "share": "the quotient that SciPy's xlogy has for a slope, 0 for 0/0",
+    "distance": "the square root of a squared distance, with the slope 0 at 0",
+    "cubic": "a polynomial: its partials are powers, which tests/scipy/test_interpolate.py holds against the complex step",
     "np.tanh, derivative": "the partial of np.tanh: its own is a second derivative",
 }
 # fmt: off

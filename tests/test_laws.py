@@ -26,6 +26,7 @@ from tests.thresholds import thresholds
 
 SAMPLES = samples()
 AT_COMPLEX_POINTS = at_complex_points()
+FOR_DUCKS = [s for s in SAMPLES if s.duck]
 SEEDS = st.integers(0, 2**16)
 DIFFERENCED = {"truth", "second", "alias"}
 """The laws that hold a derivative against differences of the function's own values."""
@@ -145,7 +146,7 @@ def test_laws(sample: Sample) -> None:
     assert len(seen) > 1
 
 
-@each(*AT_COMPLEX_POINTS)
+@each(*(some_of_each(2, AT_COMPLEX_POINTS) if QUICK else AT_COMPLEX_POINTS))
 def test_laws_at_complex_points(sample: Sample) -> None:
     out = {"precision", "replay", *FORMS} | ({"second"} if not sample.second else set())
     out |= set() if sample.truth else DIFFERENCED
@@ -162,7 +163,7 @@ def test_laws_at_complex_points(sample: Sample) -> None:
     assert len(seen) > 1
 
 
-@each(*[s for s in SAMPLES if s.duck])
+@each(*(some_of_each(2, FOR_DUCKS) if QUICK else FOR_DUCKS))
 def test_flows_through_arrays_that_refuse_coercion(sample: Sample) -> None:
     @points
     @given(sample.operands, SEEDS)

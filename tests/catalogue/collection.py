@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -30,9 +31,12 @@ def of_function() -> dict[Any, list[Sample]]:
     return found
 
 
-def some_of_each(count: int) -> list[Sample]:
-    """Return so many samples of each function, and all those that are of none."""
-    return [s for function, these in of_function().items() for s in (these if function is None else these[:count])]
+def some_of_each(count: int, among: Iterable[Sample] | None = None) -> list[Sample]:
+    """Return so many samples of each function, of all or of some of them; and all those that are of none."""
+    found: dict[Any, list[Sample]] = defaultdict(list)
+    for s in samples() if among is None else among:
+        found[s.function].append(s)
+    return [s for function, these in found.items() for s in (these if function is None else these[:count])]
 
 
 def at_complex_points() -> list[Sample]:

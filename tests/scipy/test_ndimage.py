@@ -171,6 +171,7 @@ def test_interpolation_by_the_array_and_by_the_coordinates(order: int) -> None:
         agrees(lambda *args: f(*args, modes=("constant", "mirror")), X, 2 * at - 2, np.array([0.3, -0.4]), order=2)
 
 
+@pytest.mark.filterwarnings("ignore:The behavior of affine_transform:UserWarning")  # of SciPy itself, before 1.17
 def test_turned_and_stretched_arrays() -> None:
     def f(x: Any, angle: Any, m: Any, b: Any) -> Any:
         return joined(

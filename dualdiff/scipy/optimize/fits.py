@@ -136,7 +136,7 @@ def least_squares(
             f_scale=f_scale,
             diff_step=diff_step,
             tr_solver=tr_solver,
-            tr_options=tr_options,
+            tr_options=tr_options or {},
             jac_sparsity=jac_sparsity,
             max_nfev=max_nfev,
             verbose=verbose,

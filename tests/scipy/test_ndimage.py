@@ -226,3 +226,17 @@ def test_bad_arguments_raise_what_scipy_raises(call: Any, error: Any) -> None:
     for run in (call, dd.jacobian(call)):
         with pytest.raises(error):
             run(X)
+
+
+@pytest.mark.parametrize("mode", MODES[:5])
+def test_linear_filters_of_nothing(mode: str) -> None:
+    for shape in ((0,), (0, 3), (2, 0)):
+        for f in (
+            lambda x: nd.gaussian_filter(x, 1.0, mode=mode),
+            lambda x: nd.correlate1d(x, [1.0, 2.0, 3.0], mode=mode),
+            lambda x: nd.uniform_filter(x, 3, mode=mode),
+        ):
+            x = np.zeros(shape)
+            assert f(x).shape == shape
+            for jac in (dd.jacfwd, dd.jacrev):
+                assert jac(f)(x).shape == shape + shape

@@ -56,7 +56,7 @@ def extended(x: Any, axis: int, before: int, after: int, mode: str, cval: Any) -
     if not before and not after:
         return x
     shape = shape_of(x)
-    if mode == "constant":
+    if mode == "constant" or not shape[axis]:  # no entry could stand beyond the border of none
         ends = []
         for n in (before, after):
             fill = np.full((*shape[:axis], n, *shape[axis + 1 :]), cval)

@@ -476,6 +476,14 @@ def _is_replaced(frame: FrameType) -> bool:
     return code in REPLACED
 
 
+def asked_by_replaced() -> bool:
+    """Whether a function in whose place capture puts another asks for what this library is at: its caller has to be captured."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None and _is_replaced(frame)
+
+
 def line_of_definition(function: Any) -> str:
     """Return the file and line at which a function is defined."""
     code = getattr(function, "__code__", None)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.advice import of_own_code
-from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, where
+from dualdiff.errors import TracedAssignmentError, UnsupportedFunctionError, asked_by_replaced, where
 from dualdiff.kinds import Discrete, Linear, scatter, scatter_add
 from dualdiff.kinds.base import family, later
 from dualdiff.kinds.kinks import Kink, gap
@@ -57,11 +57,13 @@ def call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any])
         raise UnsupportedFunctionError(f"{where()}: {name} cannot be differentiated: {entry.reason}.")
     if entry is None and method == "__call__" and ufunc.types == [f"{'O' * ufunc.nin}->{'O' * ufunc.nout}"]:
         return _entry_by_entry(ufunc, inputs, kwargs)
-    if entry is None and any(type(i) in TRACED for i in inputs):
-        raise UnsupportedFunctionError(
+    lost: Any = next((i for i in inputs if type(i) in TRACED), None)
+    if entry is None and lost is not None:
+        error = UnsupportedFunctionError(
             f"{where()}: {name} is not yet in dualdiff's vocabulary. Write it with functions that are "
             "(docs: reference/support), or freeze its argument on purpose with dd.stop_gradient(x)."
         )
+        raise lost._stumbled(error, "ufunc") if asked_by_replaced() else error
     options = {
         k: v for k, v in kwargs.items() if k not in HARMLESS and v is not np._NoValue and (v is not None or k == "axis")
     }

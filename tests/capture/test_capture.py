@@ -506,6 +506,18 @@ def test_caches_keep_no_traced_value() -> None:
         del globals()["_cached"], globals()["_weights"]
 
 
+def test_entries_read_twice_are_one_key() -> None:
+    """In a dictionary and in a cache of the function's own."""
+
+    def f(x: Any) -> Any:
+        square = functools.lru_cache(lambda t: t * t)
+        y = 2 * x
+        kept = {y[i]: square(y[i]) for i in range(3)}
+        return kept[y[1]] + square(y[1]) + 2 * kept[y[2]]
+
+    np.testing.assert_allclose(dd.grad(f)(np.array([2.0, 3.0, 5.0])), [0, 48, 80])
+
+
 def test_integers_and_what_was_there_before_stay_plain() -> None:
     data = np.arange(3.0)
 

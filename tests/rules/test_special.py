@@ -7,12 +7,13 @@ import subprocess
 import sys
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import special
 
 import dualdiff as dd
-from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.errors import DerivativeError, UnsupportedFunctionError
 from dualdiff.register import REGISTER, name_of
 from dualdiff.rules.special.functions import DROP_INS
 
@@ -142,6 +143,19 @@ def test_a_namesake_has_the_derivative_of_numpys(jac: Any, name: str) -> None:
     np.testing.assert_allclose(jac(getattr(special, name))(X), jac(getattr(np, name))(X), rtol=1e-15)
 
 
+@modes
+def test_functions_that_scipy_writes_as_objects_are_exchanged_in_plain_code(jac: Any) -> None:
+    assoc = getattr(special, "assoc_legendre_p", None)  # since SciPy 1.15
+    if assoc is None:
+        pytest.skip("SciPy has none of them")
+    np.testing.assert_allclose(jac(lambda x: special.legendre_p(2, x))(0.3), [0.9], rtol=1e-14)
+    value, slope = dd.value_and_jacobian(lambda x: assoc(2, 1, x))(0.3)
+    np.testing.assert_array_equal(value, assoc(2, 1, 0.3))
+    np.testing.assert_allclose(slope, assoc(2, 1, 0.3, diff_n=1)[1:], rtol=1e-14)
+    with pytest.raises(DerivativeError, match="MultiUFunc"):
+        jac(lambda x: special.legendre_p_all(2, x))(0.3)
+
+
 # -- special points ------------------------------------------------------------------------------------
 
 
@@ -175,10 +189,44 @@ def test_products_with_a_logarithm_at_zero(jac: Any) -> None:
     with np.errstate(divide="ignore"):
         assert jac(lambda v: special.xlogy(v[0], v[1]))(np.array([0.0, 2.0])).tolist() == [np.log(2.0), 0.0]
         assert jac(lambda y: special.xlogy(0.0, y))(0.0) == 0
+        assert jac(lambda y: special.xlogy(-1.0, y))(0.0) == -np.inf
         assert jac(lambda y: special.xlog1py(0.0, y))(-1.0) == 0
         assert jac(lambda v: special.rel_entr(v[0], v[1]))(np.array([0.0, 2.0])).tolist() == [-np.inf, 0.0]
         assert jac(special.entr)(0.0) == np.inf
         assert np.isnan(jac(jac(lambda y: special.xlogy(0.0, y)))(0.0))
+
+
+@modes
+def test_a_binomial_coefficient_that_is_zero_has_slopes(jac: Any) -> None:
+    assert jac(lambda v: special.binom(v[0], v[1]))(np.array([3.0, 4.0])) == pytest.approx([1 / 4, -1 / 4], rel=1e-14)
+
+
+@modes
+def test_a_logarithm_that_scipy_uses_itself(jac: Any) -> None:
+    log1mexp = getattr(special._ufuncs, "_log1mexp", None)
+    if log1mexp is None:
+        pytest.skip("this SciPy has it not")
+    assert jac(log1mexp)(-0.5) == pytest.approx(-1 / np.expm1(0.5), rel=1e-14)
+
+
+@pytest.mark.parametrize("z", [0.7 + 1.3j, 20.0 - 3.0j, -2.5 + 0.5j])
+def test_psi_of_complex_numbers(z: complex) -> None:
+    slope = dd.jacobian(special.psi, holomorphic=True)
+    assert slope(z) == pytest.approx(complex(mp.psi(1, z)), rel=1e-13)
+    assert dd.jacobian(slope, holomorphic=True)(z) == pytest.approx(complex(mp.psi(2, z)), rel=1e-13)
+
+
+@modes
+@pytest.mark.filterwarnings("error")
+def test_poles_warn_of_nothing(jac: Any) -> None:
+    assert jac(special.k1)(0.0) == -np.inf
+    assert jac(special.k1)(np.array([0.0, 1.0]))[0, 0] == -np.inf
+
+
+@modes
+def test_degrees_of_an_array_have_each_its_slope(jac: Any) -> None:
+    slopes = jac(lambda x: special.eval_hermite(np.array([0, 1, 2, 3]), x))(0.3)
+    np.testing.assert_allclose(slopes, [0, 2, 8 * 0.3, 24 * 0.3**2 - 12], rtol=1e-14)
 
 
 @modes

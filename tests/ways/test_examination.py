@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -79,6 +80,16 @@ def test_a_differentiated_value_that_became_plain_on_its_way() -> None:
 
     with pytest.raises(DerivativeMismatch):
         dd.jacobian(f)(X)
+
+
+@pytest.mark.parametrize("capture", ["auto", "always"])
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+def test_one_that_became_plain_in_captured_code(capture: Any) -> None:
+    def f(x: Any) -> Any:
+        return math.sin(x[0]), float(int(1e12 * x[1])) / 1e12 * np.ones(2)
+
+    with pytest.raises(DerivativeMismatch):
+        dd.jacobian(f, capture=capture)(X)
 
 
 @pytest.mark.parametrize(

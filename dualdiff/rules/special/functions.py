@@ -38,7 +38,7 @@ def drop_in(name: str, domain: Any = REAL, facts: Facts = NOTHING) -> Callable[[
             if facts.complex == REAL_ONLY:
                 function = real_only(f"scipy.special.{name}", function)
             DROP_INS[original] = function
-            replaced(original)
+            replaced(original if hasattr(original, "__code__") else type(original).__call__)
             if original not in REGISTER:
                 register(original, "composite", function, domain=domain, facts=facts)
         return function

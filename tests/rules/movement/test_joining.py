@@ -73,6 +73,13 @@ def test_many_scalars_stack_in_one_equation() -> None:
     assert Concatenate.kind == "movement"
 
 
+def test_a_stack_of_vectors_has_its_new_axis_first() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    value, jacobian = dd.value_and_jacobian(lambda x: np.stack([x, 2 * x]))(x)
+    np.testing.assert_array_equal(value, [x, 2 * x])
+    np.testing.assert_array_equal(jacobian, [np.eye(3), 2 * np.eye(3)])
+
+
 def test_out_may_be_a_traced_array() -> None:
     def f(x: Any) -> Any:
         y = np.empty_like(x, shape=(4,))

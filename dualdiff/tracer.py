@@ -7,58 +7,45 @@ primitive. What a primitive then does to a traced value is the business of the r
 
 from __future__ import annotations
 
-import operator
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from sys import _getframe, modules
 from typing import Any
 
 import numpy as np
 
-from dualdiff import rules, solvers
-from dualdiff.advice import of_loss, of_store
-from dualdiff.callers import calls, calls_cache, compares, formats, is_masked, is_pandas, stores_item
+from dualdiff import rules
+from dualdiff.callers import calls_cache, compares, is_pandas, stores_item
 from dualdiff.errors import (
-    EscapedValueError,
-    InPlaceError,
-    Stumble,
-    TracedAssignmentError,
     TracedConversionError,
     UnsupportedFunctionError,
-    code_frame,
-    forgive,
     where,
 )
 from dualdiff.kinds import Elementwise, Primitive
+from dualdiff.leaving import Leaving
 from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
-from dualdiff.rules.indexing import canonical_index, compose, getitem, is_basic
+from dualdiff.rules.indexing import canonical_index, compose, getitem
 from dualdiff.rules.roots import unsigned, vanishes
 from dualdiff.rules.sparse import PACKAGE as SPARSE
-from dualdiff.rules.sparse import is_factor, is_matrix_code, refusal
-from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.rules.sparse import is_matrix_code
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import (
     FAMILIAR,
     FOUND,
-    NAMESPACES,
     NOTHING,
-    PACKING,
     TRACED,
     DeclinedError,
     Traced,
     bind,
-    enter_rooms,
     is_number,
     native,
     number,
     operand,
     raw,
-    refuse_own_rules,
 )
-from dualdiff.views import follow_root, link_of, note_root, shown, snapshot, unless_copied, write
+from dualdiff.views import follow_root, link_of, note_root, write
 
 ndarray = np.ndarray
-_class = type
 
 
 def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -206,17 +193,13 @@ def _order(function: Any) -> Callable[..., Any]:
     return method
 
 
-class Tracer(Traced):
+class Tracer(Leaving):
     """A value that takes part in NumPy code while something records what is done to it."""
 
     __slots__ = ()
     # Above that of pandas (1000 and 4000), whose objects would otherwise take a traced value apart: it takes theirs.
     __array_priority__ = 1e6
     __pandas_priority__ = 1e6
-    #: whether the value has no derivative at this level, so that it may become a plain one
-    discrete = False
-    #: how a message says to leave the recording on purpose
-    _opt_out = "To freeze it on purpose: dd.stop_gradient(x)."
 
     def __init__(self, value: Any, mark: Any, run: Any) -> None:
         self.value = value
@@ -233,37 +216,6 @@ class Tracer(Traced):
             if asks.f_globals.get("__package__") == SPARSE and is_matrix_code(asks):
                 return type(self)
         return self.value.__class__
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return shape_of(self.value)
-
-    @shape.setter
-    def shape(self, shape: Any) -> None:
-        raise InPlaceError(
-            f"{where()}: x.shape = … would give another shape to an array that is being differentiated, which others may hold. "
-            "Write x = x.reshape(shape)."
-        )
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return dtype_of(self.value)
-
-    @property
-    def ndim(self) -> int:
-        return len(shape_of(self.value))
-
-    @property
-    def size(self) -> int:
-        return size_of(shape_of(self.value))
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.itemsize
 
     def __len__(self) -> int:
         shape = self.shape
@@ -290,169 +242,6 @@ class Tracer(Traced):
                 self.run.keys = {}
             self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
         return hash(value)
-
-    # -- ways out to Python ------------------------------------------------------------------------
-    def _may_leave(self) -> bool:
-        """Whether the value is piecewise constant at every level: becoming plain then loses no derivative."""
-        return self.dtype.kind in "biu" or (
-            self.discrete and (type(self.value) not in TRACED or self.value._may_leave())
-        )
-
-    def _reaches_held(self, v: Any) -> bool:
-        """Whether a write of ``v`` goes into the memory that NumPy holds as well, and there loses no derivative."""
-        return False
-
-    def _refuse(self, what: str, kind: str = "array") -> Any:
-        what, fix = of_loss(what)
-        raise self._stumbled(
-            TracedConversionError(
-                f"{where()}: {what} would turn a value that is being differentiated into a plain number and lose its derivative. "
-                f"{fix}. {self._opt_out}"
-            ),
-            kind,
-        )
-
-    def _compared(self, asks: Any) -> None:
-        """Raise where a value with a derivative is compared by an iterative solver of SciPy: ``asks`` is the frame that compares."""
-        if str(asks.f_globals.get("__name__")).startswith("scipy.") and not self._may_leave():
-            enter_rooms()
-            error = solvers.refusal(asks)
-            if error is None and solvers.served(asks) is not None:
-                error = self._stumbled(None, "array")
-            if error is not None:
-                raise error
-
-    def _stumbled(self, error: Any, kind: str) -> Any:
-        """Note in whose code the value was taken for a plain one, for the operator that runs it."""
-        refused = solvers.refusal(_getframe(1))
-        if refused is not None:
-            error = refused  # which capture would not mend
-        else:
-            if "scipy.special" in sys.modules:
-                rules.ufuncs.special_functions()  # some functions of it are replaced
-            enter_rooms()
-            if (name := solvers.served(_getframe(1))) is not None:
-                error = TracedConversionError(f"{where()}: {solvers.beyond_reach(name)} {self._opt_out}")
-            frame, owner = code_frame()
-            if frame is not None:
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind, owner)
-        notes = self.run.notes
-        if notes is not None and error not in notes:
-            notes.append(error)
-        return error
-
-    def __float__(self) -> float:
-        if self._may_leave():
-            return float(self.run.leave(self))
-        if formats():  # printing loses nothing
-            return float(raw(self))
-        if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
-        return self._refuse("float()", "float" if calls("float") else "array")
-
-    def __complex__(self) -> complex:
-        if self._may_leave():
-            return complex(self.run.leave(self))
-        if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
-        return self._refuse("complex()", "complex" if calls("complex") else "array")
-
-    def __int__(self) -> int:
-        return int(self.run.leave(self))
-
-    def __trunc__(self) -> int:
-        return int(self.run.leave(self))
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "biu":
-            error = TracedConversionError(
-                f"{where()}: only whole numbers can be an index, a shape or a count, and this is a {self.dtype} under differentiation "
-                "(NumPy refuses a plain one as well). Write int(x): which entries are read has no derivative."
-            )
-            forgive(error)  # nothing is lost where the caller goes another way, as NumPy's own code does
-            raise error
-        return operator.index(self.run.leave(self))
-
-    def __bool__(self) -> bool:
-        return bool(self.run.leave(self))
-
-    def _number(self) -> Any:
-        """Return this 0-d value as an entry of an object array: a number, which nothing that is written later reaches."""
-        return self[()] if type(raw(self)) is ndarray else self
-
-    def _given(self) -> None:
-        """Note that an object array may hold this 0-d array itself: in ``np.array([total])`` NumPy asks, and keeps who answers."""
-        if type(raw(self)) is ndarray and not PACKING.get() and not stores_item():
-            root: Any = self
-            while root.link is not None and root.link.base is not None:
-                root = root.link.base
-            link_of(root).entry = True
-
-    def _as_object(self) -> ndarray[Any, Any]:
-        """Return an array without axes that holds this value as a single object."""
-        cell = np.empty((), dtype=object)
-        cell[()] = self
-        return cell
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray[Any, Any]:
-        if is_factor():
-            return self._as_object()
-        if PACKING.get():
-            return self._as_objects(copy)
-        if self._may_leave():
-            if not (copy or self.shape):
-                self._given()
-            out = self.run.leave(self)
-            if copy or type(out) is not ndarray or (dtype is not None and np.dtype(dtype) != out.dtype):
-                return np.array(out, dtype=dtype)
-            return shown(self, out, writeable=True)
-        if (factor := rules.dots.factor(self, dtype)) is not None:
-            return factor
-        if (dtype is None or np.dtype(dtype) == np.dtype(object)) and self.run.objects():
-            return self._as_objects(copy)
-        if (error := solvers.refusal(_getframe(1))) is not None:
-            raise error
-        if (error := refusal()) is not None:
-            raise self._stumbled(error, "array")
-        if stores_item():
-            raise self._stumbled(TracedAssignmentError(f"{where()}: {of_store()}"), "store")
-        if is_masked():
-            refuse_own_rules("MaskedArray")
-        return self._refuse("conversion to a plain array" + ("" if dtype is None else f" of {np.dtype(dtype)}"))
-
-    def _as_objects(self, copy: bool | None) -> ndarray[Any, Any]:
-        """Return an array of Python objects, the entries: what a list is made of on the way to one traced array."""
-        if type(self.value) in (float, np.float64):  # a list of scalars comes here often
-            return self._as_object()
-        out = np.empty(self.shape, dtype=object)
-        if self.ndim == 0:
-            out[()] = self._number()
-            if not copy:
-                self._given()
-        else:
-            for i in np.ndindex(self.shape):
-                out[i] = self[i]._number()
-        return snapshot(self, unless_copied(out, copy), copy)
-
-    def __array_wrap__(self, x: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return x[()] if return_scalar else x
-
-    def __array_namespace__(self, *, api_version: Any = None) -> Any:
-        return NAMESPACES[0] if NAMESPACES else np
-
-    def __reduce__(self) -> Any:
-        raise EscapedValueError(
-            f"{where()}: a value under differentiation cannot be pickled; it lives only while the operator runs"
-        )
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__reduce__()
-
-    def __copy__(self) -> Any:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self.copy()
 
     # -- NumPy's two protocols ---------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -673,282 +462,3 @@ class Tracer(Traced):
 
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any())
-
-    # -- methods and attributes of ndarray ---------------------------------------------------------
-    @property
-    def T(self) -> Any:
-        return rules.movement.transposing.transposed(self)
-
-    @property
-    def mT(self) -> Any:
-        return rules.movement.transposing.matrix_transpose(self)
-
-    @property
-    def real(self) -> Any:
-        return np.real(self)
-
-    @real.setter
-    def real(self, v: Any) -> None:
-        write(self.real, Ellipsis, v)
-
-    @property
-    def imag(self) -> Any:
-        return np.imag(self)
-
-    @imag.setter
-    def imag(self, v: Any) -> None:
-        if self.dtype.kind != "c":
-            raise TypeError(f"{where()}: array does not have imaginary part to set")
-        write(self.imag, Ellipsis, v)
-
-    @property
-    def flat(self) -> Any:
-        return Flat(self)
-
-    @flat.setter
-    def flat(self, v: Any) -> None:
-        Flat(self)[:] = v
-
-    @property
-    def flags(self) -> Any:
-        return getattr(raw(self), "flags", None) or np.empty(self.shape, self.dtype).flags
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        return getattr(raw(self), "strides", None) or np.empty(self.shape, self.dtype).strides
-
-    @property
-    def base(self) -> Any:
-        """The array whose memory this shows, if it is a view."""
-        return None if self.link is None else self.link.base
-
-    @property
-    def device(self) -> str:
-        """Where the array is, in the words of the array API."""
-        return getattr(raw(self), "device", "cpu")
-
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        """Return the array itself: there is nowhere else to go."""
-        if stream is not None:
-            raise ValueError("The stream argument in to_device() is not supported")
-        if device != self.device:
-            raise ValueError(f"Unsupported device: {device}.")
-        return self
-
-    def copy(self, order: str = "C") -> Any:
-        if self.link is not None:
-            self.link.refresh(self)
-        new = self.run.duplicate(self)
-        # How a copy lies in memory decides which of its reshapes are views: it must lie as NumPy's would.
-        inner = new
-        while isinstance(inner.value, Traced):
-            inner = inner.value
-        if type(inner.value) is ndarray and inner.value.ndim:
-            if order != "K":
-                inner.value = np.asarray(inner.value, order=order)  # type: ignore[call-overload]
-            elif not inner.value.flags.forc:
-                inner.value = inner.value.copy("K")
-        return new
-
-    def item(self, *index: Any) -> Any:
-        if not index:
-            if self.size != 1:
-                raise ValueError("can only convert an array of size 1 to a Python scalar")
-            return np.reshape(self, ())
-        if len(index) == 1 and not isinstance(index[0], tuple):
-            return np.reshape(self, -1)[index[0]]
-        return self[index[0] if len(index) == 1 else index]
-
-    def tolist(self) -> Any:
-        return [v.tolist() for v in self] if self.ndim else self
-
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        return rules.elementwise.cast(self, dtype, *args, **kwargs)
-
-    def view(self, dtype: Any = None, type: Any = None) -> Any:
-        """Show the same memory: as it is, or as the parts of its complex numbers, or the other way round."""
-        whole = self if is_number(self) else None
-        for asked in (dtype, type):
-            if asked is None or asked is ndarray:
-                continue
-            if isinstance(asked, _class) and issubclass(asked, ndarray):
-                raise UnsupportedFunctionError(
-                    f"{where()}: view({asked.__name__}) makes an array of a class of its own, whose rules a derivative "
-                    "would not follow; work with the array itself."
-                )
-            shown_as = rules.reinterpreted.view_as(self, asked)
-            if shown_as is not None:
-                return shown_as
-        return self[...] if whole is None else whole
-
-    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        return rules.movement.layout.reshape_as(self, shape[0] if len(shape) == 1 else shape, **kwargs)
-
-    def transpose(self, *axes: Any) -> Any:
-        return rules.movement.transposing.transposed(self, (axes[0] if len(axes) == 1 else axes) or None)
-
-    def flatten(self, order: Any = "C") -> Any:
-        return np.ravel(self, order=order).copy()
-
-    def fill(self, value: Any) -> None:
-        write(self, Ellipsis, value)
-
-    def sort(self, axis: int = -1, **kwargs: Any) -> None:
-        write(self, Ellipsis, np.sort(self, axis=axis, **kwargs))
-
-    def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
-        write(self, Ellipsis, np.partition(self, kth, axis=axis, **kwargs))
-
-    def dot(self, other: Any, out: Any = None) -> Any:
-        return np.dot(self, other) if out is None else np.dot(self, other, out=out)
-
-    def conj(self) -> Any:
-        return np.conjugate(self) if self.dtype.kind == "c" else self  # itself, not a copy, as NumPy's
-
-    conjugate = conj
-
-    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
-        return np.compress(condition, self, axis, out)
-
-    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
-        return np.clip(self, min, max, out=out, **kwargs)
-
-    def max(self, *args: Any, **kwargs: Any) -> Any:
-        return np.max(self, *args, **kwargs)
-
-    def min(self, *args: Any, **kwargs: Any) -> Any:
-        return np.min(self, *args, **kwargs)
-
-
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    method.__name__ = name
-    method.__doc__ = f"Call ``np.{name}`` on this array."
-    return method
-
-
-for _name in (
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
-    "choose",
-    "cumprod",
-    "cumsum",
-    "diagonal",
-    "mean",
-    "nonzero",
-    "prod",
-    "ptp",
-    "put",
-    "ravel",
-    "repeat",
-    "round",
-    "searchsorted",
-    "squeeze",
-    "std",
-    "sum",
-    "swapaxes",
-    "take",
-    "trace",
-    "var",
-):
-    setattr(Tracer, _name, _method(_name))
-
-
-def _ufunc_method(ufunc: Any) -> Callable[..., Any]:
-    def method(self: Any, *args: Any) -> Any:
-        return ufunc(self, *args)
-
-    return method
-
-
-_BYTES = "shows or copies the bytes of plain numbers; use dd.stop_gradient(x).{name} where no derivative is meant"
-_WITHOUT_DERIVATIVE = {
-    **dict.fromkeys(
-        ("data", "ctypes", "dump", "dumps", "tobytes", "tofile", "tostring", "byteswap", "getfield", "setfield"), _BYTES
-    ),
-    "resize": "changes an array's memory in place; write x = np.resize(x, shape), or np.pad to fill up with zeros",
-    "setflags": "changes what may be done with memory that a differentiated value does not have; leave it out",
-}
-"""What an array can do, and a value that is being differentiated cannot, with what to write instead."""
-
-
-def _refused_method(name: str) -> Any:
-    reason = _WITHOUT_DERIVATIVE[name].format(name=name)
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._may_leave():
-            return getattr(np.asarray(self.run.leave(self)), name)(*args, **kwargs)
-        raise UnsupportedFunctionError(f"{where()}: ndarray.{name} of a value that is being differentiated {reason}.")
-
-    if name not in ("data", "ctypes"):
-        return method
-
-    def attribute(self: Any) -> Any:
-        if self._may_leave():
-            return getattr(np.asarray(self.run.leave(self)), name)
-        return method(self)
-
-    return property(attribute)
-
-
-def _eager_only(name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(
-            f"{where()}: .{name} belongs to eager tensors; this value is being differentiated by an operator. "
-            "Use dd.stop_gradient(x) to cut it off, and the operators (dd.grad, dd.jacobian) for derivatives."
-        )
-
-    return method
-
-
-for _name in ("backward", "detach", "numpy", "register_hook", "requires_grad_", "retain_grad", "zero_", "zero_grad"):
-    setattr(Tracer, _name, _eager_only(_name))
-# Object arrays call a ufunc's name as a method of their entries (x.sin(), x.hypot(y)).
-for _name in dir(np):
-    if isinstance(getattr(np, _name), np.ufunc) and not hasattr(Tracer, _name):
-        setattr(Tracer, _name, _ufunc_method(getattr(np, _name)))
-for _name in _WITHOUT_DERIVATIVE:
-    setattr(Tracer, _name, _refused_method(_name))
-
-
-class Flat:
-    """``x.flat`` of a traced array: the entries in order, readable and writable."""
-
-    __slots__ = ("array",)
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
-
-    def __len__(self) -> int:
-        return size_of(shape_of(self.array))
-
-    @property
-    def base(self) -> Any:
-        """The array whose entries these are."""
-        return self.array
-
-    def copy(self) -> Any:
-        """Return the entries in an array of their own."""
-        return np.ravel(self.array).copy()
-
-    def __iter__(self) -> Iterator[Any]:
-        shape = shape_of(self.array)
-        return (self.array[at] for at in np.ndindex(shape))  # read when they are asked for, as NumPy's
-
-    def __getitem__(self, index: Any) -> Any:
-        entries = np.reshape(self.array, -1)[index]
-        return entries.copy() if shape_of(entries) and is_basic(index) else entries  # never a view
-
-    def __setitem__(self, index: Any, v: Any) -> None:
-        rules.destinations.store_flat(self.array, index, v)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.reshape(self.array, -1).__array__(dtype)

@@ -46,9 +46,7 @@ class Compiled:
                 "arguments on purpose: dd.stop_gradient(x)."
             )
             frame, owner = code_frame()
-            if (
-                frame is not None
-            ):  # who called a function that has a drop-in may not have been captured, and is from now on
+            if frame is not None:  # it may have called a function that has a drop-in, without being captured yet
                 error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, "call", owner)
             raise error
         return plain_call(self._real, args, kwargs)

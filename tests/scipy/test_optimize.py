@@ -73,10 +73,8 @@ def test_the_signature_is_scipys(name):
     for p in theirs:
         own = ours[p.name]
         assert own.kind == p.kind
-        theirs_too = own.default == (
-            None if p.default == {} else p.default
-        )  # least_squares' tr_options, before SciPy 1.15
-        assert theirs_too or (p.name in OURS and own.default == OURS[p.name]), p.name
+        default = None if p.default == {} else p.default  # as SciPy's own is since 1.15
+        assert own.default == default or (p.name in OURS and own.default == OURS[p.name]), p.name
 
 
 # -- least_squares -------------------------------------------------------------------------------------

@@ -142,6 +142,8 @@ class Spline(PPoly):
 
     c: Any = None  # which are properties in SciPy
     x: Any = None
+    axis: Any = 0
+    extrapolate: Any = None
 
     def __init__(self, y: Any, slope: Any, x: Any, plain: PPoly) -> None:
         h = x[1:] - x[:-1]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dualdiff.capture.captures import RunAgain
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.kinds import Elementwise, Primitive
@@ -52,16 +53,19 @@ class Step(NamedTuple):
 
 def steps_of(problem: Problem, directions: int) -> list[Step]:
     """Run a function on dual numbers that carry the identity, of so many directions; return its differentiable steps."""
-    run = Watching((directions,))
-    try:
-        run_user(
-            problem,
-            run,
-            [run.start(frozen(x), t) for x, t in zip(problem.inputs, identity(problem.inputs), strict=True)],
-        )
-    finally:
-        run.close()
-    return run.steps
+    while True:
+        run = Watching((directions,))
+        try:
+            run_user(
+                problem,
+                run,
+                [run.start(frozen(x), t) for x, t in zip(problem.inputs, identity(problem.inputs), strict=True)],
+            )
+            return run.steps
+        except RunAgain:  # what it stumbled in is captured from now on
+            continue
+        finally:
+            run.close()
 
 
 class Watching(Pushing):

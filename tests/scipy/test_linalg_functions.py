@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 
 import numpy as np
@@ -167,6 +168,8 @@ def test_a_power_that_is_differentiated_is_refused_with_what_to_write():
 
 @pytest.mark.filterwarnings("ignore:The `disp` argument is deprecated:DeprecationWarning")
 def test_an_estimate_of_the_error_is_refused():
+    if "disp" not in inspect.signature(sla.sqrtm).parameters:
+        pytest.skip("this SciPy gives none")
     for f in (sla.sqrtm, sla.logm, sla.signm):
         with pytest.raises(UnsupportedFunctionError, match=rf"scipy\.linalg\.{f.__name__} is not .* disp=False"):
             dd.jacobian(lambda a, name=f.__name__: getattr(sla, name)(a, disp=False)[0])(P)

@@ -30,7 +30,7 @@ SYSTEMS = {
     "cholesky, lower": (lambda a: sla.cholesky(a, lower=True), S),
     "cholesky, complex": (lambda a: sla.cholesky(a), H),
     "cholesky, stack": (lambda a: sla.cholesky(a), np.stack([S, 2 * S])),
-    "cho_factor": (lambda a: sla.cho_factor(a)[0], S),
+    "cho_factor": (lambda a: np.concatenate([sla.cho_factor(a)[0], sla.cho_factor(a, True, True)[0]]), S),
     "cho_solve": (lambda a, x: sla.cho_solve(sla.cho_factor(a), x), S, b),
     "cho_solve, lower": (lambda a, x: sla.cho_solve(sla.cho_factor(a, lower=True), x), S, B),
     "cho_solve, complex": (lambda a, x: sla.cho_solve(sla.cho_factor(a), x), H, B),

@@ -89,6 +89,19 @@ def test_a_discrete_distribution_in_its_parameters(name: str) -> None:
     assert np.array_equal(quantiles(np.array(p))[:, 0], [1, 1])  # which jump, and are constant between
 
 
+def test_noncentral_distributions_and_higher_moments() -> None:
+    def functions(x: Any, q: Any, nc: Any) -> Any:
+        both = ((st.ncx2, (3.5, nc)), (st.ncf, (5.5, 9.5, nc)), (st.nct, (5.5, 0.7)))
+        return np.stack([v for d, given in both for v in (d.cdf(x, *given), d.sf(x, *given), d.ppf(q, *given))])
+
+    def moments(p: Any) -> Any:
+        both = (st.beta, (p[0], p[1])), (st.binom, (7, p[2])), (st.nbinom, (p[1], p[2])), (st.ncx2, (p[0], p[1]))
+        return np.stack([m for d, given in both for m in d.stats(*given, moments="mvsk")])
+
+    check(functions, np.array([0.7, 2.0]), np.array([0.3, 0.8]), np.float64(1.3), directions=1, rtol=1e-6)
+    check(moments, np.array([2.3, 1.7, 0.3]), directions=1, rtol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["gamma", "beta", "t", "lognorm", "poisson"])
 def test_the_entropy_with_parameters_given_in_the_call(name: str) -> None:
     make, shapes = getattr(st, name), CONTINUOUS.get(name, (2.5,))

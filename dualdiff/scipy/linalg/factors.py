@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from scipy.linalg import LinAlgWarning
 
 from dualdiff.rules.linalg.elimination import lu_, lu_solve_, pivots_, rows_of
@@ -46,13 +47,17 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finit
     return _factor(a, bool(lower), check_finite)[1]
 
 
+LEFT = bool(scipy.linalg.cho_factor(np.array([[1.0, 0.0], [1.0, 1.0]]))[0][1, 0])
+"""Whether the triangle that ``cho_factor`` does not read stays as it was: since SciPy 1.18 it is 0, where a matrix is not overwritten."""
+
+
 @ROOM.function("cho_factor", kind="general", domain="positive definite")
 @over_stacks(a=2)
 def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    """``scipy.linalg.cho_factor``: the other triangle holds what it held."""
+    """``scipy.linalg.cho_factor``: the other triangle holds what it held, or 0, as this SciPy has it."""
     a, c = _factor(a, bool(lower), check_finite)
     triangle = np.tri(shape_of(a)[-1], dtype=bool)
-    return np.where(triangle if lower else triangle.T, c, a), lower
+    return np.where(triangle if lower else triangle.T, c, a) if LEFT or overwrite_a else c, lower
 
 
 @over_stacks(c=2, b=VECTOR_OR_MATRIX)

@@ -23,6 +23,7 @@ from dualdiff.scipy.linalg.arguments import (
     ROOM,
     UNSAID,
     check_square,
+    default_of,
     inexact,
     over_stacks,
     refuse_removed,
@@ -265,13 +266,29 @@ def eig(
     return tuple(found) if len(found) > 1 else values
 
 
-@ROOM.function("eigvals", kind="general", domain="distinct eigenvalues")
 def eigvals(
-    a: Any, b: Any = None, overwrite_a: bool = False, check_finite: bool = True, homogeneous_eigvals: bool = False
+    a: Any,
+    b: Any = None,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+    homogeneous_eigvals: bool = False,
 ) -> Any:
     """``scipy.linalg.eigvals``."""
     _no_pair(b, "scipy.linalg.eigvals")
     return eig(a, None, False, False, check_finite=check_finite, homogeneous_eigvals=homogeneous_eigvals)
+
+
+def _eigvals_before(
+    a: Any, b: Any = None, overwrite_a: bool = False, check_finite: bool = True, homogeneous_eigvals: bool = False
+) -> Any:
+    """``scipy.linalg.eigvals`` before SciPy 1.18, which had one argument less."""
+    return eigvals(a, b, check_finite=check_finite, homogeneous_eigvals=homogeneous_eigvals)
+
+
+ROOM.function("eigvals", kind="general", domain="distinct eigenvalues")(
+    _eigvals_before if default_of("eigvals", "overwrite_b", UNSAID) is UNSAID else eigvals
+)
 
 
 @ROOM.function("svd", kind="general", domain="distinct singular values", facts=Facts(PHASES))

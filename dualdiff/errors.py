@@ -445,16 +445,21 @@ REPLACED: set[CodeType] = set()
 
 _AROUND: set[CodeType] = set()
 """The code of decorators around them, which others may share that are not replaced."""
+_REACHED: set[CodeType] = set()
+"""The code of methods that their replacement calls: capture has to reach both."""
 _OWNERS: dict[CodeType, list[type]] = {}
 """Of those that are methods, the classes: several may inherit one."""
 
 
-def replaced(function: Any, owner: Any = None) -> None:
-    """Note that a function, or a method of a class, is one that capture puts another in the place of."""
+def replaced(function: Any, owner: Any = None, whole: bool = True) -> None:
+    """Note that a function, or a method of a class, is one that capture puts another in the place of.
+
+    Unless ``whole``, the other one calls it: then capture has to reach its own code as well.
+    """
     while function is not None:
         code, inner = getattr(function, "__code__", None), getattr(function, "__wrapped__", None)
         if code is not None:
-            (REPLACED if inner is None else _AROUND).add(code)
+            (_REACHED if not whole else REPLACED if inner is None else _AROUND).add(code)
             if owner is not None:
                 _OWNERS.setdefault(code, []).append(owner)
         function = inner
@@ -496,9 +501,11 @@ def code_frame() -> tuple[FrameType | None, Any]:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
-        if _is_replaced(frame):
-            inside = True
+        whole = _is_replaced(frame)
+        if whole or frame.f_code in _REACHED:
             owner = method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))
+        if whole:
+            inside = True
         elif (
             not name.startswith(HERE)
             and (not is_numpy(name) or name.startswith(_POLYNOMIALS))

@@ -12,7 +12,7 @@ import functools
 import inspect
 import math
 import sys
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,11 @@ def in_place_of(f: Any) -> Any:
     if type(f) is functools.partial:
         inner = in_place_of(f.func)
         return f if inner is f.func else functools.partial(inner, *f.args, **f.keywords)
+    if type(f) is MethodType:
+        for kind in type(f.__self__).__mro__:
+            new = METHODS.get(kind, {}).get(f.__name__)
+            if new is not None and getattr(new, "__wrapped__", None) is f.__func__:
+                return MethodType(new, f.__self__)
     found = _TABLE.get(id(f))
     return found[1] if found is not None and found[0] is f else f
 

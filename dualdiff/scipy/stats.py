@@ -13,57 +13,17 @@ from typing import Any
 import numpy as np
 import scipy.special
 import scipy.stats
-from scipy.stats import _continuous_distns, _distn_infrastructure, _multivariate
+from scipy.stats import _continuous_distns, _multivariate
 
-from dualdiff.capture.active import is_active
-from dualdiff.capture.callables import Vectorized
 from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
-from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.values import decided, operand, raw
 
 ROOM = Room("scipy.stats")
 REAL = Facts(REAL_ONLY)
-
-# --------------------------------------------------------------------------------------------------
-# quantiles without a formula
-
-STEPS = 3
-"""Newton's steps from the root: after k of them derivatives up to the order 2^k - 1 are right."""
-
-
-@ROOM.method(_distn_infrastructure.rv_generic, "entropy", facts=REAL)
-def entropy(self: Any, *args: Any, **kwds: Any) -> Any:
-    """The entropy, entry by entry of the parameters: a distribution's own loop over them was made where nothing was captured."""
-    shapes, _, scale = self._parse_args(*args, **kwds)
-    shapes, scale = [operand(a) for a in shapes], operand(scale)
-    good = np.logical_and(self._argcheck(*[raw(a) for a in shapes]), raw(scale) > 0)
-    found = (Vectorized(self.vecentropy)(*shapes) if shapes else self._entropy()) + np.log(scale)
-    return np.where(good, found, self.badvalue)[()]
-
-
-@ROOM.method(scipy.stats.rv_continuous, "_ppf", facts=REAL)
-def quantile(self: Any, q: Any, *args: Any) -> Any:
-    """Return where a distribution function reaches q, found by SciPy's iteration, and its derivatives by Newton's steps from there."""
-    x = np.asarray(self._ppfvec(raw(q), *[raw(a) for a in args]))
-    for _ in range(STEPS):
-        x = x - (self._cdf(x, *args) - q) / self._pdf(x, *args)
-    return x
-
-
-@ROOM.method(scipy.stats.rv_continuous, "_cdf", facts=REAL)
-def distribution(self: Any, x: Any, *args: Any) -> Any:
-    """Return the distribution function of one that has a density only: its integral, entry by entry."""
-    x, *shapes_of_all = np.broadcast_arrays(x, *args)
-    found = []
-    for at in np.ndindex(shape_of(x)):
-        shapes = tuple([a[at] for a in shapes_of_all])
-        found.append(quad(self._pdf, self._get_support(*shapes)[0], x[at], args=shapes)[0])
-    return np.reshape(np.stack(found), shape_of(x)) if found else 0.0 * x
-
 
 # --------------------------------------------------------------------------------------------------
 # covariances
@@ -156,12 +116,6 @@ def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) ->
     there = np.array(decided(cond), dtype=bool)
     if f2 is None:
         there, filled = np.broadcast_arrays(there, fill_value)
-        for a in args:
-            if is_active(a) and shape_of(operand(fill_value)) and np.any(~there & (raw(a) == 0) & (raw(filled) != 0)):
-                raise UnsupportedFunctionError(
-                    f"{where()}: where a parameter is exactly 0, SciPy has another formula for this distribution, in which it does "
-                    "not stand: its derivative would come out as zero. Begin beside 0, with 1e-6 for instance."
-                )
     count = int(np.sum(there))
     first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
     other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))

@@ -67,14 +67,14 @@ NOTES: ContextVar[list[Any] | None] = ContextVar("dualdiff_notes", default=None)
 class Stumble(NamedTuple):
     """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``.
 
-    ``owner`` is the class in whose method that was, if the method has a drop-in.
+    ``owners`` are the classes in whose methods that was, if these have drop-ins.
     """
 
     names: dict[str, Any]
     code: CodeType
     at: int
     kind: str
-    owner: Any = None
+    owners: tuple[type, ...] = ()
 
 
 def _page(kind: type) -> str:
@@ -489,21 +489,21 @@ def line_of_definition(function: Any) -> str:
     return line_of_file(code.co_filename, code.co_firstlineno)
 
 
-def code_frame() -> tuple[FrameType | None, Any]:
-    """Return the frame of the code that capture would have to reach, and the class whose method was met there (or None).
+def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
+    """Return the frame of the code that capture would have to reach, and the classes whose methods were met there.
 
     It is the innermost one outside this library, NumPy and Python's own; or that which called a function with a replacement.
     NumPy's polynomials are Python code like any other.
     """
     frame: FrameType | None = sys._getframe(1)
-    found, inside, owner = None, False, None
+    found, inside, owners = None, False, {}
     while frame is not None:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
         whole = _is_replaced(frame)
         if whole or frame.f_code in _REACHED:
-            owner = method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))
+            owners[method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))] = None
         if whole:
             inside = True
         elif (
@@ -516,7 +516,7 @@ def code_frame() -> tuple[FrameType | None, Any]:
             if not is_installed(name):
                 break
         frame = frame.f_back
-    return found, owner
+    return found, tuple([owner for owner in owners if owner is not None])
 
 
 def line_of(code: CodeType, instruction: int) -> str:

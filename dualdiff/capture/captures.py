@@ -124,9 +124,9 @@ class Captures:
             s = error.stumble
             if s is None:
                 continue
-            if s.owner is not None and s.owner not in self.classes:
-                self.classes.append(s.owner)
-                learned = True
+            new = [owner for owner in s.owners if owner not in self.classes]
+            self.classes += new
+            learned |= bool(new)
             if not _is_reached(str(s.names.get("__name__", ""))):
                 continue
             known = self.modules.get(id(s.names))

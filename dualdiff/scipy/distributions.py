@@ -269,6 +269,7 @@ _at_zero(EXTREME, "_logpdf", _extreme_log_density)
 _at_zero(EXTREME, "_ppf", lambda q, c: _stretched(-np.log(-np.log(q)), c))
 _at_zero(EXTREME, "_isf", lambda q, c: _stretched(-np.log(-np.log1p(-q)), c))
 _at_zero(PARETO, "_logpdf", lambda x, c: -(c + 1) * x * log1p_over(c * x))
+_at_zero(PARETO, "_logsf", lambda x, c: -x * log1p_over(c * x))
 
 
 def _stretched(x: Any, c: Any) -> Any:

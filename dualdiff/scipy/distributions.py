@@ -223,6 +223,12 @@ def quantile(self: Any, q: Any, *args: Any) -> Any:
     return x
 
 
+@ROOM.method(EITHER, "_munp", facts=REAL)
+def moment_without_formula(self: Any, n: Any, *args: Any) -> Any:
+    """Return a moment found by an integral, or a sum, entry by entry."""
+    return Vectorized(self.generic_moment)(n, *args)
+
+
 @ROOM.method(CONTINUOUS, "_cdf", facts=REAL)
 def distribution(self: Any, x: Any, *args: Any) -> Any:
     """Return the distribution function of one that has a density only: its integral, entry by entry."""

@@ -181,10 +181,8 @@ class Entry:
 
 
 def _place(real: Any) -> Any:
-    def at(x: Any, /, idx: Any = ()) -> Any:
-        if is_active(x) and shape_of(operand(x)) == ():
-            return Entry(real, x, idx)
-        return real(x) if idx == () else real(x, idx)
+    def at(x: Any, /, *idx: Any) -> Any:
+        return Entry(real, x, *idx) if is_active(x) and shape_of(operand(x)) == () else real(x, *idx)
 
     return at
 

@@ -15,11 +15,13 @@ import scipy.special
 import scipy.stats
 from scipy.stats import _continuous_distns, _multivariate
 
+from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.capture.names import drop_in, drop_in_class
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
+from dualdiff.solvers import serve
 from dualdiff.values import decided, operand, raw
 
 ROOM = Room("scipy.stats")
@@ -67,6 +69,22 @@ def _factored(
 if _PSD is not None:
     drop_in_class(_PSD, _factored)
 
+
+def _no_derivative(name: str) -> Any:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} is an integral in several variables that compiled code estimates, which carries no derivative. Use logpdf, "
+            "the distribution functions of independent variables, or freeze its arguments with dd.stop_gradient."
+        )
+
+    return refuse
+
+
+for _kind in ("multivariate_normal", "multivariate_t"):
+    _class, _public = type(getattr(scipy.stats, _kind)), f"scipy.stats.{_kind}.cdf"
+    serve(_class._cdf, _public)
+    ROOM.method(_class, "_cdf", facts=REAL)(_no_derivative(_public))
+
 # --------------------------------------------------------------------------------------------------
 # kernel densities
 
@@ -85,24 +103,47 @@ def _distances(self: Any, points: Any) -> tuple[Any, float]:
     return np.sum(apart * apart, axis=0), size
 
 
+_KERNELS = scipy.stats.gaussian_kde
+_evaluate, _logpdf, _set_bandwidth = _KERNELS.evaluate, _KERNELS.logpdf, _KERNELS.set_bandwidth
+
+
+def _is_plain(self: Any, points: Any) -> bool:
+    return not any_active((points, self.dataset, self.weights, self.cho_cov), {})
+
+
 def kernel_density(self: Any, points: Any) -> Any:
     """Return the estimated density at points, as :meth:`scipy.stats.gaussian_kde.evaluate`."""
+    if _is_plain(self, points):
+        return plain_call(_evaluate, (self, points), {})
     squares, size = _distances(self, points)
     return np.exp(-0.5 * squares - size) @ self.weights
 
 
 for _name in ("evaluate", "__call__"):
-    ROOM.method(scipy.stats.gaussian_kde, _name, facts=REAL)(kernel_density)
+    ROOM.method(_KERNELS, _name, facts=REAL, always=True)(kernel_density)
 
 
-@ROOM.method(scipy.stats.gaussian_kde, "logpdf", facts=REAL)
+@ROOM.method(_KERNELS, "logpdf", facts=REAL, always=True)
 def kernel_log_density(self: Any, x: Any) -> Any:
     """Return its logarithm, as :meth:`scipy.stats.gaussian_kde.logpdf`."""
+    if _is_plain(self, x):
+        return plain_call(_logpdf, (self, x), {})
     squares, size = _distances(self, x)
     terms = -0.5 * squares + np.log(self.weights)
     top = np.max(terms, axis=-1, keepdims=True)
     return np.log(np.sum(np.exp(terms - top), axis=-1)) + top[..., 0] - size
 
+
+@ROOM.method(_KERNELS, "set_bandwidth", facts=REAL, around=True, always=True)
+def bandwidth(self: Any, bw_method: Any = None) -> Any:
+    """Set the width of the kernels, as :meth:`scipy.stats.gaussian_kde.set_bandwidth`; a number may be differentiated."""
+    return _set_bandwidth(self, (lambda _: bw_method) if is_active(bw_method) else bw_method)
+
+
+serve(_set_bandwidth, "scipy.stats.gaussian_kde.set_bandwidth", __name__)
+replaced(
+    _KERNELS.__init__, _KERNELS, whole=False
+)  # what is made while its class is captured may come to hold traced values
 
 # --------------------------------------------------------------------------------------------------
 # one formula here and another there

@@ -14,7 +14,7 @@ import numpy as np
 
 from dualdiff.advice import of_compiled
 from dualdiff.capture.active import ACTIVE, any_active, is_active, plain_call
-from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.errors import Stumble, UnsupportedFunctionError, code_frame, where
 from dualdiff.register import REGISTER
 from dualdiff.values import TRACED, operand
 
@@ -41,10 +41,14 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the compiled function on plain values."""
         if any_active(args, kwargs):
-            raise UnsupportedFunctionError(
+            error = UnsupportedFunctionError(
                 f"{where()}: {called(self._real)} is compiled code, which cannot carry a derivative. {of_compiled()}. To freeze its "
                 "arguments on purpose: dd.stop_gradient(x)."
             )
+            frame, owner = code_frame()
+            if frame is not None:  # who called a function that has a drop-in may not have been captured, and is from now on
+                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, "call", owner)
+            raise error
         return plain_call(self._real, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:

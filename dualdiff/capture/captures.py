@@ -39,6 +39,10 @@ _ARRAY_API = (
     "array_api_compat.numpy._aliases", "array_api_compat.common._aliases", "array_api_extra._lib._funcs", "array_api_extra._lib._at",
 )  # fmt: skip
 """The modules through which SciPy's functions take arrays of any kind: bound with the first of its modules."""
+_FORMULAS = {
+    "scipy.stats._distn_infrastructure": ("scipy.stats._continuous_distns", "scipy.stats._discrete_distns"),
+}
+"""Modules that only do for one module what it calls, and need not stumble to call what has a drop-in: bound with it."""
 
 
 def _is_reached(name: str) -> bool:
@@ -105,8 +109,9 @@ class Captures:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
+            wanted = (*_ARRAY_API, *_FORMULAS.get(name, ()))
             for other in list(sys.modules):
-                if other.endswith(_ARRAY_API):
+                if other.endswith(wanted):
                     space = vars(sys.modules[other])
                     self.modules.setdefault(id(space), [space, MAKERS, frozenset()])
 

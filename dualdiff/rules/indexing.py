@@ -50,7 +50,7 @@ def _canonical(i: Any) -> Any:
     if kind is ndarray and i.dtype.char != "O":
         if i.ndim == 0 and i.dtype.kind == "b":
             return bool(i)
-        return i.copy("K") if i.flags.writeable or i.base is not None else i
+        return i.copy("K") if i.base is not None or i.flags.writeable else i
     if hasattr(i, "__index__") and kind is not ndarray:
         return i.__index__()
     i = np.array(i) if kind is not ndarray and (not hasattr(i, "__len__") or len(i)) else i

@@ -154,6 +154,37 @@ def sosfilt_zi(sos: Any) -> Any:
     return np.stack(states)
 
 
+ENDS: dict[str | None, dict[str, str]] = {
+    "odd": {"mode": "reflect", "reflect_type": "odd"},
+    "even": {"mode": "reflect"},
+    "constant": {"mode": "edge"},
+    None: {},
+}
+"""How a signal goes on beyond its ends, in NumPy's words."""
+
+
+@ROOM.function("sosfiltfilt")
+def sosfiltfilt(sos: Any, x: Any, axis: int = -1, padtype: str | None = "odd", padlen: int | None = None) -> Any:
+    """Filter a signal by a cascade forwards and backwards, as :func:`scipy.signal.sosfiltfilt`.
+
+    SciPy's own, before 1.17, gives an array another shape in place.
+    """
+    sos, x = _sections(sos), np.moveaxis(_inexact(x), axis, -1)
+    if padtype not in ENDS:
+        raise ValueError(f"Unknown value {padtype!r} given to padtype. padtype must be 'even', 'odd', 'constant', or None.")
+    count, plain = shape_of(sos)[0], raw(sos)
+    taps = 2 * count + 1 - min(np.sum(plain[:, 2] == 0), np.sum(plain[:, 5] == 0))
+    edge = 0 if padtype is None else 3 * taps if padlen is None else padlen
+    if shape_of(x)[-1] <= edge:
+        raise ValueError(f"The length of the input vector x must be greater than padlen, which is {edge}.")
+    if edge:
+        x = np.pad(x, [(0, 0)] * (len(shape_of(x)) - 1) + [(edge, edge)], **ENDS[padtype])  # type: ignore[call-overload]
+    level = np.reshape(sosfilt_zi(sos), (count, *[1] * (len(shape_of(x)) - 1), 2))
+    for _ in ("forwards", "backwards"):
+        x = sosfilt(sos, x, zi=level * x[..., :1])[0][..., ::-1]
+    return np.moveaxis(x[..., edge : shape_of(x)[-1] - edge], -1, axis)
+
+
 # --------------------------------------------------------------------------------------------------
 # convolution
 

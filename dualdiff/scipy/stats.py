@@ -173,4 +173,16 @@ _apply_where: Any = getattr(
 if _apply_where is not None:
     drop_in(_apply_where, chosen)
 
+
+def chosen_before(cond: Any, arrays: Any, f: Any, fillvalue: Any = None, f2: Any = None) -> Any:
+    """Do the same for the function that SciPy has for it before 1.16."""
+    shape = np.broadcast_shapes(*[shape_of(operand(a)) for a in (cond, *arrays)])
+    cond, *arrays = [np.broadcast_to(operand(a), shape) for a in (cond, *arrays)]
+    return chosen(cond, f, f2, fillvalue, *arrays, xp=np)
+
+
+_lazywhere: Any = getattr(_continuous_distns, "_lazywhere", None)
+if _lazywhere is not None:
+    drop_in(_lazywhere, chosen_before)
+
 __all__ = ["ROOM"]

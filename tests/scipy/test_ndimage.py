@@ -19,7 +19,10 @@ LINE = RNG.standard_normal(7)
 WEIGHTS, ROW = RNG.standard_normal((3, 4)), RNG.standard_normal(4)
 MODES = ["reflect", "constant", "nearest", "mirror", "wrap", "grid-mirror", "grid-wrap", "grid-constant"]
 
-pytestmark = pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::dualdiff.errors.CaptureWarning",
+    "ignore:The behavior of affine_transform:UserWarning",  # SciPy's own, before 1.17
+)
 
 
 def agrees(f: Any, *args: Any, order: int = 1) -> None:
@@ -171,7 +174,6 @@ def test_interpolation_by_the_array_and_by_the_coordinates(order: int) -> None:
         agrees(lambda *args: f(*args, modes=("constant", "mirror")), X, 2 * at - 2, np.array([0.3, -0.4]), order=2)
 
 
-@pytest.mark.filterwarnings("ignore:The behavior of affine_transform:UserWarning")  # of SciPy itself, before 1.17
 def test_turned_and_stretched_arrays() -> None:
     def f(x: Any, angle: Any, m: Any, b: Any) -> Any:
         return joined(

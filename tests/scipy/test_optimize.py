@@ -73,7 +73,8 @@ def test_the_signature_is_scipys(name):
     for p in theirs:
         own = ours[p.name]
         assert own.kind == p.kind
-        assert own.default == p.default or (p.name in OURS and own.default == OURS[p.name]), p.name
+        theirs_too = own.default == (None if p.default == {} else p.default)  # least_squares' tr_options, before SciPy 1.15
+        assert theirs_too or (p.name in OURS and own.default == OURS[p.name]), p.name
 
 
 # -- least_squares -------------------------------------------------------------------------------------
@@ -98,10 +99,11 @@ def test_a_fit_is_scipys_with_the_jacobian_by_hand(options):
     f = Counted(residual)
     found = do.least_squares(f, START, **options)
     as_matrix = ss.csr_array if "tr_solver" in options or "jac_sparsity" in options else np.asarray
-    right = so.least_squares(residual, START, jac=lambda b: as_matrix(slopes(T, *b)), **options)
+    g = Counted(residual)
+    right = so.least_squares(g, START, jac=lambda b: as_matrix(slopes(T, *b)), **options)
     np.testing.assert_allclose(found.x, right.x, rtol=1e-10)
     assert (found.nfev, found.njev, found.status) == (right.nfev, right.njev, right.status)
-    assert f.plain == found.nfev  # none for differences
+    assert f.plain == g.plain  # none for differences
     assert ss.issparse(found.jac) == ss.issparse(right.jac)
     assert isinstance(found, so.OptimizeResult)
     assert set(found) == set(right)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from dualdiff.register import REAL_ONLY, Facts, composite
 from dualdiff.rules.special.densities import (
+    beta_density,
     binomial_slope,
     negative_binomial_slope,
     noncentral_chi_square_density,
@@ -31,7 +34,7 @@ from dualdiff.rules.special.rows import (
     row,
 )
 from dualdiff.rules.special.series import weak
-from dualdiff.rules.special.shapes import beta_slope_a
+from dualdiff.rules.special.shapes import beta_slope_a, beta_slope_b
 
 # --------------------------------------------------------------------------------------------------
 # the skew normal distribution, Φ(z) - 2 T(z, a) with Owen's function
@@ -86,7 +89,7 @@ row(
 row("_cosine_invcdf", "p", lambda x, _p: math.pi / np.square(np.cos(0.5 * x)), singular=True, domain=INNER)
 
 # --------------------------------------------------------------------------------------------------
-# the beta density
+# the beta distribution
 
 row(
     "_beta_pdf",
@@ -97,6 +100,17 @@ row(
     singular=True,
     domain=(INNER, POSITIVE, POSITIVE),
 )
+for _name, _sign in (("_beta_cdf", 1), ("_beta_sf", -1)):
+    row(
+        _name,
+        "x a b",
+        lambda _p, x, a, b, *, sign=_sign: sign * beta_density(a, b, x),
+        lambda _p, x, a, b, *, sign=_sign: sign * beta_slope_a(a, b, x),
+        lambda _p, x, a, b, *, sign=_sign: sign * beta_slope_b(a, b, x),
+        singular=True,
+        domain=(INNER, POSITIVE, POSITIVE),
+    )
+
 # --------------------------------------------------------------------------------------------------
 # counts of successes: by whole numbers k they are constant between
 
@@ -161,32 +175,96 @@ row(
 )
 
 # --------------------------------------------------------------------------------------------------
-# survival functions of noncentral distributions
+# noncentral distributions
 
-_chi_square: Any = named("_ncx2_sf")
-_f: Any = named("_ncf_sf")
+
+def _noncentral(tail: str, sign: int) -> None:
+    """Add the rows of the distribution functions, or of the survival functions: by the noncentrality a difference of two of them."""
+    chi_square, f = named(f"_ncx2_{tail}"), named(f"_ncf_{tail}")
+    row(
+        f"_ncx2_{tail}",
+        "x df nc",
+        lambda _q, x, v, nc: sign * noncentral_chi_square_density(x, v, nc),
+        NO_FORMULA,
+        lambda q, x, v, nc: 0.5 * (chi_square(x, v + 2, nc) - q),
+        domain=(POSITIVE, PARAMETER, POSITIVE),
+    )
+    row(
+        f"_ncf_{tail}",
+        "x dfn dfd nc",
+        lambda _q, x, m, n, nc: sign * noncentral_f_density(m, n, nc, x),
+        NO_FORMULA,
+        NO_FORMULA,
+        lambda q, x, m, n, nc: 0.5 * (f(x * (m / (m + 2)), m + 2, n, nc) - q),
+        domain=(POSITIVE, PARAMETER, PARAMETER, POSITIVE),
+    )
+    row(
+        f"_nct_{tail}",
+        "x df nc",
+        lambda _q, t, v, nc: sign * noncentral_t_density(v, nc, t),
+        NO_FORMULA,
+        NO_FORMULA,
+        domain=(REAL, PARAMETER, PARAMETER),
+    )
+
+
+_noncentral("sf", -1)
+_noncentral("cdf", 1)
+_chi_square: Any = named("_ncx2_cdf")
+_f: Any = named("_ncf_cdf")
 row(
-    "_ncx2_sf",
-    "x df nc",
-    lambda _q, x, v, nc: -noncentral_chi_square_density(x, v, nc),
+    "_ncx2_ppf",
+    "p df nc",
+    lambda x, _p, v, nc: 1 / noncentral_chi_square_density(x, v, nc),
     NO_FORMULA,
-    lambda q, x, v, nc: 0.5 * (_chi_square(x, v + 2, nc) - q),
-    domain=(POSITIVE, PARAMETER, POSITIVE),
+    lambda x, p, v, nc: 0.5 * (p - _chi_square(x, v + 2, nc)) / noncentral_chi_square_density(x, v, nc),
+    domain=(INNER, PARAMETER, POSITIVE),
 )
 row(
-    "_ncf_sf",
-    "x dfn dfd nc",
-    lambda _q, x, m, n, nc: -noncentral_f_density(m, n, nc, x),
+    "_ncf_ppf",
+    "p dfn dfd nc",
+    lambda x, _p, m, n, nc: 1 / noncentral_f_density(m, n, nc, x),
     NO_FORMULA,
     NO_FORMULA,
-    lambda q, x, m, n, nc: 0.5 * (_f(x * (m / (m + 2)), m + 2, n, nc) - q),
-    domain=(POSITIVE, PARAMETER, PARAMETER, POSITIVE),
+    lambda x, p, m, n, nc: 0.5 * (p - _f(x * (m / (m + 2)), m + 2, n, nc)) / noncentral_f_density(m, n, nc, x),
+    domain=(INNER, PARAMETER, PARAMETER, POSITIVE),
 )
 row(
-    "_nct_sf",
-    "x df nc",
-    lambda _q, t, v, nc: -noncentral_t_density(v, nc, t),
+    "_nct_ppf",
+    "p df nc",
+    lambda t, _p, v, nc: 1 / noncentral_t_density(v, nc, t),
     NO_FORMULA,
     NO_FORMULA,
-    domain=(REAL, PARAMETER, PARAMETER),
+    domain=(INNER, PARAMETER, PARAMETER),
+)
+
+# --------------------------------------------------------------------------------------------------
+# moments that SciPy computed by ufuncs before 1.14, and by these formulas since
+
+
+def _moments(name: str, *formulas: Callable[..., Any]) -> None:
+    for moment, formula in zip(("mean", "variance", "skewness", "kurtosis_excess"), formulas, strict=True):
+        composite(named(f"_{name}_{moment}"), domain=(ABOVE_ONE, INNER), facts=Facts(REAL_ONLY))(formula)
+
+
+_moments(
+    "beta",
+    lambda a, b: a / (a + b),
+    lambda a, b: a * b / (np.square(a + b) * (a + b + 1)),
+    lambda a, b: 2 * (b - a) * np.sqrt((a + b + 1) / (a * b)) / (a + b + 2),
+    lambda a, b: 6 * (np.square(a - b) * (a + b + 1) / (a * b) - (a + b + 2)) / ((a + b + 2) * (a + b + 3)),
+)
+_moments(
+    "binom",
+    lambda n, p: n * p,
+    lambda n, p: n * p * (1 - p),
+    lambda n, p: (1 - 2 * p) / np.sqrt(n * p * (1 - p)),
+    lambda n, p: (1 - 6 * p * (1 - p)) / (n * p * (1 - p)),
+)
+_moments(
+    "ncx2",
+    lambda v, nc: v + nc,
+    lambda v, nc: 2 * (v + 2 * nc),
+    lambda v, nc: math.sqrt(8) * (v + 3 * nc) / (v + 2 * nc) ** 1.5,
+    lambda v, nc: 12 * (v + 4 * nc) / np.square(v + 2 * nc),
 )

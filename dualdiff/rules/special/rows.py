@@ -9,6 +9,7 @@ depend on the input is fine.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from scipy import special
@@ -46,9 +47,14 @@ NO_FORMULA = Without(
 )
 
 
+OF_STATS: Any = None if hasattr(_ufuncs, "_beta_pdf") else import_module("scipy.stats._boost")
+"""Where SciPy 1.13 keeps its ufuncs of distributions: shapes of the public ones are differentiated by some of them."""
+
+
 def named(name: str) -> Any:
     """Return SciPy's ufunc of a name, public or not; None where this version has none."""
-    return getattr(_ufuncs if name.startswith("_") else special, name, None)
+    found = getattr(_ufuncs if name.startswith("_") else special, name, None)
+    return found if found is not None or OF_STATS is None else getattr(OF_STATS, name.replace("_pmf", "_pdf"), None)
 
 
 def row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -303,7 +304,9 @@ def _of_object(constraint: Any, name: str, x: Any) -> tuple[Any, bool]:
 
 
 def _is_default(hess: Any) -> bool:
-    """Whether a constraint's Hessian is what SciPy puts where none is given."""
+    """Whether a constraint's Hessian is what SciPy puts where none is given: a new object, or one for all that solvers have changed."""
+    if hess is signature(scipy.optimize.NonlinearConstraint).parameters["hess"].default:
+        return True
     usual = scipy.optimize.BFGS()
     return type(hess) is type(usual) and {k: repr(v) for k, v in vars(hess).items()} == {
         k: repr(v) for k, v in vars(usual).items()

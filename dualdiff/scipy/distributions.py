@@ -19,10 +19,12 @@ from scipy.stats import _continuous_distns, _distn_infrastructure
 
 from dualdiff.capture.active import is_active
 from dualdiff.capture.callables import Vectorized
+from dualdiff.capture.names import drop_in
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Elementwise
 from dualdiff.operators.modes import jvp
 from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.rules.special.noncentral import chi_square_log_density
 from dualdiff.rules.special.series import log1p_over
 from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
@@ -74,16 +76,16 @@ def _is_special(shape: Any) -> bool:
     return bool(np.any((np.abs(at) < SMALL) | (2 * at == np.round(2 * at))))
 
 
-def look_at_shapes(self: Any, name: str, call: Callable[..., Any], shapes: Sequence[Any]) -> None:
+def look_at_shapes(self: Any, name: str, call: Callable[..., Any], shapes: Sequence[Any], which: Any = None) -> None:
     """Raise where a derivative by a shape is not what differences say, as where SciPy's formula of that value leaves it out.
 
-    ``call`` is the method as a function of the shapes, in plain numbers.
+    ``call`` is the method as a function of the shapes, in plain numbers; ``which`` tells it from others that the method finds.
     """
     plain = [np.asarray(raw(operand(a)), dtype=float) for a in shapes]
     for i, shape in enumerate(shapes):
         if not is_active(shape) or not _is_special(shape):
             continue
-        key = type(self), name, i, *[p.tobytes() for p in plain]
+        key = type(self), name, which, i, *[p.tobytes() for p in plain]
         if key in _TRUSTED:
             continue
 
@@ -172,7 +174,7 @@ def stats(self: Any, *args: Any, **kwds: Any) -> Any:
     """Moments, as :meth:`scipy.stats.rv_generic.stats`; one that is not finite has no derivative."""
     shapes, loc, scale, moments = self._parse_args_stats(*args, **kwds)
     for letter in moments:
-        look_at_shapes(self, "stats", lambda *at, letter=letter: _stats(self, *at, moments=letter), shapes)
+        look_at_shapes(self, "stats", lambda *at, letter=letter: _stats(self, *at, moments=letter), shapes, letter)
     found = _stats(self, *args, **kwds)
     several = isinstance(found, tuple)
     looked = [missing(m, _is_infinite, (*shapes, loc, scale)) for m in (found if several else (found,))]
@@ -183,7 +185,7 @@ def stats(self: Any, *args: Any, **kwds: Any) -> Any:
 def moment(self: Any, order: Any, *args: Any, **kwds: Any) -> Any:
     """A moment about the origin, as :meth:`scipy.stats.rv_generic.moment`: that of x + loc is a polynomial of loc also at 0."""
     shapes, loc, scale = self._parse_args(*args, **kwds)
-    look_at_shapes(self, "moment", lambda *at: _moment(self, order, *at), shapes)
+    look_at_shapes(self, "moment", lambda *at: _moment(self, order, *at), shapes, order)
     found = _moment(self, order, *args, **kwds)
     if is_active(loc) and np.any(decided(np.equal(loc, 0))) and order > 0:
         about = [_moment(self, k, *shapes) * scale**k for k in range(order)]
@@ -282,5 +284,18 @@ def _stretched(x: Any, c: Any) -> Any:
     """Return (1 - e^(-c x))/c."""
     return x * special.exprel(-c * x)
 
+
+# --------------------------------------------------------------------------------------------------
+# noncentral χ²
+
+_log_density = _continuous_distns._ncx2_log_pdf
+
+
+def _noncentral_log_density(x: Any, df: Any, nc: Any) -> Any:
+    """Return the logarithm of the density: SciPy's formula has a Bessel function whose order is not differentiated."""
+    return chi_square_log_density(x, df, nc) if is_active(df) else _log_density(x, df, nc)
+
+
+drop_in(_log_density, _noncentral_log_density)
 
 __all__ = ["ROOM", "entropy", "look_at_shapes", "missing", "moment", "stats"]

@@ -171,7 +171,9 @@ def sosfiltfilt(sos: Any, x: Any, axis: int = -1, padtype: str | None = "odd", p
     """
     sos, x = _sections(sos), np.moveaxis(_inexact(x), axis, -1)
     if padtype not in ENDS:
-        raise ValueError(f"Unknown value {padtype!r} given to padtype. padtype must be 'even', 'odd', 'constant', or None.")
+        raise ValueError(
+            f"Unknown value {padtype!r} given to padtype. padtype must be 'even', 'odd', 'constant', or None."
+        )
     count, plain = shape_of(sos)[0], raw(sos)
     taps = 2 * count + 1 - min(np.sum(plain[:, 2] == 0), np.sum(plain[:, 5] == 0))
     edge = 0 if padtype is None else 3 * taps if padlen is None else padlen

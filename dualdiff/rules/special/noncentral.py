@@ -59,6 +59,16 @@ def chi_square_noncentral_density(x: Any, v: Any, nc: Any) -> Any:
     return np.sum(_weights(j, 0.5 * nc) * chi_square_density(v + 2 * j, x), axis=0)
 
 
+def chi_square_log_density(x: Any, v: Any, nc: Any) -> Any:
+    """Return the logarithm of that mixture, also where the density is too small for a number."""
+    j = _terms(0.5 * nc, x, v)
+    a = 0.5 * v + j
+    logs = special.xlogy(a - 1, 0.5 * x) - 0.5 * (x + nc) - special.gammaln(a) - math.log(2)
+    logs = logs + special.xlogy(j, 0.5 * nc) - special.gammaln(j + 1)
+    top = np.max(raw(logs), axis=0)
+    return np.log(np.sum(np.exp(logs - top), axis=0)) + top
+
+
 def _share(m: Any, n: Any, x: Any) -> Any:
     return m * x / (m * x + n)
 
@@ -115,11 +125,14 @@ def t_by_noncentrality(v: Any, nc: Any, t: Any) -> Any:
     It is -φ(nc) (1 + t²/v)^(-v/2) (₁F₁(v/2; ½; u²) + 2u Γ((v+1)/2)/Γ(v/2) ₁F₁((v+1)/2; 3/2; u²)) with u = nc t/√(2(v + t²)).
     """
     u = nc * t / np.sqrt(2 * (v + t * t))
-    both = special.hyp1f1(0.5 * v, 0.5, u * u) + 2 * u * special.poch(0.5 * v, 0.5) * special.hyp1f1(0.5 * (v + 1), 1.5, u * u)
+    both = special.hyp1f1(0.5 * v, 0.5, u * u) + 2 * u * special.poch(0.5 * v, 0.5) * special.hyp1f1(
+        0.5 * (v + 1), 1.5, u * u
+    )
     return -np.exp(-0.5 * nc * nc - 0.5 * v * np.log1p(t * t / v)) / math.sqrt(2 * math.pi) * both
 
 
 __all__ = [
+    "chi_square_log_density",
     "chi_square_noncentral_density",
     "chi_square_slope",
     "f_noncentral_density",

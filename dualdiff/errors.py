@@ -496,7 +496,8 @@ def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
     NumPy's polynomials are Python code like any other.
     """
     frame: FrameType | None = sys._getframe(1)
-    found, inside, owners = None, False, {}
+    owners: dict[Any, None] = {}
+    found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured

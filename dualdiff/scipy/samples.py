@@ -171,7 +171,7 @@ class Entry:
 
     def __getattr__(self, name: str) -> Any:
         def change(y: Any, /, *args: Any, **kwargs: Any) -> Any:
-            chosen = slice(None)
+            chosen: Any = slice(None)
             if type(self.chosen) is not tuple and self.chosen is not Ellipsis:
                 chosen = np.reshape(np.asarray(decided(self.chosen), dtype=bool), (1,))
             entries = self.real(np.reshape(self.x, (1,)))[chosen]

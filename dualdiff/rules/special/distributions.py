@@ -262,23 +262,23 @@ for _name, _density, _domain in (
 
 @composite(named("_ncf_mean"), domain=("above three", "above three", POSITIVE), facts=Facts(REAL_ONLY))
 def _f_mean(m: Any, n: Any, nc: Any) -> Any:
-    return np.where(np.greater(n, 2), n * (m + nc) / (m * (n - 2)), np.nan)
+    return np.where(np.greater(n, 2), n * (m + nc) / (m * (n - 2)), np.nan)[()]
 
 
-@composite(named("_ncf_variance"), domain=("above three", "above five", POSITIVE), facts=Facts(REAL_ONLY))
+@composite(named("_ncf_variance"), domain=("above three", "degrees", POSITIVE), facts=Facts(REAL_ONLY))
 def _f_variance(m: Any, n: Any, nc: Any) -> Any:
     whole = 2 * np.square(n / m) * (np.square(m + nc) + (m + 2 * nc) * (n - 2)) / (np.square(n - 2) * (n - 4))
-    return np.where(np.greater(n, 4), whole, np.nan)
+    return np.where(np.greater(n, 4), whole, np.nan)[()]
 
 
 @composite(named("_nct_mean"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
 def _t_mean(v: Any, nc: Any) -> Any:
-    return np.where(np.greater(v, 1), nc * np.sqrt(0.5 * v) / special.poch(0.5 * (v - 1), 0.5), np.nan)
+    return np.where(np.greater(v, 1), nc * np.sqrt(0.5 * v) / special.poch(0.5 * (v - 1), 0.5), np.nan)[()]
 
 
 @composite(named("_nct_variance"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
 def _t_variance(v: Any, nc: Any) -> Any:
-    return np.where(np.greater(v, 2), (1 + nc * nc) * v / (v - 2) - np.square(_t_mean(v, nc)), np.nan)
+    return np.where(np.greater(v, 2), (1 + nc * nc) * v / (v - 2) - np.square(_t_mean(v, nc)), np.nan)[()]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, is_renewed, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
-from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
+from dualdiff.capture.names import EVERYTHING, MAKERS, METHODS, in_place_of
 from dualdiff.errors import (
     NOTES,
     CaptureError,
@@ -109,6 +109,8 @@ class Captures:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
+            # of a class whose code is captured a method would not stumble, and its drop-in not be noticed
+            self.classes += [kind for kind in METHODS if kind.__module__ == name and kind not in self.classes]
             wanted = (*_ARRAY_API, *_FORMULAS.get(name, ()))
             for other in list(sys.modules):
                 if other.endswith(wanted):

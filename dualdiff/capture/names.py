@@ -139,12 +139,18 @@ def in_place_of(f: Any) -> Any:
         inner = in_place_of(f.func)
         return f if inner is f.func else functools.partial(inner, *f.args, **f.keywords)
     if type(f) is MethodType:
-        for kind in type(f.__self__).__mro__:
-            new = METHODS.get(kind, {}).get(f.__name__)
-            if new is not None and getattr(new, "__wrapped__", None) is f.__func__:
-                return MethodType(new, f.__self__)
+        return _in_place_of_method(f)
     found = _TABLE.get(id(f))
     return found[1] if found is not None and found[0] is f else f
+
+
+def _in_place_of_method(f: MethodType) -> MethodType:
+    """Return what stands for the method of an object, which has been taken from it already."""
+    for kind in type(f.__self__).__mro__:
+        new = METHODS.get(kind, {}).get(f.__name__)
+        if new is not None and getattr(new, "__wrapped__", None) is f.__func__:
+            return MethodType(new, f.__self__)
+    return f
 
 
 class Namespace(ModuleType):
@@ -229,6 +235,9 @@ def stand_in(value: Any, level: int) -> Any:
         return Vectorized(value)
     if kind in GENERATORS:
         return Random(value)
+    if kind is MethodType:
+        method = _in_place_of_method(value)
+        return None if method is value else method
     if kind in _KINDS and (made := _KINDS[kind](value)) is not None:
         return made
     if kind is functools._lru_cache_wrapper:

@@ -30,7 +30,7 @@ from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.solvers import serve
-from dualdiff.values import bind, decided, operand, raw
+from dualdiff.values import bind, decided, is_replayed, operand, raw
 
 ROOM = Room("scipy.stats")
 REAL = Facts(REAL_ONLY)
@@ -50,8 +50,8 @@ _undefined = Elementwise(
 
 def missing(found: Any, absent: Callable[[Any], Any], given: Sequence[Any]) -> Any:
     """Return a result whose derivative is NaN where its value is not there."""
-    nothing = np.asarray(decided(absent(found)), dtype=bool)
-    if not np.any(nothing):
+    nothing = np.asarray(decided(absent(found)) if is_replayed(found) else absent(raw(found)))
+    if not nothing.any():
         return found
     every = sum([operand(a) for a in given if is_active(a)])
     return np.where(nothing, bind(_undefined, (raw(found), every), {}), found)[()]
@@ -81,10 +81,11 @@ def look_at_shapes(self: Any, name: str, call: Callable[..., Any], shapes: Seque
 
     ``call`` is the method as a function of the shapes, in plain numbers; ``which`` tells it from others that the method finds.
     """
+    looked = [i for i, a in enumerate(shapes) if is_active(a) and _is_special(a)]
+    if not looked:
+        return
     plain = [np.asarray(raw(operand(a)), dtype=float) for a in shapes]
-    for i, shape in enumerate(shapes):
-        if not is_active(shape) or not _is_special(shape):
-            continue
+    for i in looked:
         key = type(self), name, which, i, *[p.tobytes() for p in plain]
         if key in _TRUSTED:
             continue
@@ -146,9 +147,12 @@ def _around(owner: type, name: str, first: str) -> None:
         x, given = (args[0], args[1:]) if args else (kwds[first], ())
         named = {key: value for key, value in kwds.items() if key != first}
         shapes, loc, scale = self._parse_args(*given, **named)
-        rest = {key: raw(operand(named[key])) for key in ("loc", "scale") if key in named}
-        rest |= dict(zip(("loc", "scale"), [raw(operand(a)) for a in given[self.numargs :]]))
-        look_at_shapes(self, name, lambda *at: real(self, raw(operand(x)), *at, **rest), shapes)
+
+        def plainly(*at: Any) -> Any:
+            rest = [raw(operand(a)) for a in ((x, loc, scale) if owner is CONTINUOUS else (x, loc))]
+            return real(self, rest[0], *at, *rest[1:])
+
+        look_at_shapes(self, name, plainly, shapes)
         found = real(self, x, *given, **named)
         if name in ("ppf", "isf") and owner is CONTINUOUS and is_active(x):
             found = _at_ends(self, name, found, x, shapes, scale)

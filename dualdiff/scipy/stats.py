@@ -17,7 +17,7 @@ from scipy.stats import _continuous_distns, _multivariate
 
 from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.capture.names import drop_in, drop_in_class
-from dualdiff.errors import UnsupportedFunctionError, replaced, where
+from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
@@ -141,9 +141,7 @@ def bandwidth(self: Any, bw_method: Any = None) -> Any:
 
 
 serve(_set_bandwidth, "scipy.stats.gaussian_kde.set_bandwidth", __name__)
-replaced(
-    _KERNELS.__init__, _KERNELS, whole=False
-)  # what is made while its class is captured may come to hold traced values
+
 
 # --------------------------------------------------------------------------------------------------
 # one formula here and another there

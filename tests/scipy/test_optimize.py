@@ -73,7 +73,9 @@ def test_the_signature_is_scipys(name):
     for p in theirs:
         own = ours[p.name]
         assert own.kind == p.kind
-        theirs_too = own.default == (None if p.default == {} else p.default)  # least_squares' tr_options, before SciPy 1.15
+        theirs_too = own.default == (
+            None if p.default == {} else p.default
+        )  # least_squares' tr_options, before SciPy 1.15
         assert theirs_too or (p.name in OURS and own.default == OURS[p.name]), p.name
 
 

@@ -62,7 +62,9 @@ CASES: dict[str, tuple[Any, Any]] = {
     "filtfilt, unpadded": (lambda x: sg.filtfilt(B, A, x, padtype=None), (X,)),
     "sosfiltfilt": (lambda p, x: sg.sosfiltfilt(sections(p), x), (PARAMETERS, LONG)),
     "sosfiltfilt, other ends": (
-        lambda p, x: np.stack([sg.sosfiltfilt(sections(p), x, 0, *ends) for ends in (("even",), ("constant", 3), (None,))]),
+        lambda p, x: np.stack(
+            [sg.sosfiltfilt(sections(p), x, 0, *ends) for ends in (("even",), ("constant", 3), (None,))]
+        ),
         (PARAMETERS, LONG.reshape(-1, 2)),
     ),
     "freqz": (lambda b, a: parts(sg.freqz(b, a, 5)[1]), (B, A)),

@@ -109,8 +109,9 @@ class Captures:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
-            # of a class whose code is captured a method would not stumble, and its drop-in not be noticed
-            self.classes += [kind for kind in METHODS if kind.__module__ == name and kind not in self.classes]
+            # a method of a class whose code is captured would not stumble, and its drop-in not be noticed
+            inside = [kind for kind in METHODS if any(c.__module__ == name for c in kind.__mro__)]
+            self.classes += [kind for kind in inside if kind not in self.classes]
             wanted = (*_ARRAY_API, *_FORMULAS.get(name, ()))
             for other in list(sys.modules):
                 if other.endswith(wanted):

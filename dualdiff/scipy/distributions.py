@@ -24,7 +24,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Elementwise
 from dualdiff.operators.modes import jvp
 from dualdiff.register import REAL_ONLY, Facts
-from dualdiff.rules.special.noncentral import chi_square_log_density
+from dualdiff.rules.special.noncentral import chi_square_log_density, t_noncentral_density
 from dualdiff.rules.special.series import log1p_over
 from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
@@ -263,7 +263,6 @@ def _at_zero(kind: type, name: str, limit: Callable[..., Any]) -> None:
         return np.where(zero, limit(x, np.where(zero, c, 0.0)), real(self, x, c))
 
     ROOM.method(kind, name, facts=REAL, around=True)(method)
-    serve(real, f"scipy.stats.{kind.__name__}.{name}", __name__)
 
 
 def _gumbel_scale(x: Any, c: Any) -> Any:
@@ -290,7 +289,7 @@ def _stretched(x: Any, c: Any) -> Any:
 
 
 # --------------------------------------------------------------------------------------------------
-# noncentral χ²
+# noncentral χ² and Student's noncentral distribution
 
 _log_density = _continuous_distns._ncx2_log_pdf
 
@@ -301,5 +300,14 @@ def _noncentral_log_density(x: Any, df: Any, nc: Any) -> Any:
 
 
 drop_in(_log_density, _noncentral_log_density)
+_NONCENTRAL = type(_continuous_distns.nct)
+_density = _NONCENTRAL._pdf
+
+
+@ROOM.method(_NONCENTRAL, "_pdf", facts=REAL, around=True)
+def noncentral_density(self: Any, x: Any, df: Any, nc: Any) -> Any:
+    """Return Student's noncentral density, which was one of hypergeometric functions before SciPy 1.14."""
+    return t_noncentral_density(df, nc, x) if is_active(df) else _density(self, x, df, nc)
+
 
 __all__ = ["ROOM", "entropy", "look_at_shapes", "missing", "moment", "stats"]

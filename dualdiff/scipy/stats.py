@@ -147,17 +147,23 @@ serve(_set_bandwidth, "scipy.stats.gaussian_kde.set_bandwidth", __name__)
 # one formula here and another there
 
 
-def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
+def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any, kwkeys: Any = ()) -> Any:
     """Apply one function where a condition holds and another elsewhere, as SciPy's formulas do that differ from place to place.
 
-    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input.
+    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input. The last of
+    the arguments have names, ``kwkeys``.
     """
+    unnamed = len(args) - len(kwkeys)
+
+    def applied(f: Any, here: Any) -> Any:
+        given = [a[here] for a in args]
+        return np.broadcast_to(f(*given[:unnamed], **dict(zip(kwkeys, given[unnamed:]))), (int(np.sum(here)),))
+
     there = np.array(decided(cond), dtype=bool)
     if f2 is None:
         there, filled = np.broadcast_arrays(there, fill_value)
     count = int(np.sum(there))
-    first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
-    other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))
+    first, other = applied(f1, there), filled[~there] if f2 is None else applied(f2, ~there)
     at = np.empty(there.shape, dtype=int)
     at[there], at[~there] = np.arange(count), np.arange(count, there.size)
     return np.take(np.concatenate([first, other]), at)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 import scipy.stats as st
 
 import dualdiff as dd
 from dualdiff.errors import UnsupportedFunctionError
 from dualdiff.testing import check
 
+SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
 RNG = np.random.default_rng(5)
 X, Y, W = RNG.standard_normal(9), RNG.standard_normal(7) + 0.4, RNG.uniform(0.5, 2.0, 9)
 Z = X[:7] + 0.8 * Y
@@ -60,6 +62,8 @@ DATA: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize("name", DATA)
 def test_functions_on_data(name: str) -> None:
+    if name in ("angles", "lines") and SCIPY < (1, 16):
+        pytest.skip("SciPy's own code makes numbers or objects of them, and is refused")
     f, args = DATA[name]
     check(f, *args, directions=1, rtol=1e-6)
 

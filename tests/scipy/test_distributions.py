@@ -46,6 +46,7 @@ def test_what_is_missing_among_data_leaves_the_others_derivatives() -> None:
     assert np.isnan(dd.jacobian(lambda x: st.norm.logpdf(x))(data)[0, 0])
     assert np.all(np.isnan(dd.hessian(lambda p: st.norm.logpdf(p[0], p[1]))(np.array([0.1, np.nan]))))
     assert np.isnan(dd.grad(st.norm.logpdf)(np.nan))  # a method of an object that is differentiated itself
+    assert np.all(np.isnan(dd.grad(lambda p: st.multinomial.logpmf([1, 2], 3, p))(np.array([-0.3, 1.3]))))
     density = st.norm.pdf  # and one in a variable of an enclosing function
     assert np.isnan(dd.grad(lambda x: 2 * density(x))(np.nan))
 
@@ -74,11 +75,15 @@ def test_quantiles_at_both_ends() -> None:
     assert dd.grad(lambda m: st.expon.ppf(0.0, m))(0.3) == 1.0
 
 
-def test_extreme_values_at_a_shape_of_zero() -> None:
+def test_distributions_fitted_from_a_shape_of_zero() -> None:
     x = 0.7
     assert dd.grad(lambda c: st.genpareto.logpdf(x, c))(0.0) == pytest.approx(x * x / 2 - x, rel=1e-14)
     slope = x - x * x / 2 * (1 - np.exp(-x))
     assert dd.grad(lambda c: st.genextreme.logpdf(x, c))(0.0) == pytest.approx(slope, rel=1e-14)
+    assert dd.grad(lambda a: st.skewnorm.logpdf(x, a))(0.0) == pytest.approx(x * np.sqrt(2 / np.pi), rel=1e-14)
+    assert dd.grad(lambda a: st.skewnorm.pdf(x, a))(0.0) == pytest.approx(2 * x * st.norm.pdf(x) * st.norm.pdf(0))
+    assert dd.grad(lambda k: st.vonmises.logpdf(x, k))(0.0) == pytest.approx(np.cos(x), rel=1e-14)
+    assert dd.grad(lambda k: st.vonmises.pdf(x, k))(0.0) == pytest.approx(np.cos(x) / (2 * np.pi), rel=1e-14)
     for make, name in [(st.genextreme, n) for n in ("cdf", "ppf", "isf")] + [
         (st.genpareto, n) for n in ("logsf", "ppf")
     ]:
@@ -93,7 +98,8 @@ def test_extreme_values_at_a_shape_of_zero() -> None:
         (lambda h: st.kappa4.logpdf(0.3, h, 0.2), 0.0),
         (lambda k: st.kappa4.cdf(0.3, 0.2, k), 0.0),
         (lambda c: st.triang.pdf(0.3, c), 1.0),
-        (lambda k: st.vonmises.pdf(0.3, k), 0.0),
+        (lambda d: st.trapezoid.stats(0.2, d, moments="s"), 1.0),
+        (lambda p: st.binom.pmf(0, 5, p), 0.0),
         (lambda nc: st.ncx2.cdf(0.3, 2.0, nc), 0.0),
         (lambda c: st.genextreme.mean(c), 0.0),
     ],

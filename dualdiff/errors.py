@@ -67,14 +67,14 @@ NOTES: ContextVar[list[Any] | None] = ContextVar("dualdiff_notes", default=None)
 class Stumble(NamedTuple):
     """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``.
 
-    ``owner`` is the class in whose method that was, if the method has a drop-in.
+    ``owners`` are the classes in whose methods that was, if these have drop-ins.
     """
 
     names: dict[str, Any]
     code: CodeType
     at: int
     kind: str
-    owner: Any = None
+    owners: tuple[type, ...] = ()
 
 
 def _page(kind: type) -> str:
@@ -445,16 +445,21 @@ REPLACED: set[CodeType] = set()
 
 _AROUND: set[CodeType] = set()
 """The code of decorators around them, which others may share that are not replaced."""
+_REACHED: set[CodeType] = set()
+"""The code of methods that their replacement calls: capture has to reach both."""
 _OWNERS: dict[CodeType, list[type]] = {}
 """Of those that are methods, the classes: several may inherit one."""
 
 
-def replaced(function: Any, owner: Any = None) -> None:
-    """Note that a function, or a method of a class, is one that capture puts another in the place of."""
+def replaced(function: Any, owner: Any = None, whole: bool = True) -> None:
+    """Note that a function, or a method of a class, is one that capture puts another in the place of.
+
+    Unless ``whole``, the other one calls it: then capture has to reach its own code as well.
+    """
     while function is not None:
         code, inner = getattr(function, "__code__", None), getattr(function, "__wrapped__", None)
         if code is not None:
-            (REPLACED if inner is None else _AROUND).add(code)
+            (_REACHED if not whole else REPLACED if inner is None else _AROUND).add(code)
             if owner is not None:
                 _OWNERS.setdefault(code, []).append(owner)
         function = inner
@@ -492,21 +497,24 @@ def line_of_definition(function: Any) -> str:
     return line_of_file(code.co_filename, code.co_firstlineno)
 
 
-def code_frame() -> tuple[FrameType | None, Any]:
-    """Return the frame of the code that capture would have to reach, and the class whose method was met there (or None).
+def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
+    """Return the frame of the code that capture would have to reach, and the classes whose methods were met there.
 
     It is the innermost one outside this library, NumPy and Python's own; or that which called a function with a replacement.
     NumPy's polynomials are Python code like any other.
     """
     frame: FrameType | None = sys._getframe(1)
-    found, inside, owner = None, False, None
+    owners: dict[Any, None] = {}
+    found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
         if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
             break
-        if _is_replaced(frame):
+        whole = _is_replaced(frame)
+        if whole or frame.f_code in _REACHED:
+            owners[method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))] = None
+        if whole:
             inside = True
-            owner = method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))
         elif (
             not name.startswith(HERE)
             and (not is_numpy(name) or name.startswith(_POLYNOMIALS))
@@ -517,7 +525,7 @@ def code_frame() -> tuple[FrameType | None, Any]:
             if not is_installed(name):
                 break
         frame = frame.f_back
-    return found, owner
+    return found, tuple([owner for owner in owners if owner is not None])
 
 
 def line_of(code: CodeType, instruction: int) -> str:

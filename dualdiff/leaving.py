@@ -83,9 +83,9 @@ class Leaving(Methods):
             enter_rooms()
             if (name := solvers.served(_getframe(1))) is not None:
                 error = TracedConversionError(f"{where()}: {solvers.beyond_reach(name)} {self._opt_out}")
-            frame, owner = code_frame()
+            frame, owners = code_frame()
             if frame is not None:
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind, owner)
+                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind, owners)
         notes = self.run.notes
         if notes is not None and error not in notes:
             notes.append(error)

@@ -99,15 +99,15 @@ def _codes() -> dict[CodeType, tuple[str, str]]:
     return _CODES
 
 
-_SERVED: dict[CodeType, str] = {}
-"""The code of the solvers that have a drop-in, with their names."""
+_SERVED: dict[CodeType, tuple[str, str | None]] = {}
+"""The code of the solvers that have a drop-in, with their names and the module that may call them on differentiated values."""
 
 
-def serve(real: Any, name: str) -> None:
-    """Note that a solver has a drop-in: what asks in its code makes its caller's capture begin."""
+def serve(real: Any, name: str, caller: str | None = None) -> None:
+    """Note that a solver has a drop-in: what asks in its code makes its caller's capture begin, unless a module of ours called it."""
     inner = inspect.unwrap(real)
     if type(inner) is FunctionType:
-        _SERVED[inner.__code__] = name
+        _SERVED[inner.__code__] = name, caller
 
 
 def served(frame: FrameType | None) -> str | None:
@@ -115,9 +115,11 @@ def served(frame: FrameType | None) -> str | None:
     while frame is not None and (name := str(frame.f_globals.get("__name__"))).partition(".")[0] in _BETWEEN:
         if name in _OPERATORS:
             return None
+        back = frame.f_back
         if frame.f_code in _SERVED:
-            return _SERVED[frame.f_code]
-        frame = frame.f_back
+            name, caller = _SERVED[frame.f_code]
+            return None if caller and back and back.f_globals.get("__name__") == caller else name
+        frame = back
     return None
 
 

@@ -452,6 +452,8 @@ class Tracer(Leaving):
         else:
             if type(index) is int and type(v) in TRACED and v.link is not None and v.link.base is not None:
                 _check_swap(self, v)
+            if is_number(self) and solvers.served(_getframe(1)) is not None:
+                raise self._stumbled(None, "array")
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:

@@ -158,7 +158,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
     "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
     "scipy.signal": ("dualdiff.scipy.signal",),
-    "scipy.stats": ("dualdiff.scipy.stats",),
+    "scipy.stats": ("dualdiff.scipy.stats", "dualdiff.scipy.distributions", "dualdiff.scipy.samples"),
 }
 """Modules whose functions capture exchanges, and the modules of ours that say what for."""
 

@@ -45,9 +45,11 @@ class Compiled:
                 f"{where()}: {called(self._real)} is compiled code, which cannot carry a derivative. {of_compiled()}. To freeze its "
                 "arguments on purpose: dd.stop_gradient(x)."
             )
-            frame, owner = code_frame()
-            if frame is not None:  # it may have called a function that has a drop-in, without being captured yet
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, "call", owner)
+            frame, owners = code_frame()
+            if (
+                frame is not None
+            ):  # who called a function that has a drop-in may not have been captured, and is from now on
+                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, "call", owners)
             raise error
         return plain_call(self._real, args, kwargs)
 

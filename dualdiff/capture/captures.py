@@ -18,7 +18,7 @@ from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, is_renewed, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
-from dualdiff.capture.names import EVERYTHING, MAKERS, in_place_of
+from dualdiff.capture.names import EVERYTHING, MAKERS, METHODS, in_place_of
 from dualdiff.errors import (
     NOTES,
     CaptureError,
@@ -109,6 +109,9 @@ class Captures:
             return
         self.modules.setdefault(id(names), [names, MAKERS, frozenset()])
         if name.startswith("scipy."):
+            # a method of a class whose code is captured would not stumble, and its drop-in not be noticed
+            inside = [kind for kind in METHODS if any(c.__module__ == name for c in kind.__mro__)]
+            self.classes += [kind for kind in inside if kind not in self.classes]
             wanted = (*_ARRAY_API, *_FORMULAS.get(name, ()))
             for other in list(sys.modules):
                 if other.endswith(wanted):
@@ -129,9 +132,9 @@ class Captures:
             s = error.stumble
             if s is None:
                 continue
-            if s.owner is not None and s.owner not in self.classes:
-                self.classes.append(s.owner)
-                learned = True
+            new = [owner for owner in s.owners if owner not in self.classes]
+            self.classes += new
+            learned |= bool(new)
             if not _is_reached(str(s.names.get("__name__", ""))):
                 continue
             known = self.modules.get(id(s.names))

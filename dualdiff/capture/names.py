@@ -12,7 +12,7 @@ import functools
 import inspect
 import math
 import sys
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -89,13 +89,16 @@ METHODS: dict[Any, dict[str, Any]] = {}
 """For a class, what takes the place of its methods while it is captured."""
 
 
-def drop_in_method(owner: type, name: str, function: Any) -> None:
-    """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative."""
+def drop_in_method(owner: type, name: str, function: Any, always: bool = False) -> None:
+    """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative.
+
+    With ``always``, whenever its caller is captured: the object may hold what carries one.
+    """
     real = inspect.getattr_static(owner, name)
     if isinstance(real, (classmethod, staticmethod)):
-        new: Any = type(real)(_instead(real.__func__, function))
+        new: Any = type(real)(_instead(real.__func__, function, always))
     else:
-        new = _instead(real, function)
+        new = _instead(real, function, always)
     METHODS.setdefault(owner, {})[name] = new
 
 
@@ -135,8 +138,19 @@ def in_place_of(f: Any) -> Any:
     if type(f) is functools.partial:
         inner = in_place_of(f.func)
         return f if inner is f.func else functools.partial(inner, *f.args, **f.keywords)
+    if type(f) is MethodType:
+        return _in_place_of_method(f)
     found = _TABLE.get(id(f))
     return found[1] if found is not None and found[0] is f else f
+
+
+def _in_place_of_method(f: MethodType) -> MethodType:
+    """Return what stands for the method of an object, which has been taken from it already."""
+    for kind in type(f.__self__).__mro__:
+        new = METHODS.get(kind, {}).get(f.__name__)
+        if new is not None and getattr(new, "__wrapped__", None) is f.__func__:
+            return MethodType(new, f.__self__)
+    return f
 
 
 class Namespace(ModuleType):
@@ -221,6 +235,9 @@ def stand_in(value: Any, level: int) -> Any:
         return Vectorized(value)
     if kind in GENERATORS:
         return Random(value)
+    if kind is MethodType:
+        method = _in_place_of_method(value)
+        return None if method is value else method
     if kind in _KINDS and (made := _KINDS[kind](value)) is not None:
         return made
     if kind is functools._lru_cache_wrapper:

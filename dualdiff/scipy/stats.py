@@ -13,57 +13,19 @@ from typing import Any
 import numpy as np
 import scipy.special
 import scipy.stats
-from scipy.stats import _continuous_distns, _distn_infrastructure, _multivariate
+from scipy.stats import _continuous_distns, _multivariate
 
-from dualdiff.capture.active import is_active
-from dualdiff.capture.callables import Vectorized
+from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
-from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
+from dualdiff.solvers import serve
 from dualdiff.values import decided, operand, raw
 
 ROOM = Room("scipy.stats")
 REAL = Facts(REAL_ONLY)
-
-# --------------------------------------------------------------------------------------------------
-# quantiles without a formula
-
-STEPS = 3
-"""Newton's steps from the root: after k of them derivatives up to the order 2^k - 1 are right."""
-
-
-@ROOM.method(_distn_infrastructure.rv_generic, "entropy", facts=REAL)
-def entropy(self: Any, *args: Any, **kwds: Any) -> Any:
-    """The entropy, entry by entry of the parameters: a distribution's own loop over them was made where nothing was captured."""
-    shapes, _, scale = self._parse_args(*args, **kwds)
-    shapes, scale = [operand(a) for a in shapes], operand(scale)
-    good = np.logical_and(self._argcheck(*[raw(a) for a in shapes]), raw(scale) > 0)
-    found = (Vectorized(self.vecentropy)(*shapes) if shapes else self._entropy()) + np.log(scale)
-    return np.where(good, found, self.badvalue)[()]
-
-
-@ROOM.method(scipy.stats.rv_continuous, "_ppf", facts=REAL)
-def quantile(self: Any, q: Any, *args: Any) -> Any:
-    """Return where a distribution function reaches q, found by SciPy's iteration, and its derivatives by Newton's steps from there."""
-    x = np.asarray(self._ppfvec(raw(q), *[raw(a) for a in args]))
-    for _ in range(STEPS):
-        x = x - (self._cdf(x, *args) - q) / self._pdf(x, *args)
-    return x
-
-
-@ROOM.method(scipy.stats.rv_continuous, "_cdf", facts=REAL)
-def distribution(self: Any, x: Any, *args: Any) -> Any:
-    """Return the distribution function of one that has a density only: its integral, entry by entry."""
-    x, *shapes_of_all = np.broadcast_arrays(x, *args)
-    found = []
-    for at in np.ndindex(shape_of(x)):
-        shapes = tuple([a[at] for a in shapes_of_all])
-        found.append(quad(self._pdf, self._get_support(*shapes)[0], x[at], args=shapes)[0])
-    return np.reshape(np.stack(found), shape_of(x)) if found else 0.0 * x
-
 
 # --------------------------------------------------------------------------------------------------
 # covariances
@@ -107,6 +69,22 @@ def _factored(
 if _PSD is not None:
     drop_in_class(_PSD, _factored)
 
+
+def _no_derivative(name: str) -> Any:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(
+            f"{where()}: {name} is an integral in several variables that compiled code estimates, which carries no derivative. Use logpdf, "
+            "the distribution functions of independent variables, or freeze its arguments with dd.stop_gradient."
+        )
+
+    return refuse
+
+
+for _kind in ("multivariate_normal", "multivariate_t"):
+    _class, _public = type(getattr(scipy.stats, _kind)), f"scipy.stats.{_kind}.cdf"
+    serve(_class._cdf, _public)
+    ROOM.method(_class, "_cdf", facts=REAL)(_no_derivative(_public))
+
 # --------------------------------------------------------------------------------------------------
 # kernel densities
 
@@ -125,46 +103,67 @@ def _distances(self: Any, points: Any) -> tuple[Any, float]:
     return np.sum(apart * apart, axis=0), size
 
 
+_KERNELS = scipy.stats.gaussian_kde
+_evaluate, _logpdf, _set_bandwidth = _KERNELS.evaluate, _KERNELS.logpdf, _KERNELS.set_bandwidth
+
+
+def _is_plain(self: Any, points: Any) -> bool:
+    return not any_active((points, self.dataset, self.weights, self.cho_cov), {})
+
+
 def kernel_density(self: Any, points: Any) -> Any:
     """Return the estimated density at points, as :meth:`scipy.stats.gaussian_kde.evaluate`."""
+    if _is_plain(self, points):
+        return plain_call(_evaluate, (self, points), {})
     squares, size = _distances(self, points)
     return np.exp(-0.5 * squares - size) @ self.weights
 
 
 for _name in ("evaluate", "__call__"):
-    ROOM.method(scipy.stats.gaussian_kde, _name, facts=REAL)(kernel_density)
+    ROOM.method(_KERNELS, _name, facts=REAL, always=True)(kernel_density)
 
 
-@ROOM.method(scipy.stats.gaussian_kde, "logpdf", facts=REAL)
+@ROOM.method(_KERNELS, "logpdf", facts=REAL, always=True)
 def kernel_log_density(self: Any, x: Any) -> Any:
     """Return its logarithm, as :meth:`scipy.stats.gaussian_kde.logpdf`."""
+    if _is_plain(self, x):
+        return plain_call(_logpdf, (self, x), {})
     squares, size = _distances(self, x)
     terms = -0.5 * squares + np.log(self.weights)
     top = np.max(terms, axis=-1, keepdims=True)
     return np.log(np.sum(np.exp(terms - top), axis=-1)) + top[..., 0] - size
 
 
+@ROOM.method(_KERNELS, "set_bandwidth", facts=REAL, around=True, always=True)
+def bandwidth(self: Any, bw_method: Any = None) -> Any:
+    """Set the width of the kernels, as :meth:`scipy.stats.gaussian_kde.set_bandwidth`; a number may be differentiated."""
+    return _set_bandwidth(self, (lambda _: bw_method) if is_active(bw_method) else bw_method)
+
+
+serve(_set_bandwidth, "scipy.stats.gaussian_kde.set_bandwidth", __name__)
+
+
 # --------------------------------------------------------------------------------------------------
 # one formula here and another there
 
 
-def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any) -> Any:
+def chosen(cond: Any, f1: Any, f2: Any, fill_value: Any, *args: Any, xp: Any, kwkeys: Any = ()) -> Any:
     """Apply one function where a condition holds and another elsewhere, as SciPy's formulas do that differ from place to place.
 
-    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input.
+    SciPy writes the one's values into the other's, which hold no derivative where only the first depends on the input. The last of
+    the arguments have names, ``kwkeys``.
     """
+    unnamed = len(args) - len(kwkeys)
+
+    def applied(f: Any, here: Any) -> Any:
+        given = [a[here] for a in args]
+        return np.broadcast_to(f(*given[:unnamed], **dict(zip(kwkeys, given[unnamed:]))), (int(np.sum(here)),))
+
     there = np.array(decided(cond), dtype=bool)
     if f2 is None:
         there, filled = np.broadcast_arrays(there, fill_value)
-        for a in args:
-            if is_active(a) and shape_of(operand(fill_value)) and np.any(~there & (raw(a) == 0) & (raw(filled) != 0)):
-                raise UnsupportedFunctionError(
-                    f"{where()}: where a parameter is exactly 0, SciPy has another formula for this distribution, in which it does "
-                    "not stand: its derivative would come out as zero. Begin beside 0, with 1e-6 for instance."
-                )
     count = int(np.sum(there))
-    first = np.broadcast_to(f1(*[a[there] for a in args]), (count,))
-    other = filled[~there] if f2 is None else np.broadcast_to(f2(*[a[~there] for a in args]), (there.size - count,))
+    first, other = applied(f1, there), filled[~there] if f2 is None else applied(f2, ~there)
     at = np.empty(there.shape, dtype=int)
     at[there], at[~there] = np.arange(count), np.arange(count, there.size)
     return np.take(np.concatenate([first, other]), at)

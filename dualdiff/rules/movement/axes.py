@@ -21,6 +21,6 @@ def along(axis: int, i: Any) -> tuple[Any, ...]:
 
 def ints(x: Any) -> tuple[int, ...]:
     """Return an int or several as a tuple; traced ones leave to Python."""
-    if isinstance(x, (tuple, list)) or (isinstance(x, (ndarray, Traced)) and shape_of(x)):
+    if isinstance(x, (tuple, list, range)) or (isinstance(x, (ndarray, Traced)) and shape_of(x)):
         return tuple([operator.index(i) for i in x])  # type: ignore[union-attr]
     return (operator.index(x),)

@@ -14,16 +14,22 @@ from dualdiff.rules.special.densities import (
     beta_density,
     binomial_slope,
     negative_binomial_slope,
-    noncentral_chi_square_density,
-    noncentral_f_density,
-    noncentral_t_density,
 )
 from dualdiff.rules.special.elementary import quotient
 from dualdiff.rules.special.error import normal_density
+from dualdiff.rules.special.noncentral import (
+    chi_square_noncentral_density,
+    chi_square_slope,
+    f_noncentral_density,
+    noncentral_f_slope_above,
+    noncentral_f_slope_below,
+    noncentral_t_slope,
+    t_by_noncentrality,
+    t_noncentral_density,
+)
 from dualdiff.rules.special.rows import (
     ABOVE_ONE,
     INNER,
-    NO_FORMULA,
     ORDER,
     PARAMETER,
     POSITIVE,
@@ -184,59 +190,96 @@ def _noncentral(tail: str, sign: int) -> None:
     row(
         f"_ncx2_{tail}",
         "x df nc",
-        lambda _q, x, v, nc: sign * noncentral_chi_square_density(x, v, nc),
-        NO_FORMULA,
+        lambda _q, x, v, nc: sign * chi_square_noncentral_density(x, v, nc),
+        lambda _q, x, v, nc: sign * chi_square_slope(x, v, nc),
         lambda q, x, v, nc: 0.5 * (chi_square(x, v + 2, nc) - q),
         domain=(POSITIVE, PARAMETER, POSITIVE),
     )
     row(
         f"_ncf_{tail}",
         "x dfn dfd nc",
-        lambda _q, x, m, n, nc: sign * noncentral_f_density(m, n, nc, x),
-        NO_FORMULA,
-        NO_FORMULA,
+        lambda _q, x, m, n, nc: sign * f_noncentral_density(m, n, nc, x),
+        lambda _q, x, m, n, nc: sign * noncentral_f_slope_above(m, n, nc, x),
+        lambda _q, x, m, n, nc: sign * noncentral_f_slope_below(m, n, nc, x),
         lambda q, x, m, n, nc: 0.5 * (f(x * (m / (m + 2)), m + 2, n, nc) - q),
         domain=(POSITIVE, PARAMETER, PARAMETER, POSITIVE),
     )
     row(
         f"_nct_{tail}",
         "x df nc",
-        lambda _q, t, v, nc: sign * noncentral_t_density(v, nc, t),
-        NO_FORMULA,
-        NO_FORMULA,
+        lambda _q, t, v, nc: sign * t_noncentral_density(v, nc, t),
+        lambda _q, t, v, nc: sign * noncentral_t_slope(v, nc, t),
+        lambda _q, t, v, nc: sign * t_by_noncentrality(v, nc, t),
         domain=(REAL, PARAMETER, PARAMETER),
     )
 
 
 _noncentral("sf", -1)
 _noncentral("cdf", 1)
-_chi_square: Any = named("_ncx2_cdf")
-_f: Any = named("_ncf_cdf")
-row(
-    "_ncx2_ppf",
-    "p df nc",
-    lambda x, _p, v, nc: 1 / noncentral_chi_square_density(x, v, nc),
-    NO_FORMULA,
-    lambda x, p, v, nc: 0.5 * (p - _chi_square(x, v + 2, nc)) / noncentral_chi_square_density(x, v, nc),
-    domain=(INNER, PARAMETER, POSITIVE),
-)
-row(
-    "_ncf_ppf",
-    "p dfn dfd nc",
-    lambda x, _p, m, n, nc: 1 / noncentral_f_density(m, n, nc, x),
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda x, p, m, n, nc: 0.5 * (p - _f(x * (m / (m + 2)), m + 2, n, nc)) / noncentral_f_density(m, n, nc, x),
-    domain=(INNER, PARAMETER, PARAMETER, POSITIVE),
-)
-row(
-    "_nct_ppf",
-    "p df nc",
-    lambda t, _p, v, nc: 1 / noncentral_t_density(v, nc, t),
-    NO_FORMULA,
-    NO_FORMULA,
-    domain=(INNER, PARAMETER, PARAMETER),
-)
+
+
+def _noncentral_inverse(tail: str, of: str, sign: int) -> None:
+    """Add the rows of the inverses: the slope by p is a density's reciprocal, by a parameter that of p over the density."""
+    chi_square, f = named(f"_ncx2_{of}"), named(f"_ncf_{of}")
+    row(
+        f"_ncx2_{tail}",
+        "p df nc",
+        lambda x, _p, v, nc: sign / chi_square_noncentral_density(x, v, nc),
+        lambda x, _p, v, nc: -chi_square_slope(x, v, nc) / chi_square_noncentral_density(x, v, nc),
+        lambda x, p, v, nc: sign * 0.5 * (p - chi_square(x, v + 2, nc)) / chi_square_noncentral_density(x, v, nc),
+        domain=(INNER, PARAMETER, POSITIVE),
+    )
+    row(
+        f"_ncf_{tail}",
+        "p dfn dfd nc",
+        lambda x, _p, m, n, nc: sign / f_noncentral_density(m, n, nc, x),
+        lambda x, _p, m, n, nc: -noncentral_f_slope_above(m, n, nc, x) / f_noncentral_density(m, n, nc, x),
+        lambda x, _p, m, n, nc: -noncentral_f_slope_below(m, n, nc, x) / f_noncentral_density(m, n, nc, x),
+        lambda x, p, m, n, nc: (
+            sign * 0.5 * (p - f(x * (m / (m + 2)), m + 2, n, nc)) / f_noncentral_density(m, n, nc, x)
+        ),
+        domain=(INNER, PARAMETER, PARAMETER, POSITIVE),
+    )
+    row(
+        f"_nct_{tail}",
+        "p df nc",
+        lambda t, _p, v, nc: sign / t_noncentral_density(v, nc, t),
+        lambda t, _p, v, nc: -noncentral_t_slope(v, nc, t) / t_noncentral_density(v, nc, t),
+        lambda t, _p, v, nc: -t_by_noncentrality(v, nc, t) / t_noncentral_density(v, nc, t),
+        domain=(INNER, PARAMETER, PARAMETER),
+    )
+
+
+_noncentral_inverse("ppf", "cdf", 1)
+_noncentral_inverse("isf", "sf", -1)
+for _name, _density, _domain in (
+    ("_ncx2_pdf", chi_square_noncentral_density, (POSITIVE, PARAMETER, POSITIVE)),
+    ("_ncf_pdf", lambda x, m, n, nc: f_noncentral_density(m, n, nc, x), (POSITIVE, PARAMETER, PARAMETER, POSITIVE)),
+    ("_nct_pdf", lambda t, v, nc: t_noncentral_density(v, nc, t), (REAL, PARAMETER, PARAMETER)),
+):
+    composite(named(_name), domain=_domain, facts=Facts(REAL_ONLY))(_density)
+
+
+@composite(named("_ncf_mean"), domain=("above three", "above three", POSITIVE), facts=Facts(REAL_ONLY))
+def _f_mean(m: Any, n: Any, nc: Any) -> Any:
+    return np.where(np.greater(n, 2), n * (m + nc) / (m * (n - 2)), np.nan)[()]
+
+
+@composite(named("_ncf_variance"), domain=("above three", "degrees", POSITIVE), facts=Facts(REAL_ONLY))
+def _f_variance(m: Any, n: Any, nc: Any) -> Any:
+    whole = 2 * np.square(n / m) * (np.square(m + nc) + (m + 2 * nc) * (n - 2)) / (np.square(n - 2) * (n - 4))
+    return np.where(np.greater(n, 4), whole, np.nan)[()]
+
+
+@composite(named("_nct_mean"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
+def _t_mean(v: Any, nc: Any) -> Any:
+    return np.where(np.greater(v, 1), nc * np.sqrt(0.5 * v) / special.poch(0.5 * (v - 1), 0.5), np.nan)[()]
+
+
+@composite(named("_nct_variance"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
+def _t_variance(v: Any, nc: Any) -> Any:
+    return np.where(np.greater(v, 2), (1 + nc * nc) * v / (v - 2) - np.square(_t_mean(v, nc)), np.nan)[()]
+
 
 # --------------------------------------------------------------------------------------------------
 # moments that SciPy computed by ufuncs before 1.14, and by these formulas since

@@ -1,7 +1,7 @@
 """Distribution functions and their inverses: the slope of one is a density, that of the other its reciprocal.
 
-By their parameters those of gamma, beta, F and Student are integrals of :mod:`dualdiff.rules.special.shapes`; of the
-noncentral ones, where a closed form is known it stands here.
+By their parameters those of gamma, beta, F and Student are integrals of :mod:`dualdiff.rules.special.shapes`; those of the
+noncentral ones are sums of :mod:`dualdiff.rules.special.noncentral`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ from dualdiff.rules.special.densities import (
     gamma_density,
     kolmogorov_slope,
     negative_binomial_slope,
-    noncentral_chi_square_density,
-    noncentral_f_density,
-    noncentral_t_density,
     smirnov_curvature,
     t_density,
 )
 from dualdiff.rules.special.elementary import power_mean
+from dualdiff.rules.special.noncentral import (
+    chi_square_noncentral_density,
+    chi_square_slope,
+    f_noncentral_density,
+    noncentral_f_slope_above,
+    noncentral_f_slope_below,
+    noncentral_t_slope,
+    t_by_noncentrality,
+    t_noncentral_density,
+)
 from dualdiff.rules.special.rows import (
     ABOVE_ONE,
     INNER,
@@ -256,7 +263,7 @@ row("nbdtrc", "k n p", ORDER, NO_FORMULA, lambda _y, k, n, p: -negative_binomial
 row("nbdtri", "k n y", ORDER, NO_FORMULA, lambda p, k, n, _y: 1 / negative_binomial_slope(k, n, p), domain=ORDERS)
 
 # --------------------------------------------------------------------------------------------------
-# noncentral distributions: by the noncentrality the slope is a difference of two distribution functions
+# noncentral distributions: by the noncentrality the slope is a difference of two distribution functions, but for Student's
 
 
 def _chi_by_noncentrality(p: Any, x: Any, v: Any, nc: Any) -> Any:
@@ -270,68 +277,68 @@ def _f_by_noncentrality(p: Any, m: Any, n: Any, nc: Any, x: Any) -> Any:
 row(
     "chndtr",
     "x df nc",
-    lambda _p, x, v, nc: noncentral_chi_square_density(x, v, nc),
-    NO_FORMULA,
+    lambda _p, x, v, nc: chi_square_noncentral_density(x, v, nc),
+    lambda _p, x, v, nc: chi_square_slope(x, v, nc),
     lambda p, x, v, nc: _chi_by_noncentrality(p, x, v, nc),
     domain=(POSITIVE, A, POSITIVE),
 )
 row(
     "chndtrix",
     "p df nc",
-    lambda x, _p, v, nc: 1 / noncentral_chi_square_density(x, v, nc),
-    NO_FORMULA,
-    lambda x, p, v, nc: -_chi_by_noncentrality(p, x, v, nc) / noncentral_chi_square_density(x, v, nc),
+    lambda x, _p, v, nc: 1 / chi_square_noncentral_density(x, v, nc),
+    lambda x, _p, v, nc: -chi_square_slope(x, v, nc) / chi_square_noncentral_density(x, v, nc),
+    lambda x, p, v, nc: -_chi_by_noncentrality(p, x, v, nc) / chi_square_noncentral_density(x, v, nc),
     domain=(INNER, A, POSITIVE),
 )
 row(
     "chndtrinc",
     "x df p",
-    lambda nc, x, v, p: -noncentral_chi_square_density(x, v, nc) / _chi_by_noncentrality(p, x, v, nc),
-    NO_FORMULA,
+    lambda nc, x, v, p: -chi_square_noncentral_density(x, v, nc) / _chi_by_noncentrality(p, x, v, nc),
+    lambda nc, x, v, p: -chi_square_slope(x, v, nc) / _chi_by_noncentrality(p, x, v, nc),
     lambda nc, x, v, p: 1 / _chi_by_noncentrality(p, x, v, nc),
     domain=("above three", A, "small probability"),
 )
 row(
     "ncfdtr",
     "dfn dfd nc f",
-    NO_FORMULA,
-    NO_FORMULA,
+    lambda _p, m, n, nc, x: noncentral_f_slope_above(m, n, nc, x),
+    lambda _p, m, n, nc, x: noncentral_f_slope_below(m, n, nc, x),
     lambda p, m, n, nc, x: _f_by_noncentrality(p, m, n, nc, x),
-    lambda _p, m, n, nc, x: noncentral_f_density(m, n, nc, x),
+    lambda _p, m, n, nc, x: f_noncentral_density(m, n, nc, x),
     domain=(A, A, POSITIVE, POSITIVE),
 )
 row(
     "ncfdtri",
     "dfn dfd nc p",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda x, m, n, nc, p: -_f_by_noncentrality(p, m, n, nc, x) / noncentral_f_density(m, n, nc, x),
-    lambda x, m, n, nc, _p: 1 / noncentral_f_density(m, n, nc, x),
+    lambda x, m, n, nc, _p: -noncentral_f_slope_above(m, n, nc, x) / f_noncentral_density(m, n, nc, x),
+    lambda x, m, n, nc, _p: -noncentral_f_slope_below(m, n, nc, x) / f_noncentral_density(m, n, nc, x),
+    lambda x, m, n, nc, p: -_f_by_noncentrality(p, m, n, nc, x) / f_noncentral_density(m, n, nc, x),
+    lambda x, m, n, nc, _p: 1 / f_noncentral_density(m, n, nc, x),
     domain=(A, A, POSITIVE, INNER),
 )
 row(
     "ncfdtrinc",
     "dfn dfd p f",
-    NO_FORMULA,
-    NO_FORMULA,
+    lambda nc, m, n, p, x: -noncentral_f_slope_above(m, n, nc, x) / _f_by_noncentrality(p, m, n, nc, x),
+    lambda nc, m, n, p, x: -noncentral_f_slope_below(m, n, nc, x) / _f_by_noncentrality(p, m, n, nc, x),
     lambda nc, m, n, p, x: 1 / _f_by_noncentrality(p, m, n, nc, x),
-    lambda nc, m, n, p, x: -noncentral_f_density(m, n, nc, x) / _f_by_noncentrality(p, m, n, nc, x),
+    lambda nc, m, n, p, x: -f_noncentral_density(m, n, nc, x) / _f_by_noncentrality(p, m, n, nc, x),
     domain=(A, A, "small probability", "above two"),
 )
 row(
     "nctdtr",
     "df nc t",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda _p, v, nc, t: noncentral_t_density(v, nc, t),
+    lambda _p, v, nc, t: noncentral_t_slope(v, nc, t),
+    lambda _p, v, nc, t: t_by_noncentrality(v, nc, t),
+    lambda _p, v, nc, t: t_noncentral_density(v, nc, t),
     domain=(A, A, REAL),
 )
 row(
     "nctdtrit",
     "df nc p",
-    NO_FORMULA,
-    NO_FORMULA,
-    lambda t, v, nc, _p: 1 / noncentral_t_density(v, nc, t),
+    lambda t, v, nc, _p: -noncentral_t_slope(v, nc, t) / t_noncentral_density(v, nc, t),
+    lambda t, v, nc, _p: -t_by_noncentrality(v, nc, t) / t_noncentral_density(v, nc, t),
+    lambda t, v, nc, _p: 1 / t_noncentral_density(v, nc, t),
     domain=(A, A, INNER),
 )
 

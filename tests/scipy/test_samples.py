@@ -1,0 +1,97 @@
+"""Functions of scipy.stats on data: right in both modes, also where SciPy's own formula leaves its parameter out, or refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy
+import scipy.stats as st
+
+import dualdiff as dd
+from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.testing import check
+
+SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
+RNG = np.random.default_rng(5)
+X, Y, W = RNG.standard_normal(9), RNG.standard_normal(7) + 0.4, RNG.uniform(0.5, 2.0, 9)
+Z = X[:7] + 0.8 * Y
+
+
+def stacked(*values: Any) -> Any:
+    return np.concatenate([np.ravel(v) for v in values])
+
+
+DATA: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "moments": (
+        lambda x: stacked(st.zscore(x), st.skew(x), st.kurtosis(x, bias=False), st.sem(x), st.variation(x), st.iqr(x)),
+        (X,),
+    ),
+    "means": (
+        lambda x, p: stacked(st.gmean(x), st.hmean(x, weights=x), st.pmean(x, p), st.trim_mean(x, 0.2), st.entropy(x)),
+        (W, np.float64(1.7)),
+    ),
+    "angles": (lambda x: stacked(st.circmean(x), st.circvar(x), st.circstd(x)), (X,)),
+    "lines": (
+        lambda x, y: stacked(st.pearsonr(x, y).statistic, st.linregress(x, y).slope, st.theilslopes(x, y).slope),
+        (Z, Y),
+    ),
+    "tests": (
+        lambda x, y: stacked(st.ttest_ind(x, y).statistic, st.f_oneway(x, y).pvalue, st.bartlett(x, y).statistic),
+        (X, Y),
+    ),
+    "distances": (
+        lambda x, y, w: stacked(st.wasserstein_distance(x, y, w), st.energy_distance(x, y, w)),
+        (X, Y, W),
+    ),
+    "transformations": (
+        lambda x, b: stacked(st.boxcox(x, b), st.yeojohnson(x - 1.0, b), st.yeojohnson_llf(b, x)),
+        (W, np.float64(0.4)),
+    ),
+    "kernels": (
+        lambda d, w, b, x: stacked(
+            st.gaussian_kde(d, weights=w)(x),
+            st.gaussian_kde(d, b).logpdf(x),
+            st.gaussian_kde(d, b).integrate_box_1d(-1.0, x[0]),
+        ),
+        (X, W, np.float64(0.4), np.array([0.1, 1.2])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_functions_on_data(name: str) -> None:
+    if name in ("angles", "lines") and SCIPY < (1, 16):
+        pytest.skip("SciPy's own code makes numbers or objects of them, and is refused")
+    f, args = DATA[name]
+    check(f, *args, directions=1, rtol=1e-6)
+
+
+def test_kernels_of_data_in_several_variables() -> None:
+    check(lambda d: st.gaussian_kde(d)(np.array([[0.1], [0.4]])), RNG.standard_normal((2, 6)), directions=1, rtol=1e-6)
+
+
+def test_parameters_at_which_scipy_has_another_formula() -> None:
+    logs = np.log(W)
+    assert dd.grad(lambda p: st.pmean(W, p))(0.0) == pytest.approx(st.gmean(W) * np.var(logs) / 2)
+    assert dd.jacobian(lambda x: st.yeojohnson(x, 0.0))(np.array([0.5]))[0, 0] == pytest.approx(1 / 1.5)
+    # ∂/∂λ of ((1+x)^λ - 1)/λ at 0 is log²(1+x)/2, and of -((1-x)^(2-λ) - 1)/(2-λ) at 2 log²(1-x)/2
+    for x, lmbda in ((0.5, 0.0), (-0.5, 2.0)):
+        found = dd.jacobian(lambda b, x=x: st.yeojohnson(np.array([x]), b))(lmbda)
+        assert found == pytest.approx(np.log(1.5) ** 2 / 2)
+    for f in (lambda b: st.boxcox_llf(b, W), lambda b: st.yeojohnson_llf(b, W), lambda b: st.pmean(W, b)):
+        g = dd.grad(f)
+        assert g(0.0) == pytest.approx((g(1e-4) + g(-1e-4)) / 2, rel=1e-6)
+        assert dd.value_and_grad(f)(0.0)[0] == pytest.approx(f(0.0), rel=1e-13)
+
+
+def test_fitted_parameters_and_integrals_in_several_variables_are_refused_by_name() -> None:
+    with pytest.raises(
+        UnsupportedFunctionError, match=r"yeojohnson without lmbda .* scipy\.stats\.yeojohnson\(x, lmbda\)"
+    ):
+        dd.grad(lambda x: st.yeojohnson(x)[0].sum())(X)
+    with pytest.raises(UnsupportedFunctionError, match="Select what is there"):
+        dd.grad(lambda p: st.pmean(np.array([1.0, np.nan]), p, nan_policy="omit"))(2.0)
+    with pytest.raises(UnsupportedFunctionError, match=r"scipy\.stats\.multivariate_normal\.cdf is an integral"):
+        dd.grad(lambda m: st.multivariate_normal.logcdf(np.zeros(2), m * np.ones(2), np.eye(2)))(0.3)

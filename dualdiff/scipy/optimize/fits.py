@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from functools import partial, wraps
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from dualdiff.errors import InputError
+from dualdiff.errors import InputError, outside
 from dualdiff.scipy.optimize.derivatives import (
     Derivative,
     Values,
@@ -25,6 +26,9 @@ from dualdiff.scipy.optimize.starts import best_of
 
 __all__ = ["curve_fit", "least_squares"]
 
+UNBOUNDED = (-np.inf, np.inf)
+CONVERGED = (1, 2, 3, 4)
+"""What ``leastsq`` returns where it found a minimum."""
 MANY = 100
 """Parameters from which a look at the pattern of a Jacobian may pay."""
 SPARSE = 0.05
@@ -167,7 +171,7 @@ def curve_fit(
     sigma: Any = None,
     absolute_sigma: bool = False,
     check_finite: bool | None = None,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = UNBOUNDED,
     method: str | None = None,
     jac: Any = None,
     *,
@@ -220,6 +224,10 @@ def curve_fit(
     if jac is None:
         steps = {k: kwargs.get(k) for k in ("epsfcn", "diff_step")}
         refuse_steps(steps, "curve_fit", "scipy.optimize.curve_fit")
+        if bounds is UNBOUNDED and method in (None, "lm") and sigma is None and nan_policy is None and "args" not in kwargs:
+            curve = Curve.of(f, xdata, ydata, p0)
+            if curve is not None:
+                return curve.fit(absolute_sigma, full_output, kwargs)
         model = Values(f, place=1)
         jac = _ByParameters(f, model, None if nan_policy == "omit" else np.shape(ydata))
     policy = {} if nan_policy is None else {"nan_policy": nan_policy}
@@ -242,6 +250,74 @@ def curve_fit(
     return CurveFit(found if full_output else found[:2], f, xdata, dof)
 
 
+class Curve:
+    """A model of float64 data without bounds and errors: the usual small fit, which ``leastsq`` takes at once.
+
+    It is what SciPy's ``curve_fit`` does with one, without what that asks again at every call.
+    """
+
+    def __init__(self, f: Callable[..., Any], xdata: Any, ydata: Any, start: Any) -> None:
+        self.f, self.xdata, self.ydata, self.start = f, xdata, ydata, start
+        self.derivative = Derivative(f, of_jacobian, self.at, None, of_vector, "parameters")
+        self.last: tuple[Any, Any] = (None, None)
+        self.slope: tuple[Any, Any] = (None, None)
+
+    @classmethod
+    def of(cls, f: Callable[..., Any], xdata: Any, ydata: Any, p0: Any) -> Curve | None:
+        """Return a fit; None for what SciPy has to look at."""
+        if type(xdata) is not np.ndarray or xdata.dtype != float or type(ydata) is not np.ndarray or ydata.dtype != float:
+            return None
+        start = None if p0 is None else np.asarray(p0)
+        if start is None or start.ndim != 1 or start.dtype.kind not in "if" or ydata.ndim != 1:
+            return None
+        usual = 0 < start.size <= ydata.size > 1 and _is_finite(xdata) and _is_finite(ydata)
+        return cls(f, xdata, ydata, start) if usual else None
+
+    def residuals(self, parameters: Any) -> Any:
+        """Return the model less the data."""
+        point, value = parameters.tobytes(), self.last[1]
+        if point != self.last[0]:
+            value = self.f(self.xdata, *parameters)
+            self.last = point, value
+        return value - self.ydata
+
+    def at(self, args: Any, kwargs: Any) -> Any:
+        """Return the model at some parameters."""
+        return self.last[1] if args[0].tobytes() == self.last[0] else self.f(self.xdata, *args[0])
+
+    def jacobian(self, parameters: Any) -> Any:
+        """Return the Jacobian of the model: the last one, if it was there, as at the start, which ``leastsq`` looks at first."""
+        point = parameters.tobytes()
+        if point != self.slope[0]:
+            self.slope = point, by_rows(self.derivative(parameters, self.xdata), self.ydata.shape)
+        return self.slope[1]
+
+    def fit(self, absolute_sigma: bool, full_output: bool, options: dict[str, Any]) -> CurveFit:
+        """Return the fit, or raise as SciPy does."""
+        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.jacobian, full_output=True, **options)
+        popt, covariance, told, message, status = found
+        if status not in CONVERGED:
+            raise RuntimeError(f"Optimal parameters not found: {message}")
+        left = told["fvec"]
+        dof = left.size - popt.size
+        if covariance is None or np.isnan(covariance).any() or not (absolute_sigma or dof > 0):
+            covariance = np.full((popt.size, popt.size), np.inf)
+            warnings.warn(
+                "Covariance of the parameters could not be estimated", scipy.optimize.OptimizeWarning, stacklevel=outside()
+            )
+        elif not absolute_sigma:
+            covariance = covariance * (left.dot(left) / dof)
+        found = (popt, covariance, told, message, status) if full_output else (popt, covariance)
+        return CurveFit(found, self.f, self.xdata, None if absolute_sigma else dof)
+
+
+def _is_finite(x: Any) -> bool:
+    """Whether all numbers are finite, and so is the sum of their squares, which is told in a third of the time."""
+    x = x.ravel()
+    size = float(x.dot(x))
+    return size - size == 0.0
+
+
 class _ByParameters:
     """The Jacobian of a model by its parameters, (m, n), as ``curve_fit`` calls it."""
 
@@ -253,9 +329,12 @@ class _ByParameters:
 
     def __call__(self, xdata: Any, *parameters: Any) -> Any:
         found = self.derivative(np.array(parameters), xdata)
-        if found.shape[0] == 1 and self.shape is not None and self.shape != (1,):  # one number for all points
-            found = np.broadcast_to(found, (*self.shape, found.shape[1]))
-        return found
+        return found if self.shape is None else by_rows(found, self.shape)
+
+
+def by_rows(found: Any, shape: Any) -> Any:
+    """Return a Jacobian with a row for every point, where a model is one number for all of them."""
+    return np.broadcast_to(found, (*shape, found.shape[1])) if found.shape[0] == 1 and shape != (1,) else found
 
 
 def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:

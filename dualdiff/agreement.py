@@ -26,7 +26,11 @@ def agree(found: Any, right: Any, units: float) -> bool:
     units : float
         The units of rounding, :math:`u`.
     """
-    if type(found) is type(right) is np.ndarray and found.shape == right.shape and found.dtype is right.dtype is FLOAT64:
+    if (
+        type(found) is type(right) is np.ndarray
+        and found.shape == right.shape
+        and found.dtype is right.dtype is FLOAT64
+    ):
         if found.tobytes() == right.tobytes():
             return True
         whole = right.ravel()

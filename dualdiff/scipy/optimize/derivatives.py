@@ -171,6 +171,11 @@ class Derivative:
             self.operator = self.make(self.form(self.f), False)
         begun = perf_counter()
         found = self.operator(*args, **kwargs)
+        if getattr(found, "dtype", np.dtype(float)).kind == "c":
+            raise InputError(
+                "the function that a solver was given returns complex numbers, where it takes real ones. Return their parts, "
+                "np.concatenate([z.real, z.imag])"
+            )
         self.slopes.count(perf_counter() - begun)
         return found
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
-from dualdiff.errors import InputError, outside
+from dualdiff.errors import InputError
+from dualdiff.scipy.answers import Call
+from dualdiff.scipy.optimize.curves import UNBOUNDED, Curve, by_rows, infinite, is_unbounded, of_vector, warn_of_rank
 from dualdiff.scipy.optimize.derivatives import (
     Derivative,
     Values,
@@ -21,20 +22,19 @@ from dualdiff.scipy.optimize.derivatives import (
     of_sparse_jacobian,
     refuse_steps,
 )
-from dualdiff.scipy.optimize.results import CurveFit, FitResult
+from dualdiff.scipy.optimize.inside import differentiated
+from dualdiff.scipy.optimize.results import CurveFit, FitResult, differentiated_fit
 from dualdiff.scipy.optimize.starts import best_of
 
 __all__ = ["curve_fit", "least_squares"]
 
-UNBOUNDED = (-np.inf, np.inf)
-CONVERGED = (1, 2, 3, 4)
-"""What ``leastsq`` returns where it found a minimum."""
 MANY = 100
 """Parameters from which a look at the pattern of a Jacobian may pay."""
 SPARSE = 0.05
 """The share of nonzeros below which a fit of many parameters gets a sparse Jacobian, and SciPy's iterative solver."""
 
 
+@differentiated(differentiated_fit)
 def least_squares(
     fun: Callable[..., Any],
     x0: Any,
@@ -125,7 +125,7 @@ def least_squares(
         values = Values(fun)
         sparse = method != "lm" and _is_sparse(fun, x0, args, kwargs, tr_solver, jac_sparsity)
         jac = Derivative(fun, of_sparse_jacobian if sparse else of_jacobian, values.at, values, what=sparse)
-        jac_sparsity = None
+        jac_sparsity = None if method != "lm" else jac_sparsity  # which SciPy refuses there
     found = FitResult(
         scipy.optimize.least_squares(
             values,
@@ -163,6 +163,14 @@ def _is_sparse(fun: Any, x0: Any, args: Any, kwargs: Any, tr_solver: Any, jac_sp
     return nonzeros < SPARSE * m * n
 
 
+def _as_curve(found: Any, call: Call) -> Any:
+    """Return a fit whose parameters and covariance carry derivatives as what ``curve_fit`` returns here."""
+    if type(found) is CurveFit:
+        return found
+    return CurveFit(found, call.arguments["f"], call.arguments["xdata"], call.result.dof)
+
+
+@differentiated(_as_curve)
 def curve_fit(
     f: Callable[..., Any],
     xdata: Any,
@@ -221,11 +229,13 @@ def curve_fit(
     [2.0031 0.2442] [0.0043 0.0014]
     """
     model: Any = f
+    if sigma is not None and not isinstance(jac, str) and np.size(sigma) == 1:  # which SciPy does not bring to a matrix
+        sigma = np.full(np.size(ydata), np.ravel(sigma)[0])
     if jac is None:
         steps = {k: kwargs.get(k) for k in ("epsfcn", "diff_step")}
         refuse_steps(steps, "curve_fit", "scipy.optimize.curve_fit")
-        if bounds is UNBOUNDED and method in (None, "lm") and sigma is None and nan_policy is None and "args" not in kwargs:
-            curve = Curve.of(f, xdata, ydata, p0)
+        if method in (None, "lm") and nan_policy is None and "args" not in kwargs and is_unbounded(bounds):
+            curve = Curve.of(f, xdata, ydata, p0, sigma)
             if curve is not None:
                 return curve.fit(absolute_sigma, full_output, kwargs)
         model = Values(f, place=1)
@@ -246,102 +256,26 @@ def curve_fit(
         **policy,
         **kwargs,
     )
-    dof = None if absolute_sigma else found[2]["fvec"].size - found[0].size
-    return CurveFit(found if full_output else found[:2], f, xdata, dof)
-
-
-class Curve:
-    """A model of float64 data without bounds and errors: the usual small fit, which ``leastsq`` takes at once.
-
-    It is what SciPy's ``curve_fit`` does with one, without what that asks again at every call.
-    """
-
-    def __init__(self, f: Callable[..., Any], xdata: Any, ydata: Any, start: Any) -> None:
-        self.f, self.xdata, self.ydata, self.start = f, xdata, ydata, start
-        self.derivative = Derivative(f, of_jacobian, self.at, None, of_vector, "parameters")
-        self.last: tuple[Any, Any] = (None, None)
-        self.slope: tuple[Any, Any] = (None, None)
-
-    @classmethod
-    def of(cls, f: Callable[..., Any], xdata: Any, ydata: Any, p0: Any) -> Curve | None:
-        """Return a fit; None for what SciPy has to look at."""
-        if type(xdata) is not np.ndarray or xdata.dtype != float or type(ydata) is not np.ndarray or ydata.dtype != float:
-            return None
-        start = None if p0 is None else np.asarray(p0)
-        if start is None or start.ndim != 1 or start.dtype.kind not in "if" or ydata.ndim != 1:
-            return None
-        usual = 0 < start.size <= ydata.size > 1 and _is_finite(xdata) and _is_finite(ydata)
-        return cls(f, xdata, ydata, start) if usual else None
-
-    def residuals(self, parameters: Any) -> Any:
-        """Return the model less the data."""
-        point, value = parameters.tobytes(), self.last[1]
-        if point != self.last[0]:
-            value = self.f(self.xdata, *parameters)
-            self.last = point, value
-        return value - self.ydata
-
-    def at(self, args: Any, kwargs: Any) -> Any:
-        """Return the model at some parameters."""
-        return self.last[1] if args[0].tobytes() == self.last[0] else self.f(self.xdata, *args[0])
-
-    def jacobian(self, parameters: Any) -> Any:
-        """Return the Jacobian of the model: the last one, if it was there, as at the start, which ``leastsq`` looks at first."""
-        point = parameters.tobytes()
-        if point != self.slope[0]:
-            self.slope = point, by_rows(self.derivative(parameters, self.xdata), self.ydata.shape)
-        return self.slope[1]
-
-    def fit(self, absolute_sigma: bool, full_output: bool, options: dict[str, Any]) -> CurveFit:
-        """Return the fit, or raise as SciPy does."""
-        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.jacobian, full_output=True, **options)
-        popt, covariance, told, message, status = found
-        if status not in CONVERGED:
-            raise RuntimeError(f"Optimal parameters not found: {message}")
-        left = told["fvec"]
-        dof = left.size - popt.size
-        if covariance is None or np.isnan(covariance).any() or not (absolute_sigma or dof > 0):
-            covariance = np.full((popt.size, popt.size), np.inf)
-            warnings.warn(
-                "Covariance of the parameters could not be estimated", scipy.optimize.OptimizeWarning, stacklevel=outside()
-            )
-        elif not absolute_sigma:
-            covariance = covariance * (left.dot(left) / dof)
-        found = (popt, covariance, told, message, status) if full_output else (popt, covariance)
-        return CurveFit(found, self.f, self.xdata, None if absolute_sigma else dof)
-
-
-def _is_finite(x: Any) -> bool:
-    """Whether all numbers are finite, and so is the sum of their squares, which is told in a third of the time."""
-    x = x.ravel()
-    size = float(x.dot(x))
-    return size - size == 0.0
+    popt, covariance, *rest = found
+    if np.isnan(covariance).any():  # of residuals that are not numbers
+        covariance = infinite(popt.size)
+    elif isinstance(jac, _ByParameters) and not rest[0].keys() & {"fjac"}:
+        warn_of_rank(jac.last)  # SciPy's covariance is finite then
+    dof = None if absolute_sigma else rest[0]["fvec"].size - popt.size
+    return CurveFit((popt, covariance, *rest) if full_output else (popt, covariance), f, xdata, dof)
 
 
 class _ByParameters:
     """The Jacobian of a model by its parameters, (m, n), as ``curve_fit`` calls it."""
 
-    __slots__ = ("derivative", "shape")
+    __slots__ = ("derivative", "last", "shape")
 
     def __init__(self, f: Callable[..., Any], values: Values, shape: Any) -> None:
         self.derivative = Derivative(f, of_jacobian, values.at, values, of_vector, "parameters")
         self.shape = shape
+        self.last: Any = None
 
     def __call__(self, xdata: Any, *parameters: Any) -> Any:
         found = self.derivative(np.array(parameters), xdata)
-        return found if self.shape is None else by_rows(found, self.shape)
-
-
-def by_rows(found: Any, shape: Any) -> Any:
-    """Return a Jacobian with a row for every point, where a model is one number for all of them."""
-    return np.broadcast_to(found, (*shape, found.shape[1])) if found.shape[0] == 1 and shape != (1,) else found
-
-
-def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a model of separate parameters as a function of the vector of them."""
-
-    @wraps(f)
-    def model(parameters: Any, xdata: Any) -> Any:
-        return f(xdata, *parameters)
-
-    return model
+        self.last = found if self.shape is None else by_rows(found, self.shape)
+        return self.last

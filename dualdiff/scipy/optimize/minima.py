@@ -15,6 +15,7 @@ from dualdiff.operators.gradients import grad, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacobian
 from dualdiff.operators.modes import linearize
 from dualdiff.scipy.optimize.derivatives import Derivative, columns_of, fill, refuse_steps
+from dualdiff.scipy.optimize.inside import differentiated
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.trees import flatten
 
@@ -38,6 +39,7 @@ STEPS = ("eps", "finite_diff_rel_step")
 """Options of SciPy's methods that are for differences."""
 
 
+@differentiated()
 def minimize(
     fun: Callable[..., Any],
     x0: Any,

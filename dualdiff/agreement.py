@@ -33,11 +33,10 @@ def agree(found: Any, right: Any, units: float) -> bool:
     ):
         if found.tobytes() == right.tobytes():
             return True
-        whole = right.ravel()
-        size = float(whole.dot(whole))
+        size = float(np.vdot(right, right))
         if _TINY < size < _HUGE:  # in two microseconds; what is not finite, or tiny, is looked at below
-            apart = found.ravel() - whole
-            if len(whole) * float(apart.dot(apart)) <= (units * _EPS) ** 2 * size:
+            apart = found - right
+            if right.size * float(np.vdot(apart, apart)) <= (units * _EPS) ** 2 * size:
                 return True
     if shape_of(found) != shape_of(right):
         return False

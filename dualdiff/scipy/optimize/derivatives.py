@@ -30,7 +30,7 @@ PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
 PATIENCE = 3
 """How often in turn a program may differ from its function before operators run for good."""
-TRIED = 8
+TRIED = 16
 """Calls of a program that are timed beside the operator's."""
 KEPT = 64
 """Bodies of code whose programs are kept from solve to solve."""

@@ -102,8 +102,11 @@ def confidence_band(
     if dof is not None and not dof > 0:
         raise InputError(f"dof={dof!r} must be positive: there must be more points than parameters")
     value, J = value_and_jacobian(f)(x)
-    value, J = operand(value), operand(J)
-    if shape_of(J) != (*shape_of(value), x.size):
+    is_one = not isinstance(value, dict)
+    if is_one:
+        value, J = operand(value), operand(J)
+        is_one = shape_of(J) == (*shape_of(value), x.size)
+    if not is_one:
         raise InputError("a band is drawn around a function that returns one array or number")
     error = np.sqrt(np.einsum("...i,ij,...j->...", J, covariance, J))
     q = scipy.special.ndtri(0.5 + level / 2) if dof is None else scipy.special.stdtrit(dof, 0.5 + level / 2)

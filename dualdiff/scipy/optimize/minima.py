@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -304,9 +305,15 @@ def _of_object(constraint: Any, name: str, x: Any) -> tuple[Any, bool]:
     return made, sparse
 
 
+_SHARED = inspect.signature(scipy.optimize.NonlinearConstraint).parameters["hess"].default
+"""In older SciPy one object for all constraints, which holds what the last solve left in it; None in newer."""
+
+
 def _is_default(hess: Any) -> bool:
     """Whether a constraint's Hessian is what SciPy puts where none is given."""
     usual = scipy.optimize.BFGS()
+    if hess is _SHARED:
+        return True
     return type(hess) is type(usual) and {k: repr(v) for k, v in vars(hess).items()} == {
         k: repr(v) for k, v in vars(usual).items()
     }

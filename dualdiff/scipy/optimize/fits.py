@@ -67,6 +67,9 @@ def least_squares(
     empty is a sparse matrix, and so it is with ``tr_solver="lsmr"`` and with ``jac_sparsity``. Once its calls have paid for
     that, the Jacobian runs as a program (:func:`dualdiff.compile`), held at every call against the residuals that ``fun`` itself gave.
 
+    Inside a function that is being differentiated the fit carries derivatives by ``args``, ``kwargs`` and whatever ``fun`` closes over,
+    of the conditions that hold at the minimum; so do ``covariance``, ``standard_errors`` and bands.
+
     Parameters
     ----------
     fun : callable
@@ -191,6 +194,9 @@ def curve_fit(
 
     Everything is SciPy's but ``jac``, which is made of ``f`` unless it is given. Once its calls have paid for that, over several
     fits of one model, the Jacobian runs as a program (:func:`dualdiff.compile`), held at every call against the model itself.
+
+    Inside a function that is being differentiated the parameters, their covariance, the errors and bands carry derivatives by the
+    data, by ``sigma`` and by whatever ``f`` closes over, of the conditions that hold at the minimum.
 
     Parameters
     ----------

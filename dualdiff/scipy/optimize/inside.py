@@ -62,7 +62,7 @@ def differentiated(finish: Finish = _as_found) -> Callable[[Callable[P, R]], Cal
             given.apply_defaults()
             call = Call(solve, signature, dict(given.arguments))
             found = SOLVERS[getattr(scipy.optimize, name)](call)
-            return finish(found, call)  # type: ignore[no-any-return]
+            return finish(found, call)
 
         return solver
 

@@ -110,7 +110,8 @@ def confidence_band(
         raise InputError("a band is drawn around a function that returns one array or number")
     error = np.sqrt(np.einsum("...i,ij,...j->...", J, covariance, J))
     q = scipy.special.ndtri(0.5 + level / 2) if dof is None else scipy.special.stdtrit(dof, 0.5 + level / 2)
-    return Band(*map(number, (value, error, value - q * error, value + q * error)), level)
+    lower, upper = number(value - q * error), number(value + q * error)
+    return Band(number(value), number(error), lower, upper, level)
 
 
 class FitResult(scipy.optimize.OptimizeResult):

@@ -64,13 +64,14 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_derivatives_are_those_of_the_answer(f):
-    h = 1e-3 * np.eye(5)
+    along = np.array([[1.0, -0.5, 0.25, 1.0, -1.0], [0.0, 1.0, 1.0, -0.5, 0.5]])
+    h = 1e-3 * along
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         near, far = (np.stack([f(Y + k * e) - f(Y - k * e) for e in h], axis=-1) / (2e-3 * k) for k in (1, 2))
         forward, reverse = dd.jacfwd(f)(Y), dd.jacrev(f)(Y)
     size = np.max(np.abs(near))
-    np.testing.assert_allclose(forward, (4 * near - far) / 3, atol=2e-5 * size)
+    np.testing.assert_allclose(forward @ along.T, (4 * near - far) / 3, atol=2e-5 * size)
     np.testing.assert_allclose(reverse, forward, atol=1e-9 * size)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,10 @@ class Curve:
 
     @classmethod
     def of(cls, f: Callable[..., Any], xdata: Any, ydata: Any, p0: Any, sigma: Any) -> Curve | None:
-        """Return a fit; None for what SciPy has to look at: other kinds of data, a start that is to be found, what is not finite."""
-        if p0 is None or not (_is_plain(xdata) and _is_plain(ydata)):
+        """Return a fit; None for what SciPy has to look at: other kinds of data, what is not finite."""
+        if not (_is_plain(xdata) and _is_plain(ydata)):
             return None
-        start = np.asarray(p0)
+        start = np.ones(_parameters(f)) if p0 is None else np.asarray(p0)
         if start.ndim != 1 or start.dtype.kind not in "if" or ydata.ndim != 1 or not 0 < start.size <= ydata.size > 1:
             return None
         if sigma is None:
@@ -124,6 +125,13 @@ def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
         return f(xdata, *parameters)
 
     return model
+
+
+def _parameters(f: Callable[..., Any]) -> int:
+    """Return how many parameters a model of Python code has by its signature; 0 where that takes a closer look."""
+    if type(f) is not FunctionType or f.__dict__ or f.__code__.co_posonlyargcount:
+        return 0
+    return max(f.__code__.co_argcount - 1, 0)
 
 
 def _is_plain(x: Any) -> bool:

@@ -127,8 +127,8 @@ def beyond_reach(name: str) -> str:
     """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
     return (
         f"{name} is differentiated where a module's own name for it is called ({name}(…), or its name imported from there); it was called "
-        "in another way (through an attribute, a table, a default argument, or dualdiff.scipy, in whose place SciPy's own name is to stand "
-        "inside a function that is differentiated), and the steps it takes are not differentiated."
+        "in another way (through an attribute, a table, a default argument), and the steps it takes are not differentiated. Call it by "
+        "its name."
     )
 
 

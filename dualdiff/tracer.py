@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff import rules
+from dualdiff import rules, solvers
 from dualdiff.callers import calls_cache, compares, is_pandas, stores_item
 from dualdiff.errors import (
     TracedConversionError,

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     import optree
 
-__all__ = ["Columns", "flatten", "paths", "tree_map"]
+__all__ = ["Columns", "flatten", "let_open", "paths", "tree_map"]
 
 _PLAIN_LEAVES: frozenset[type] = frozenset((float, int, complex, bool))
 
@@ -92,13 +92,29 @@ def _only(leaves: list[Any]) -> Any:
 
 @cache
 def _optree() -> Any:
-    """Import optree when the first structure is met (single arrays do without), and tell it of our own class."""
+    """Import optree when the first structure is met (single arrays do without), and tell it of our own classes."""
     import optree
 
-    optree.register_pytree_node(
-        Columns, lambda c: (tuple(c), None), lambda _, c: Columns(c), namespace=optree.registry.__GLOBAL_NAMESPACE
-    )
+    for kind, made in _TUPLES:
+        _register(optree, kind, made)
     return optree
+
+
+_TUPLES: list[tuple[type, type]] = [(Columns, Columns)]
+"""Our own classes of tuples, and what is made of their parts."""
+
+
+def _register(package: Any, kind: type, made: type) -> None:
+    package.register_pytree_node(
+        kind, lambda c: (tuple(c), None), lambda _, c: made(c), namespace=package.registry.__GLOBAL_NAMESPACE
+    )
+
+
+def let_open(kind: type) -> None:
+    """Let a class of tuples be a structure; in its place stands a plain tuple."""
+    _TUPLES.append((kind, tuple))
+    if _optree.cache_info().currsize:
+        _register(_optree(), kind, tuple)
 
 
 def _is_dataclass(x: Any) -> bool:

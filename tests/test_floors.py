@@ -19,6 +19,7 @@ FLOORS = {
     "ownership": 0,
     "shapes": 0,
     "labels": 0,
+    "agreement": 1,
     "trees": 0,
     "allocator": 1,
     "garbage": 1,

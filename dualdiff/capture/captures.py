@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.agreement import agree
 from dualdiff.capture import look
 from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, is_renewed, of_cells, of_class, of_module, unbind
@@ -29,7 +30,6 @@ from dualdiff.errors import (
     outside,
     where,
 )
-from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw
 
 MOST_RUNS = 8
@@ -51,6 +51,7 @@ def _is_reached(name: str) -> bool:
 
 
 ROUNDING = 1e4
+"""Units of rounding, of the largest entry, by which a captured function's value may differ from the plain one's."""
 
 
 class RunAgain(Exception):  # noqa: N818  (a request, not an error)
@@ -274,27 +275,14 @@ def _plain_values(problem: Any) -> list[Any] | None:
     return None
 
 
-def agree(a: Any, b: Any) -> bool:
-    """Whether two values of a function are the same but for rounding."""
-    if shape_of(a) != shape_of(b):
-        return False
-    a, b = np.asarray(a), np.asarray(b)
-    if a.dtype.kind not in "fciub" or b.dtype.kind not in "fciub":
-        return True
-    kinds = [d.type for d in (dtype_of(a), dtype_of(b)) if d.kind in "fc"]
-    eps = max([float(np.finfo(k).eps) for k in kinds], default=0.0)
-    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
-    return bool(np.allclose(a, b, rtol=ROUNDING * eps, atol=ROUNDING * eps * size, equal_nan=True))
-
-
 def _check(problem: Any, values: Sequence[Any]) -> None:
     """Raise if a captured function returns another value than the plain one, unless it never returns the same twice."""
     values = [raw(v) for v in values]
     plain = _plain_values(problem)
-    if plain is None or (len(plain) == len(values) and all(map(agree, values, plain))):
+    if plain is None or (len(plain) == len(values) and all(map(_agree, values, plain))):
         return
     again = _plain_values(problem)
-    if again is None or len(again) != len(plain) or not all(map(agree, again, plain)):
+    if again is None or len(again) != len(plain) or not all(map(_agree, again, plain)):
         return
     name = getattr(problem.function, "__name__", "the function")
     raise CaptureError(
@@ -302,6 +290,10 @@ def _check(problem: Any, values: Sequence[Any]) -> None:
         "trusted. Write what it does with np.zeros_like(x), np.stack and NumPy's functions of the argument itself, and pass "
         'capture="never".'
     )
+
+
+def _agree(found: Any, plain: Any) -> bool:
+    return plain.dtype.kind not in "biufc" or agree(found, plain, ROUNDING)
 
 
 class Captured:

@@ -147,6 +147,13 @@ class Call:
                 check_input(plain(x), f"argument {name}")
             raise
 
+    def move(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Make it the call at another point, whose first argument, the only one differentiated, is an array of the same form.
+
+        Nothing is looked at anew: the array must share no memory with other arguments.
+        """
+        self.args, self.kwargs, self.leaves, self.examined = args, kwargs, [args[0]], False
+
     def _given(self, a: int | str) -> Any:
         """Return the argument at a position, or of a name."""
         return self.kwargs[a] if isinstance(a, str) else self.args[a]

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from dualdiff import matrices
+from dualdiff.agreement import agree
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
 from dualdiff.compiled.entrance import ALWAYS, Fixed, Watched, is_calm
 from dualdiff.compiled.flat import ChangedError, flat
@@ -43,6 +44,8 @@ LONG, BEHIND, LOSSES = 1000.0, 2, 3
 long, so often in turn, the function runs instead."""
 REPLACED = 8
 """How often what the code names may be another object of the same value before its identity is not asked for."""
+ROUNDING = 1e6
+"""Units of rounding, of the largest entry, by which a program's value may differ from its function's."""
 EVERY = 1000
 """How often a program is held against its function, once it has been 1, 2, 4, … calls old."""
 _TRACED_KINDS = frozenset("biufc")
@@ -665,16 +668,7 @@ def _agree(found: Any, right: Any) -> bool:
         return found is right or (found.shape == right.shape and _agree(*matrices.nonzeros(found, right)))
     if not (isinstance(right, (int, float, complex, np.generic, np.ndarray))):
         return found is right or content(found) == content(right)
-    if shape_of(found) != shape_of(right):
-        return False
-    a, b = np.asarray(found), np.asarray(right)
-    if b.dtype.kind not in "fc":
-        return bool(np.array_equal(a, b))
-    there = np.isfinite(b)
-    size = float(np.max(np.abs(b), initial=0.0, where=there))
-    bar = 1e6 * float(np.finfo(b.dtype).eps) * size
-    with np.errstate(all="ignore"):
-        return bool(np.all((np.abs(a - b) <= bar) | (a == b) | (np.isnan(a) & np.isnan(b))))
+    return agree(found, right, ROUNDING)
 
 
 def _serves(variant: _Variant, inputs: Sequence[Any]) -> bool:

@@ -79,6 +79,13 @@ class Jacobian(Operator):
         if blocks is None:
             blocks = blocks_of(answer.whole, values, call.leaves)
         if self.flat:
+            if (
+                len(values) == 1
+                and len(call.leaves) == 1
+                and type(blocks[0][0]) is np.ndarray
+                and blocks[0][0].ndim == 2
+            ):
+                return blocks[0][0]  # a vector of a vector
             rows = [
                 [np.reshape(b, (size_of(shape_of(v)), size_of(shape_of(x)))) for b, x in zip(row, call.leaves)]
                 for v, row in zip(values, blocks)

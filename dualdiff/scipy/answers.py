@@ -22,28 +22,37 @@ from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.trees import flatten, tree_map
-from dualdiff.values import TRACED, contains_traced, is_replayed, operand, packed, raw
+from dualdiff.values import LEVELS, TRACED, contains_traced, is_replayed, operand, packed, raw
 
 Arguments = dict[str, Any]
 
 
 def plainly(f: Any) -> Any:
-    """Return a function whose results are plain values, for code that decides by them; anything but a function as it is."""
+    """Return a function whose results are plain values, for code that decides by them; anything but a function as it is.
+
+    What an operator traces that the solver itself begins, to have a derivative of the function, stays traced.
+    """
     if not callable(f):
         return f
+    level = LEVELS.current
 
     @functools.wraps(f)  # SciPy may count its parameters
     def call(*args: Any, **kwargs: Any) -> Any:
-        return stripped(f(*args, **kwargs))
+        return stripped(f(*args, **kwargs), level)
 
     return call
 
 
-def stripped(x: Any) -> Any:
-    """Return a structure without what is differentiated in it."""
+def stripped(x: Any, level: float = np.inf) -> Any:
+    """Return a structure without what is differentiated in it, on levels up to the given one."""
+
+    def plain_leaf(leaf: Any) -> Any:
+        leaf = packed(leaf)
+        return leaf if type(leaf) in TRACED and leaf.run.level > level else raw(leaf)
+
     if type(x) in TRACED:
-        return raw(x)
-    return tree_map(lambda leaf: raw(packed(leaf)), x) if isinstance(x, (list, tuple, dict, np.ndarray)) else x
+        return plain_leaf(x)
+    return tree_map(plain_leaf, x) if isinstance(x, (list, tuple, dict, np.ndarray)) else x
 
 
 def is_differentiated(x: Any) -> bool:
@@ -170,6 +179,11 @@ class Call:
             None if size is None else lambda v: size(v, given.plain()),
         ).result()
 
+    @property
+    def exact(self) -> bool:
+        """Whether the solver is one of ours, which takes no differences."""
+        return not str(self.real.__module__).startswith("scipy.")
+
     def check_program(self, why: str) -> None:
         """Refuse to be recorded as a part of a program."""
         if self.frozen:
@@ -209,6 +223,8 @@ def called(real: Callable[..., Any], signature: inspect.Signature, arguments: Ar
     return real(*args, **named)
 
 
+SOLVERS: dict[Any, Callable[[Call], Any]] = {}
+"""For every function of SciPy that is a solver, what a call of it returns."""
 OF_REALS = Facts(complex=REAL_ONLY)
 
 
@@ -222,6 +238,7 @@ def solver(room: Room, names: str, facts: Facts = OF_REALS) -> Callable[[Any], A
         for name in names.split():
             real = getattr(room.module, name, None)
             if real is not None:
+                SOLVERS[real] = function
                 room.function(name, "general", solver=True, facts=facts)(_drop_in(real, function))
         return function
 
@@ -249,6 +266,7 @@ def arguments_of(args: Any) -> tuple[Any, ...]:
 __all__ = [
     "FROZEN",
     "PATH",
+    "SOLVERS",
     "Arguments",
     "Call",
     "Result",

@@ -170,7 +170,9 @@ def curve_fit(call: Call) -> Any:
     solved = m.solve(("f", "jac"), "f", lambda found: found[0])
     if solved is None:
         return call.result
-    call.check_program("computes a covariance by differences")
+    if not (call.exact and np.isfinite(call.result[1]).all()):
+        call.check_program("computes a covariance by differences, or finds none,")
+    call.refuse(("full_output", False)) if call.frozen else None
     if call.given.plain().get("kwargs", {}).get("loss", "linear") != "linear":
         raise UnsupportedFunctionError(
             f"{where()}: curve_fit with another loss is not differentiated, since its covariance is not one of the model alone. Call "

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture.captures import agree
+from dualdiff.agreement import agree
+from dualdiff.capture.captures import ROUNDING
 from dualdiff.errors import NOTES, ExecutorError
 from dualdiff.executors import Block, Pool, carry_out, handed, is_inside, parcel, pool_of
 from dualdiff.executors.pools import said, ticket
@@ -346,7 +347,7 @@ def _is_for(way: Way, program: Program) -> bool:
 
 
 def _compare(problem: Problem, pool: Pool, name: str, found: Sequence[Any], values: Sequence[Any]) -> None:
-    if len(found) == len(values) and all(map(agree, found, values)):
+    if len(found) == len(values) and all(agree(a, b, ROUNDING) for a, b in zip(found, values, strict=True)):
         return
     f = getattr(problem.function, "__name__", "the function")
     raise ExecutorError(

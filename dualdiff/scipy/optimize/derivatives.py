@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.agreement import agree
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
-from dualdiff.operators.compiled import Compiled
+from dualdiff.operators.compiled import ROUNDING, Compiled
 from dualdiff.operators.jacobian import jacobian, value_and_jacobian
+from dualdiff.operators.repeated import Repeated
 from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
 from dualdiff.trees import flatten
@@ -28,12 +30,10 @@ PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
 PATIENCE = 3
 """How often in turn a program may differ from its function before operators run for good."""
-TRIED = 8
+TRIED = 16
 """Calls of a program that are timed beside the operator's."""
 KEPT = 64
 """Bodies of code whose programs are kept from solve to solve."""
-ROUNDING = 1e6
-"""Units of rounding, of the largest entry, by which a program's value may differ from the function's."""
 
 
 class Values:
@@ -85,23 +85,31 @@ class Slopes:
     """The least time of the program."""
     settled: bool = False
     """Whether operators were found to serve better."""
+    is_paid: bool = False
+    """Whether a program is to run."""
 
-    @property
-    def is_paid(self) -> bool:
-        """Whether a program is to run."""
-        return self.calls >= PAID and not self.settled
+    def count(self, seconds: float) -> None:
+        """Count a call of the operator, and what it took."""
+        self.calls += 1
+        self.seconds = min(self.seconds, seconds)
+        self.is_paid = self.calls >= PAID and not self.settled
+
+    def settle(self) -> None:
+        """Let operators run for good."""
+        self.settled, self.is_paid, self.program = True, False, None
 
     def doubt(self) -> None:
         """Count that the program did not serve."""
         self.doubts += 1
-        self.settled = self.doubts >= PATIENCE
-        self.program = None if self.settled else self.program
+        if self.doubts >= PATIENCE:
+            self.settle()
 
     def weigh(self, seconds: float) -> None:
         """Time a call of the program, and let operators run if the quickest of the first ones is slower than theirs."""
         self.runs += 1
         self.best = min(self.best, seconds)
-        self.settled = self.runs == TRIED and self.best > self.seconds
+        if self.runs == TRIED and self.best > self.seconds:
+            self.settle()
 
 
 class Derivative:
@@ -163,9 +171,12 @@ class Derivative:
             self.operator = self.make(self.form(self.f), False)
         begun = perf_counter()
         found = self.operator(*args, **kwargs)
-        slopes = self.slopes
-        slopes.seconds = min(slopes.seconds, perf_counter() - begun)
-        slopes.calls += 1
+        if getattr(found, "dtype", np.dtype(float)).kind == "c":
+            raise InputError(
+                "the function that a solver was given returns complex numbers, where it takes real ones. Return their parts, "
+                "np.concatenate([z.real, z.imag])"
+            )
+        self.slopes.count(perf_counter() - begun)
         return found
 
     def of_program(self, args: Any, kwargs: Any) -> Any:
@@ -182,7 +193,7 @@ class Derivative:
             return None
         if begun:
             slopes.weigh(perf_counter() - begun)
-        if not agree(value, self.known(args, kwargs)):
+        if not _same(value, self.known(args, kwargs)):
             slopes.doubt()
             return None
         slopes.doubts = 0
@@ -211,25 +222,12 @@ class Derivative:
         return recorded
 
 
-def agree(found: Any, right: Any) -> bool:
+def _same(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
-    if (
-        type(found) is np.ndarray
-        and type(right) is np.ndarray
-        and found.shape == right.shape
-        and (found == right).all()
-    ):
-        return True
+    if type(right) is np.ndarray and type(found) is np.ndarray:
+        return agree(found, right, ROUNDING)
     mine, theirs = flatten(found)[0], flatten(right)[0]
-    if len(mine) != len(theirs):
-        return False
-    for x, y in zip(mine, theirs, strict=True):
-        a, b = np.asarray(x), np.asarray(y)
-        if a.shape != b.shape or b.dtype.kind not in "fc":
-            return False
-        if a.size and not np.max(np.abs(a - b)) <= ROUNDING * np.finfo(b.dtype).eps * np.max(np.abs(b)):
-            return False
-    return True
+    return len(mine) == len(theirs) and all(agree(a, b, ROUNDING) for a, b in zip(mine, theirs, strict=True))
 
 
 _KEPT: OrderedDict[Any, Slopes] = OrderedDict()
@@ -248,12 +246,12 @@ def _kept(key: Any) -> Slopes:
 
 def of_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a Jacobian, a matrix."""
-    return (value_and_jacobian if with_value else jacobian)(function, flat=True)
+    return value_and_jacobian(function, flat=True) if with_value else Repeated(jacobian(function, flat=True))
 
 
 def of_sparse_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a sparse Jacobian."""
-    return (value_and_jacobian if with_value else jacobian)(function, sparse=True)
+    return value_and_jacobian(function, sparse=True) if with_value else Repeated(jacobian(function, sparse=True))
 
 
 def fill(f: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> tuple[int, int, int]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
 from dualdiff.errors import InputError
+from dualdiff.scipy.answers import Call
+from dualdiff.scipy.optimize.curves import UNBOUNDED, Curve, by_rows, infinite, is_unbounded, of_vector, warn_of_rank
 from dualdiff.scipy.optimize.derivatives import (
     Derivative,
     Values,
@@ -20,7 +22,8 @@ from dualdiff.scipy.optimize.derivatives import (
     of_sparse_jacobian,
     refuse_steps,
 )
-from dualdiff.scipy.optimize.results import CurveFit, FitResult
+from dualdiff.scipy.optimize.inside import differentiated
+from dualdiff.scipy.optimize.results import CurveFit, FitResult, differentiated_fit
 from dualdiff.scipy.optimize.starts import best_of
 
 __all__ = ["curve_fit", "least_squares"]
@@ -31,6 +34,7 @@ SPARSE = 0.05
 """The share of nonzeros below which a fit of many parameters gets a sparse Jacobian, and SciPy's iterative solver."""
 
 
+@differentiated(differentiated_fit)
 def least_squares(
     fun: Callable[..., Any],
     x0: Any,
@@ -62,6 +66,9 @@ def least_squares(
     Everything is SciPy's but ``jac``, which is made of ``fun`` unless it is given. A Jacobian of many parameters that is nearly
     empty is a sparse matrix, and so it is with ``tr_solver="lsmr"`` and with ``jac_sparsity``. Once its calls have paid for
     that, the Jacobian runs as a program (:func:`dualdiff.compile`), held at every call against the residuals that ``fun`` itself gave.
+
+    Inside a function that is being differentiated the fit carries derivatives by ``args``, ``kwargs`` and whatever ``fun`` closes over,
+    of the conditions that hold at the minimum; so do ``covariance``, ``standard_errors`` and bands.
 
     Parameters
     ----------
@@ -121,7 +128,7 @@ def least_squares(
         values = Values(fun)
         sparse = method != "lm" and _is_sparse(fun, x0, args, kwargs, tr_solver, jac_sparsity)
         jac = Derivative(fun, of_sparse_jacobian if sparse else of_jacobian, values.at, values, what=sparse)
-        jac_sparsity = None
+        jac_sparsity = None if method != "lm" else jac_sparsity  # which SciPy refuses there
     found = FitResult(
         scipy.optimize.least_squares(
             values,
@@ -159,6 +166,14 @@ def _is_sparse(fun: Any, x0: Any, args: Any, kwargs: Any, tr_solver: Any, jac_sp
     return nonzeros < SPARSE * m * n
 
 
+def _as_curve(found: Any, call: Call) -> Any:
+    """Return a fit whose parameters and covariance carry derivatives as what ``curve_fit`` returns here."""
+    if type(found) is CurveFit:
+        return found
+    return CurveFit(found, call.arguments["f"], call.arguments["xdata"], call.result.dof)
+
+
+@differentiated(_as_curve)
 def curve_fit(
     f: Callable[..., Any],
     xdata: Any,
@@ -167,7 +182,7 @@ def curve_fit(
     sigma: Any = None,
     absolute_sigma: bool = False,
     check_finite: bool | None = None,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = UNBOUNDED,
     method: str | None = None,
     jac: Any = None,
     *,
@@ -179,6 +194,9 @@ def curve_fit(
 
     Everything is SciPy's but ``jac``, which is made of ``f`` unless it is given. Once its calls have paid for that, over several
     fits of one model, the Jacobian runs as a program (:func:`dualdiff.compile`), held at every call against the model itself.
+
+    Inside a function that is being differentiated the parameters, their covariance, the errors and bands carry derivatives by the
+    data, by ``sigma`` and by whatever ``f`` closes over, of the conditions that hold at the minimum.
 
     Parameters
     ----------
@@ -217,9 +235,15 @@ def curve_fit(
     [2.0031 0.2442] [0.0043 0.0014]
     """
     model: Any = f
+    if sigma is not None and not isinstance(jac, str) and np.size(sigma) == 1:  # which SciPy does not bring to a matrix
+        sigma = np.full(np.size(ydata), np.ravel(sigma)[0])
     if jac is None:
         steps = {k: kwargs.get(k) for k in ("epsfcn", "diff_step")}
         refuse_steps(steps, "curve_fit", "scipy.optimize.curve_fit")
+        if method in (None, "lm") and nan_policy is None and "args" not in kwargs and is_unbounded(bounds):
+            curve = Curve.of(f, xdata, ydata, p0, sigma)
+            if curve is not None:
+                return curve.fit(absolute_sigma, full_output, kwargs)
         model = Values(f, place=1)
         jac = _ByParameters(f, model, None if nan_policy == "omit" else np.shape(ydata))
     policy = {} if nan_policy is None else {"nan_policy": nan_policy}
@@ -238,31 +262,26 @@ def curve_fit(
         **policy,
         **kwargs,
     )
-    dof = None if absolute_sigma else found[2]["fvec"].size - found[0].size
-    return CurveFit(found if full_output else found[:2], f, xdata, dof)
+    popt, covariance, *rest = found
+    if np.isnan(covariance).any():  # of residuals that are not numbers
+        covariance = infinite(popt.size)
+    elif isinstance(jac, _ByParameters) and not rest[0].keys() & {"fjac"}:
+        warn_of_rank(jac.last)  # SciPy's covariance is finite then
+    dof = None if absolute_sigma else rest[0]["fvec"].size - popt.size
+    return CurveFit((popt, covariance, *rest) if full_output else (popt, covariance), f, xdata, dof)
 
 
 class _ByParameters:
     """The Jacobian of a model by its parameters, (m, n), as ``curve_fit`` calls it."""
 
-    __slots__ = ("derivative", "shape")
+    __slots__ = ("derivative", "last", "shape")
 
     def __init__(self, f: Callable[..., Any], values: Values, shape: Any) -> None:
         self.derivative = Derivative(f, of_jacobian, values.at, values, of_vector, "parameters")
         self.shape = shape
+        self.last: Any = None
 
     def __call__(self, xdata: Any, *parameters: Any) -> Any:
         found = self.derivative(np.array(parameters), xdata)
-        if found.shape[0] == 1 and self.shape is not None and self.shape != (1,):  # one number for all points
-            found = np.broadcast_to(found, (*self.shape, found.shape[1]))
-        return found
-
-
-def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a model of separate parameters as a function of the vector of them."""
-
-    @wraps(f)
-    def model(parameters: Any, xdata: Any) -> Any:
-        return f(xdata, *parameters)
-
-    return model
+        self.last = found if self.shape is None else by_rows(found, self.shape)
+        return self.last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -16,6 +17,7 @@ from dualdiff.operators.gradients import grad, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacobian
 from dualdiff.operators.modes import linearize
 from dualdiff.scipy.optimize.derivatives import Derivative, columns_of, fill, refuse_steps
+from dualdiff.scipy.optimize.inside import differentiated
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.trees import flatten
 
@@ -39,6 +41,7 @@ STEPS = ("eps", "finite_diff_rel_step")
 """Options of SciPy's methods that are for differences."""
 
 
+@differentiated()
 def minimize(
     fun: Callable[..., Any],
     x0: Any,
@@ -303,11 +306,17 @@ def _of_object(constraint: Any, name: str, x: Any) -> tuple[Any, bool]:
     return made, sparse
 
 
+_SHARED = inspect.signature(scipy.optimize.NonlinearConstraint).parameters["hess"].default
+"""In older SciPy one object for all constraints, which holds what the last solve left in it; None in newer."""
+
+
 def _is_default(hess: Any) -> bool:
     """Whether a constraint's Hessian is what SciPy puts where none is given: a new object, or one for all that solvers have changed."""
     if hess is signature(scipy.optimize.NonlinearConstraint).parameters["hess"].default:
         return True
     usual = scipy.optimize.BFGS()
+    if hess is _SHARED:
+        return True
     return type(hess) is type(usual) and {k: repr(v) for k, v in vars(hess).items()} == {
         k: repr(v) for k, v in vars(usual).items()
     }

@@ -11,8 +11,12 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
+from dualdiff import trees
 from dualdiff.errors import InputError, outside
 from dualdiff.operators.jacobian import value_and_jacobian
+from dualdiff.scipy.answers import Call, Result, at_value
+from dualdiff.shapes import shape_of
+from dualdiff.values import TRACED, number, operand, raw
 
 __all__ = ["Band", "CurveFit", "FitResult", "confidence_band"]
 
@@ -88,8 +92,7 @@ def confidence_band(
     >>> print(band.value, band.standard_error, (band.upper - band.value).round(3))
     6.0 0.5 0.98
     """
-    x = np.asarray(x, float)
-    covariance = np.asarray(covariance, float)
+    x, covariance = (v if type(v) in TRACED else np.asarray(v, float) for v in (x, covariance))
     if x.ndim != 1 or covariance.shape != (x.size, x.size):
         raise InputError(
             f"the parameters have shape {x.shape} and their covariance {covariance.shape}; they must be (n,) and (n, n)"
@@ -99,12 +102,16 @@ def confidence_band(
     if dof is not None and not dof > 0:
         raise InputError(f"dof={dof!r} must be positive: there must be more points than parameters")
     value, J = value_and_jacobian(f)(x)
-    value, J = np.asarray(value), np.asarray(J)
-    if J.shape != (*value.shape, x.size):
+    is_one = not isinstance(value, dict)
+    if is_one:
+        value, J = operand(value), operand(J)
+        is_one = shape_of(J) == (*shape_of(value), x.size)
+    if not is_one:
         raise InputError("a band is drawn around a function that returns one array or number")
     error = np.sqrt(np.einsum("...i,ij,...j->...", J, covariance, J))
     q = scipy.special.ndtri(0.5 + level / 2) if dof is None else scipy.special.stdtrit(dof, 0.5 + level / 2)
-    return Band(value[()], error[()], (value - q * error)[()], (value + q * error)[()], level)
+    lower, upper = number(value - q * error), number(value + q * error)
+    return Band(number(value), number(error), lower, upper, level)
 
 
 class FitResult(scipy.optimize.OptimizeResult):
@@ -134,15 +141,8 @@ class FitResult(scipy.optimize.OptimizeResult):
     @property
     def unscaled_covariance(self) -> Any:
         """The inverse of JᵀJ."""
-        known = self.__dict__  # beside the items, which SciPy prints
-        if "inverse" not in known:
-            if known.get("loss", "linear") != "linear":
-                raise InputError(
-                    f"a robust fit (loss={known['loss']!r}) has no covariance s²(JᵀJ)⁻¹: its residuals are not of one variance. "
-                    "Fit once more with loss='linear' without the outliers, or resample the data (bootstrap)"
-                )
-            known["inverse"] = _inverse(self.jac, self.active_mask == 0)
-        return known["inverse"]
+        _refuse_robust(self.__dict__)
+        return _inverse_of(self.__dict__, self.jac, self.active_mask == 0)
 
     @property
     def covariance(self) -> Any:
@@ -171,6 +171,40 @@ class FitResult(scipy.optimize.OptimizeResult):
             The probability with which an entry lies between the limits.
         """
         return confidence_band(g, self.x, self.covariance, level=level, dof=self.dof)
+
+
+class DifferentiatedFit(Result, FitResult):
+    """A fit inside a function that is differentiated: its fields, covariance and errors carry derivatives, or raise."""
+
+    @property
+    def unscaled_covariance(self) -> Any:
+        """The inverse of JᵀJ."""
+        _refuse_robust(self.__dict__)
+        J, free = self.jac, np.flatnonzero(self.active_mask == 0)
+        plain = _inverse_of(self.__dict__, raw(J), self.active_mask == 0)  # which warns, or refuses
+        if type(J) not in TRACED or not np.isfinite(plain[np.ix_(free, free)]).all():
+            return plain
+        scale = np.linalg.norm(raw(J)[:, free], axis=0)
+        J = J[:, free] / scale
+        inverse = np.linalg.inv(J.T @ J) / np.outer(scale, scale)
+        if len(free) == len(plain):
+            return at_value(plain, inverse)
+        whole = np.full_like(J, np.nan, shape=plain.shape)
+        whole[np.ix_(free, free)] = at_value(plain[np.ix_(free, free)], inverse)
+        return whole
+
+
+def differentiated_fit(found: Any, call: Call) -> Any:
+    """Return a fit that carries derivatives as what ``least_squares`` returns here."""
+    if type(found) is not Result:
+        return found
+    fit = DifferentiatedFit(found, {})
+    fit.__dict__.update(call.result.__dict__)
+    absent = found.__dict__["_absent"]
+    if fit.__dict__.pop("fits", None) is not None:
+        absent = {**absent, "fits": "holds fits without derivatives; ask for the one from each start by itself"}
+    fit.__dict__["_absent"] = absent
+    return fit
 
 
 class CurveFit(tuple[Any, ...]):
@@ -238,6 +272,24 @@ class CurveFit(tuple[Any, ...]):
                 "there are no more points than parameters: their variance, and a band, cannot be estimated"
             )
         return confidence_band(lambda p: self.model(xdata, *p), self[0], self[1], level=level, dof=self.dof)
+
+
+trees.let_open(CurveFit)
+
+
+def _inverse_of(known: dict[str, Any], J: Any, free: Any) -> Any:
+    """Return the inverse of JᵀJ, kept beside the items of a fit, which SciPy prints."""
+    if "inverse" not in known:
+        known["inverse"] = _inverse(J, free)
+    return known["inverse"]
+
+
+def _refuse_robust(known: dict[str, Any]) -> None:
+    if known.get("loss", "linear") != "linear":
+        raise InputError(
+            f"a robust fit (loss={known['loss']!r}) has no covariance s²(JᵀJ)⁻¹: its residuals are not of one variance. "
+            "Fit once more with loss='linear' without the outliers, or resample the data (bootstrap)"
+        )
 
 
 def _inverse(J: Any, free: Any) -> Any:

@@ -10,6 +10,7 @@ import scipy.optimize
 
 from dualdiff.operators.modes import jvp
 from dualdiff.scipy.optimize.derivatives import Derivative, Values, of_jacobian, refuse_steps
+from dualdiff.scipy.optimize.inside import differentiated
 
 __all__ = ["fsolve", "newton", "root"]
 
@@ -23,6 +24,7 @@ def _of(fun: Callable[..., Any]) -> tuple[Values, Derivative]:
     return values, Derivative(fun, of_jacobian, values.at, values)
 
 
+@differentiated()
 def root(
     fun: Callable[..., Any],
     x0: Any,
@@ -78,6 +80,7 @@ def root(
     )
 
 
+@differentiated()
 def fsolve(
     func: Callable[..., Any],
     x0: Any,
@@ -134,6 +137,7 @@ def fsolve(
     )
 
 
+@differentiated()
 def newton(
     func: Callable[..., Any],
     x0: Any,

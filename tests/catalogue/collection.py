@@ -39,6 +39,16 @@ def some_of_each(count: int, among: Iterable[Sample] | None = None) -> list[Samp
     return [s for function, these in found.items() for s in (these if function is None else these[:count])]
 
 
+def grouped(found: Iterable[Sample], most: int = 6) -> dict[str, list[Sample]]:
+    """Return samples in groups, each of one function and of so many at most: what they have in common is done once for a group."""
+    of: dict[Any, list[Sample]] = defaultdict(list)
+    for s in found:
+        of[s.function or s.name].append(s)
+    parts = [these[k : k + most] for these in of.values() for k in range(0, len(these), most)]
+    return {part[0].name: part for part in parts}
+
+
+@lru_cache(maxsize=1)
 def at_complex_points() -> list[Sample]:
     """Return the samples that are differentiated at complex points: those that say so, and all of the rows that have none."""
     found = []

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from dualdiff.scipy.room import OPEN
 from dualdiff.shapes import dtype_of
 from dualdiff.trees import flatten
 
@@ -22,6 +23,9 @@ class Call(NamedTuple):
     call: Callable[..., Any]
     operands: tuple[Any, ...]
     noise: float = 1.0  # of its values and derivatives, in parts of rounding
+    twin: Callable[..., Any] | None = (
+        None  # what it computes in closed form, where its own values are too noisy for differences
+    )
 
 
 class Values(tuple):
@@ -49,7 +53,8 @@ class With(NamedTuple):
 class DropIn:
     """A function of SciPy that has a drop-in, called plainly and with another value of each of its options.
 
-    Arrays of floating-point numbers among the options' values are differentiated in as well, and tried as plain ones beside that.
+    Arrays of floating-point numbers among the options' values are differentiated in as well, and tried as plain ones beside that,
+    unless the truth is told by a ``twin`` that knows of the operands alone.
     """
 
     function: Any
@@ -61,13 +66,16 @@ class DropIn:
     second: bool
     float32: bool
     laws: bool  # whether its plain call is held to all laws
+    twin: Callable[..., Any] | None
     noise: float  # of its values and derivatives, in parts of rounding: a solver stops at its tolerance
 
     @property
     def name(self) -> str:
         """The name of the function, as users know it."""
-        module = self.function.__module__ if hasattr(self.function, "__module__") else ""
-        return f"{'.'.join(p for p in module.split('.') if p[0] != '_')}.{self.function.__qualname__}"
+        for row in (row for room in OPEN for row in room.rows):
+            if row.function is self.function or getattr(row.function, "__func__", None) is self.function:
+                return row.name
+        return f"{self.function.__module__}.{self.function.__qualname__}"
 
     def parameters(self) -> list[str]:
         """Return the names of the options of this SciPy: all parameters that are no operands."""
@@ -81,7 +89,7 @@ class DropIn:
 
     def calls(self) -> Iterator[Call]:
         """Return the plain call, and one for each value of an option that this SciPy has."""
-        yield Call(self.name, None, self._with({}), self.operands, self.noise)
+        yield Call(self.name, None, self._with({}), self.operands, self.noise, self.twin)
         known = self.parameters()
         for option, values in self.options.items():
             if option not in known:
@@ -93,9 +101,16 @@ class DropIn:
                     short, beside = value.value, dict(value.beside)
                     operands = self.operands if value.operands is None else value.operands
                 name = f"{self.name}({option}={_short(short, k)})"
-                yield Call(name, option, self._with({**beside, option: short}), operands, self.noise)
-                if type(short) is np.ndarray and short.dtype.kind in "fc":
-                    yield Call(f"{name}, differentiated", option, self._with(beside, option), (*operands, short), self.noise)
+                yield Call(name, option, self._with({**beside, option: short}), operands, self.noise, self.twin)
+                if type(short) is np.ndarray and short.dtype.kind in "fc" and self.twin is None:
+                    yield Call(
+                        f"{name}, differentiated",
+                        option,
+                        self._with(beside, option),
+                        (*operands, short),
+                        self.noise,
+                        self.twin,
+                    )
 
     def _with(self, options: Mapping[str, Any], keyword: str | None = None) -> Callable[..., Any]:
         """Return the function as a plain one of the operands, and of one option if it is differentiated by that too."""
@@ -130,10 +145,21 @@ def of(
     second: bool = True,
     float32: bool = True,
     laws: bool = True,
+    twin: Callable[..., Any] | None = None,
     noise: float = 1.0,
     **options: Any,
 ) -> DropIn:
     """Return the samples of a function: its operands, and other values of its options."""
     return DropIn(
-        function, operands, options, given, shown, function if called is None else called, second, float32, laws, noise
+        function,
+        operands,
+        options,
+        given,
+        shown,
+        function if called is None else called,
+        second,
+        float32,
+        laws,
+        twin,
+        noise,
     )

@@ -50,6 +50,14 @@ def cho_banded(a: Any, x: Any, **options: Any) -> Any:
     return sla.cho_solve_banded((sla.cholesky_banded(a), False), x, **options)
 
 
+HALVES = S / 2
+
+
+def riccati(solve: Any) -> Any:
+    """Return a solver of halves of matrices that must be symmetric."""
+    return lambda a, b, q, r, **options: solve(a, b, q + q.T, r + r.T, **options)
+
+
 WHICH = dict(
     subset_by_index=[0, 1], subset_by_value=[-0.5, 1e3], type=Values(2, 3), lower=False, driver=Values("ev", "evd")
 )
@@ -70,7 +78,9 @@ DROP_INS: list[DropIn] = [
         transposed=True,
         **OVER_A,
     ),
-    of(sla.solve_triangular, A, B, trans=Values(1, "T", 2), lower=True, unit_diagonal=True, overwrite_b=True, **CHECKED),
+    of(
+        sla.solve_triangular, A, B, trans=Values(1, "T", 2), lower=True, unit_diagonal=True, overwrite_b=True, **CHECKED
+    ),
     of(
         sla.solve_banded,
         BAND,
@@ -99,8 +109,32 @@ DROP_INS: list[DropIn] = [
     of(sla.solve_continuous_lyapunov, A, S),
     of(sla.solve_lyapunov, A, S),
     of(sla.solve_discrete_lyapunov, 0.2 * A, S, method=Values("direct", "bilinear")),
-    of(sla.solve_continuous_are, M, B, S, np.eye(2), e=A, s=0.1 * B, balanced=False, second=False, float32=False),
-    of(sla.solve_discrete_are, M, B, S, np.eye(2), e=A, s=0.1 * B, balanced=False, second=False, float32=False),
+    of(
+        sla.solve_continuous_are,
+        M,
+        B,
+        HALVES,
+        np.eye(2),
+        called=riccati(sla.solve_continuous_are),
+        e=A,
+        s=0.1 * B,
+        balanced=False,
+        second=False,
+        float32=False,
+    ),
+    of(
+        sla.solve_discrete_are,
+        M,
+        B,
+        HALVES,
+        np.eye(2),
+        called=riccati(sla.solve_discrete_are),
+        e=A,
+        s=0.1 * B,
+        balanced=False,
+        second=False,
+        float32=False,
+    ),
     of(sla.cholesky, S, lower=True, **OVER_A),
     of(sla.cho_factor, S, lower=True, shown=lambda f: f[0], **OVER_A),
     of(sla.cho_solve, S, b, called=cho_solved, overwrite_b=True, **CHECKED),
@@ -128,7 +162,13 @@ DROP_INS: list[DropIn] = [
     of(sla.rq, A, lwork=64, mode=Values("r", With("economic", (TALL.T.copy(),))), **OVER_A),
     of(sla.polar, A, side="left"),
     of(sla.orthogonal_procrustes, A, M, **CHECKED),
-    of(sla.inv, A, assume_a=Values("gen", With("sym", (S,)), With("pos", (S,)), "upper triangular"), lower=With(True, (S,)), **OVER_A),
+    of(
+        sla.inv,
+        A,
+        assume_a=Values("gen", With("sym", (S,)), With("pos", (S,)), "upper triangular"),
+        lower=With(True, (S,)),
+        **OVER_A,
+    ),
     of(sla.det, A, **OVER_A),
     of(sla.lstsq, TALL, b4, cond=1e-9, overwrite_b=True, lapack_driver=Values("gelss", "gelsy"), **OVER_A),
     of(sla.pinv, TALL, atol=1e-9, rtol=1e-9, return_rank=True, **CHECKED),
@@ -144,11 +184,48 @@ DROP_INS: list[DropIn] = [
         **WHICH | OVER_A,
     ),
     of(sla.eigvalsh, S, b=A @ A.T, overwrite_b=With(True, (S, A @ A.T)), **WHICH | OVER_A),
-    of(sla.eigh_tridiagonal, D, E, shown=projections, eigvals_only=True, select_range=RANGE, tol=1e-12, lapack_driver="stebz", **SELECT | CHECKED),
+    of(
+        sla.eigh_tridiagonal,
+        D,
+        E,
+        shown=projections,
+        eigvals_only=True,
+        select_range=RANGE,
+        tol=1e-12,
+        lapack_driver="stebz",
+        **SELECT | CHECKED,
+    ),
     of(sla.eigvalsh_tridiagonal, D, E, select_range=RANGE, tol=1e-12, lapack_driver="stebz", **SELECT | CHECKED),
-    of(sla.eig_banded, HALF, shown=projections, lower=With(True, (LOWER,)), eigvals_only=True, overwrite_a_band=True, select_range=RANGE, max_ev=2, **SELECT | CHECKED),
-    of(sla.eigvals_banded, HALF, lower=With(True, (LOWER,)), overwrite_a_band=True, select_range=RANGE, **SELECT | CHECKED),
-    of(sla.eig, S + 0.1 * A, shown=projections, b=S, left=True, right=False, overwrite_b=True, homogeneous_eigvals=True, **OVER_A),
+    of(
+        sla.eig_banded,
+        HALF,
+        shown=projections,
+        lower=With(True, (LOWER,)),
+        eigvals_only=True,
+        overwrite_a_band=True,
+        select_range=RANGE,
+        max_ev=2,
+        **SELECT | CHECKED,
+    ),
+    of(
+        sla.eigvals_banded,
+        HALF,
+        lower=With(True, (LOWER,)),
+        overwrite_a_band=True,
+        select_range=RANGE,
+        **SELECT | CHECKED,
+    ),
+    of(
+        sla.eig,
+        S + 0.1 * A,
+        shown=projections,
+        b=S,
+        left=True,
+        right=False,
+        overwrite_b=True,
+        homogeneous_eigvals=True,
+        **OVER_A,
+    ),
     of(sla.eigvals, A, b=S, homogeneous_eigvals=True, **OVER_A),
     of(sla.svd, A, shown=signless, full_matrices=False, compute_uv=False, lapack_driver="gesvd", **OVER_A),
     of(sla.svdvals, TALL, **OVER_A),

@@ -20,7 +20,10 @@ DROP_INS: list[DropIn] = [
     of(sd.cdist, A, B, metric=METRICS, out=np.zeros((3, 2))),
     of(sd.pdist, A, metric=METRICS, out=np.zeros(3)),
     of(sd.squareform, u, force="tomatrix", checks=False),
-    *[of(f, u, v, w=w) for f in (sd.euclidean, sd.sqeuclidean, sd.cityblock, sd.chebyshev, sd.cosine, sd.canberra, sd.braycurtis)],
+    *[
+        of(f, u, v, w=w)
+        for f in (sd.euclidean, sd.sqeuclidean, sd.cityblock, sd.chebyshev, sd.cosine, sd.canberra, sd.braycurtis)
+    ],
     of(sd.minkowski, u, v, p=Values(1, 3.5, np.inf), w=w),
     of(sd.correlation, u, v, w=w, centered=False),
     of(sd.seuclidean, u, v, w),

@@ -19,7 +19,7 @@ from dualdiff.testing import LAWS, Subject
 from dualdiff.testing.steps import steps_of
 from dualdiff.trees import flatten, tree_map
 from tests.catalogue.base import Sample
-from tests.catalogue.collection import at_complex_points, complex_points, samples, some_of_each
+from tests.catalogue.collection import at_complex_points, complex_points, grouped, samples, some_of_each
 from tests.catalogue.fourier import filtered
 from tests.duck import StrictDuck, unwrap, wrap
 from tests.thresholds import thresholds
@@ -36,8 +36,14 @@ QUICK = settings().max_examples <= 100
 points = settings() if not QUICK else settings(max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 
-def each(*wanted: Sample) -> Any:
-    return pytest.mark.parametrize("sample", wanted, ids=[s.name for s in wanted])
+@contextmanager
+def named(sample: Sample) -> Iterator[None]:
+    """Say of an error at which sample of a group it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"sample: {sample.name}")
+        raise
 
 
 @contextmanager
@@ -51,9 +57,10 @@ def steps_may_leave_the_domain() -> Iterator[None]:
 
 def apply(names: Iterable[str], call: Any, operands: tuple[Any, ...], seed: int) -> None:
     with steps_may_leave_the_domain():
+        subject = Subject(call, operands)
         for name in sorted(names, key=list(LAWS).index):
             law = LAWS[name]
-            law(call, *operands, **({"rng": np.random.default_rng(seed)} if law in DRAWS else {}))
+            law(subject, *operands, **({"rng": np.random.default_rng(seed)} if law in DRAWS else {}))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -83,8 +90,8 @@ SEEN: dict[Any, set[Any]] = {}
 def apply_forms(call: Any, operands: tuple[Any, ...], seed: int, which: Iterable[str], names: Iterable[str]) -> None:
     # A few directions, of which terms are most; or many, of which they are a handful.
     with steps_may_leave_the_domain():
-        problem = Subject(call, operands).problem
-        keys = {step.key for step in steps_of(problem, max(problem.n, 2))}
+        subject = Subject(call, operands)
+        keys = {step.key for step in steps_of(subject.problem, max(subject.problem.n, 2))}
         for case in which:
             ks = (100, 300) if case == "as they are" else (0,)
             with pytest.MonkeyPatch.context() as patch:
@@ -94,31 +101,20 @@ def apply_forms(call: Any, operands: tuple[Any, ...], seed: int, which: Iterable
                     own_way = name == "forecast" and case == "as they are"
                     if own_way or not seen.issuperset(keys):
                         few = ks if name == "forecast" else ks[-1:]
-                        LAWS[name](call, *operands, rng=np.random.default_rng(seed), ks=few, seen=seen)
+                        LAWS[name](subject, *operands, rng=np.random.default_rng(seed), ks=few, seen=seen)
                         seen |= keys
 
 
-# All samples of a function have its row: the quick profiles look at a few of each.
-@each(*(some_of_each(2) if QUICK else SAMPLES))
-def test_laws_of_terms(sample: Sample) -> None:
-    drawn: list[tuple[Any, int]] = []
-
-    @points
-    @given(sample.operands, SEEDS)
-    def draw(operands: tuple[Any, ...], seed: int) -> None:
-        drawn.append((operands, seed))
-
-    draw()
-    for operands, seed in drawn[1:]:  # the first point is the simplest: zeros, which hide what stands where
-        apply_forms(sample.call, operands, seed, ("as they are", "always terms"), FORMS)
-        apply_forms(sample.call, operands, seed, ("soon merged",), ("forecast",))
-        if sample.float32:
-            small = tuple([np.asarray(x, np.float32)[()] for x in operands])
-            apply_forms(sample.call, small, seed, ("always terms",), ("terms",))
-        if sample.complex:
-            places = sample.complex if isinstance(sample.complex, tuple) else range(len(operands))
-            turned = tuple([(1 + 0.5j) * x if i in places else x for i, x in enumerate(operands)])
-            apply_forms(sample.call, turned, seed, ("always terms",), FORMS)
+def hold_forms(sample: Sample, operands: tuple[Any, ...], seed: int) -> None:
+    apply_forms(sample.call, operands, seed, ("as they are", "always terms"), FORMS)
+    apply_forms(sample.call, operands, seed, ("soon merged",), ("forecast",))
+    if sample.float32:
+        small = tuple([np.asarray(x, np.float32)[()] for x in operands])
+        apply_forms(sample.call, small, seed, ("always terms",), ("terms",))
+    if sample.complex:
+        places = sample.complex if isinstance(sample.complex, tuple) else range(len(operands))
+        turned = tuple([(1 + 0.5j) * x if i in places else x for i, x in enumerate(operands)])
+        apply_forms(sample.call, turned, seed, ("always terms",), FORMS)
 
 
 def test_names_are_unique() -> None:
@@ -127,67 +123,67 @@ def test_names_are_unique() -> None:
     assert len(set(names)) == len(names), sorted({n for n in names if names.count(n) > 1})
 
 
-@each(*SAMPLES)
-def test_laws(sample: Sample) -> None:
-    # One test for all laws of a sample: drawing points costs more than most laws.
+def hold_laws(sample: Sample, operands: tuple[Any, ...], seed: int, less: Iterable[str] = ()) -> None:
     out = {name for name, applies in (("second", sample.second), ("precision", sample.float32)) if not applies}
     out |= set() if sample.truth else DIFFERENCED
+    apply(LAWS.keys() - out - set(FORMS) - set(less), sample.call, operands, seed)
+
+
+def hold_through_arrays_that_refuse_coercion(sample: Sample, operands: tuple[Any, ...], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    v = tuple([rng.standard_normal(np.shape(x)) for x in operands])
+    with steps_may_leave_the_domain():
+        value, tangent = dd.jvp(sample.call, operands, v)
+        w = tree_map(lambda y: rng.standard_normal(np.shape(y)).astype(y.dtype), value)
+        _, pull = dd.vjp(sample.call, *operands)
+        ducks = tuple([StrictDuck(x) for x in operands])
+        same(dd.jvp(sample.call, ducks, tuple([StrictDuck(t) for t in v])), (value, tangent))
+        got, pull_duck = dd.vjp(sample.call, *ducks)
+        same(got, value)
+        same(pull_duck(tree_map(wrap, w)), pull(w))
+
+
+def same(got: Any, expected: Any) -> None:
+    found, wanted = flatten(got)[0], flatten(expected)[0]
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert isinstance(a, StrictDuck), f"{type(a).__name__}, not a StrictDuck"
+        np.testing.assert_allclose(unwrap(a), b, rtol=1e-10, atol=1e-12)
+
+
+# Of terms, at complex points and through other arrays all samples of a function go the way of its row: the quick profiles look at
+# a few of each.
+HAVE_TERMS = {s.name for s in (some_of_each(2) if QUICK else SAMPLES)}
+COMPLEX = {s.name for s in (some_of_each(2, AT_COMPLEX_POINTS) if QUICK else AT_COMPLEX_POINTS)}
+DUCKS = {s.name for s in (some_of_each(2, FOR_DUCKS) if QUICK else FOR_DUCKS)}
+GROUPS = grouped(SAMPLES)
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_laws(group: list[Sample]) -> None:
+    # One test for all laws of a function's samples: drawing points costs more than most laws.
     seen: list[int] = []
+    imaginary_parts = st.tuples(*[s.operands if s.name in COMPLEX else st.none() for s in group])
 
     @points
-    @given(sample.operands, SEEDS)
-    def hold(operands: tuple[Any, ...], seed: int) -> None:
+    @given(st.tuples(*[s.operands for s in group]), imaginary_parts, SEEDS)
+    def hold(operands: tuple[Any, ...], imaginary: tuple[Any, ...], seed: int) -> None:
         seen.append(seed)
-        # The first point is the simplest: zeros, where the quick profiles leave differences to the tests of kinks.
-        less = DIFFERENCED if QUICK and len(seen) == 1 else set()
-        apply(LAWS.keys() - out - set(FORMS) - less, sample.call, operands, seed)
+        # The first point is the simplest: zeros, which are real, and hide what stands where. There the quick profiles leave
+        # differences to the tests of kinks.
+        first = len(seen) == 1
+        for sample, xs, ys in zip(group, operands, imaginary, strict=True):
+            with named(sample):
+                hold_laws(sample, xs, seed, less=DIFFERENCED if QUICK and first else ())
+                if sample.name in DUCKS:
+                    hold_through_arrays_that_refuse_coercion(sample, xs, seed)
+                if sample.name in HAVE_TERMS and not first:
+                    hold_forms(sample, xs, seed)
+                if sample.name in COMPLEX and not first:
+                    hold_laws(sample, complex_points(sample, xs, ys), seed, less=("precision", "replay"))
 
     hold()
     assert len(seen) > 1
-
-
-@each(*(some_of_each(2, AT_COMPLEX_POINTS) if QUICK else AT_COMPLEX_POINTS))
-def test_laws_at_complex_points(sample: Sample) -> None:
-    out = {"precision", "replay", *FORMS} | ({"second"} if not sample.second else set())
-    out |= set() if sample.truth else DIFFERENCED
-    seen: list[int] = []
-
-    @points
-    @given(sample.operands, sample.operands, SEEDS)
-    def hold(real: tuple[Any, ...], imaginary: tuple[Any, ...], seed: int) -> None:
-        seen.append(seed)
-        if len(seen) > 1:  # the first point is the simplest: zeros, which are real ones
-            apply(LAWS.keys() - out, sample.call, complex_points(sample, real, imaginary), seed)
-
-    hold()
-    assert len(seen) > 1
-
-
-@each(*(some_of_each(2, FOR_DUCKS) if QUICK else FOR_DUCKS))
-def test_flows_through_arrays_that_refuse_coercion(sample: Sample) -> None:
-    @points
-    @given(sample.operands, SEEDS)
-    def holds(operands: tuple[Any, ...], seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        v = tuple([rng.standard_normal(np.shape(x)) for x in operands])
-        with steps_may_leave_the_domain():
-            value, tangent = dd.jvp(sample.call, operands, v)
-            w = tree_map(lambda y: rng.standard_normal(np.shape(y)).astype(y.dtype), value)
-            _, pull = dd.vjp(sample.call, *operands)
-            ducks = tuple([StrictDuck(x) for x in operands])
-            same(dd.jvp(sample.call, ducks, tuple([StrictDuck(t) for t in v])), (value, tangent))
-            got, pull_duck = dd.vjp(sample.call, *ducks)
-            same(got, value)
-            same(pull_duck(tree_map(wrap, w)), pull(w))
-
-    def same(got: Any, expected: Any) -> None:
-        found, wanted = flatten(got)[0], flatten(expected)[0]
-        assert len(found) == len(wanted)
-        for a, b in zip(found, wanted, strict=True):
-            assert isinstance(a, StrictDuck), f"{type(a).__name__}, not a StrictDuck"
-            np.testing.assert_allclose(unwrap(a), b, rtol=1e-10, atol=1e-12)
-
-    holds()
 
 
 def test_a_result_may_have_more_entries_on_either_side_of_a_point() -> None:

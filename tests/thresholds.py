@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +20,14 @@ def thresholds(patch: pytest.MonkeyPatch, **values: Any) -> None:
     for name, value in values.items():
         if not hasattr(tangents, name):
             raise AttributeError(f"dualdiff.tangents has no threshold {name!r}")
-        for module in [m for n, m in sys.modules.items() if n.startswith("dualdiff.")]:
-            if name in vars(module) and vars(module).get(name) == getattr(tangents, name) and module is not tangents:
+        for module in _holders(name, len(sys.modules)):
+            if vars(module)[name] == getattr(tangents, name):
                 patch.setattr(module, name, value)
         patch.setattr(tangents, name, value)
+
+
+@cache
+def _holders(name: str, _loaded: int) -> list[ModuleType]:
+    """Return the modules that have a name of ``dualdiff.tangents``, among so many that are loaded."""
+    found = [m for n, m in sys.modules.items() if n.startswith("dualdiff.")]
+    return [m for m in found if name in vars(m) and m is not tangents]

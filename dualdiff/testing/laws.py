@@ -1,7 +1,8 @@
 """The laws that every derivative obeys, as functions: each raises :class:`LawError` with the numbers.
 
 They know nothing of rules. A law takes a function and a point (flat positional arrays) and a source of
-random directions; a wrong rule breaks at least one of them.
+random directions; a wrong rule breaks at least one of them. Laws that are held one after the other at one point may be given its
+:class:`Subject` in place of the function: then the function is recorded once for all of them.
 """
 
 from __future__ import annotations
@@ -37,9 +38,8 @@ from dualdiff.testing.tolerances import tolerance
 from dualdiff.testing.verdict import LawError, demand, judge
 from dualdiff.testing.witness import Estimate
 from dualdiff.trees import flatten
-from dualdiff.ways.problem import record
 
-Function = Callable[..., Any]
+Function = Callable[..., Any] | Subject
 
 CANCELLED = 1e-5
 """What of the tolerance holds for terms that cancelled.
@@ -49,6 +49,11 @@ in does: a term is a direction (going up) or a covector (going down) times parti
 proportion. So a law allows, beside the part of the result, this part of the tolerance times the size of what came in: 1e-15
 of it in double precision, five roundings of one such term. A wrong rule is off by a share of a term, not by its last digit.
 """
+
+
+def _at(f: Function, args: Sequence[Any]) -> Subject:
+    """Return the subject of a function at a point; one that is given stands at it already."""
+    return f if isinstance(f, Subject) else Subject(f, args)
 
 
 def same(what: str, a: Any, b: Any, scale: float | None = None, factor: float = 1.0, coarse: Any = np.float64) -> None:
@@ -107,7 +112,7 @@ def inner(a: Sequence[Any], b: Sequence[Any]) -> tuple[float, float]:
 
 def value_law(f: Function, *args: Any) -> None:
     """A traced run returns the values and dtypes of the plain one, in both modes."""
-    s = Subject(f, args)
+    s = _at(f, args)
     expected = s.plain()
     for mode, values in (
         ("forward", s.push(s.direction(np.random.default_rng(0)))[0]),
@@ -122,7 +127,7 @@ def value_law(f: Function, *args: Any) -> None:
 
 def push_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """Push is linear: J(a·u + b·v) = a·Ju + b·Jv; and so is pull."""
-    s = Subject(f, args)
+    s = _at(f, args)
     a, b = 0.75, -1.25
     u, v = s.direction(rng), s.direction(rng)
     (values, ju), (_, jv) = s.push(u), s.push(v)
@@ -151,7 +156,7 @@ def _within_reach(d: Any) -> Any:
 
 def adjoint_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """Pull is the adjoint of push, ⟨w, Jv⟩ = ⟨Jᵀw, v⟩, and push through the tape equals push by dual numbers."""
-    s = Subject(f, args)
+    s = _at(f, args)
     v = [_within_reach(d) for d in s.direction(rng)]
     values, jv = s.push(v)
     same_all("dual numbers against push through the tape", jv, s.push_tape(v)[1])
@@ -175,7 +180,7 @@ def adjoint_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
 
 def truth_law(f: Function, *args: Any, rng: np.random.Generator) -> str:
     """Push agrees with the complex step, or with extrapolated differences within their error; return the verdict."""
-    s = Subject(f, args)
+    s = _at(f, args)
     found = "agree"
     for i in range(len(s.inputs)):
         v = [d if j == i else np.zeros_like(d) for j, d in enumerate(s.direction(rng))]
@@ -200,7 +205,7 @@ def _truth(s: Subject, v: Sequence[Any], claims: Sequence[Any]) -> Estimate:
 
 def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[int] = (0, 1, 3)) -> None:
     """``k`` directions at once give what ``k`` passes with one give, in push (both ways) and pull."""
-    s = Subject(f, args)
+    s = _at(f, args)
     values = s.plain()
     most = max(ks)
     directions, covectors = s.direction(rng, (most,)), s.covector(rng, values, (most,))
@@ -221,7 +226,7 @@ def batch_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[in
 
 def zero_law(f: Function, *args: Any) -> None:
     """A zero seed gives exactly zero, in push and pull."""
-    s = Subject(f, args)
+    s = _at(f, args)
     values, found = s.push([np.zeros_like(x) for x in s.inputs])
     for t in found:
         if np.any(np.asarray(t) != 0):
@@ -234,7 +239,7 @@ def zero_law(f: Function, *args: Any) -> None:
 
 def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """Second derivatives agree: forward over reverse, reverse over forward, symmetry, differences of the gradient."""
-    s = Subject(f, args)
+    s = _at(f, args)
     values = s.plain()
     w, u, v = s.covector(rng, values), s.direction(rng), s.direction(rng)
 
@@ -276,6 +281,7 @@ def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
 
 def purity_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """Read-only points and seeds are enough, nothing is written, and twice is the same."""
+    f = _at(f, args).f
     s, again = (Subject(f, [_locked(x) for x in args]) for _ in range(2))
     values = s.plain()
     v, w = [_locked(t) for t in s.direction(rng)], [_locked(t) for t in s.covector(rng, values)]
@@ -295,14 +301,14 @@ def layout_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
 
     Points and seeds lie so by turns, and are read-only.
     """
-    s = Subject(f, args)
+    s = _at(f, args)
     values, v = s.plain(), s.direction(rng)
     w = s.covector(rng, values)
     pushed, pulled = s.push(v)[1], s.pull(w)[1]
     # A product may add in another order where its operand lies otherwise.
     rounding = [_finite(y) + largest(v) for y in values], [largest(w)] * len(s.inputs)
     for name, lies in LAYOUTS.items():
-        other = Subject(f, [lies(x) for x in args])
+        other = Subject(s.f, [lies(x) for x in args])
         there, seeds, covectors = other.call(other.inputs), [lies(t) for t in v], [lies(c) for c in w]
         if not _is_indifferent(s, v, lies):
             continue
@@ -366,6 +372,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """float32 in, float32 out: values as NumPy types them, derivatives as their values; and they agree with float64."""
     small = [np.asarray(x, np.float32)[()] for x in args]
+    f = _at(f, args).f
     s = Subject(f, small)
     expected = [dtype_of(v) for v in s.plain()]
     v = s.direction(rng)
@@ -396,7 +403,7 @@ def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
 
 def replay_law(f: Function, *args: Any) -> None:
     """The tape run again at the same point returns the same values."""
-    s = Subject(f, args)
+    s = _at(f, args)
     same_all("replay", s.replay(s.inputs), s.plain(), factor=1e-3)
 
 
@@ -406,7 +413,7 @@ def pattern_law(f: Function, *args: Any) -> None:
     Step by step, so that no later step can hide what an earlier one lost. The labels see shapes and parameters alone;
     the links that a product with a constant declares beside them are that step's Jacobian itself.
     """
-    tape, _ = record(Subject(f, args).problem, replayable=True)
+    tape, _ = _at(f, args).record(replayable=True)
     for row, ins, values, params, out, _ in tape.equations:
         if not row.differentiable or dtype_of(out).kind not in "fc":
             continue
@@ -452,7 +459,7 @@ def terms_law(f: Function, *args: Any, rng: np.random.Generator, ks: Sequence[in
     Step by step: the identity, sparse as it is where a Jacobian starts, and other terms of every form, with so many
     directions as they have, and with at least as many as ``ks`` says. Steps whose key is in ``seen`` are left out.
     """
-    for step in _distinct_steps(Subject(f, args), seen):
+    for step in _distinct_steps(_at(f, args), seen):
         _pull_as_terms(step, rng)
         for seeds in seeds_of(step, rng):
             for k in {max(k, seeds.directions, 1) for k in ks}:
@@ -530,7 +537,7 @@ def forecast_law(
     Exactly so for terms whose maps stay different and name every direction once. Maps that turn out equal are one term,
     which no shape tells: for them, as on the function's own way, the forecast is a bound from above.
     """
-    s = Subject(f, args)
+    s = _at(f, args)
     n = max(s.problem.n, 2)
     with np.errstate(all="ignore"):
         for k in {max(k, n) for k in ks}:
@@ -563,9 +570,9 @@ def alias_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     Each operand is written into after the call, and so is each result: values, derivatives and refusals must be those of
     the same writes in NumPy, in both modes.
     """
-    leaves = flatten(args)[0]
+    at, leaves = _at(f, args), flatten(args)[0]
     for place in (None, *range(len(leaves))):
-        program = Written(f, args, place, "F" if rng.random() < 0.5 else "C")
+        program = Written(at.f, args, place, "F" if rng.random() < 0.5 else "C")
         what = f"after a write into {'the result' if place is None else f'operand {place}'} (order {program.order})"
         s = Subject(program, args)
         expected, facts = s.plain(), program.facts
@@ -603,7 +610,7 @@ class Written:
     an array or an argument itself, and whether it could be written into.
     """
 
-    def __init__(self, f: Function, args: Any, place: int | None, order: Any) -> None:
+    def __init__(self, f: Callable[..., Any], args: Any, place: int | None, order: Any) -> None:
         self.f = f
         self.is_array = [isinstance(x, np.ndarray) for x in flatten(args)[0]]
         self.place = place

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any
+
+from hypothesis import Phase, given, settings
 
 import tests.catalogue
 from dualdiff.rules.supported import YES, support
@@ -39,6 +41,21 @@ def some_of_each(count: int, among: Iterable[Sample] | None = None) -> list[Samp
     return [s for function, these in found.items() for s in (these if function is None else these[:count])]
 
 
+def grouped(found: Iterable[Sample], most: int = 6) -> dict[str, list[Sample]]:
+    """Return samples in groups, each of one function and of so many at most: what they have in common is done once for a group."""
+    of: dict[Any, list[Sample]] = defaultdict(list)
+    for s in found:
+        of[s.function or s.name].append(s)
+    parts = [these[k : k + most] for these in of.values() for k in range(0, len(these), most)]
+    return {part[0].name: part for part in parts}
+
+
+def in_turn(found: Sequence[Sample], most: int = 6) -> dict[str, list[Sample]]:
+    """Return samples in groups of so many that follow one another: a test of its own for each costs more than most of them do."""
+    return {f"{found[k].name} ...": list(found[k : k + most]) for k in range(0, len(found), most)}
+
+
+@lru_cache(maxsize=1)
 def at_complex_points() -> list[Sample]:
     """Return the samples that are differentiated at complex points: those that say so, and all of the rows that have none."""
     found = []
@@ -48,6 +65,20 @@ def at_complex_points() -> list[Sample]:
         elif function is not None and support(function).complex == YES:
             found += [s for s in these if s.complex is None]
     return found
+
+
+@cache
+def point_of(sample: Sample) -> tuple[Any, ...]:
+    """Return a point of a sample, the same in every run."""
+    drawn: list[Any] = []
+
+    @settings(max_examples=2, phases=(Phase.generate,), database=None, derandomize=True, deadline=None)
+    @given(sample.operands)
+    def draw(operands: tuple[Any, ...]) -> None:
+        drawn.append(operands)
+
+    draw()
+    return drawn[-1]  # the first one is zeros
 
 
 def complex_points(sample: Sample, real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> tuple[Any, ...]:

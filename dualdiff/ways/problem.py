@@ -106,7 +106,7 @@ def run_user(
     finally:
         NOTES.reset(token)
     if notes:
-        if captures is not None and captures.learn(notes):
+        if captures is not None and captures.learn(notes, problem.function):
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]

@@ -21,7 +21,8 @@ from dualdiff.capture import creation, maths
 from dualdiff.capture.active import ACTIVE, any_active, plain_call
 from dualdiff.capture.callables import Compiled, Constructor, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.joining import joining
-from dualdiff.capture.randoms import GENERATORS, Random, making
+from dualdiff.capture.polynomials import of_polynomials
+from dualdiff.capture.randoms import GENERATORS, making, standing_for
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
 from dualdiff.values import TRACED, enter_rooms
@@ -100,11 +101,11 @@ def drop_in_method(owner: type, name: str, function: Any) -> None:
 
 
 def _fill() -> None:
-    for real, new in {**creation.makers(), **maths.functions(), **joining()}.items():
+    for real, new in {**creation.makers(), **maths.functions(), **joining(), **of_polynomials()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
     _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
-    legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
+    legacy = standing_for(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
     for name in ("permutation", "shuffle", "choice"):
         _enter(_TABLE, getattr(np.random, name), getattr(legacy, name))
 
@@ -220,7 +221,7 @@ def stand_in(value: Any, level: int) -> Any:
     if kind is np.vectorize:
         return Vectorized(value)
     if kind in GENERATORS:
-        return Random(value)
+        return standing_for(value)
     if kind in _KINDS and (made := _KINDS[kind](value)) is not None:
         return made
     if kind is functools._lru_cache_wrapper:

@@ -27,7 +27,7 @@ MINIMA = (
 INTEGRALS = (
     ("scipy.integrate: tanhsinh nsum cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
 )
-SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
+SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
     "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
@@ -38,7 +38,7 @@ _REMEDY = {
     INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use a rule with fixed points (np.trapezoid, "
     "scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
     "for an equation",
-    SYSTEMS: "Use np.linalg.solve, eigh or svd with a dense matrix, or differentiate the solution x of A x = b by dx = A⁻¹(db − dA x)",
+    SYSTEMS: "Use scipy.sparse.linalg.eigsh, or np.linalg.eigh of a dense matrix, which are differentiated",
 }
 
 
@@ -122,11 +122,12 @@ def served(frame: FrameType | None) -> str | None:
 
 
 def beyond_reach(name: str) -> str:
-    """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
+    """Say that a solver which has a drop-in was called where nothing that holds it can be exchanged."""
     return (
-        f"{name} is differentiated where a module's own name for it is called ({name}(…), or its name imported from there); it was called "
-        "in another way (through an attribute, a table, a default argument, or dualdiff.scipy, in whose place SciPy's own name is to stand "
-        "inside a function that is differentiated), and the steps it takes are not differentiated."
+        f"{name} is differentiated where the function comes by it through a name, an attribute, a table, a default argument or an import; "
+        "here it was reached in another way (through importlib or sys.modules, through compiled code, with capture=\"never\", or through "
+        "dualdiff.scipy, in whose place SciPy's own name is to stand inside a function that is differentiated), and the steps it takes are "
+        f"not differentiated. Write {name}(…)."
     )
 
 

@@ -152,7 +152,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "dualdiff.scipy.programs",
     ),
     "scipy.sparse": ("dualdiff.scipy.sparse",),
-    "scipy.sparse.linalg": ("dualdiff.scipy.sparse.linalg",),
+    "scipy.sparse.linalg": (
+        "dualdiff.scipy.sparse.linalg",
+        "dualdiff.scipy.sparse.spectra",
+        "dualdiff.scipy.sparse.least_squares",
+        "dualdiff.scipy.sparse.exponentials",
+    ),
     "scipy.interpolate": ("dualdiff.scipy.interpolate",),
     "scipy.ndimage": ("dualdiff.scipy.ndimage",),
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),

@@ -90,13 +90,16 @@ METHODS: dict[Any, dict[str, Any]] = {}
 """For a class, what takes the place of its methods while it is captured."""
 
 
-def drop_in_method(owner: type, name: str, function: Any) -> None:
-    """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative."""
+def drop_in_method(owner: type, name: str, function: Any, always: bool = False) -> None:
+    """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative.
+
+    With ``always``, whenever its caller is captured: the object may hold what does.
+    """
     real = inspect.getattr_static(owner, name)
     if isinstance(real, (classmethod, staticmethod)):
-        new: Any = type(real)(_instead(real.__func__, function))
+        new: Any = type(real)(_instead(real.__func__, function, always))
     else:
-        new = _instead(real, function)
+        new = _instead(real, function, always)
     METHODS.setdefault(owner, {})[name] = new
 
 

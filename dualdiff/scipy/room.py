@@ -83,14 +83,24 @@ class Room:
         return decorate
 
     def method(
-        self, owner: Any, name: str, kind: str = "composite", *, domain: Any = "real", facts: Facts = NOTHING
+        self,
+        owner: Any,
+        name: str,
+        kind: str = "composite",
+        *,
+        domain: Any = "real",
+        facts: Facts = NOTHING,
+        always: bool = False,
     ) -> Callable[[Any], Any]:
-        """Write the drop-in of a method: a function of ``self`` (of the class, for a class's own) and SciPy's arguments."""
+        """Write the drop-in of a method: a function of ``self`` (of the class, for a class's own) and SciPy's arguments.
+
+        With ``always``, whenever the caller is captured, for the object may hold what carries a derivative.
+        """
 
         def decorate(function: Any) -> Any:
             real = None if owner is None else inspect.getattr_static(owner, name, None)
             if real is not None:
-                drop_in_method(owner, name, function)
+                drop_in_method(owner, name, function, always)
                 replaced(getattr(real, "__func__", real), owner)
                 self._row(f"{owner.__name__}.{name}".removesuffix(".__call__"), real, kind, function, domain, facts)
             return function

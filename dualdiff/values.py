@@ -160,6 +160,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "scipy.interpolate": ("dualdiff.scipy.interpolate",),
     "scipy.ndimage": ("dualdiff.scipy.ndimage",),
+    "scipy.spatial": ("dualdiff.scipy.spatial.neighbours", "dualdiff.scipy.spatial.hulls"),
     "scipy.spatial.distance": ("dualdiff.scipy.spatial.distances",),
     "scipy.spatial.transform": ("dualdiff.scipy.spatial.rotations",),
     "scipy.signal": ("dualdiff.scipy.signal",),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy import special
+from scipy.spatial import distance as spatial_distance
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
@@ -14,7 +15,7 @@ from dualdiff.rules.distances import distance, squares
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import fixed, operand
+from dualdiff.values import decided, fixed, operand
 
 ROOM = Room("scipy.spatial.distance")
 REAL = Facts(REAL_ONLY)
@@ -312,10 +313,16 @@ def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: 
 
 
 _COUNTS = "it counts entries that are equal, which has no derivative. Use a distance that measures, as cityblock or braycurtis."
-ROOM.refused(
-    "directed_hausdorff",
-    "it is compiled. Write np.max(np.min(scipy.spatial.distance.cdist(u, v), axis=1)), which is differentiated.",
-)
+
+
+@ROOM.function("directed_hausdorff", facts=REAL)
+def directed_hausdorff(u: Any, v: Any, rng: Any = 0, *, seed: Any = 0) -> Any:
+    """``scipy.spatial.distance.directed_hausdorff``: the distance of two points, which SciPy finds."""
+    u, v = _matrix(u, "u must be a matrix"), _matrix(v, "v must be a matrix")
+    _, i, j = spatial_distance.directed_hausdorff(decided(u), decided(v))
+    return distance(squares(u[i : i + 1], v[j : j + 1]))[0, 0], i, j
+
+
 ROOM.refused(COUNTING, _COUNTS)
 
 

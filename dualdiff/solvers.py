@@ -19,11 +19,8 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
-ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
-MINIMA = (
-    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
-    "scipy.optimize.elementwise: find_minimum bracket_minimum",
-)
+ROOTS = ("scipy.optimize.elementwise: bracket_root",)
+MINIMA = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_minimum")
 INTEGRALS = (
     ("scipy.integrate: tanhsinh nsum cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
 )

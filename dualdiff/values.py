@@ -150,7 +150,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "dualdiff.scipy.minima",
         "dualdiff.scipy.fits",
         "dualdiff.scipy.programs",
+        "dualdiff.scipy.assignments",
     ),
+    "scipy.optimize.elementwise": ("dualdiff.scipy.elementwise",),
     "scipy.sparse": ("dualdiff.scipy.sparse",),
     "scipy.sparse.linalg": (
         "dualdiff.scipy.sparse.linalg",

@@ -22,8 +22,9 @@ from dualdiff.values import enter_rooms
 ROOTS = ("scipy.optimize.elementwise: bracket_root",)
 MINIMA = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_minimum")
 INTEGRALS = (
-    ("scipy.integrate: tanhsinh nsum cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
+    ("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
 )
+SUMS = ("scipy.integrate: nsum",)
 SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
@@ -32,9 +33,11 @@ _REMEDY = {
     MINIMA: "Solve with plain numbers, x = {name}(… dd.stop_gradient(p) …), and take one Newton step on the gradient g with the "
     "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x. For second derivatives take two such steps, "
     "with H differentiated as well",
-    INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use a rule with fixed points (np.trapezoid, "
-    "scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
+    INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use scipy.integrate.quad, nquad or "
+    "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
     "for an equation",
+    SUMS: "Sum the terms that count with NumPy, np.sum(f(np.arange(a, n))), and the rest as an integral from there, scipy.integrate.quad, "
+    "which are both differentiated",
     SYSTEMS: "Use scipy.sparse.linalg.eigsh, or np.linalg.eigh of a dense matrix, which are differentiated",
 }
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, special
 
-from dualdiff.kinds import Linear
+from dualdiff.kinds import Discrete, Linear
+from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import Labels, lanes
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.interpolate.pieces import joint, meeting
+from dualdiff.scipy.interpolate.pieces import meeting
 from dualdiff.scipy.ndimage.borders import (
     MODES,
     ROOM,
@@ -29,6 +30,9 @@ from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
 
 ALL = {**MODES, "grid-wrap": "grid-wrap", "grid-constant": "grid-constant"}
+joint = Discrete("scipy.ndimage", lambda distance: np.equal(distance, 0))
+"""Whether a coordinate is that of an entry, where two linear pieces meet."""
+joint.kink = Kink(size, "the mean of the slopes beside the entry", "coordinates between the entries, or order=2 or more")
 KINKS = Facts(kinks=[joint.kink])
 PAD = 12
 """By how much SciPy continues an array for whose mode its spline filter has no exact border."""

@@ -21,9 +21,7 @@ from dualdiff.values import enter_rooms
 
 ROOTS = ("scipy.optimize.elementwise: bracket_root",)
 MINIMA = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_minimum")
-INTEGRALS = (
-    ("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
-)
+INTEGRALS = (("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
 SUMS = ("scipy.integrate: nsum",)
 SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
@@ -34,8 +32,8 @@ _REMEDY = {
     "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x. For second derivatives take two such steps, "
     "with H differentiated as well",
     INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use scipy.integrate.quad, nquad or "
-    "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
-    "for an equation",
+    "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of "
+    "np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta for an equation",
     SUMS: "Sum the terms that count with NumPy, np.sum(f(np.arange(a, n))), and the rest as an integral from there, scipy.integrate.quad, "
     "which are both differentiated",
     SYSTEMS: "Use scipy.sparse.linalg.eigsh, or np.linalg.eigh of a dense matrix, which are differentiated",
@@ -125,7 +123,7 @@ def beyond_reach(name: str) -> str:
     """Say that a solver which has a drop-in was called where nothing that holds it can be exchanged."""
     return (
         f"{name} is differentiated where the function comes by it through a name, an attribute, a table, a default argument or an import; "
-        "here it was reached in another way (through importlib or sys.modules, through compiled code, with capture=\"never\", or through "
+        'here it was reached in another way (through importlib or sys.modules, through compiled code, with capture="never", or through '
         "dualdiff.scipy, in whose place SciPy's own name is to stand inside a function that is differentiated), and the steps it takes are "
         f"not differentiated. Write {name}(…)."
     )

@@ -71,9 +71,9 @@ class Parts:
         return getattr(self.of, name)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        func, args, keywords, own = self.of.__reduce__()[2]  # type: ignore[misc]
-        given = {"func": func, "args": args, name: value}
-        self.of.__setstate__((given["func"], given["args"], keywords, own))  # type: ignore[attr-defined]
+        own = self.of
+        parts = {"func": own.func, "args": own.args, name: value}
+        own.__setstate__((parts["func"], parts["args"], own.keywords, vars(own)))  # type: ignore[attr-defined]
 
 
 def exchanged(value: Any, level: int) -> Any:
@@ -159,7 +159,8 @@ def _parts(x: Any) -> Iterator[tuple[Any, int, dict[Any, Any], Make]]:
             named = {n: v for n in code_names(x.__code__) if isinstance(v := x.__globals__.get(n), tuple)}
             yield x.__globals__, id(x.__globals__), named, exchanged
         for cell in x.__closure__ or ():
-            yield Variable(cell), id(cell), {"": v for v in contents([cell]) if isinstance(v, tuple)}, exchanged
+            inside = [v for v in contents([cell]) if isinstance(v, tuple)]
+            yield Variable(cell), id(cell), dict(zip([""], inside)), exchanged
         if _imports(x.__code__):
             yield vars(builtins), id(vars(builtins)), {"__import__": builtins.__import__}, _importing
     elif isinstance(x, type):

@@ -124,9 +124,10 @@ class Absent:
         return self._refuse()
 
 
-for _name in (
-    "add radd sub rsub mul rmul truediv rtruediv pow rpow matmul rmatmul neg abs float complex int bool len iter getitem array lt le gt ge"
-).split():
+_OPERATORS = (
+    "add radd sub rsub mul rmul truediv rtruediv pow rpow matmul rmatmul neg abs float complex int bool lt le gt ge"
+)
+for _name in (*_OPERATORS.split(), "len", "iter", "getitem", "array"):
     setattr(Absent, f"__{_name}__", Absent._refuse)
 
 

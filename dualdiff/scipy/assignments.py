@@ -65,7 +65,9 @@ def milp(call: Call) -> Any:
     own = call.given.at(call.given.caught)
     c = np.reshape(operand(own["c"]), (-1,))
     x, n = np.asarray(found.x), size_of(shape_of(c))
-    counted = np.zeros(n, bool) if own["integrality"] is None else np.broadcast_to(np.asarray(own["integrality"]), n) == 1
+    counted = (
+        np.zeros(n, bool) if own["integrality"] is None else np.broadcast_to(np.asarray(own["integrality"]), n) == 1
+    )
     if own["integrality"] is not None and np.any(np.asarray(own["integrality"]) > 1):
         raise UnsupportedFunctionError(
             f"{where()}: scipy.optimize.milp with semi-continuous variables (integrality 2 and 3) is not differentiated."

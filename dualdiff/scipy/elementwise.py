@@ -8,7 +8,16 @@ import numpy as np
 
 from dualdiff.operators.gradients import grad
 from dualdiff.register import NOTHING
-from dualdiff.scipy.answers import Arguments, Call, Result, absent_from, arguments_of, at_value, is_differentiated, solver
+from dualdiff.scipy.answers import (
+    Arguments,
+    Call,
+    Result,
+    absent_from,
+    arguments_of,
+    at_value,
+    is_differentiated,
+    solver,
+)
 from dualdiff.scipy.room import Room
 
 ROOM = Room("scipy.optimize.elementwise")

@@ -1,4 +1,4 @@
-"""Objects that stand for objects of SciPy's: of the same class to ``isinstance``, and with the same attributes but for what is differentiated."""
+"""Objects that stand for objects of SciPy's: of the same class to ``isinstance``, with attributes that may carry derivatives."""
 
 from __future__ import annotations
 

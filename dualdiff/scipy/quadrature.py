@@ -176,15 +176,17 @@ def tanhsinh(
         lifted(f, caught)
         if any_active((a, b, args, caught), {}):
             raise UnsupportedFunctionError(
-                f"{where()}: scipy.integrate.tanhsinh with log=True or preserve_shape=True is not differentiated. Integrate entry by entry, "
-                "and the function itself rather than its logarithm."
+                f"{where()}: scipy.integrate.tanhsinh with log=True or preserve_shape=True is not differentiated. Integrate entry by "
+                "entry, and the function itself rather than its logarithm."
             )
         found = []
     else:
         start, end, *given = np.broadcast_arrays(*[operand(v) for v in (a, b, *args)])
         shape = shape_of(start)
         places = list(np.ndindex(shape))
-        found = [_differentiated("tanhsinh", f, start[k], end[k], tuple([v[k] for v in given]), options) for k in places]
+        found = [
+            _differentiated("tanhsinh", f, start[k], end[k], tuple([v[k] for v in given]), options) for k in places
+        ]
     if not any(part is not None for part in found):
         more = {"log": log, "preserve_shape": preserve_shape, "callback": callback}
         return plain_call(scipy.integrate.tanhsinh, (_guarded("tanhsinh", f), a, b), {"args": args, **options, **more})

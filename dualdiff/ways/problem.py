@@ -191,7 +191,9 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
         )
         enter_rooms()
-        if call[1].f_code in REPLACED and (user := call[1].f_back) is not None:  # as sosfilt, compiled below its first lines
+        if (
+            call[1].f_code in REPLACED and (user := call[1].f_back) is not None
+        ):  # as sosfilt, compiled below its first lines
             new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array")
     elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
         here = written(*frame)

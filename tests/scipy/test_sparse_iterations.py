@@ -191,6 +191,6 @@ def test_what_has_no_derivative_raises() -> None:
         dd.jacobian(lambda b: sl.lsqr(TALL, b)[5] * 2.0)(RIGHT)
     with pytest.raises(UnsupportedFunctionError, match="up to a phase"):
         dd.jacobian(lambda p: abs(sl.eigs(np.diag([1.0, 2, 1], 1) - np.diag([3.0, p, p], -1), k=1)[1]))(2.0)
+    plain = sl.LinearOperator((N, N), matvec=lambda x: _full(P) @ x, dtype=float)
     with pytest.raises(DerivativeError, match="rmatvec"):
-        plain = sl.LinearOperator((N, N), matvec=lambda x: _full(P) @ x, dtype=float)
         dd.jacrev(lambda b: sl.gmres(plain, b)[0])(START)

@@ -193,8 +193,8 @@ def _outside(ext: Any) -> int:
 def _default_bounds(bbox: Any, what: str) -> None:
     if any(b is not None for b in np.ravel(np.asarray(bbox, object))):
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.interpolate.{what} with bbox= is not differentiated by its data. Leave bbox out, or use make_interp_spline with "
-            "knots of your own."
+            f"{where()}: scipy.interpolate.{what} with bbox= is not differentiated by its data. Leave bbox out, or use "
+            "make_interp_spline with knots of your own."
         )
 
 
@@ -221,8 +221,8 @@ def univariate_spline(
     """``UnivariateSpline(x, y, s=0)``, which goes through the points."""
     if s is None or fixed(np.any(np.not_equal(s, 0))):
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.interpolate.UnivariateSpline with smoothing chooses its knots by the data, and is not differentiated by them. "
-            "Use s=0, LSQUnivariateSpline with knots of your own, or make_smoothing_spline with lam=."
+            f"{where()}: scipy.interpolate.UnivariateSpline with smoothing chooses its knots by the data, and is not differentiated by "
+            "them. Use s=0, LSQUnivariateSpline with knots of your own, or make_smoothing_spline with lam=."
         )
     _default_bounds(bbox, "UnivariateSpline")
     return _curve(splrep(x, y, k=k), _outside(ext))
@@ -340,7 +340,9 @@ def bisplev(x: Any, y: Any, tck: Any, dx: int = 0, dy: int = 0) -> Any:
 
 def _refused(name: str, instead: str) -> None:
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(f"{where()}: scipy.interpolate.{name} is not differentiated by its data: {instead}")
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.interpolate.{name} is not differentiated by its data: {instead}"
+        )
 
     ROOM.constructor(getattr(scipy_interpolate, name, None), "refused")(refuse)
 

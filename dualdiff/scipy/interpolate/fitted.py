@@ -108,8 +108,8 @@ def splrep(
     if not through or task != 0 or t is not None or per or full_output or xb is not None or xe is not None:
         raise UnsupportedFunctionError(
             f"{where()}: scipy.interpolate.splrep is differentiated where the spline goes through the points (s=0), with no other option "
-            "than k, or has inner knots t; smoothing chooses the knots by the data. Use make_interp_spline, or a spline with knots of your own by least "
-            "squares: np.linalg.lstsq of BSpline.design_matrix(x, t, k).toarray()."
+            "than k, or has inner knots t; smoothing chooses the knots by the data. Use s=0 or make_interp_spline, knots of your own, "
+            "splrep(x, y, t=…), or make_smoothing_spline with lam=."
         )
     made = make_interp_spline(x, y, k=k)
     return made.t, np.concatenate([made.c, np.zeros(k + 1)]), k

@@ -102,7 +102,9 @@ def _by_neighbours(self: Any, x: Any) -> Any:
     """Evaluate at each point the interpolant of its nearest neighbours: it jumps where these change."""
     x = real(x)
     if len(shape_of(x)) != 2 or shape_of(x)[1] != shape_of(self.y)[1]:
-        raise ValueError(f"Expected `x` to be a 2-dimensional array whose second axis has length {shape_of(self.y)[1]}.")
+        raise ValueError(
+            f"Expected `x` to be a 2-dimensional array whose second axis has length {shape_of(self.y)[1]}."
+        )
     n, k = shape_of(self.y)[0], int(self.neighbors)
     _, near = spatial.KDTree(decided(self.y)).query(decided(x), k)
     sets, of = np.unique(np.sort(near.reshape(len(near), -1), axis=1), axis=0, return_inverse=True)

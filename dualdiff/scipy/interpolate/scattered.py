@@ -145,9 +145,7 @@ class Cubic(Scattered):
         corners[np.arange(len(third)), third] = corners.mean(axis=1)
         places = np.einsum("pc,qcd->qpd", _PLACES, corners)
         values = self._at_places(places)
-        coefficients = np.sum(
-            column(_FROM_PLACES[None], len(shape_of(values)) + 1) * values[:, None], axis=2
-        )
+        coefficients = np.sum(column(_FROM_PLACES[None], len(shape_of(values)) + 1) * values[:, None], axis=2)
         polynomials = _bernstein(self._barycentric(xi, corners))
         found = np.sum(column(polynomials, len(shape_of(coefficients))) * coefficients, axis=1)
         found = at_value(self._real(np.asarray(decided(xi))), found) if not np.any(outside) else found
@@ -194,7 +192,9 @@ def _enter(kind: Any, standing: type[Scattered]) -> None:
     def make(points: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
         values = operand(values)
         plain, points = _own(points)
-        made = kind(plain, decided(values), *args, **{k: fixed(v, f"{k} of an interpolator") for k, v in kwargs.items()})
+        made = kind(
+            plain, decided(values), *args, **{k: fixed(v, f"{k} of an interpolator") for k, v in kwargs.items()}
+        )
         return standing(made, points, values if standing is Nearest else inexact(values))
 
     drop_in_kind(kind, lambda made: standing(made, _points(made), _values(made)))

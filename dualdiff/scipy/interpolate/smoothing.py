@@ -47,16 +47,16 @@ def make_smoothing_spline(x: Any, y: Any, w: Any = None, lam: Any = None, *, axi
     h = x[1:] - x[:-1]
     first, last = 1.0 / h[:-1], 1.0 / h[1:]
     middle = -(first + last)
-    diagonal = (h[:-1] + h[1:]) / 3 + lam * (
-        first * first * v[:-2] + middle * middle * v[1:-1] + last * last * v[2:]
-    )
+    diagonal = (h[:-1] + h[1:]) / 3 + lam * (first * first * v[:-2] + middle * middle * v[1:-1] + last * last * v[2:])
     beside = h[1:-1] / 6 + lam * (middle[:-1] * first[1:] * v[1:-2] + last[:-1] * middle[1:] * v[2:-1])
     beyond = lam * last[:-2] * first[2:] * v[2:-2]
-    bands = np.stack([
-        diagonal,
-        np.concatenate([beside, np.zeros(1)]),
-        np.concatenate([beyond, np.zeros(2)]),
-    ])
+    bands = np.stack(
+        [
+            diagonal,
+            np.concatenate([beside, np.zeros(1)]),
+            np.concatenate([beyond, np.zeros(2)]),
+        ]
+    )
     flat = np.reshape(y, (n, -1))
     first, middle, last = (column(c, 2) for c in (first, middle, last))
     bent = solveh_banded(bands, first * flat[:-2] + middle * flat[1:-1] + last * flat[2:], lower=True)

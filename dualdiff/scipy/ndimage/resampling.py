@@ -32,7 +32,9 @@ from dualdiff.values import bind, fixed, operand
 ALL = {**MODES, "grid-wrap": "grid-wrap", "grid-constant": "grid-constant"}
 joint = Discrete("scipy.ndimage", lambda distance: np.equal(distance, 0))
 """Whether a coordinate is that of an entry, where two linear pieces meet."""
-joint.kink = Kink(size, "the mean of the slopes beside the entry", "coordinates between the entries, or order=2 or more")
+joint.kink = Kink(
+    size, "the mean of the slopes beside the entry", "coordinates between the entries, or order=2 or more"
+)
 KINKS = Facts(kinks=[joint.kink])
 PAD = 12
 """By how much SciPy continues an array for whose mode its spline filter has no exact border."""

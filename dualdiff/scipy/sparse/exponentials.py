@@ -54,12 +54,8 @@ def expm_multiply(
 
     if all(v is None for v in (start, stop, num, endpoint)):
         return action(1.0, B)
-    times, step = np.linspace(
-        *[fixed(0.0 if v is None else v, "a time of expm_multiply") for v in (start, 1.0 if stop is None else stop)],
-        num=50 if num is None else num,
-        endpoint=True if endpoint is None else endpoint,
-        retstep=True,
-    )
+    first, last = (fixed(v, "a time of expm_multiply") for v in (start or 0.0, 1.0 if stop is None else stop))
+    times, step = np.linspace(first, last, 50 if num is None else num, endpoint is None or endpoint, retstep=True)
     found = [action(float(times[0]), B)]
     for _ in times[1:]:
         found.append(action(float(step), found[-1]))

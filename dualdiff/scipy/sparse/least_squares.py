@@ -22,7 +22,9 @@ def _iterated(name: str) -> None:
 
     def solve(*args: Any, **kwargs: Any) -> Any:
         given = dict(signature.bind(*args, **kwargs).arguments)
-        A, b, damp, start = (given.pop(k, default) for k, default in (("A", None), ("b", None), ("damp", 0.0), ("x0", None)))
+        A, b, damp, start = (
+            given.pop(k, default) for k, default in (("A", None), ("b", None), ("damp", 0.0), ("x0", None))
+        )
         A = operator_of(A)
         if not A.is_active() and not any_active((b, damp, start), {}):
             return plain_call(real, args, kwargs)
@@ -59,7 +61,9 @@ def _iterated(name: str) -> None:
 
         _, x = Solved(Given((A.values, b, damp, start)), solved, left).result()
         r = b - A.times(A.values, x)
-        whole = np.sqrt(np.sum(r * r) + (damp * damp * np.sum((x if start is None else x - start) ** 2) if damped else 0.0))
+        whole = np.sqrt(
+            np.sum(r * r) + (damp * damp * np.sum((x if start is None else x - start) ** 2) if damped else 0.0)
+        )
         return _told(name, kept[0], x, np.sqrt(np.sum(r * r)), whole)
 
     solve.__name__ = name

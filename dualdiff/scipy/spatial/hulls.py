@@ -104,9 +104,7 @@ def convex_hull(points: Any, incremental: bool = False, qhull_options: Any = Non
 
 
 @ROOM.constructor(spatial.Delaunay, always=True)
-def delaunay(
-    points: Any, furthest_site: bool = False, incremental: bool = False, qhull_options: Any = None
-) -> Any:
+def delaunay(points: Any, furthest_site: bool = False, incremental: bool = False, qhull_options: Any = None) -> Any:
     """``Delaunay(points)``."""
     points = double(points)
     return Triangulation(spatial.Delaunay(decided(points), furthest_site, incremental, qhull_options), points)
@@ -127,7 +125,9 @@ _refused(
     "Its vertices are the centres of the circles through the corners of the triangles of scipy.spatial.Delaunay(points), which is "
     "differentiated: compute them from tri.points[tri.simplices].",
 )
-_refused("SphericalVoronoi", "Take the regions of the plain points, and compute their areas from the points themselves.")
+_refused(
+    "SphericalVoronoi", "Take the regions of the plain points, and compute their areas from the points themselves."
+)
 _refused(
     "HalfspaceIntersection",
     "Find which halfspaces meet in a corner with plain ones, and solve for the corners with np.linalg.solve.",

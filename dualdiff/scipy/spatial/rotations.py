@@ -363,7 +363,9 @@ def mean(self: Any, weights: Any = None, axis: Any = None) -> Any:
     q = np.reshape(q, (-1, 4))
     w = np.ones(shape_of(q)[0]) if weights is None else _double(weights)
     if shape_of(w) != shape_of(q)[:1]:
-        raise ValueError(f"Expected `weights` to have number of values equal to number of rotations, got {shape_of(w)[0]} values.")
+        raise ValueError(
+            f"Expected `weights` to have number of values equal to number of rotations, got {shape_of(w)[0]} values."
+        )
     if fixed(np.any(w < 0)):
         raise ValueError("`weights` must be non-negative.")
     held = Given(np.swapaxes(q, 0, 1) @ (q * w[:, None]))
@@ -384,10 +386,14 @@ def align_vectors(a: Any, b: Any, weights: Any = None, return_sensitivity: bool 
             f"{where()}: Rotation.align_vectors with return_sensitivity=True is not differentiated. Leave it out."
         )
     if shape_of(a) != shape_of(b):
-        raise ValueError(f"Expected inputs `a` and `b` to have same shapes, got {shape_of(a)} and {shape_of(b)} respectively.")
+        raise ValueError(
+            f"Expected inputs `a` and `b` to have same shapes, got {shape_of(a)} and {shape_of(b)} respectively."
+        )
     w = np.ones(shape_of(a)[0]) if weights is None else _double(weights)
     if shape_of(w) != shape_of(a)[:1]:
-        raise ValueError(f"Expected `weights` to have number of values equal to number of input vectors, got {shape_of(w)[0]} values.")
+        raise ValueError(
+            f"Expected `weights` to have number of values equal to number of input vectors, got {shape_of(w)[0]} values."
+        )
     if fixed(np.any(w < 0)):
         raise ValueError("`weights` may not contain negative values")
     if shape_of(a)[0] < 2 or not fixed(np.all(np.isfinite(w))):
@@ -479,9 +485,7 @@ _OTHERS = (
 def _class() -> Any:
     """Return the class of rotations that carry a derivative."""
     refused = {
-        name: _missing(name)
-        for name in _OTHERS
-        if name in ("as_davenport", "approx_equal", "reduce", "__setitem__")
+        name: _missing(name) for name in _OTHERS if name in ("as_davenport", "approx_equal", "reduce", "__setitem__")
     }
     return type("Rotation", (Turn, ROTATION), {"__module__": ROTATION.__module__, **refused})
 

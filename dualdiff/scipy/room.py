@@ -102,6 +102,8 @@ class Room:
             if real is not None:
                 drop_in_method(owner, name, function, always)
                 replaced(getattr(real, "__func__", real), owner)
+                if isinstance(real, staticmethod):  # whose frame shows no class
+                    replaced(real.__func__)
                 self._row(f"{owner.__name__}.{name}".removesuffix(".__call__"), real, kind, function, domain, facts)
             return function
 

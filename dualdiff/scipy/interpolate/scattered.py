@@ -148,8 +148,9 @@ class Cubic(Scattered):
         coefficients = np.sum(column(_FROM_PLACES[None], len(shape_of(values)) + 1) * values[:, None], axis=2)
         polynomials = _bernstein(self._barycentric(xi, corners))
         found = np.sum(column(polynomials, len(shape_of(coefficients))) * coefficients, axis=1)
-        found = at_value(self._real(np.asarray(decided(xi))), found) if not np.any(outside) else found
-        return self._outside(found, outside)
+        value = np.reshape(self._real(np.asarray(decided(xi))), shape_of(found))
+        value[outside] = decided(found)[outside]
+        return self._outside(at_value(value, found), outside)
 
     def _at_places(self, places: Any) -> Any:
         """Return the interpolant in the places: in its values it is linear."""

@@ -88,6 +88,8 @@ class Legacy:
 
 def standing_for(real: Any) -> Any:
     """Return what stands for a generator."""
+    if isinstance(real, Random):
+        return real
     return Random(real) if isinstance(real, np.random.Generator) else Legacy(real)
 
 

@@ -245,8 +245,17 @@ def test_grey_morphology_and_filters_by_functions() -> None:
     cross, ramp = np.array([[1, 0, 1], [0, 1, 0]]), np.arange(6.0).reshape(3, 2)
 
     def f(x: Any, s: Any) -> Any:
-        found = [nd.grey_dilation(x, (2, 3), origin=(0, 1)), nd.grey_erosion(x, structure=s), nd.grey_dilation(x, structure=ramp)]
-        found += [nd.grey_dilation(x, footprint=cross), nd.black_tophat(x, (2, 3)), nd.white_tophat(x, 3), nd.grey_opening(x, 3)]
+        found = [
+            nd.grey_dilation(x, (2, 3), origin=(0, 1)),
+            nd.grey_erosion(x, structure=s),
+            nd.grey_dilation(x, structure=ramp),
+        ]
+        found += [
+            nd.grey_dilation(x, footprint=cross),
+            nd.black_tophat(x, (2, 3)),
+            nd.white_tophat(x, 3),
+            nd.grey_opening(x, 3),
+        ]
         found += [nd.morphological_gradient(x, 3), nd.generic_filter(x, np.mean, footprint=cross)]
         found += [nd.generic_gradient_magnitude(x, nd.sobel), nd.generic_laplace(x, _bent)]
         found += [nd.geometric_transform(x, lambda at: (at[0] * s[0, 0], at[1] * 0.7), order=2)]
@@ -265,5 +274,5 @@ def test_arrays_of_no_entries_are_filtered_to_such() -> None:
 
 
 def test_a_kink_of_this_room_says_so() -> None:
-    with dd.kinks("raise"), pytest.raises(NonDifferentiablePointError, match="scipy.ndimage"):
+    with dd.kinks("raise"), pytest.raises(NonDifferentiablePointError, match=r"scipy\.ndimage"):
         dd.jacobian(lambda c: nd.map_coordinates(LINE, c[None], order=1))(np.array([2.0]))

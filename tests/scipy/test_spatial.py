@@ -270,9 +270,10 @@ def test_neighbours_by_both_sides(kind: Any) -> None:
     agrees(f, POINTS, RNG.standard_normal((3, 2)))
     far = dd.jvp(lambda q: own.query(q, distance_upper_bound=1.0)[0], (np.full(2, 9.0),), (np.ones(2),))
     assert far[0] == np.inf
-    assert len(own.query_ball_point(POINTS[0], 1.0)) == dd.jvp(
-        lambda q: q[0] * 0.0 + len(own.query_ball_point(q, 1.0)), (POINTS[0],), (np.ones(2),)
-    )[0]
+    assert (
+        len(own.query_ball_point(POINTS[0], 1.0))
+        == dd.jvp(lambda q: q[0] * 0.0 + len(own.query_ball_point(q, 1.0)), (POINTS[0],), (np.ones(2),))[0]
+    )
 
 
 def test_means_and_alignments_of_rotations() -> None:

@@ -161,7 +161,9 @@ def distance_transform_edt(
     indices: Any = None,
 ) -> Any:
     """``scipy.ndimage.distance_transform_edt``, by the distances of samples; where the background is, is constant."""
-    x = np.asarray(plain(input, "the image given to scipy.ndimage.distance_transform_edt, of which only the zeros count,"))
+    x = np.asarray(
+        plain(input, "the image given to scipy.ndimage.distance_transform_edt, of which only the zeros count,")
+    )
     step = np.ones(x.ndim) if sampling is None else np.broadcast_to(operand(sampling), (x.ndim,))
     plainly = np.asarray(decided(step), float)
     _, near = ndimage.distance_transform_edt(x, plainly, True, True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -147,6 +148,12 @@ class Room:
                 replaced(real)
                 self.rows.append(Entry(real, whole, "refused", reason=reason))
 
+    def refused_class(self, name: str, reason: str) -> None:
+        """Refuse to make an object of a class of what is differentiated, with the reason and what to write instead."""
+        owner = getattr(self.module, name, None)
+        if owner is not None:
+            self.constructor(owner, "refused")(like(owner, _refusal(f"{self.name}.{name}", reason)))
+
 
 def _refusal(name: str, reason: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
@@ -155,4 +162,11 @@ def _refusal(name: str, reason: str) -> Callable[..., Any]:
     return refuse
 
 
-__all__ = ["OPEN", "Room"]
+def like(real: Any, function: Any) -> Any:
+    """Let a function say that it takes what another one takes, as far as that says what it takes."""
+    with suppress(TypeError, ValueError):
+        function.__signature__ = inspect.signature(real)
+    return function
+
+
+__all__ = ["OPEN", "Room", "like"]

@@ -406,18 +406,20 @@ def peak_prominences(x: Any, peaks: Any, wlen: Any = None) -> Any:
     return _prominences(x, at, left, right), left, right
 
 
-def _median(name: str) -> None:
-    @ROOM.function(name, facts=REAL)
-    def median(x: Any, kernel_size: Any = None) -> Any:
-        x = operand(x)
-        size = np.broadcast_to(3 if kernel_size is None else fixed(kernel_size, "a kernel's size"), (len(shape_of(x)),))
-        if np.any(size % 2 != 1):
-            raise ValueError("Each element of kernel_size should be odd.")
-        return median_filter(x, [int(n) for n in size], mode="constant")
+@ROOM.function("medfilt", facts=REAL)
+def medfilt(volume: Any, kernel_size: Any = None) -> Any:
+    """Choose the median of every window, as :func:`scipy.signal.medfilt`."""
+    x = operand(volume)
+    size = np.broadcast_to(3 if kernel_size is None else fixed(kernel_size, "a kernel's size"), (len(shape_of(x)),))
+    if np.any(size % 2 != 1):
+        raise ValueError("Each element of kernel_size should be odd.")
+    return median_filter(x, [int(n) for n in size], mode="constant")
 
 
-for _name in ("medfilt", "medfilt2d"):
-    _median(_name)
+@ROOM.function("medfilt2d", facts=REAL)
+def medfilt2d(input: Any, kernel_size: Any = 3) -> Any:
+    """Choose the median of every window, as :func:`scipy.signal.medfilt2d`."""
+    return medfilt(input, kernel_size)
 
 
 @ROOM.function("order_filter", facts=REAL)

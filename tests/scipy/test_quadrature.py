@@ -293,11 +293,11 @@ def test_the_doubly_exponential_rule() -> None:
         return np.append(both.integral, closed)
 
     p = np.array([1.3, 0.7])
-    closed_form = lambda p: np.stack([  # noqa: E731
-        (1 - np.exp(-p[0])) / p[0],
-        np.exp(-p[1] * p[0]) / p[1],
-        np.sqrt(np.pi / p[0]) * scipy.special.erf(np.sqrt(p[0] * p[1])),
-    ])
+
+    def closed_form(p: Any) -> Any:
+        root = np.sqrt(np.pi / p[0]) * scipy.special.erf(np.sqrt(p[0] * p[1]))
+        return np.stack([(1 - np.exp(-p[0])) / p[0], np.exp(-p[1] * p[0]) / p[1], root])
+
     for jac in (dd.jacfwd, dd.jacrev):
         np.testing.assert_allclose(jac(f)(p), dd.jacobian(closed_form)(p), rtol=1e-8)
     with pytest.raises(UnsupportedFunctionError, match="log=True"):

@@ -338,23 +338,14 @@ def bisplev(x: Any, y: Any, tck: Any, dx: int = 0, dy: int = 0) -> Any:
     return np.reshape(found, lengths)
 
 
-def _refused(name: str, instead: str) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(
-            f"{where()}: scipy.interpolate.{name} is not differentiated by its data: {instead}"
-        )
-
-    ROOM.constructor(getattr(scipy_interpolate, name, None), "refused")(refuse)
-
-
 _SCATTERED = (
     "it is fitted by compiled code. A surface with knots of your own is linear in the values: np.linalg.lstsq of the products of "
     "BSpline.design_matrix(x, tx, kx).toarray() and that of y. RBFInterpolator takes scattered points as well."
 )
 for _name in ("SmoothBivariateSpline", "LSQBivariateSpline"):
-    _refused(_name, _SCATTERED)
+    ROOM.refused_class(_name, _SCATTERED)
 for _name in ("SmoothSphereBivariateSpline", "LSQSphereBivariateSpline", "RectSphereBivariateSpline"):
-    _refused(_name, "it is fitted by compiled code.")
+    ROOM.refused_class(_name, "it is fitted by compiled code.")
 
 
 __all__ = ["Curve", "Surface", "bisplev", "insert", "spalde", "splprep", "sproot"]

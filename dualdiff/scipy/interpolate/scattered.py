@@ -12,6 +12,7 @@ Farin, "Triangular Bernstein-Bézier patches", Comput. Aided Geom. Design 3 (198
 
 from __future__ import annotations
 
+import inspect
 import math
 from importlib import import_module
 from typing import Any
@@ -188,16 +189,18 @@ def _own(points: Any) -> tuple[Any, Any]:
     return decided(points), points
 
 
-def _enter(kind: Any, standing: type[Scattered]) -> None:
-    @ROOM.constructor(kind, always=True)
-    def make(points: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
-        values = operand(values)
-        plain, points = _own(points)
-        made = kind(
-            plain, decided(values), *args, **{k: fixed(v, f"{k} of an interpolator") for k, v in kwargs.items()}
-        )
+def _enter(kind: Any, standing: type[Scattered], signature: inspect.Signature) -> None:
+    first, second = list(signature.parameters)[:2]
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        values = operand(given.pop(second))
+        plain, points = _own(given.pop(first))
+        made = kind(plain, decided(values), **{k: fixed(v, f"{k} of an interpolator") for k, v in given.items()})
         return standing(made, points, values if standing is Nearest else inexact(values))
 
+    make.__signature__ = signature  # type: ignore[attr-defined]
+    ROOM.constructor(kind, always=True)(make)
     drop_in_kind(kind, lambda made: standing(made, _points(made), _values(made)))
 
 
@@ -215,9 +218,17 @@ def _values(made: Any) -> Any:
     return values if shape is None else values.reshape(-1, *shape)
 
 
-_enter(scipy_interpolate.LinearNDInterpolator, Linear)
-_enter(scipy_interpolate.CloughTocher2DInterpolator, Cubic)
-_enter(scipy_interpolate.NearestNDInterpolator, Nearest)
+def _linear(points: Any, values: Any, fill_value: float = np.nan, rescale: bool = False) -> None: ...
+
+
+def _cubic(
+    points: Any, values: Any, fill_value: float = np.nan, tol: float = 1e-6, maxiter: int = 400, rescale: bool = False
+) -> None: ...
+
+
+_enter(scipy_interpolate.LinearNDInterpolator, Linear, inspect.signature(_linear))
+_enter(scipy_interpolate.CloughTocher2DInterpolator, Cubic, inspect.signature(_cubic))
+_enter(scipy_interpolate.NearestNDInterpolator, Nearest, inspect.signature(scipy_interpolate.NearestNDInterpolator))
 
 
 @ROOM.method(scipy_interpolate.NearestNDInterpolator, "__call__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.distances import distance, squares
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.room import Room
+from dualdiff.scipy.room import Room, like
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, operand
 
@@ -315,14 +316,16 @@ def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: 
 _COUNTS = "it counts entries that are equal, which has no derivative. Use a distance that measures, as cityblock or braycurtis."
 
 
-@ROOM.function("directed_hausdorff", facts=REAL)
-def directed_hausdorff(u: Any, v: Any, rng: Any = 0, *, seed: Any = 0) -> Any:
+def _hausdorff(*args: Any, **kwargs: Any) -> Any:
     """``scipy.spatial.distance.directed_hausdorff``: the distance of two points, which SciPy finds."""
-    u, v = _matrix(u, "u must be a matrix"), _matrix(v, "v must be a matrix")
-    _, i, j = spatial_distance.directed_hausdorff(decided(u), decided(v))
+    given = inspect.signature(spatial_distance.directed_hausdorff).bind(*args, **kwargs).arguments
+    u, v = (_matrix(given[k], f"{k} must be a 2-dimensional array.") for k in ("u", "v"))
+    rest = {k: w for k, w in given.items() if k not in ("u", "v")}
+    _, i, j = spatial_distance.directed_hausdorff(decided(u), decided(v), **rest)
     return distance(squares(u[i : i + 1], v[j : j + 1]))[0, 0], i, j
 
 
+ROOM.function("directed_hausdorff", facts=REAL)(like(spatial_distance.directed_hausdorff, _hausdorff))
 ROOM.refused(COUNTING, _COUNTS)
 
 

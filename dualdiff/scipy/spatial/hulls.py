@@ -10,7 +10,6 @@ from scipy import spatial
 
 from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in_kind
-from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.scipy.objects import Standing
 from dualdiff.scipy.spatial.neighbours import ROOM, double
 from dualdiff.values import decided
@@ -113,24 +112,17 @@ def delaunay(points: Any, furthest_site: bool = False, incremental: bool = False
 drop_in_kind(spatial.Delaunay, lambda real: Triangulation(real, real.points))
 
 
-def _refused(name: str, instead: str) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(f"{where()}: scipy.spatial.{name} is not differentiated. {instead}")
-
-    ROOM.constructor(getattr(spatial, name, None), "refused")(refuse)
-
-
-_refused(
+ROOM.refused_class(
     "Voronoi",
-    "Its vertices are the centres of the circles through the corners of the triangles of scipy.spatial.Delaunay(points), which is "
+    "its vertices are the centres of the circles through the corners of the triangles of scipy.spatial.Delaunay(points), which is "
     "differentiated: compute them from tri.points[tri.simplices].",
 )
-_refused(
-    "SphericalVoronoi", "Take the regions of the plain points, and compute their areas from the points themselves."
+ROOM.refused_class(
+    "SphericalVoronoi", "take the regions of the plain points, and compute their areas from the points themselves."
 )
-_refused(
+ROOM.refused_class(
     "HalfspaceIntersection",
-    "Find which halfspaces meet in a corner with plain ones, and solve for the corners with np.linalg.solve.",
+    "find which halfspaces meet in a corner with plain ones, and solve for the corners with np.linalg.solve.",
 )
 
 

@@ -11,7 +11,7 @@ from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in_kind
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.scipy.objects import Standing
-from dualdiff.scipy.room import Room
+from dualdiff.scipy.room import Room, like
 from dualdiff.scipy.spatial.distances import METRICS
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, operand
@@ -88,7 +88,7 @@ def _made(kind: Any) -> Any:
         data = double(data)
         return Tree(kind(decided(data), *args, **kwargs), data)
 
-    return tree
+    return like(kind, tree)
 
 
 for _kind in (spatial.KDTree, spatial.cKDTree):

@@ -449,6 +449,8 @@ _REACHED: set[CodeType] = set()
 """The code of methods that their replacement calls: capture has to reach both."""
 _OWNERS: dict[CodeType, list[type]] = {}
 """Of those that are methods, the classes: several may inherit one."""
+_WITHOUT_OWNER: set[CodeType] = set()
+"""Those that are replaced by their own names."""
 
 
 def replaced(function: Any, owner: Any = None, whole: bool = True) -> None:
@@ -462,6 +464,8 @@ def replaced(function: Any, owner: Any = None, whole: bool = True) -> None:
             (_REACHED if not whole else REPLACED if inner is None else _AROUND).add(code)
             if owner is not None:
                 _OWNERS.setdefault(code, []).append(owner)
+            else:
+                _WITHOUT_OWNER.add(code)
         function = inner
 
 
@@ -478,6 +482,9 @@ def _is_replaced(frame: FrameType) -> bool:
     if code in _AROUND:
         held = (frame.f_locals.get(name) for name in code.co_freevars)
         return any(getattr(unwrap(f), "__code__", None) in REPLACED for f in held if callable(f))
+    if code in _OWNERS and code not in _WITHOUT_OWNER:  # a class that inherits it from the same parent keeps it
+        of = next(iter(frame.f_locals.values()), None)
+        return any(c in _OWNERS[code] for c in (of if isinstance(of, type) else type(of)).__mro__)
     return code in REPLACED
 
 

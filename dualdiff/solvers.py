@@ -19,15 +19,11 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
-ROOTS = ("scipy.optimize.elementwise: find_root bracket_root",)
-MINIMA = (
-    "scipy.optimize: bracket brute milp isotonic_regression linear_sum_assignment quadratic_assignment",
-    "scipy.optimize.elementwise: find_minimum bracket_minimum",
-)
-INTEGRALS = (
-    ("scipy.integrate: tanhsinh nsum cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),
-)
-SYSTEMS = ("scipy.sparse.linalg: lsqr lsmr eigs eigsh svds lobpcg",)
+ROOTS = ("scipy.optimize.elementwise: bracket_root",)
+MINIMA = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_minimum")
+INTEGRALS = (("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
+SUMS = ("scipy.integrate: nsum",)
+SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
     ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
     "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
@@ -35,10 +31,12 @@ _REMEDY = {
     MINIMA: "Solve with plain numbers, x = {name}(… dd.stop_gradient(p) …), and take one Newton step on the gradient g with the "
     "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x. For second derivatives take two such steps, "
     "with H differentiated as well",
-    INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use a rule with fixed points (np.trapezoid, "
-    "scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta "
-    "for an equation",
-    SYSTEMS: "Use np.linalg.solve, eigh or svd with a dense matrix, or differentiate the solution x of A x = b by dx = A⁻¹(db − dA x)",
+    INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use scipy.integrate.quad, nquad or "
+    "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of "
+    "np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta for an equation",
+    SUMS: "Sum the terms that count with NumPy, np.sum(f(np.arange(a, n))), and the rest as an integral from there, scipy.integrate.quad, "
+    "which are both differentiated",
+    SYSTEMS: "Use scipy.sparse.linalg.eigsh, or np.linalg.eigh of a dense matrix, which are differentiated",
 }
 
 
@@ -124,11 +122,11 @@ def served(frame: FrameType | None) -> str | None:
 
 
 def beyond_reach(name: str) -> str:
-    """Say that a solver which has a drop-in was called where no name of it can be exchanged."""
+    """Say that a solver which has a drop-in was called where nothing that holds it can be exchanged."""
     return (
-        f"{name} is differentiated where a module's own name for it is called ({name}(…), or its name imported from there); it was called "
-        "in another way (through an attribute, a table, a default argument), and the steps it takes are not differentiated. Call it by "
-        "its name."
+        f"{name} is differentiated where the function comes by it through a name, an attribute, a table, a default argument or an "
+        'import; here it was reached in another way (through importlib or sys.modules, through compiled code, with capture="never"), and the '
+        f"steps it takes are not differentiated. Write {name}(…)."
     )
 
 

@@ -63,7 +63,7 @@ class Names:
 
     __slots__ = ("key", "level", "of", "place")
 
-    def __init__(self, place: Any, key: int, level: int, of: dict[str, tuple[Any, Any]]) -> None:
+    def __init__(self, place: Any, key: int, level: int, of: dict[Any, tuple[Any, Any]]) -> None:
         self.place = place
         self.key = key
         self.level = level
@@ -156,6 +156,20 @@ def of_cells(cells: Iterable[CellType], level: int) -> list[Names]:
     return found
 
 
+def in_use(key: int, name: Any, value: Any) -> tuple[Any, Any] | None:
+    """Return what is exchanged for what under a name of a place, if the value is one of the two; None if nothing is."""
+    for names in _IN_USE.get(key, ()):
+        pair = names.of.get(name)
+        if pair is not None and any(value is v for v in pair):
+            return pair
+    return None
+
+
+def is_bound(key: int) -> bool:
+    """Whether names of a place are bound at this moment."""
+    return key in _IN_USE
+
+
 def bind(wanted: Iterable[Names]) -> None:
     """Bind names to their stand-ins, for one user more."""
     with LOCK:
@@ -197,4 +211,18 @@ def _settle(users: Iterable[Names], changed: Names) -> None:
             _bind(place, name, max(others, key=lambda u: u.level).of[name][1] if others else real)
 
 
-__all__ = ["LOCK", "bind", "is_renewed", "of_cells", "of_class", "of_module", "unbind"]
+__all__ = [
+    "LOCK",
+    "MISSING",
+    "Attributes",
+    "Names",
+    "Variable",
+    "bind",
+    "in_use",
+    "is_bound",
+    "is_renewed",
+    "of_cells",
+    "of_class",
+    "of_module",
+    "unbind",
+]

@@ -20,6 +20,7 @@ from dualdiff.capture.active import ACTIVE, any_active
 from dualdiff.capture.binding import LOCK, Names, bind, is_renewed, of_cells, of_class, of_module, unbind
 from dualdiff.capture.maths import CONVERSIONS
 from dualdiff.capture.names import EVERYTHING, MAKERS, METHODS, in_place_of
+from dualdiff.capture.places import places
 from dualdiff.errors import (
     NOTES,
     CaptureError,
@@ -67,6 +68,7 @@ class Captures:
     __slots__ = (
         "checked",
         "classes",
+        "everywhere",
         "examined",
         "found_keys",
         "mode",
@@ -80,6 +82,7 @@ class Captures:
         self.mode = mode
         self.modules: dict[int, list[Any]] = {}  # by identity: the names, the level, what conversions stand in
         self.classes: list[type] = []  # those whose methods are exchanged
+        self.everywhere = False  # whether places that are no names of a module are exchanged as well
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
         self.found_keys = False  # whether it looked up a value, and found what is kept for an equal plain number
@@ -124,8 +127,8 @@ class Captures:
         """Whether anything is captured."""
         return bool(self.modules or self.classes)
 
-    def learn(self, errors: Sequence[DerivativeError]) -> bool:
-        """Note where a run stumbled; return whether the next run captures more than this one did."""
+    def learn(self, errors: Sequence[DerivativeError], f: Any) -> bool:
+        """Note where a run of a function stumbled; return whether the next run captures more than this one did."""
         if self.mode not in ("auto", "always"):
             return False
         learned = False
@@ -148,9 +151,17 @@ class Captures:
             elif not is_renewed(s.names):
                 continue
             learned = True
+        stumbled = self.anything and any(e.stumble is not None for e in errors)
+        if not learned and stumbled and not self.everywhere and places(f, self._level):
+            learned = self.everywhere = True
         if learned:
             self.checked = False
         return learned
+
+    @property
+    def _level(self) -> int:
+        """The highest level of a module."""
+        return max([at for _, at, _ in self.modules.values()], default=MAKERS)
 
     def tell(self, error: DerivativeError) -> None:
         """Warn, once a function, that it is run again."""
@@ -169,15 +180,14 @@ class Captures:
     def bindings(self, f: Any) -> list[Names]:
         """Return all names to bind while a function runs."""
         with LOCK:
-            found: list[Names] = []
-            level = MAKERS
-            for names, at, conversions in self.modules.values():
-                found.append(of_module(names, at, conversions))
-                level = max(level, at)
+            found = [of_module(*module) for module in self.modules.values()]
+            level = self._level
             found += [of_class(kind) for kind in self.classes]
             inside = look.variables(f)
             if inside:
                 found += of_cells(inside, level)
+            if self.everywhere:
+                found += places(f, level)
             return found
 
     def call(self, f: Any, function: Callable[[Any], Any], argument: Any) -> Any:
@@ -319,7 +329,7 @@ class Captured:
                 found, failed = None, e
             finally:
                 NOTES.reset(token)
-            if not notes or not self.captures.learn(notes):
+            if not notes or not self.captures.learn(notes, self.f):
                 break
             self.captures.tell(notes[0])
         if notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dis import opname
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
@@ -101,7 +101,12 @@ def _names_scipy(function: FunctionType, names: set[str]) -> bool:
 
 
 def _contents(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
+    return contents(function.__closure__ or ())
+
+
+def contents(cells: Iterable[CellType]) -> Iterator[Any]:
+    """Yield what variables of enclosing functions are, those that are assigned."""
+    for cell in cells:
         try:
             yield cell.cell_contents
         except ValueError:
@@ -124,20 +129,21 @@ def _unwrapped(value: Any) -> list[Any]:
 
 
 def _methods(kind: type) -> list[Any]:
-    if _is_foreign(kind.__module__):
+    if is_foreign(kind.__module__):
         return []
     return [
-        m for c in kind.__mro__ if not _is_foreign(c.__module__) for m in vars(c).values() if type(m) is FunctionType
+        m for c in kind.__mro__ if not is_foreign(c.__module__) for m in vars(c).values() if type(m) is FunctionType
     ]
 
 
-def _is_foreign(module: Any) -> bool:
+def is_foreign(module: Any) -> bool:
+    """Whether a module belongs to Python, NumPy, SciPy or this library."""
     root = str(module or "").partition(".")[0]
     return root in _FOREIGN or (root in sys.stdlib_module_names and root != "__main__")
 
 
 def _of(value: Any) -> list[Any]:
-    if value is None or _is_foreign(getattr(value, "__module__", None) or type(value).__module__):
+    if value is None or is_foreign(getattr(value, "__module__", None) or type(value).__module__):
         return []
     return _unwrapped(value)
 
@@ -163,4 +169,4 @@ def variables(f: Any) -> list[CellType]:
     return list(found.values())
 
 
-__all__ = ["function_of", "makes_arrays", "variables"]
+__all__ = ["code_names", "contents", "function_of", "is_foreign", "makes_arrays", "variables"]

@@ -21,7 +21,8 @@ from dualdiff.capture import creation, maths
 from dualdiff.capture.active import ACTIVE, any_active, plain_call
 from dualdiff.capture.callables import Compiled, Constructor, Vectorized, given_lists, uncached, vectorize
 from dualdiff.capture.joining import joining
-from dualdiff.capture.randoms import GENERATORS, Random, making
+from dualdiff.capture.polynomials import of_polynomials
+from dualdiff.capture.randoms import GENERATORS, making, standing_for
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
 from dualdiff.values import TRACED, enter_rooms
@@ -92,7 +93,7 @@ METHODS: dict[Any, dict[str, Any]] = {}
 def drop_in_method(owner: type, name: str, function: Any, always: bool = False) -> None:
     """Let a function of ``self`` stand for a method while its class is captured, whenever one of its arguments carries a derivative.
 
-    With ``always``, whenever its caller is captured: the object may hold what carries one.
+    With ``always``, whenever its caller is captured: the object may hold what does.
     """
     real = inspect.getattr_static(owner, name)
     if isinstance(real, (classmethod, staticmethod)):
@@ -103,11 +104,11 @@ def drop_in_method(owner: type, name: str, function: Any, always: bool = False) 
 
 
 def _fill() -> None:
-    for real, new in {**creation.makers(), **maths.functions(), **joining()}.items():
+    for real, new in {**creation.makers(), **maths.functions(), **joining(), **of_polynomials()}.items():
         _enter(_TABLE, real, new)
     _enter(_TABLE, np.vectorize, vectorize())
     _enter(_TABLE, np.random.default_rng, making(np.random.default_rng))
-    legacy = Random(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
+    legacy = standing_for(np.random.mtrand._rand)  # whose methods np.random.permutation and its kin are
     for name in ("permutation", "shuffle", "choice"):
         _enter(_TABLE, getattr(np.random, name), getattr(legacy, name))
 
@@ -234,7 +235,7 @@ def stand_in(value: Any, level: int) -> Any:
     if kind is np.vectorize:
         return Vectorized(value)
     if kind in GENERATORS:
-        return Random(value)
+        return standing_for(value)
     if kind is MethodType:
         method = _in_place_of_method(value)
         return None if method is value else method

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import captures_of
+from dualdiff.capture import captures_of, in_place_of
+from dualdiff.capture.active import ACTIVE
 from dualdiff.containers import check_input, plain
 from dualdiff.errors import InputError, TracedAssignmentError, where
 from dualdiff.operators.aliases import guarded, shared
@@ -187,6 +188,9 @@ class Call:
             leaves = [guarded(x, twin) if i in twins else x for i, x in enumerate(leaves)]
             args = [tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in enumerate(args)]
             kwargs = {k: tree_map(lambda x: guarded(x, twin), v) if k in others else v for k, v in kwargs.items()}
+        if (len(args) > 1 or kwargs) and ACTIVE.get():  # a solver may come as an argument
+            args = [in_place_of(v) if callable(v) else v for v in args]
+            kwargs = {k: in_place_of(v) if callable(v) else v for k, v in kwargs.items()}
         built = self.build_inputs(leaves)
         first = self.argnums[0] if self.single else None
         if type(first) is int:

@@ -267,6 +267,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
 
 @composite(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    arr = operand(arr)
     x = moveaxis(arr, axis, -1)
     outer = shape_of(x)[:-1]
     if 0 in outer:

@@ -286,7 +286,13 @@ def _by_iteration(
             options = iteration.given(transposed, derivative)
             if not columns.any():
                 return np.zeros_like(columns)
-        x, info = iteration.solver(operator, columns, **options)
+        try:
+            x, info = iteration.solver(operator, columns, **options)
+        except NotImplementedError:
+            raise UnsupportedFunctionError(
+                f"{where()}: reverse mode solves with the adjoint of the operator that scipy.sparse.linalg.{name} was given, and that "
+                "has none. Give LinearOperator rmatvec=, or use forward mode."
+            ) from None
         if info:
             what = "its solution" if derivative is None else "the derivative of its solution"
             raise UnsupportedFunctionError(

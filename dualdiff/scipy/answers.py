@@ -109,6 +109,37 @@ def absent_from(found: Any, known: Sequence[str], frozen: bool = False) -> dict[
     return absent
 
 
+class Absent:
+    """What stands in a tuple for a result that has no honest derivative: whatever is done with it raises.
+
+    Parameters
+    ----------
+    what : str
+        What it is, and why it has no derivative, as a sentence.
+    """
+
+    __slots__ = ("_what",)
+    __array_ufunc__ = None  # arrays leave it to the methods below
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(f"{where()}: {self._what}")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._refuse()
+
+
+_OPERATORS = (
+    "add radd sub rsub mul rmul truediv rtruediv pow rpow matmul rmatmul neg abs float complex int bool lt le gt ge"
+)
+for _name in (*_OPERATORS.split(), "len", "iter", "getitem", "array"):
+    setattr(Absent, f"__{_name}__", Absent._refuse)
+
+
 FROZEN = "is another one in each run of a program, so a compiled function cannot keep it; call the function as it is"
 
 
@@ -267,6 +298,7 @@ __all__ = [
     "FROZEN",
     "PATH",
     "SOLVERS",
+    "Absent",
     "Arguments",
     "Call",
     "Result",

@@ -365,6 +365,22 @@ def wide(call: Call) -> Any:
     return finished(call, *found)
 
 
+@solver(ROOM, "brute")
+def brute(call: Call) -> Any:
+    """Return the best point of a grid, moved by a search from there to where the function is least."""
+    if call.arguments["finish"] is None and call.given.caught:
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.optimize.brute with finish=None returns a point of its grid, which does not move with the parameters. Leave "
+            "finish out, or use minimize."
+        )
+    m = Minimisation(call, lambda own: _value(own["func"], arguments_of(own["args"])), lambda own: None)
+    found = m.solve(("func",), "func", _first)
+    if found is None:
+        return call.result
+    call.refuse(("full_output", 0))
+    return at_value(call.result, np.reshape(found[0], np.shape(call.result)))
+
+
 @solver(ROOM, "basinhopping")
 def basinhopping(call: Call) -> Any:
     """Return the record of a search from one local minimum to the next."""

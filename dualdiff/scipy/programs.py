@@ -74,7 +74,7 @@ def linprog(call: Call) -> Any:
         right.append(operand(bound)[at])
         sides.append(np.where(raw(lower)[at] == raw(upper)[at], 0.0, way))
     M, rhs, side = np.concatenate(rows), np.concatenate(right), np.concatenate(sides)
-    _check_vertex(raw(M), side, raw(c), n)
+    check_vertex(raw(M), side, raw(c), n, "linprog")
     x_ = at_value(found.x, np.linalg.solve(M, rhs))
     new = Result(found, absent_from(found, ("x", "fun", "slack", "con")))
     new["x"], new["fun"] = x_, at_value(found.fun, c @ x_)
@@ -84,7 +84,7 @@ def linprog(call: Call) -> Any:
     return new
 
 
-def _check_vertex(M: Any, side: Any, c: Any, n: int) -> None:
+def check_vertex(M: Any, side: Any, c: Any, n: int, name: str) -> None:
     """Raise unless exactly as many constraints bind as there are variables, each with a multiplier that is not zero."""
     if len(M) != n or np.linalg.matrix_rank(M) < n:
         what = (
@@ -95,7 +95,7 @@ def _check_vertex(M: Any, side: Any, c: Any, n: int) -> None:
             else "not independent ones, though as many,"
         )
         raise _degenerate(
-            f"the answer of linprog is no simple vertex: {len(M)} constraints bind there, {what} as there are variables ({n}), so that a "
+            f"the answer of {name} is no simple vertex: {len(M)} constraints bind there, {what} as there are variables ({n}), so that a "
             "change of the parameters decides which of them hold, or it is one answer of many. Take out constraints that say the same "
             "twice, or add a small quadratic term and call minimize."
         )
@@ -103,7 +103,7 @@ def _check_vertex(M: Any, side: Any, c: Any, n: int) -> None:
     weak = (side != 0) & (np.abs(multipliers) <= TIED * max(float(np.max(np.abs(c), initial=0.0)), 1e-300))
     if weak.any():
         raise _degenerate(
-            "the answer of linprog is one of many: a constraint binds there whose multiplier is zero, so that the cost is the same along "
+            f"the answer of {name} is one of many: a constraint binds there whose multiplier is zero, so that the cost is the same along "
             "an edge. A small change of the cost decides between its ends."
         )
 
@@ -217,4 +217,4 @@ def approx_fprime(call: Call) -> Any:
 ROOM.rows[-1] = Entry(ROOM.rows[-1].function, ROOM.rows[-1].name, "refused", reason=_DIFFERENCES)
 
 
-__all__ = ["ROOM"]
+__all__ = ["ROOM", "TIED", "check_vertex"]

@@ -16,6 +16,7 @@ import scipy.integrate
 from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.scipy.answers import Result
 from dualdiff.scipy.integrals import Integrand, integral, is_complex
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
@@ -150,6 +151,50 @@ def quad_vec(
         return plain_call(scipy.integrate.quad_vec, (_guarded("quad_vec", f), a, b), {**options, "args": args})
     whole, answer = found
     return np.reshape(whole, np.shape(answer[0]))[()], *answer[1:]
+
+
+@ROOM.function("tanhsinh", kind="general", solver=True)
+def tanhsinh(
+    f: Any,
+    a: Any,
+    b: Any,
+    *,
+    args: Any = (),
+    log: bool = False,
+    maxlevel: Any = None,
+    minlevel: Any = 2,
+    atol: Any = None,
+    rtol: Any = None,
+    preserve_shape: bool = False,
+    callback: Any = None,
+) -> Any:
+    """Integrate entry by entry, as :func:`scipy.integrate.tanhsinh`; so are the derivatives, to the same tolerances."""
+    args = args if isinstance(args, tuple) else (args,)
+    options = {"maxlevel": maxlevel, "minlevel": minlevel, "atol": fixed(atol), "rtol": fixed(rtol)}
+    if log or preserve_shape:
+        caught: list[Any] = []
+        lifted(f, caught)
+        if any_active((a, b, args, caught), {}):
+            raise UnsupportedFunctionError(
+                f"{where()}: scipy.integrate.tanhsinh with log=True or preserve_shape=True is not differentiated. Integrate entry by "
+                "entry, and the function itself rather than its logarithm."
+            )
+        found = []
+    else:
+        start, end, *given = np.broadcast_arrays(*[operand(v) for v in (a, b, *args)])
+        shape = shape_of(start)
+        places = list(np.ndindex(shape))
+        found = [
+            _differentiated("tanhsinh", f, start[k], end[k], tuple([v[k] for v in given]), options) for k in places
+        ]
+    if not any(part is not None for part in found):
+        more = {"log": log, "preserve_shape": preserve_shape, "callback": callback}
+        return plain_call(scipy.integrate.tanhsinh, (_guarded("tanhsinh", f), a, b), {"args": args, **options, **more})
+    values, answers = zip(*[part for part in found if part is not None])
+    known = [k for k in answers[0] if not k.startswith("_")]
+    fields = {k: np.reshape([answer[k] for answer in answers], shape)[()] for k in known}
+    fields["integral"] = np.reshape(np.stack([v[0] for v in values]), shape)[()]
+    return Result(fields, {})
 
 
 def _real_only(y: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -104,6 +105,8 @@ class Room:
             if real is not None:
                 drop_in_method(owner, name, function, always)
                 replaced(getattr(real, "__func__", real), owner, whole=not around)
+                if isinstance(real, staticmethod):  # whose frame shows no class
+                    replaced(real.__func__)
                 self._row(f"{owner.__name__}.{name}".removesuffix(".__call__"), real, kind, function, domain, facts)
             return function
 
@@ -147,6 +150,12 @@ class Room:
                 replaced(real)
                 self.rows.append(Entry(real, whole, "refused", reason=reason))
 
+    def refused_class(self, name: str, reason: str) -> None:
+        """Refuse to make an object of a class of what is differentiated, with the reason and what to write instead."""
+        owner = getattr(self.module, name, None)
+        if owner is not None:
+            self.constructor(owner, "refused")(like(owner, _refusal(f"{self.name}.{name}", reason)))
+
 
 def _refusal(name: str, reason: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
@@ -155,4 +164,11 @@ def _refusal(name: str, reason: str) -> Callable[..., Any]:
     return refuse
 
 
-__all__ = ["OPEN", "Room"]
+def like(real: Any, function: Any) -> Any:
+    """Let a function say that it takes what another one takes, as far as that says what it takes."""
+    with suppress(TypeError, ValueError):
+        function.__signature__ = inspect.signature(real)
+    return function
+
+
+__all__ = ["OPEN", "Room", "like"]

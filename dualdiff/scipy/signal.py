@@ -19,6 +19,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.filtering import convolved, filtered, remaining, resampling_
+from dualdiff.scipy.ndimage.ranks import median_filter, rank_filter
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind, decided, fixed, operand, raw
@@ -438,12 +439,31 @@ def peak_prominences(x: Any, peaks: Any, wlen: Any = None) -> Any:
     return _prominences(x, at, left, right), left, right
 
 
-ROOM.refused(
-    "medfilt medfilt2d order_filter",
-    "a window's median is one of its entries, and it is chosen by compiled code. Write "
-    "np.median(np.lib.stride_tricks.sliding_window_view(np.pad(x, k // 2), k), axis=-1) for medfilt(x, k), or freeze the signal with "
-    "dd.stop_gradient.",
-)
+@ROOM.function("medfilt", facts=REAL)
+def medfilt(volume: Any, kernel_size: Any = None) -> Any:
+    """Choose the median of every window, as :func:`scipy.signal.medfilt`."""
+    x = operand(volume)
+    size = np.broadcast_to(3 if kernel_size is None else fixed(kernel_size, "a kernel's size"), (len(shape_of(x)),))
+    if np.any(size % 2 != 1):
+        raise ValueError("Each element of kernel_size should be odd.")
+    return median_filter(x, [int(n) for n in size], mode="constant")
+
+
+@ROOM.function("medfilt2d", facts=REAL)
+def medfilt2d(input: Any, kernel_size: Any = 3) -> Any:
+    """Choose the median of every window, as :func:`scipy.signal.medfilt2d`."""
+    return medfilt(input, kernel_size)
+
+
+@ROOM.function("order_filter", facts=REAL)
+def order_filter(a: Any, domain: Any, rank: int) -> Any:
+    """Choose an entry of every window by its rank, as :func:`scipy.signal.order_filter`."""
+    domain = np.asarray(fixed(domain, "the domain of a filter"))
+    if any(n % 2 != 1 for n in domain.shape):
+        raise ValueError("Each dimension of domain argument should have an odd number of elements.")
+    return rank_filter(a, rank, footprint=domain, mode="constant")
+
+
 ROOM.refused(
     "peak_widths",
     "where a peak ends is interpolated by compiled code. Freeze the signal with dd.stop_gradient, or interpolate between the samples "

@@ -22,6 +22,7 @@ from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     NOTES,
+    REPLACED,
     DegenerateDirectionError,
     DerivativeError,
     ForeignError,
@@ -106,7 +107,7 @@ def run_user(
     finally:
         NOTES.reset(token)
     if notes:
-        if captures is not None and captures.learn(notes):
+        if captures is not None and captures.learn(notes, problem.function):
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
@@ -189,6 +190,11 @@ def translated(e: Exception, problem: Problem) -> Exception:
             f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
             f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
         )
+        enter_rooms()
+        if (
+            call[1].f_code in REPLACED and (user := call[1].f_back) is not None
+        ):  # as sosfilt, compiled below its first lines
+            new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array")
     elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
         here = written(*frame)
         fix = (instead(here.function) if here is not None else None) or LIBRARY

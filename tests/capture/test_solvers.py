@@ -6,6 +6,7 @@ On plain numbers they are themselves.
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,17 @@ import pytest
 import scipy.integrate
 import scipy.optimize
 import scipy.optimize as so
-import scipy.sparse.linalg
 from scipy.optimize import newton
 
 import dualdiff as dd
 from dualdiff import solvers
-from dualdiff.errors import DerivativeError, TracedConversionError, UnsupportedFunctionError
+from dualdiff.errors import TracedConversionError, UnsupportedFunctionError
 
 ROOT = 0.45339765151640377
 
 
 def _helper(p: Any) -> Any:
-    return scipy.sparse.linalg.lsqr(np.eye(2), np.ones(2) * p)[0][0]
+    return so.bracket(lambda x: (x - p) ** 2)[0]
 
 
 CALLS = {
@@ -79,23 +79,17 @@ WAYS = {
     "least_squares": lambda p: so.least_squares(lambda x: x**2 - p, 2.0).x[0],
     "krylov": lambda p: so.newton_krylov(lambda x: x**2 - p, np.array([2.0]))[0],
 }
-#: where no name of a module leads to the solver
-OUT_OF_REACH = ("argument", "partial", "class", "object", "table")
 #: solvers whose steps have no honest derivative
 REFUSED = {
     "a step": lambda p: scipy.integrate.RK45(lambda t, y: y * (p - 4), 0.0, np.ones(1), 1.0).step() or 1.0,
-    "lsqr": lambda p: scipy.sparse.linalg.lsqr(np.eye(2), np.ones(2) * p)[0][0],
+    "bracket": lambda p: so.bracket(lambda x: (x - p) ** 2)[0],
 }
 
 
 @pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev], ids=["forward", "reverse"])
 @pytest.mark.parametrize("f", WAYS.values(), ids=WAYS)
 def test_whichever_way_a_function_comes_by_a_solver(f: Any, jac: Any) -> None:
-    if f in [WAYS[name] for name in OUT_OF_REACH]:
-        with pytest.raises(TracedConversionError, match="the steps it takes are not differentiated"):
-            jac(f)(4.0)
-    else:
-        assert jac(f)(4.0) == pytest.approx(0.25, rel=1e-6)
+    assert jac(f)(4.0) == pytest.approx(0.25, rel=1e-6)
     with pytest.raises(TracedConversionError, match="the steps it takes are not differentiated"):
         jac(f, capture="never")(4.0)
 
@@ -116,8 +110,7 @@ def test_a_solver_that_is_an_argument_or_stands_in_a_variable_changed_since() ->
     assert dd.grad(_closed(newton))(4.0) == 0.25
     f = lambda p, solve: solve(lambda x: x**2 - p, 2.0)  # noqa: E731
     assert dd.grad(f)(4.0, mine) == 0.25
-    with pytest.raises(DerivativeError, match="the steps it takes"):
-        dd.grad(f)(4.0, newton)
+    assert dd.grad(f)(4.0, newton) == 0.25
 
 
 def test_a_step_is_refused_by_the_name_of_its_class() -> None:
@@ -177,9 +170,16 @@ def test_imported_inside_the_function() -> None:
 
         return newton(lambda x: x**3 + p * x - 1, ROOT)
 
-    with pytest.raises(TracedConversionError, match="the steps it takes"):
-        dd.grad(f)(2.0)
+    assert dd.grad(f)(2.0) == pytest.approx(-ROOT / (3 * ROOT**2 + 2), rel=1e-12)
     assert so.newton is newton
+
+
+def test_where_nothing_leads_to_the_solver() -> None:
+    def f(p: Any) -> Any:
+        return vars(importlib.import_module("scipy.optimize"))["newton"](lambda x: x**2 - p, 2.0)
+
+    with pytest.raises(TracedConversionError, match=r"the steps it takes.*Write scipy\.optimize\.newton"):
+        dd.grad(f)(4.0)
 
 
 def test_a_solver_of_plain_numbers_is_itself() -> None:

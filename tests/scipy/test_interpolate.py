@@ -175,7 +175,6 @@ def test_what_is_made_is_of_scipys_class() -> None:
         (lambda y: ip.RegularGridInterpolator((X[:3],), y), ValueError),
         (lambda y: ip.RBFInterpolator(X, y), ValueError),
         (lambda y: ip.splrep(X, y, s=1.0), UnsupportedFunctionError),
-        (lambda y: ip.RBFInterpolator(X[:, None], y, neighbors=3), UnsupportedFunctionError),
         (lambda y: ip.CubicSpline(X, np.stack([y, y], 1)).roots(), UnsupportedFunctionError),
         (
             lambda y: ip.interpn((X[:4], X[:4]), np.outer(y[:4], y[:4]), X[:2], method="splinef2d"),
@@ -340,3 +339,95 @@ def test_radial_functions_by_points_values_and_scale(kernel: str) -> None:
         return joined(given(x), ip.RBFInterpolator(y, d, kernel=kernel, epsilon=e, smoothing=0.1 * e)(x))
 
     agrees(f, y, d, RNG.random((3, 2)), 3.0, noise=1e-13)
+
+
+# --------------------------------------------------------------------------------------------------
+# scattered points, and FITPACK's fits by their data
+
+PLACES = np.random.default_rng(0).random((12, 2))
+HEIGHTS = np.sin(3 * PLACES[:, 0]) + PLACES[:, 1] ** 2
+WITHIN = np.array([[0.4, 0.5], [0.52, 0.31], [2.0, 0.1]])
+MADE = [kind(PLACES, HEIGHTS) for kind in (ip.LinearNDInterpolator, ip.CloughTocher2DInterpolator)]
+
+
+def test_scattered_points_by_values_and_places() -> None:
+    def f(v: Any, q: Any) -> Any:
+        given = {"fill_value": -1.0, "rescale": True}
+        exact = {"tol": 1e-14, "maxiter": 4000, **given}
+        found = [g(q[:2]) for g in MADE]
+        found += [ip.LinearNDInterpolator(PLACES, v[:, None] * [1.0, 2.0], **given)(q), MADE[0](q[0, 0], q[0, 1])]
+        found += [ip.CloughTocher2DInterpolator(PLACES, v, **exact)(q), ip.NearestNDInterpolator(PLACES, v)(q)]
+        found += [ip.griddata(PLACES, v, (q[:2, 0], q[:2, 1]), method=m) for m in ("nearest", "linear")]
+        return joined(*found, ip.RBFInterpolator(PLACES, v, neighbors=5, smoothing=0.1)(q))
+
+    agrees(f, HEIGHTS, WITHIN)
+    agrees(lambda x: ip.LinearNDInterpolator(x, HEIGHTS)(WITHIN[:2]), PLACES)
+    for g in (MADE[0], MADE[1], ip.LinearNDInterpolator(PLACES, HEIGHTS * 1j)):
+        value = dd.jvp(lambda q, g=g: np.abs(g(q)), (WITHIN[:2],), (WITHIN[:2],))[0]
+        np.testing.assert_allclose(value, np.abs(g(WITHIN[:2])), rtol=1e-14)
+    with pytest.raises(UnsupportedFunctionError, match="by its points"):
+        dd.jacobian(lambda x: ip.CloughTocher2DInterpolator(x, HEIGHTS)(WITHIN))(PLACES)
+
+
+def test_curves_of_fitpack_by_their_points() -> None:
+    inner = np.array([0.9, 2.0])
+
+    def f(x: Any, y: Any, at: Any) -> Any:
+        through = ip.splrep(x, y)
+        spline = ip.InterpolatedUnivariateSpline(x, y, ext="const")
+        least = ip.LSQUnivariateSpline(x, y, inner, k=2)
+        (t, c, k), u = ip.splprep([x, y], s=0)
+        found = [
+            ip.spalde(at, through),
+            ip.sproot(through),
+            spline.derivatives(at),
+            spline.derivative()(at),
+            spline.integral(X[0], at),
+        ]
+        found += [spline.antiderivative()(at), ip.UnivariateSpline(x, y, s=0, k=5).get_coeffs(), spline.roots()]
+        found += [least(at), ip.splev(at, ip.splrep(x, y, w=1 + y**2, t=inner, k=2)), u[1:-1]]
+        found += [*ip.splev(0.3, (t, c, k)), ip.make_splrep(x, y)(at) if hasattr(ip, "make_splrep") else at]
+        return joined(*found)
+
+    agrees(f, np.linspace(0.0, 3.0, 8), Y, 1.7)
+    agrees(lambda y: ip.splev(2.0, ip.insert(2.1, ip.splrep(X, y))), Y)
+
+
+def test_smoothing_splines_by_everything() -> None:
+    f = lambda x, y, w, lam: ip.make_smoothing_spline(x, y, w=w, lam=lam)(np.linspace(X[0], X[-1], 5))  # noqa: E731
+    agrees(f, X, Y, 1 + Y**2, 0.3)
+    assert np.allclose(dd.jvp(f, (X, Y, 1 + Y**2, 0.3), (X, Y, Y, 0.1))[0], f(X, Y, 1 + Y**2, 0.3), rtol=1e-9)
+
+
+def test_surfaces_by_their_values() -> None:
+    x, y = np.sort(RNG.random(6)), np.sort(RNG.random(5))
+    z = RNG.standard_normal((6, 5))
+    plain = ip.RectBivariateSpline(x, y, z)
+
+    def f(z: Any, p: Any) -> Any:
+        own = ip.RectBivariateSpline(x, y, z, kx=2)
+        tck = (*own.tck, 2, 3)
+        parts = [
+            own(p[0], p[1], grid=False),
+            own.ev(p[0], p[1], dx=1),
+            own.partial_derivative(1, 2)(p[0], p[1], grid=False),
+        ]
+        parts += [own.integral(x[0], p[0], y[1], p[1]), plain.integral(x[0], p[0], y[1], p[1])]
+        return joined(*parts, ip.bisplev(p[0], p[1], tck), plain.partial_derivative(1, 0)(p[0], p[1], grid=False))
+
+    agrees(f, z, np.array([0.4 * x[0] + 0.6 * x[-1], 0.5 * (y[0] + y[-1])]))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda y: ip.UnivariateSpline(X, y)(X), "s=0"),
+        (lambda y: ip.make_smoothing_spline(X, y)(X), "lam="),
+        (lambda y: ip.RectBivariateSpline(X[:4], X[:4], np.outer(y[:4], y[:4]), s=1.0), "Leave s out"),
+        (lambda y: ip.SmoothBivariateSpline(X, Y, y, kx=1, ky=1), "RBFInterpolator"),
+        (lambda y: ip.splprep([X, y], s=1.0)[1], "s=0"),
+    ],
+)
+def test_fits_that_choose_by_the_data_say_what_to_write(call: Any, says: str) -> None:
+    with pytest.raises(UnsupportedFunctionError, match=says):
+        dd.jacobian(call)(Y)

@@ -54,6 +54,7 @@ def minimum(**options: Any) -> Any:
 
 #: what is minimised, by which call, and how far off the answer is at most
 CALLS: dict[str, tuple[str, Any, float]] = {
+    "brute": ("free", lambda p: so.brute(cost, ((-1, 3),) * 3, args=(p,), Ns=4), 1e-3),
     **{
         m: ("free", minimum(method=m, tol=1e-9), 1e-5)
         for m in ("Nelder-Mead", "Powell", "CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP")

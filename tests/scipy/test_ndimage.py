@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage as nd
 
 import dualdiff as dd
-from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError
 from dualdiff.testing import check
 
 RNG = np.random.default_rng(3)
@@ -200,9 +200,8 @@ def test_where_linear_pieces_meet_a_slope_is_the_mean_of_those_beside_it() -> No
     "call",
     [
         lambda x: nd.label(x),
-        lambda x: nd.grey_dilation(x, 3),
         lambda x: nd.distance_transform_edt(x),
-        lambda x: nd.generic_filter(x, np.sum, 3),
+        lambda x: nd.generic_filter1d(x, lambda a, b: None, 3),
         lambda x: nd.gaussian_filter(x, 1.0, output=np.zeros((5, 6))),
         lambda x: nd.correlate(np.arange(30).reshape(5, 6), x[:3, :3]),
     ],
@@ -242,3 +241,40 @@ def test_linear_filters_of_nothing(mode: str) -> None:
             assert f(x).shape == shape
             for jac in (dd.jacfwd, dd.jacrev):
                 assert jac(f)(x).shape == shape + shape
+
+
+def test_grey_morphology_and_filters_by_functions() -> None:
+    cross, ramp = np.array([[1, 0, 1], [0, 1, 0]]), np.arange(6.0).reshape(3, 2)
+
+    def f(x: Any, s: Any) -> Any:
+        found = [
+            nd.grey_dilation(x, (2, 3), origin=(0, 1)),
+            nd.grey_erosion(x, structure=s),
+            nd.grey_dilation(x, structure=ramp),
+        ]
+        found += [
+            nd.grey_dilation(x, footprint=cross),
+            nd.black_tophat(x, (2, 3)),
+            nd.white_tophat(x, 3),
+            nd.grey_opening(x, 3),
+        ]
+        found += [nd.morphological_gradient(x, 3), nd.generic_filter(x, np.mean, footprint=cross)]
+        found += [nd.generic_gradient_magnitude(x, nd.sobel), nd.generic_laplace(x, _bent)]
+        found += [nd.geometric_transform(x, lambda at: (at[0] * s[0, 0], at[1] * 0.7), order=2)]
+        found += [nd.distance_transform_edt(X > 0, sampling=s[0]), x[nd.maximum_position(x)]]
+        return joined(*found)
+
+    def _bent(a: Any, axis: int, output: Any, mode: str, cval: float) -> Any:
+        return nd.correlate1d(a, [1, -2, 1], axis, output, mode, cval)
+
+    agrees(f, X, np.array([[0.51, 1.1], [0.3, 2.0]]))
+
+
+def test_arrays_of_no_entries_are_filtered_to_such() -> None:
+    for g in (nd.maximum_filter, nd.median_filter, nd.gaussian_filter):
+        assert dd.jacobian(lambda x, g=g: g(x, 3))(np.zeros((0, 3))).shape == (0, 3, 0, 3)
+
+
+def test_a_kink_of_this_room_says_so() -> None:
+    with dd.kinks("raise"), pytest.raises(NonDifferentiablePointError, match=r"scipy\.ndimage"):
+        dd.jacobian(lambda c: nd.map_coordinates(LINE, c[None], order=1))(np.array([2.0]))

@@ -24,7 +24,25 @@ def slopes(f: Any, x: Any, h: float = 1e-5) -> Any:
     return np.stack([(np.asarray(f(x + h * e)) - np.asarray(f(x - h * e))) / (2 * h) for e in np.eye(len(x))], axis=-1)
 
 
+COSTS = np.array([[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]])
+DATA = np.array([1.0, 3.0, 2.0, 4.0, 3.5])
+
+
+def _assigned(C: Any) -> Any:
+    i, j = so.linear_sum_assignment(C)
+    return C[i, j].sum()
+
+
+def _mixed(u: Any) -> Any:
+    rows = so.LinearConstraint([[1.0, 1.0]], ub=1.5 * u[:1])
+    return so.milp([-3.0 * u[0], -u[1]], integrality=[1, 0], constraints=rows, bounds=so.Bounds(0, 1))
+
+
 CALLS = {
+    "milp": lambda u: _mixed(u).x,
+    "milp, its cost": lambda u: _mixed(u).fun,
+    "an assignment": lambda u: _assigned(COSTS * u[0] + u[1] * np.eye(3)),
+    "isotonic": lambda u: so.isotonic_regression(DATA * u[0], weights=1 + u[1] * DATA).x,
     "by the right side": lambda u: so.linprog(C, A, B + u).x,
     "by the matrix": lambda u: so.linprog(C, A * u[0] + np.eye(2) * 0.1 * u[1], [4.0, 6.0]).x,
     "the cost": lambda u: so.linprog(C * u[0], A, B + u).fun,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.integrate as si
+import scipy.special
 
 import dualdiff as dd
 from dualdiff.errors import DerivativeError, InaccurateIntegralError, RuleError, UnsupportedFunctionError
@@ -217,17 +218,17 @@ TABLE = {"quad": si.quad, "quad_vec": si.quad_vec}
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_where_no_name_can_be_exchanged_it_is_refused(name: str) -> None:
+def test_a_table_of_rules_serves_and_nothing_is_exchanged_where_that_is_not_wanted(name: str) -> None:
     def by_table(p: Any) -> Any:
         return TABLE[name](lambda s: p[0] * s - s, 0, 1)[0]
 
     def by_name(p: Any) -> Any:
         return getattr(si, name)(lambda s: p[0] * s - s, 0, 1)[0]
 
-    assert dd.grad(by_name)(np.array([1.0]))[0] == pytest.approx(0.5, rel=1e-14)
-    for f, capture in ((by_table, "auto"), (by_name, "never")):
+    for f in (by_name, by_table):
+        assert dd.grad(f)(np.array([1.0]))[0] == pytest.approx(0.5, rel=1e-14)
         with pytest.raises(DerivativeError, match=f"scipy.integrate.{name} is differentiated where"):
-            dd.grad(f, capture=capture)(np.array([1.0]))
+            dd.grad(f, capture="never")(np.array([1.0]))
 
 
 def test_a_compiled_gradient_of_an_integral() -> None:
@@ -281,3 +282,23 @@ def test_plain_integrals_stay_scipys_own() -> None:
     assert dd.grad(lambda p: p[0] * si.quad(np.sin, 0, 1)[0])(np.array([1.0]))[0] == si.quad(np.sin, 0, 1)[0]
     with pytest.raises(ValueError, match="at least one subinterval"):
         dd.grad(lambda p: si.quad(lambda s: p[0] * s, 0, 1, limit=0)[0])(np.array([1.0]))
+
+
+@pytest.mark.skipif(not hasattr(si, "tanhsinh"), reason="this SciPy has none")
+def test_the_doubly_exponential_rule() -> None:
+    def f(p: Any) -> Any:
+        closed = si.tanhsinh(lambda s: np.exp(-p[0] * s) / np.sqrt(s), 0.0, p[1]).integral
+        both = si.tanhsinh(lambda s, a: np.exp(-a * s), [0.0, p[0]], [1.0, np.inf], args=(p,))
+        assert both.success.all()
+        return np.append(both.integral, closed)
+
+    p = np.array([1.3, 0.7])
+
+    def closed_form(p: Any) -> Any:
+        root = np.sqrt(np.pi / p[0]) * scipy.special.erf(np.sqrt(p[0] * p[1]))
+        return np.stack([(1 - np.exp(-p[0])) / p[0], np.exp(-p[1] * p[0]) / p[1], root])
+
+    for jac in (dd.jacfwd, dd.jacrev):
+        np.testing.assert_allclose(jac(f)(p), dd.jacobian(closed_form)(p), rtol=1e-8)
+    with pytest.raises(UnsupportedFunctionError, match="log=True"):
+        dd.grad(lambda a: si.tanhsinh(lambda s: -a * s, 0.0, 1.0, log=True).integral)(1.0)

@@ -185,3 +185,24 @@ def test_functions_that_are_not_differentiated_may_be_anything() -> None:
         return so.brentq(lambda x: cubic(x, p), 0, 1) * w.sum()
 
     assert dd.grad(f)(2.0) == pytest.approx(SLOPE)
+
+
+def test_entry_by_entry() -> None:
+    elementwise = pytest.importorskip("scipy.optimize.elementwise")
+    p = np.array([1.0, 2.0])
+
+    def f(p: Any) -> Any:
+        roots = elementwise.find_root(lambda x, p: x**3 + p * x - 1, (0.0, 1.0), args=(p,))
+        least = elementwise.find_minimum(lambda x, p: (x - p) ** 4 + (x - p) ** 2 + x, (-3.0, 0.0, 3.0), args=(p,))
+        assert roots.success.all()
+        return np.concatenate([roots.x, least.f_x])
+
+    x = f(p)[:2]
+    for jac in (dd.jacfwd, dd.jacrev):
+        found = jac(f)(p)
+        np.testing.assert_allclose(found[:2], np.diag(-x / (3 * x * x + p)), rtol=1e-8)
+        np.testing.assert_allclose(
+            found[2:], np.eye(2), atol=1e-6
+        )  # the minimum moves with p, and the line x adds its own
+    with pytest.raises(UnsupportedFunctionError, match="bracket"):
+        dd.grad(lambda p: elementwise.find_root(lambda x: x - p, (0.0, 1.0)).bracket[0])(0.3)

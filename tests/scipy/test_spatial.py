@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.spatial as sp
 import scipy.spatial.distance as sd
 from scipy.spatial.distance import cdist, pdist
 from scipy.spatial.transform import Rotation
@@ -203,7 +204,6 @@ def test_turned_vectors_by_a_plain_rotation() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda v: Rotation.from_rotvec(v).mean().as_quat(),
         lambda v: Rotation.from_euler("xyz", v * [1, 0, 1]).as_euler("zyz"),
         lambda v: Rotation.from_rotvec(v).reduce().as_quat(),
     ],
@@ -227,3 +227,73 @@ def test_a_rotation_that_carries_a_derivative_is_one_of_scipys() -> None:
     assert dd.jacobian(f)(V).shape == (3, 3, 3, 3, 3)
     with pytest.raises(ValueError, match="zero norm"):
         dd.jacobian(lambda q: Rotation.from_quat(q).as_matrix())(np.zeros(4))
+
+
+# --------------------------------------------------------------------------------------------------
+# hulls, triangulations, neighbours
+
+POINTS = RNG.standard_normal((9, 2))
+
+
+def test_hulls_by_their_points() -> None:
+    def f(x: Any, y: Any) -> Any:
+        hull, solid = sp.ConvexHull(x), sp.ConvexHull(y)
+        return joined(hull.volume, hull.area, solid.volume, solid.area, hull.points[hull.vertices])
+
+    agrees(f, POINTS, RNG.standard_normal((8, 3)))
+    assert dd.jvp(lambda x: sp.ConvexHull(x).volume, (POINTS,), (POINTS,))[1] == pytest.approx(
+        2 * sp.ConvexHull(POINTS).volume
+    )
+
+
+def test_triangulations_and_barycentric_coordinates() -> None:
+    tri = sp.Delaunay(POINTS)
+
+    def f(x: Any, at: Any) -> Any:
+        own = sp.Delaunay(x)
+        corners = own.points[own.simplices]
+        inside = own.find_simplex(at)
+        return joined(np.linalg.det(corners[:, 1:] - corners[:, :1]), own.transform[inside], tri.find_simplex(at) * at)
+
+    agrees(f, POINTS, np.mean(POINTS, axis=0))
+
+
+@pytest.mark.parametrize("kind", [sp.KDTree, sp.cKDTree])
+def test_neighbours_by_both_sides(kind: Any) -> None:
+    own, box = kind(POINTS), kind(POINTS % 1.0, boxsize=[1.0, 0.0])
+
+    def f(x: Any, q: Any) -> Any:
+        near = kind(x).query(q, k=2)
+        one, i = own.query(q[0])
+        return joined(near[0], one, POINTS[i] * q[0], box.query(q % 1.0, k=2, p=1)[0], kind(x).query(q, 1, p=np.inf)[0])
+
+    agrees(f, POINTS, RNG.standard_normal((3, 2)))
+    far = dd.jvp(lambda q: own.query(q, distance_upper_bound=1.0)[0], (np.full(2, 9.0),), (np.ones(2),))
+    assert far[0] == np.inf
+    assert (
+        len(own.query_ball_point(POINTS[0], 1.0))
+        == dd.jvp(lambda q: q[0] * 0.0 + len(own.query_ball_point(q, 1.0)), (POINTS[0],), (np.ones(2),))[0]
+    )
+
+
+def test_means_and_alignments_of_rotations() -> None:
+    v, a = 0.4 * RNG.standard_normal((3, 3)), RNG.standard_normal((4, 3))
+
+    def f(v: Any, b: Any, w: Any) -> Any:
+        aligned, left = Rotation.align_vectors(a, b, weights=w)
+        return joined(Rotation.from_rotvec(v).mean(w[:3]).as_matrix(), aligned.as_matrix(), left)
+
+    agrees(f, v, a + 0.1 * RNG.standard_normal((4, 3)), np.array([1.0, 2.0, 0.5, 1.0]))
+    with pytest.raises(UnsupportedFunctionError, match="one vector"):
+        dd.jacobian(lambda b: Rotation.align_vectors(a[:1], b)[0].as_matrix())(a[:1])
+
+
+def test_the_hausdorff_distance_and_what_is_refused_with_what_to_write() -> None:
+    agrees(lambda x: sd.directed_hausdorff(x, A)[0], B)
+    for call, says in (
+        (lambda x: sp.Voronoi(x).vertices, "Delaunay"),
+        (lambda x: sp.ConvexHull(x).equations, "simplices"),
+        (lambda x: sp.KDTree(x).sparse_distance_matrix(sp.KDTree(x), 1.0), "query_pairs"),
+    ):
+        with pytest.raises(UnsupportedFunctionError, match=says):
+            dd.jacobian(call)(POINTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,19 @@ def unstack(x: Any, /, *, axis: int = 0) -> Any:
     return tuple([x[i] for i in range(shape_of(x)[0])])
 
 
+def _is_polynomial() -> bool:
+    """Whether ``np.poly1d`` asks: what leads there may be zero here and not beside here, and its derivative is a coefficient."""
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dualdiff", "numpy"):
+        if frame.f_code is _POLYNOMIAL:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_POLYNOMIAL = np.poly1d.__init__.__code__
+
+
 @composite(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     x = operand(filt)
@@ -83,6 +97,8 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     trim = trim.lower()
     if trim not in ("fb", "bf", "f", "b"):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    if _is_polynomial():
+        return np.reshape(x, -1)
     full_places = np.nonzero(fixed(x != 0))
     cuts = []
     for i in range(-rank, 0):

@@ -12,7 +12,7 @@ from dualdiff.register import composite, register
 from dualdiff.rules.movement.layout import ravel
 from dualdiff.rules.movement.transposing import moveaxis
 from dualdiff.shapes import negative_axes, shape_of
-from dualdiff.values import bind
+from dualdiff.values import bind, operand
 
 
 def _diagonal(x: Any, *, offset: int) -> Any:
@@ -61,6 +61,7 @@ def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
 
 @composite(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
+    v = operand(v)
     if len(shape_of(v)) == 2:
         return diagonal(v, k)
     if len(shape_of(v)) != 1:

@@ -1,6 +1,29 @@
 """``scipy.interpolate`` of values that are being differentiated: in the argument, in the values, and in the places they stand at."""
 
-from dualdiff.scipy.interpolate import cubic, fitted, grids, linear, pieces, radial, splines
+from dualdiff.scipy.interpolate import (
+    cubic,
+    fitpack,
+    fitted,
+    grids,
+    linear,
+    pieces,
+    radial,
+    scattered,
+    smoothing,
+    splines,
+)
 from dualdiff.scipy.interpolate.pieces import ROOM
 
-__all__ = ["ROOM", "cubic", "fitted", "grids", "linear", "pieces", "radial", "splines"]
+__all__ = [
+    "ROOM",
+    "cubic",
+    "fitpack",
+    "fitted",
+    "grids",
+    "linear",
+    "pieces",
+    "radial",
+    "scattered",
+    "smoothing",
+    "splines",
+]

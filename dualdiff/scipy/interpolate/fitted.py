@@ -74,15 +74,10 @@ def make_lsq_spline(
 
 
 ROOM.refused(
-    "make_smoothing_spline make_splrep make_splprep splprep bisplrep generate_knots",
+    "make_splprep bisplrep generate_knots",
     "it chooses knots or smoothing by the data, in compiled code. Fit plain data (splines are differentiated in their argument), or use "
     "make_interp_spline or make_lsq_spline.",
 )
-ROOM.refused(
-    "sproot spalde insert bisplev",
-    "it is compiled. Use the methods of a BSpline, a PPoly or a RectBivariateSpline, which are differentiated.",
-)
-
 
 # --------------------------------------------------------------------------------------------------
 # FITPACK's functions and classes
@@ -103,13 +98,18 @@ def splrep(
     per: int = 0,
     quiet: int = 1,
 ) -> Any:
-    """``scipy.interpolate.splrep``: the spline through the points (``s=0``), whose knots are those of make_interp_spline."""
+    """``scipy.interpolate.splrep``: through the points (``s=0``), with the knots of make_interp_spline, or of least squares with ``t``."""
+    if t is not None and task == 0 and not per and not full_output and xb is None and xe is None:
+        x = real(x)
+        knots = np.concatenate([*[x[:1]] * (k + 1), real(t), *[x[-1:]] * (k + 1)])
+        least = make_lsq_spline(x, y, knots, k, w)
+        return least.t, np.concatenate([least.c, np.zeros(k + 1)]), k
     through = (s is None and w is None) or (s is not None and not fixed(np.any(np.not_equal(operand(s), 0))))
     if not through or task != 0 or t is not None or per or full_output or xb is not None or xe is not None:
         raise UnsupportedFunctionError(
             f"{where()}: scipy.interpolate.splrep is differentiated where the spline goes through the points (s=0), with no other option "
-            "than k; smoothing chooses the knots by the data. Use make_interp_spline, or a spline with knots of your own by least "
-            "squares: np.linalg.lstsq of BSpline.design_matrix(x, t, k).toarray()."
+            "than k, or has inner knots t; smoothing chooses the knots by the data. Use s=0 or make_interp_spline, knots of your own, "
+            "splrep(x, y, t=…), or make_smoothing_spline with lam=."
         )
     made = make_interp_spline(x, y, k=k)
     return made.t, np.concatenate([made.c, np.zeros(k + 1)]), k
@@ -194,7 +194,7 @@ def univariate_integral(self: Any, a: Any, b: Any) -> Any:
     return splint(a, b, self._eval_args)
 
 
-@ROOM.method(scipy_interpolate.BivariateSpline, "__call__", facts=KINKS)
+@ROOM.method(scipy_interpolate.BivariateSpline.__mro__[1], "__call__", facts=KINKS)
 def bivariate(self: Any, x: Any, y: Any, dx: int = 0, dy: int = 0, grid: bool = True) -> Any:
     """``RectBivariateSpline(...)(x, y)`` and its kin: outside, the value is that at the border."""
     tx, ty, c = self.tck[:3]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import interpolate as scipy_interpolate
+from scipy import spatial
 
-from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.rules.distances import distance, squares
 from dualdiff.scipy.interpolate.pieces import ROOM, carrying, inexact, real
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import fixed, operand
+from dualdiff.values import decided, fixed, operand
 
 RADIAL = scipy_interpolate.RBFInterpolator
 LEAST = {"multiquadric": 0, "linear": 0, "thin_plate_spline": 1, "cubic": 1, "quintic": 2}
@@ -91,18 +91,45 @@ def _called(self: Any, x: Any, shift: Any, scale: Any, coefficients: Any) -> Any
 def called(self: Any, x: Any) -> Any:
     """``RBFInterpolator(...)(x)``."""
     if self.neighbors is not None:
-        _refuse_neighbours()
+        return np.reshape(_by_neighbours(self, x), (shape_of(operand(x))[0], *self.d_shape))
     out = _called(self, x, self._shift, self._scale, self._coeffs)
     if np.dtype(self.d_dtype).kind == "c":  # real and imaginary parts stand side by side
         out = out[:, ::2] + 1j * out[:, 1::2]
     return np.reshape(out, (shape_of(x)[0], *self.d_shape))
 
 
-def _refuse_neighbours() -> None:
-    raise UnsupportedFunctionError(
-        f"{where()}: scipy.interpolate.RBFInterpolator with neighbors= jumps where the nearest points change, and is not differentiated. "
-        "Leave neighbors out."
-    )
+def _by_neighbours(self: Any, x: Any) -> Any:
+    """Evaluate at each point the interpolant of its nearest neighbours: it jumps where these change."""
+    x = real(x)
+    if len(shape_of(x)) != 2 or shape_of(x)[1] != shape_of(self.y)[1]:
+        raise ValueError(
+            f"Expected `x` to be a 2-dimensional array whose second axis has length {shape_of(self.y)[1]}."
+        )
+    n, k = shape_of(self.y)[0], int(self.neighbors)
+    _, near = spatial.KDTree(decided(self.y)).query(decided(x), k)
+    sets, of = np.unique(np.sort(near.reshape(len(near), -1), axis=1), axis=0, return_inverse=True)
+    of = np.ravel(of)
+    d = np.reshape(self.d, (n, -1))
+    if np.dtype(self.d_dtype).kind == "c" and dtype_of(d).kind != "c":  # SciPy keeps both parts side by side
+        d = d[:, ::2] + 1j * d[:, 1::2]
+    smoothing = np.broadcast_to(self.smoothing, (n,))
+    powers = np.asarray(self.powers)
+    rows: list[Any] = []
+    for i, own in enumerate(sets):
+        one = _Part(self.y[own], self.kernel, self.epsilon, powers)
+        solution = _solved(one.y, d[own], smoothing[own], self.kernel, self.epsilon, powers)
+        rows.append(_called(one, x[of == i], *solution))
+    order = np.argsort(np.concatenate([np.flatnonzero(of == i) for i in range(len(sets))]))
+    return np.concatenate(rows)[order]
+
+
+class _Part(NamedTuple):
+    """The part of an interpolator that a set of neighbours makes."""
+
+    y: Any
+    kernel: str
+    epsilon: Any
+    powers: Any
 
 
 class Radial:
@@ -114,10 +141,11 @@ class Radial:
     epsilon: Any = 1.0
     powers: Any = None
     solution: Any = None
+    neighbors: Any = None
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at points."""
-        out = _called(self, x, *self.solution)
+        out = _called(self, x, *self.solution) if self.neighbors is None else _by_neighbours(self, x)
         return np.reshape(out, (shape_of(operand(x))[0], *self.d_shape))
 
 
@@ -132,8 +160,6 @@ def rbf_interpolator(
     degree: Any = None,
 ) -> Any:
     """``scipy.interpolate.RBFInterpolator`` of points, values, smoothing or a scale that carry a derivative."""
-    if neighbors is not None:
-        _refuse_neighbours()
     y, d = real(y), inexact(d)
     if len(shape_of(y)) != 2:
         raise ValueError("`y` must be a 2-dimensional array.")
@@ -162,21 +188,21 @@ def rbf_interpolator(
             stacklevel=2,
         )
     powers = _powers(ndim, degree)
-    if len(powers) > n:
+    if len(powers) > (n if neighbors is None else min(int(neighbors), n)):
         raise ValueError(
             f"At least {len(powers)} data points are required when `degree` is {degree} and the number of dimensions is {ndim}."
         )
     made: Any = object.__new__(carrying(RADIAL, Radial))
     made.y, made.d, made.d_shape, made.d_dtype = y, d, shape_of(d)[1:], dtype_of(d)
     made.neighbors, made.smoothing, made.kernel, made.epsilon, made.powers = (
-        None,
+        None if neighbors is None else min(int(neighbors), n),
         smoothing,
         kernel,
         operand(epsilon),
         powers,
     )
-    flat = np.reshape(d, (n, -1))
-    made.solution = _solved(y, flat, smoothing, kernel, made.epsilon, powers)
+    if neighbors is None:
+        made.solution = _solved(y, np.reshape(d, (n, -1)), smoothing, kernel, made.epsilon, powers)
     return made
 
 

@@ -429,9 +429,9 @@ def gaussian_gradient_magnitude(
 
 
 ROOM.refused(
-    "generic_laplace generic_gradient_magnitude generic_filter generic_filter1d vectorized_filter geometric_transform",
-    "it calls a function of yours from compiled code, or with memory to write into. Write the windows with "
-    "np.lib.stride_tricks.sliding_window_view(np.pad(x, …), …), or coordinates for scipy.ndimage.map_coordinates.",
+    "generic_filter1d vectorized_filter",
+    "it calls a function of yours with memory to write into, or on windows cut by its own rules. Write the windows with "
+    "np.lib.stride_tricks.sliding_window_view(np.pad(x, …), …), or use generic_filter.",
 )
 
 

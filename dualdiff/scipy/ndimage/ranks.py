@@ -11,7 +11,7 @@ from dualdiff.scipy.ndimage.borders import ROOM, array, axes_of, extended, finis
 from dualdiff.shapes import dtype_of, shape_of
 
 
-def _windows(
+def windows(
     input: Any, size: Any, footprint: Any, mode: Any, cval: Any, origin: Any, axes: Any, lacking: str
 ) -> tuple[Any, Any]:
     """Return the array, and the entries of the window of each of its entries along a last axis."""
@@ -31,6 +31,8 @@ def _windows(
         raise RuntimeError(f"footprint.ndim ({footprint.ndim}) must match len(axes) ({len(axes)})")
     if not footprint.any():
         raise ValueError("All-zero footprint is not supported.")
+    if 0 in shape_of(x):
+        return x, x[..., None] + np.zeros(int(footprint.sum()))
     cval = plain(cval, "cval")
     padded = x
     for axis, n, m, o in zip(axes, footprint.shape, sequence(mode, len(axes)), sequence(origin, len(axes))):
@@ -54,7 +56,7 @@ def _extreme(name: str, choose: Any) -> None:
         *,
         axes: Any = None,
     ) -> Any:
-        x, entries = _windows(input, size, footprint, mode, cval, origin, axes, "no footprint provided")
+        x, entries = windows(input, size, footprint, mode, cval, origin, axes, "no footprint provided")
         return finished(choose(entries, axis=-1), output, x, name)
 
     @ROOM.function(f"{name}1d", kind="composite")
@@ -70,7 +72,7 @@ def _extreme(name: str, choose: Any) -> None:
         if size < 1:
             raise RuntimeError("incorrect filter size")
         axis = one_axis(axis, len(shape_of(array(input))))
-        x, entries = _windows(input, size, None, mode, cval, origin, axis, "")
+        x, entries = windows(input, size, None, mode, cval, origin, axis, "")
         return finished(choose(entries, axis=-1), output, x, f"{name}1d")
 
 
@@ -90,7 +92,7 @@ def _ranked(
     axes: Any,
     name: str,
 ) -> Any:
-    x, entries = _windows(input, size, footprint, mode, cval, origin, axes, "no footprint or filter size provided")
+    x, entries = windows(input, size, footprint, mode, cval, origin, axes, "no footprint or filter size provided")
     n = shape_of(entries)[-1]
     rank = rank(n)
     rank = rank + n if rank < 0 else rank
@@ -166,15 +168,10 @@ def percentile_filter(
 
 
 ROOM.refused(
-    "grey_dilation grey_erosion grey_opening grey_closing morphological_gradient morphological_laplace white_tophat black_tophat",
-    "use scipy.ndimage.maximum_filter and minimum_filter, which are differentiated and of which it consists.",
-)
-ROOM.refused(
     "binary_closing binary_dilation binary_erosion binary_fill_holes binary_hit_or_miss binary_opening binary_propagation label "
-    "find_objects value_indices watershed_ift distance_transform_bf distance_transform_cdt distance_transform_edt histogram "
-    "maximum_position minimum_position",
+    "find_objects value_indices watershed_ift distance_transform_bf distance_transform_cdt histogram",
     "its result is a mask, a count or a place, or jumps, and has no derivative. Freeze its argument with dd.stop_gradient(x).",
 )
 
 
-__all__ = ["median_filter", "percentile_filter", "rank_filter"]
+__all__ = ["median_filter", "percentile_filter", "rank_filter", "windows"]

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, special
 
-from dualdiff.kinds import Linear
+from dualdiff.kinds import Discrete, Linear
+from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import Labels, lanes
+from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.interpolate.pieces import joint, meeting
+from dualdiff.scipy.interpolate.pieces import meeting
 from dualdiff.scipy.ndimage.borders import (
     MODES,
     ROOM,
@@ -29,6 +31,11 @@ from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, fixed, operand
 
 ALL = {**MODES, "grid-wrap": "grid-wrap", "grid-constant": "grid-constant"}
+joint = Discrete("scipy.ndimage", lambda distance: np.equal(distance, 0))
+"""Whether a coordinate is that of an entry, where two linear pieces meet."""
+joint.kink = Kink(
+    size, "the mean of the slopes beside the entry", "coordinates between the entries, or order=2 or more"
+)
 KINKS = Facts(kinks=[joint.kink])
 PAD = 12
 """By how much SciPy continues an array for whose mode its spline filter has no exact border."""
@@ -119,23 +126,24 @@ def _mapped(c: Any, n: int, mode: str) -> tuple[Any, Any]:
         return 0.0 * c, None
     if mode == "wrap":
         period = n - 1
-        turns = np.where(c < 0, np.floor(-c / period) + 1, np.where(c > n - 1, -np.floor(c / period), 0.0))
+        held = stop_gradient(c)
+        turns = np.where(c < 0, np.floor(-held / period) + 1, np.where(c > n - 1, -np.floor(held / period), 0.0))
         return c + period * turns, None
     if mode == "grid-wrap":
-        return c - n * np.floor(c / n), None
+        return c - n * np.floor(stop_gradient(c) / n), None
     if mode == "mirror":
         period = 2 * n - 2
-        r = c - period * np.floor(c / period)
+        r = c - period * np.floor(stop_gradient(c) / period)
         return np.where((c < 0) & (r > n - 1) | (r >= n), period - r, r), None
-    r = c - 2 * n * np.floor(c / (2 * n))
+    r = c - 2 * n * np.floor(stop_gradient(c) / (2 * n))
     return np.where(r >= n, 2 * n - 1 - r, r), None
 
 
 def _places(c: Any, n: int, order: int, mode: str, before: bool = False) -> tuple[Any, Any]:
     """Return the places an axis is read at, -1 for the constant, and their weights; ``before``: those of the interval before."""
-    base = np.floor(c) if order % 2 else np.floor(c + 0.5)
+    base = np.floor(stop_gradient(c)) if order % 2 else np.floor(stop_gradient(c) + 0.5)
     if before:
-        base = np.ceil(c) - 1
+        base = np.ceil(stop_gradient(c)) - 1
     u = c - base if order % 2 else c + 0.5 - base
     first = fixed(base.astype(int) if shape_of(base) else np.asarray(base).astype(int)) - order // 2
     steps = np.reshape(np.arange(order + 1), (order + 1, *(1,) * len(shape_of(c))))
@@ -165,7 +173,7 @@ def _lies_on_knots(c: Any, order: int, n: int, mode: str) -> Any:
     """Return which coordinates lie where two linear pieces meet; of the constant's border only the inside counts."""
     if order != 1:
         return None
-    whole = np.floor(c)
+    whole = np.floor(stop_gradient(c))
     counts = (c > 0) & (c < n - 1) if mode == "constant" else np.ones(shape_of(c), bool)
     on = bind(joint, (np.where(counts, c - whole, 1.0),), {})
     return on if fixed(np.any(on)) else None

@@ -19,6 +19,8 @@ from scipy.sparse import linalg
 from dualdiff.capture.active import any_active, is_active, plain_call, unwrapped
 from dualdiff.capture.names import drop_in_kind
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.operators.solutions import Given as Taken
+from dualdiff.operators.solutions import Solved
 from dualdiff.rules.entries import Pattern
 from dualdiff.rules.systems import (
     GivenFactors,
@@ -28,13 +30,11 @@ from dualdiff.rules.systems import (
     solution_by_given,
     solution_by_iteration,
 )
-from dualdiff.scipy.room import Room
 from dualdiff.scipy.sparse.arithmetic import is_matrix
 from dualdiff.scipy.sparse.matrix import Sparse, lift
+from dualdiff.scipy.sparse.operators import ROOM, operator_of
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, operand, raw
-
-ROOM = Room("scipy.sparse.linalg")
 
 
 def _matrix(A: Any) -> Sparse:
@@ -266,8 +266,11 @@ def _iterative(name: str) -> None:
     def solve(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs).arguments
         A, b, x0 = _of_matrix(given["A"]), given["b"], given.get("x0")
-        for k in ("A", "M", "M1", "M2"):
+        for k in ("M", "M1", "M2"):
             _refuse_closure(name, k, given.get(k))
+        if isinstance(A, linalg.LinearOperator) and operator_of(A).is_active():
+            options = _options(name, signature, {k: v for k, v in given.items() if k not in ("A", "b", "x0")})
+            return _by_functions(real, A, b, x0, options), 0
         if not any_active((A, b, x0), {}):
             return plain_call(real, args, kwargs)
         options = _options(name, signature, {k: v for k, v in given.items() if k not in ("A", "b", "x0")})
@@ -292,21 +295,28 @@ def _iterative(name: str) -> None:
     ROOM.function(name, "general", domain="nonsingular", solver=True)(solve)
 
 
+def _by_functions(real: Any, A: Any, b: Any, x0: Any, options: dict[str, Any]) -> Any:
+    """Solve with an operator whose function closes over differentiated values: they count as parameters of the equations."""
+    acting = operator_of(A)
+
+    def solved(held: Any) -> Any:
+        values, right, start = held
+        x, info = real(acting.plain(values), right, x0=start, **options)
+        if info:
+            raise UnsupportedFunctionError(
+                f"{where()}: scipy.sparse.linalg.{real.__name__} did not converge to its solution (info={info}), so that there is no "
+                "derivative of one. Allow more iterations (maxiter=), or give it a preconditioner."
+            )
+        return x
+
+    given = Taken((acting.values, np.reshape(operand(b), -1), x0))
+    return Solved(given, solved, lambda x, held: acting.times(held[0], x) - held[1]).result()
+
+
 def _of_matrix(A: Any) -> Any:
     """Return the matrix that an operator was made of, if it was; anything else as it is."""
     inner = getattr(A, "A", None) if isinstance(A, linalg.LinearOperator) else None
     return inner if inner is not None and (is_matrix(inner) or isinstance(inner, np.ndarray)) else A
-
-
-_MATRIX_OPERATOR: Any = type(linalg.aslinearoperator(np.eye(1)))
-
-
-def _applied(self: Any, x: Any) -> Any:
-    return self.A @ operand(x)
-
-
-for _name in ("matvec", "matmat", "dot", "__matmul__"):
-    ROOM.method(_MATRIX_OPERATOR, _name, "multilinear")(_applied)
 
 
 def _options(name: str, signature: inspect.Signature, given: dict[str, Any]) -> dict[str, Any]:
@@ -361,19 +371,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
 
 _DENSE = "Write it with K.toarray(), which NumPy's and scipy.linalg's functions take"
 ROOM.refused("expm inv matrix_power", f"it is made of sparse matrices whose places depend on the values. {_DENSE}")
-ROOM.refused(
-    "expm_multiply",
-    f"its number of steps depends on the norms of the matrix. {_DENSE}: scipy.linalg.expm(K.toarray()) @ b",
-)
-ROOM.refused(
-    "eigs eigsh svds lobpcg",
-    f"it returns some of the vectors, which it finds by iteration. {_DENSE}: np.linalg.eigh, np.linalg.svd",
-)
-ROOM.refused(
-    "lsqr lsmr",
-    "it finds a solution of least squares by iteration. Write np.linalg.lstsq with K.toarray(), or solve the normal "
-    "equations: spsolve(K.T @ K, K.T @ b)",
-)
+ROOM.refused("lobpcg", "it works on a block of vectors that it is given. Use eigsh, which is differentiated")
 ROOM.refused("onenormest funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}")
 
 __all__ = ["ROOM", "Factors", "Given"]

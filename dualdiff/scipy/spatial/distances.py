@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy import special
+from scipy.spatial import distance as spatial_distance
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.distances import distance, squares
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.room import Room
+from dualdiff.scipy.room import Room, like
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import fixed, operand
+from dualdiff.values import decided, fixed, operand
 
 ROOM = Room("scipy.spatial.distance")
 REAL = Facts(REAL_ONLY)
@@ -312,10 +314,18 @@ def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: 
 
 
 _COUNTS = "it counts entries that are equal, which has no derivative. Use a distance that measures, as cityblock or braycurtis."
-ROOM.refused(
-    "directed_hausdorff",
-    "it is compiled. Write np.max(np.min(scipy.spatial.distance.cdist(u, v), axis=1)), which is differentiated.",
-)
+
+
+def _hausdorff(*args: Any, **kwargs: Any) -> Any:
+    """``scipy.spatial.distance.directed_hausdorff``: the distance of two points, which SciPy finds."""
+    given = inspect.signature(spatial_distance.directed_hausdorff).bind(*args, **kwargs).arguments
+    u, v = (_matrix(given[k], f"{k} must be a 2-dimensional array.") for k in ("u", "v"))
+    rest = {k: w for k, w in given.items() if k not in ("u", "v")}
+    _, i, j = spatial_distance.directed_hausdorff(decided(u), decided(v), **rest)
+    return distance(squares(u[i : i + 1], v[j : j + 1]))[0, 0], i, j
+
+
+ROOM.function("directed_hausdorff", facts=REAL)(like(spatial_distance.directed_hausdorff, _hausdorff))
 ROOM.refused(COUNTING, _COUNTS)
 
 

@@ -18,6 +18,7 @@ from scipy.spatial import transform
 from dualdiff.capture.active import any_active, plain_call
 from dualdiff.capture.names import MAKERS, stand_in
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.operators.solutions import Given, Solved
 from dualdiff.register import Entry
 from dualdiff.rules.distances import distance
 from dualdiff.rules.elementwise import cast
@@ -352,6 +353,61 @@ def magnitude(self: Any) -> Any:
     return 2 * np.arctan2(distance(np.sum(v * v, axis=-1)), np.abs(q[..., 3]))
 
 
+def mean(self: Any, weights: Any = None, axis: Any = None) -> Any:
+    """``Rotation.mean``: the vector of the largest eigenvalue of the quaternions' second moments."""
+    q = _quaternions(self)
+    if axis is not None and len(shape_of(q)) > 2:
+        raise UnsupportedFunctionError(
+            f"{where()}: Rotation.mean along axes of a stack is not differentiated. Take the mean of each part."
+        )
+    q = np.reshape(q, (-1, 4))
+    w = np.ones(shape_of(q)[0]) if weights is None else _double(weights)
+    if shape_of(w) != shape_of(q)[:1]:
+        raise ValueError(
+            f"Expected `weights` to have number of values equal to number of rotations, got {shape_of(w)[0]} values."
+        )
+    if fixed(np.any(w < 0)):
+        raise ValueError("`weights` must be non-negative.")
+    held = Given(np.swapaxes(q, 0, 1) @ (q * w[:, None]))
+
+    def solve(k: Any) -> Any:
+        values, vectors = np.linalg.eigh(k)
+        return values[-1], vectors[:, -1]
+
+    _, v = Solved(held, solve, lambda x, k: (k @ x[1] - x[0] * x[1], np.sum(x[1] * x[1]) - 1)).result()
+    return _made(v)
+
+
+def align_vectors(a: Any, b: Any, weights: Any = None, return_sensitivity: bool = False) -> Any:
+    """``Rotation.align_vectors``: the orthogonal factor of the vectors' products."""
+    a, b = (np.reshape(_double(x), (-1, 3)) for x in (a, b))
+    if return_sensitivity:
+        raise UnsupportedFunctionError(
+            f"{where()}: Rotation.align_vectors with return_sensitivity=True is not differentiated. Leave it out."
+        )
+    if shape_of(a) != shape_of(b):
+        raise ValueError(
+            f"Expected inputs `a` and `b` to have same shapes, got {shape_of(a)} and {shape_of(b)} respectively."
+        )
+    w = np.ones(shape_of(a)[0]) if weights is None else _double(weights)
+    if shape_of(w) != shape_of(a)[:1]:
+        raise ValueError(
+            f"Expected `weights` to have number of values equal to number of input vectors, got {shape_of(w)[0]} values."
+        )
+    if fixed(np.any(w < 0)):
+        raise ValueError("`weights` may not contain negative values")
+    if shape_of(a)[0] < 2 or not fixed(np.all(np.isfinite(w))):
+        raise UnsupportedFunctionError(
+            f"{where()}: Rotation.align_vectors of one vector, or with an infinite weight, is not differentiated: many rotations align "
+            "them. Give it two vectors or more."
+        )
+    u, s, vh = np.linalg.svd(np.swapaxes(a, 0, 1) @ (b * w[:, None]))
+    turned = bool(fixed(np.linalg.det(u @ vh) < 0))
+    sign = np.array([1.0, 1.0, -1.0 if turned else 1.0])
+    left = np.sum(w * np.sum(a * a + b * b, axis=1)) - 2 * np.sum(s * sign)
+    return from_matrix((u * sign) @ vh), distance(np.maximum(left, 0.0))
+
+
 class Turn:
     """The part of a rotation that carries a derivative; SciPy's class is its other parent."""
 
@@ -364,6 +420,7 @@ class Turn:
     apply = apply
     inv = inv
     magnitude = magnitude
+    mean = mean
     __mul__ = multiply
     __pow__ = power
 
@@ -417,10 +474,8 @@ def _missing(name: str) -> Callable[..., Any]:
 _OTHERS = (
     "as_davenport",
     "approx_equal",
-    "mean",
     "reduce",
     "from_davenport",
-    "align_vectors",
     "concatenate",
     "__setitem__",
 )
@@ -430,9 +485,7 @@ _OTHERS = (
 def _class() -> Any:
     """Return the class of rotations that carry a derivative."""
     refused = {
-        name: _missing(name)
-        for name in _OTHERS
-        if name in ("as_davenport", "approx_equal", "mean", "reduce", "__setitem__")
+        name: _missing(name) for name in _OTHERS if name in ("as_davenport", "approx_equal", "reduce", "__setitem__")
     }
     return type("Rotation", (Turn, ROTATION), {"__module__": ROTATION.__module__, **refused})
 
@@ -456,7 +509,7 @@ MAKE: dict[str, Callable[..., Any]] = {
     "from_matrix": from_matrix,
     "from_euler": from_euler,
     "from_davenport": _missing("from_davenport"),
-    "align_vectors": _missing("align_vectors"),
+    "align_vectors": align_vectors,
     "concatenate": concatenate,
 }
 
@@ -506,6 +559,7 @@ def _enter() -> None:
             ROOM.method(ROTATION, name)(function)
     if not compiled:
         ROOM.method(ROTATION, "apply")(apply)
+        ROOM.method(ROTATION, "mean")(mean)
         ROOM.method(ROTATION, "__pow__")(power)
 
 

@@ -48,9 +48,9 @@ class Listing:
         ``output`` delivers its value as the entry of a number, counted through all outputs.
     codes : array of int, shape (n,)
         By operation, which name it has.
-    operands : array of int, shape (n, 3)
+    operands : array of int, shape (n, m)
         The values that it takes, -1 where it takes fewer.
-    kinds : array of int, shape (n, 3)
+    kinds : array of int, shape (n, m)
         What each operand is.
     constants : list
         Numbers and truth values.
@@ -287,11 +287,12 @@ def unrolled(piece: Piece) -> tuple[Any, Any]:
     """Return the operations of a piece one after the other: codes and operands."""
     if isinstance(piece, Straight):
         return piece.codes, piece.operands
-    operands = np.empty((piece.count, piece.period, 3), dtype=np.int64)
+    most = piece.kinds.shape[1]
+    operands = np.empty((piece.count, piece.period, most), dtype=np.int64)
     for j in range(piece.period):
-        for k in range(3):
+        for k in range(most):
             operands[:, j, k] = piece.taken(j, k)
-    return np.tile(piece.codes, piece.count), operands.reshape(-1, 3)
+    return np.tile(piece.codes, piece.count), operands.reshape(-1, most)
 
 
 def _straight(listing: Listing, start: int, stop: int) -> Straight:
@@ -318,11 +319,23 @@ def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop
     if not chosen:
         return
     at = start
-    for _, begin, period, count in chosen:
+    for run in chosen:
+        _, begin, period, count = _shortest(listing, run)
         yield from _loops(listing, at, begin, depth + 1)
         yield _loop(listing, begin, period, count)
         at = begin + period * count
     yield from _loops(listing, at, stop, depth + 1)
+
+
+def _shortest(listing: Listing, run: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return a run by the shortest period that it has: a multiple of one is a period as well."""
+    saved, begin, period, count = run
+    for part in range(1, period // 2 + 1):
+        if period % part == 0:
+            for shorter in _runs(listing, begin, begin + period * count, part):
+                if shorter[0] > saved:
+                    return shorter
+    return run
 
 
 def _apart(runs: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
@@ -344,7 +357,7 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
     codes, operands, kinds = listing.codes[start:stop], listing.operands[start:stop], listing.kinds[start:stop]
     mixed = codes.astype(np.uint64)
     places = listing.first + np.arange(start, stop, dtype=np.int64)
-    for k in range(3):
+    for k in range(operands.shape[1]):
         if along:
             away = np.diff(operands[:, k].astype(np.int64), prepend=0)
         else:
@@ -377,7 +390,7 @@ def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tupl
         return
     a, b, c = [slice(start + k * period, start + k * period + size) for k in range(3)]
     holds = (codes[a] == codes[b]) & (codes[b] == codes[c])
-    for k in range(3):
+    for k in range(operands.shape[1]):
         x, y, z = operands[a, k], operands[b, k], operands[c, k]
         kind = kinds[b, k]
         holds &= (kind == kinds[a, k]) & (kind == kinds[c, k]) & ((y - x == z - y) | (kind == CONSTANT))
@@ -409,7 +422,7 @@ def _may_begin(listing: Listing, begin: int, period: int) -> bool:
 
 def _loop(listing: Listing, begin: int, period: int, count: int) -> Loop:
     end = begin + period * count
-    operands = listing.operands[begin:end].reshape(count, period, 3)
+    operands = listing.operands[begin:end].reshape(count, period, listing.operands.shape[1])
     kinds = listing.kinds[begin + period : begin + 2 * period]
     step = operands[2] - operands[1]
     tables: dict[tuple[int, int], Any] = {}

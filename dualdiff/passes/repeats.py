@@ -1,0 +1,351 @@
+"""Programs of arrays whose steps repeat: units that are carried out once, or again and again, each a small program of its own.
+
+The steps are a list as :mod:`dualdiff.passes.rolling` reads it. A loop's body takes what is the same in every period, what an
+earlier period made, and what stands elsewhere at another place each time; it gives what others take. So what is planned is one
+period, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dualdiff.garbage import uncollected
+from dualdiff.passes.program import Check, Form, Program, Step, content
+from dualdiff.passes.rolling import CONSTANT, INPUT, NONE, NUMBER, OPERATION, Listing, Loop, Piece, pieces
+
+__all__ = ["NotRepeatedError", "Read", "Repeats", "Unit", "repeats"]
+
+MOST = 2000
+"""Steps of all units, beyond which planning them takes too long."""
+WIDE = 8
+"""Operands that a step in a loop may have."""
+_FLOAT = np.dtype(float)
+
+
+class NotRepeatedError(Exception):
+    """Inside the engine: a program is none of repeated steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """An operand from outside of a unit.
+
+    Attributes
+    ----------
+    form : Form
+        What it is.
+    values : array of int
+        By period, the number of the value of which it is a part.
+    at : array of int
+        By period, how many entries of that stand before it.
+    """
+
+    form: Form
+    values: Any
+    at: Any
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """Steps that are carried out ``count`` times.
+
+    Attributes
+    ----------
+    start, period : int
+        Of the list of rows, where they begin and how many one period has.
+    count : int
+        How often.
+    body : Program
+        One period; its inputs are the reads.
+    reads : list of Read
+        By input of the body.
+    made : dict
+        By row of the period, the body's value.
+    checks : list
+        By check of the body: by period, which of the program's it is.
+    """
+
+    start: int
+    period: int
+    count: int
+    body: Program
+    reads: list[Read] = field(default_factory=list)
+    made: dict[int, int] = field(default_factory=dict)
+    checks: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """A program as units, one after the other.
+
+    Values are numbered: first the constants, then the inputs, then the rows of the list.
+
+    Attributes
+    ----------
+    units : list of Unit
+        In order.
+    constants : list
+        Their values.
+    first_input, first : int
+        The numbers of the first input and of the first row.
+    outputs : list of Read
+        Where the program's outputs are, as if they were read.
+    """
+
+    units: list[Unit]
+    constants: list[Any]
+    first_input: int
+    first: int
+    outputs: list[Read]
+
+
+def repeats(program: Program) -> Repeats:
+    """Find the loops of a program.
+
+    Raises
+    ------
+    NotRepeatedError
+        Inside the engine, if it has none, or what is left is too much.
+    """
+    if any(form.kind == "other" or 0 in form.shape for form in program.forms.values()):
+        raise NotRepeatedError("arrays of no numbers")
+    with uncollected():
+        return _Reader(program).found()
+
+
+class _Reader:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.constants = list(program.constants)
+        self.first_input = len(self.constants)
+        self.first = self.first_input + program.inputs
+        self.number: dict[int, int] = {i: n for n, i in enumerate(self.constants)}
+        self.number |= {i: self.first_input + i for i in range(program.inputs)}
+        self.rows: list[Step | Check] = []
+        self.wide: set[int] = set()
+        self._memory: dict[Form, Any] = {}
+        self._codes: dict[Any, int] = {}
+        self._forms: dict[int, int] = {}
+        self._equal_forms: dict[Form, int] = {}
+        self._params: dict[int, int] = {}
+        self._contents: dict[Any, int] = {}
+
+    # -- the list ----------------------------------------------------------------------------------
+    def _form(self, i: int) -> int:
+        form = self.program.forms[i]
+        found = self._forms.get(id(form))
+        if found is None:
+            found = self._forms[id(form)] = self._equal_forms.setdefault(form, len(self._equal_forms))
+        return found
+
+    def _content(self, params: dict[str, Any]) -> int:
+        if not params:
+            return -1
+        found = self._params.get(id(params))
+        if found is None:
+            found = self._params[id(params)] = self._contents.setdefault(content(params), len(self._contents))
+        return found
+
+    def _listing(self) -> Listing:
+        program = self.program
+        most = WIDE + 1
+        codes: list[int] = []
+        operands: list[int] = []
+        kinds: list[int] = []
+        waiting = list(enumerate(program.checks))[::-1]
+
+        def note(row: Step | Check, code: Any, given: Sequence[int], number: int | None) -> None:
+            if len(given) > WIDE:
+                self.wide.add(len(self.rows))
+                given = ()
+            codes.append(self._codes.setdefault(code, len(self._codes)))
+            left = WIDE - len(given)
+            operands.extend([*given, *[-1] * left, -1 if number is None else number])
+            kinds.extend([CONSTANT if n < self.first_input else INPUT if n < self.first else OPERATION for n in given])
+            kinds.extend([*[NONE] * left, NONE if number is None else NUMBER])
+            self.rows.append(row)
+
+        number = self.number
+        for n, s in enumerate(program.steps):
+            while waiting and waiting[-1][1].before <= n:
+                c, check = waiting.pop()
+                note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
+            forms = (self._form(s.result), *[self._form(i) for i in s.operands])
+            at = self._at(s)
+            code = (s.row, forms) if at is not None else (s.row, forms, self._content(s.params))
+            number[s.result] = self.first + len(self.rows)
+            note(s, code, [number[i] for i in s.operands], at)
+        while waiting:
+            c, check = waiting.pop()
+            note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
+        shape = len(codes), most
+        return Listing(
+            [],
+            np.array(codes, dtype=np.int32),
+            np.array(operands, dtype=np.int32).reshape(shape),
+            np.array(kinds, dtype=np.int8).reshape(shape),
+            self.constants,
+            [(i, 1) for i in range(program.inputs)],
+        )
+
+    def _at(self, s: Step) -> int | None:
+        """Return how many entries stand before those that a step reads, if these stand together."""
+        if s.row.access != "read":
+            return None
+        form = self.program.forms[s.operands[0]]
+        index = s.params["index"]
+        parts = index if type(index) is tuple else (index,)
+        if form.kind != "array" or not all(
+            type(i) is slice or type(i) is int or i is None or i is Ellipsis for i in parts
+        ):
+            return None
+        memory = self._memory.get(form)
+        if memory is None:
+            memory = self._memory[form] = np.empty(form.shape, dtype=np.int8)
+        read = memory[parts if any(i is Ellipsis for i in parts) else (*parts, ...)]
+        if not read.flags.c_contiguous:
+            return None
+        return int(read.__array_interface__["data"][0] - memory.__array_interface__["data"][0])
+
+    # -- units -------------------------------------------------------------------------------------
+    def found(self) -> Repeats:
+        program = self.program
+        listing = self._listing()
+        found = pieces(listing)
+        if not any(isinstance(p, Loop) for p in found):
+            raise NotRepeatedError("nothing in it repeats")
+        if sum(len(p.codes) for p in found) > MOST:
+            raise NotRepeatedError("too much of it does not repeat")
+        total = self.first + len(self.rows)
+        self.root = np.arange(total)  # of what is a part of another value: that value, and where it begins there
+        self.at = np.zeros(total, dtype=np.int64)
+        units = [self._unit(piece) for piece in found]
+        outputs = []
+        for i, form in zip(program.outputs, program.results, strict=True):
+            n = self.number[i]
+            if program.forms[i].dtype != _FLOAT or form.dtype != _FLOAT:
+                raise NotRepeatedError(f"a result of {form.dtype}")
+            outputs.append(Read(program.forms[i], self.root[n : n + 1], self.at[n : n + 1]))
+        constants = [program.constants[i] for i in self.constants]
+        return Repeats(units, constants, self.first_input, self.first, outputs)
+
+    def _unit(self, piece: Piece) -> Unit:
+        program = self.program
+        period = len(piece.codes)
+        count = piece.count if isinstance(piece, Loop) else 1
+        unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
+        builder = _Body(self, unit)
+        begin = self.first + piece.start + (period if count > 1 else 0)  # of the period that is looked at: the second one
+        for j in range(period):
+            n = begin + j
+            row = self.rows[n - self.first]
+            if n - self.first in self.wide:
+                if count > 1:
+                    raise NotRepeatedError("a step of many operands")
+                taken = [(np.array([self.number[i]]), i) for i in row.operands]  # type: ignore[union-attr]
+            else:
+                given = row.operands if isinstance(row, Step) else (row.value,)
+                taken = [(_taken(piece, j, k), i) for k, i in enumerate(given)]
+            operands = [builder.operand(values, i) for values, i in taken]
+            if isinstance(row, Check):
+                builder.check(row, operands[0], _taken(piece, j, WIDE))
+                continue
+            if row.row.access == "read" and piece.kinds[j, WIDE] == NUMBER:
+                at = _taken(piece, j, WIDE)
+                read = builder.read_of(operands[0])
+                if read is not None:
+                    mine = self.first + piece.start + j + period * np.arange(count)
+                    self.root[mine], self.at[mine] = read.values, read.at + at
+                    continue
+                if np.any(at != at[0]):
+                    raise NotRepeatedError("a part of what is computed that moves")
+            builder.step(row, operands, j)
+        return builder.finished(program)
+
+
+def _taken(piece: Piece, j: int, k: int) -> Any:
+    """Return an operand in every period."""
+    return piece.taken(j, k) if isinstance(piece, Loop) else piece.operands[j : j + 1, k].astype(np.int64)
+
+
+class _Body:
+    """One period while it is written: operands are ("read", its number), or a value of the body's steps or constants."""
+
+    def __init__(self, reader: _Reader, unit: Unit) -> None:
+        self.reader, self.unit = reader, unit
+        self.begin = reader.first + unit.start
+        self.known: dict[Any, Any] = {}
+        self.steps: list[tuple[Step, list[Any], int]] = []
+        self.checks: list[tuple[Check, Any, Any]] = []
+        self.reads: list[Read] = []
+
+    def operand(self, values: Any, i: int) -> Any:
+        """Return an operand: what the same period makes, a constant, or something from outside."""
+        reader, unit = self.reader, self.unit
+        mine = self.begin + unit.period * np.arange(unit.count)
+        within = values - mine
+        if (within == within[0]).all() and 0 <= within[0] < unit.period:
+            j = int(within[0])
+            found = self.known.get(("made", j))
+            if found is not None:
+                return found
+            # A part of something from outside, which is no step.
+        elif (values == values[0]).all() and values[0] < reader.first_input:
+            return "constant", reader.constants[int(values[0])]
+        roots, at = reader.root[values], reader.at[values]
+        if (roots >= self.begin).any() and (roots >= mine).any():
+            raise NotRepeatedError("a value that is not there yet")
+        form = reader.program.forms[i]
+        key = ("read", roots.tobytes(), at.tobytes(), form)
+        if key not in self.known:
+            self.known[key] = "read", len(self.reads)
+            self.reads.append(Read(form, roots, at))
+        return self.known[key]
+
+    def read_of(self, operand: Any) -> Read | None:
+        """Return an operand from outside, also of a constant; None of what the period makes."""
+        kind, which = operand
+        if kind == "read":
+            return self.reads[which]
+        if kind == "constant":
+            n = self.reader.number[which]
+            zeros = np.zeros(self.unit.count, dtype=np.int64)
+            return Read(self.reader.program.forms[which], n + zeros, zeros)
+        return None
+
+    def step(self, row: Step, operands: list[Any], j: int) -> None:
+        self.known["made", j] = "made", j
+        self.steps.append((row, operands, j))
+
+    def check(self, row: Check, operand: Any, numbers: Any) -> None:
+        self.checks.append((row, operand, numbers))
+
+    def finished(self, program: Program) -> Unit:
+        """Number the body's values: the reads that are still used first."""
+        unit, body = self.unit, self.unit.body
+        used = {which for _, given, _ in self.steps for kind, which in given if kind == "read"}
+        used |= {which for _, (kind, which), _ in self.checks if kind == "read"}
+        number: dict[Any, int] = {}
+        for which in sorted(used):
+            number["read", which] = len(unit.reads)
+            body.forms[len(unit.reads)] = self.reads[which].form
+            unit.reads.append(self.reads[which])
+        body.inputs = len(unit.reads)
+        for operand in [o for _, given, _ in self.steps for o in given] + [o for _, o, _ in self.checks]:
+            kind, which = operand
+            if kind == "constant" and operand not in number:
+                number[operand] = len(body.forms)
+                body.forms[number[operand]] = program.forms[which]
+                body.constants[number[operand]] = program.constants[which]
+        for row, given, j in self.steps:
+            result = number["made", j] = unit.made[j] = len(body.forms)
+            body.forms[result] = program.forms[row.result]
+            body.steps.append(Step(row.row, tuple([number[o] for o in given]), row.params, result, row.place))
+        for check, operand, numbers in self.checks:
+            body.checks.append(Check(number[operand], check.then, len(body.steps), check.place))
+            unit.checks.append(numbers)
+        return unit

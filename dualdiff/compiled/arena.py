@@ -71,8 +71,10 @@ class Arena:
         repeats = self.repeats
         found: list[dict[int, int]] = [{} for _ in repeats.units]
         for u, unit in enumerate(repeats.units):
-            for read in unit.reads:
+            for read in (*unit.reads, *[w.base for w in unit.written]):
                 self._note(found, read, u)
+            for w in unit.written:
+                found[u].setdefault(w.row, 1)
         for read in repeats.outputs:
             self._note(found, read, len(repeats.units))
         return found
@@ -91,13 +93,19 @@ class Arena:
             k, j = within // unit.period, within % unit.period
             back = (periods[mine] - k) + 1 if u == by else unit.count - k
             for row in np.unique(j).tolist():
-                if row not in unit.made:
+                most = int(back[j == row].max())
+                if any(w.row == row for w in unit.written):
+                    if most > (2 if u == by else 1):
+                        raise NotRepeatedError("an array that is looked at while parts of it are written")
+                elif row not in unit.made:
                     raise NotRepeatedError("a part that is read before it is made")
-                found[u][row] = max(found[u].get(row, 1), int(back[j == row].max()))
+                found[u][row] = max(found[u].get(row, 1), most)
 
     def _allot(self, unit: Unit, j: int, places: int) -> None:
-        size = bytes_of(unit.body.forms[unit.made[j]])
-        places = min(places, unit.count)
+        written = next((w for w in unit.written if w.row == j), None)
+        form = unit.body.forms[unit.made[j]] if written is None else written.base.form
+        size = bytes_of(form)
+        places = min(places, unit.count) if written is None else 1
         step = -(-size // 8) * 8
         at = self.take(step * places)
         mine = self.repeats.first + unit.start + j + unit.period * np.arange(unit.count)

@@ -98,7 +98,8 @@ def planned(program: Program) -> Planned:
 
 def _period(unit: Unit, needed: dict[int, int]) -> tuple[Program, Sequence[Kernel | Step], dict[int, Any]]:
     body = unit.body
-    body.outputs = tuple([unit.made[j] for j in sorted(needed)])
+    given = [unit.made[j] for j in sorted(needed) if j in unit.made] + [w.value for w in unit.written]
+    body.outputs = tuple(dict.fromkeys([i for i in given if i >= body.inputs and i not in body.constants]))
     body, kept = elementary(body)
     if not body.steps and not body.checks:
         return body, [], {}
@@ -136,9 +137,9 @@ class _Writer:
     def written(self) -> Repeated:
         arena, plan = self.arena, self.plan
         units = [
-            _Unit(self, n, unit, *period)
-            for n, (unit, period) in enumerate(zip(plan.repeats.units, plan.periods, strict=True))
-            if period[1]
+            _Unit(self, n, unit, needed, *period)
+            for n, (unit, needed, period) in enumerate(zip(plan.repeats.units, arena.needed, plan.periods, strict=True))
+            if period[1] or unit.gathered or unit.written
         ]
         own = arena.size
         for unit in units:  # what one period alone needs, all of them in the same place
@@ -205,7 +206,14 @@ class _Unit:
     """The writing of one unit."""
 
     def __init__(
-        self, writer: _Writer, n: int, unit: Unit, body: Program, items: Sequence[Kernel | Step], constants: dict[int, Any]
+        self,
+        writer: _Writer,
+        n: int,
+        unit: Unit,
+        needed: dict[int, int],
+        body: Program,
+        items: Sequence[Kernel | Step],
+        constants: dict[int, Any],
     ) -> None:
         self.writer, self.unit, self.body = writer, unit, body
         self.name = f"unit{n}"
@@ -223,10 +231,12 @@ class _Unit:
             writer.texts.append(text)
             writer.work += unit.count * text.work
             self.items.append(text)
-        places = [writer.arena.place(read) for read in unit.reads]
-        self.places: dict[int, Place] = dict(enumerate(places))
+        self.sources = {g.value: writer.arena.place(g.source) for g in unit.gathered}
+        self.places: dict[int, Place] = {
+            i: writer.arena.place(read) for i, read in enumerate(unit.reads) if i not in self.sources
+        }
         for j, i in unit.made.items():
-            if i in body.outputs:
+            if j in needed:
                 self.places[i] = writer.arena.made(unit, j)
         self.body_constants = constants
         self.lines: list[str] = []
@@ -236,12 +246,11 @@ class _Unit:
     def allot(self, start: int) -> int:
         """Give what one period alone needs a place from a byte on; return how many bytes it takes."""
         at = start
-        for item in self.items:
-            made = item.kernel.results if isinstance(item, Text) else (item.result,)
-            for i in made:
-                if i not in self.places:
-                    self.places[i] = Place("memory", np.full(self.unit.count, at))
-                    at += -(-bytes_of(self.body.forms[i]) // 64) * 64
+        made = [i for item in self.items for i in (item.kernel.results if isinstance(item, Text) else (item.result,))]
+        for i in (*self.sources, *made):
+            if i not in self.places:
+                self.places[i] = Place("memory", np.full(self.unit.count, at))
+                at += -(-bytes_of(self.body.forms[i]) // 64) * 64
         self.scratch = at
         most = max([item.scratch for item in self.items if isinstance(item, Text)], default=0)
         return at + 8 * most - start
@@ -264,27 +273,79 @@ class _Unit:
         place = self.new(f"getelementptr i64, ptr {self.writer.hold(table)}, i64 %k")
         return self.new(f"load i64, ptr {place}")
 
+    def at(self, place: Place) -> str:
+        """Return the address of a place in this period."""
+        self.count += 1
+        base = self.writer.base(self.lines, place.base, f"%t{self.count}.base")
+        return self.new(f"getelementptr i8, ptr {base}, i64 {self.number(place.offsets)}")
+
+    def copy(self, to: str, source: str, shape: Sequence[int], there: Sequence[int], here: Sequence[int]) -> None:
+        """Write how the numbers of a box are copied, by the strides there and here."""
+        if not shape:
+            x = self.new(f"load double, ptr {source}")
+            self.lines.append(f"store double {x}, ptr {to}")
+            return
+        self.count += 1
+        name = f"copy{self.count}"
+        before = self.new("add i64 0, 0")
+        self.lines += [
+            f"br label %{name}.before",
+            f"{name}.before:",
+            f"br label %{name}",
+            f"{name}:",
+            f"%{name}.k = phi i64 [{before}, %{name}.before], [%{name}.next, %{name}.latch]",
+        ]
+        places = []
+        for base, strides in ((to, there), (source, here)):
+            by = self.new(f"mul nsw i64 %{name}.k, {strides[0]}")
+            places.append(self.new(f"getelementptr double, ptr {base}, i64 {by}"))
+        self.copy(*places, shape[1:], there[1:], here[1:])  # type: ignore[call-arg]
+        self.lines += [
+            f"br label %{name}.latch",
+            f"{name}.latch:",
+            f"%{name}.next = add nuw nsw i64 %{name}.k, 1",
+            f"%{name}.more = icmp ult i64 %{name}.next, {shape[0]}",
+            f"br i1 %{name}.more, label %{name}, label %{name}.after",
+            f"{name}.after:",
+        ]
+
     def address(self, i: int) -> str:
         """Return where a value is in this period."""
         place = self.places.get(i)
         if place is None:  # a constant that a product takes
             place = Place(np.ascontiguousarray(self.body_constants[i], dtype=float), np.zeros(self.unit.count, int))
             self.places[i] = place
-        self.count += 1
-        base = self.writer.base(self.lines, place.base, f"%t{self.count}.base")
-        return self.new(f"getelementptr i8, ptr {base}, i64 {self.number(place.offsets)}")
+        return self.at(place)
 
     def text(self) -> str:
         """Return the unit as a function."""
         after: list[str] = []
+        unit, arena = self.unit, self.writer.arena
+        for w in unit.written:
+            start = arena.place(w.base)
+            to = self.new(f"getelementptr i8, ptr %memory, i64 {int(arena.made(unit, w.row).offsets[0])}")
+            size = bytes_of(w.base.form)
+            self.lines.append(f"call void @copied(ptr {to}, ptr {self.at(start)}, i64 {size})")
+        before, self.lines = self.lines, []
+        for g in unit.gathered:
+            shape = g.source.form.shape
+            own = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))]
+            self.copy(self.address(g.value), self.at(self.sources[g.value]), shape, own, g.strides)
         for m, item in enumerate(self.items):
             if isinstance(item, Step):
                 a, b = [self.address(i) for i in item.operands]
                 self.lines.append(products.text(self.body, item, a, b, self.address(item.result), self.writer.sizes))
                 continue
             self._called(m, item, after)
-        count = self.unit.count
+        for w in unit.written:
+            shape = self.body.forms[w.value].shape
+            own = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))] or [0] * len(w.shape)
+            place = arena.made(unit, w.row)
+            to = self.at(Place("memory", place.offsets + 8 * w.at))
+            self.copy(to, self.address(w.value), w.shape, w.strides, own)
+        count = unit.count
         lines = [
+            *before,
             "br label %loop",
             "loop:",
             "%k = phi i64 [0, %entry], [%next, %latch]",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,73 @@ class Read:
     at: Any
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """A part of something from outside whose entries do not stand together: an input of the body, which is read before the period.
+
+    Attributes
+    ----------
+    row : int
+        The row that reads.
+    value : int
+        The body's value.
+    source : Read
+        Where the first entry stands.
+    strides : tuple of int
+        How many entries it is to the next one, by axis.
+    """
+
+    row: int
+    value: int
+    source: Read
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """A part of an array that every period writes, in place: nobody looks at the array before the last period has written.
+
+    Attributes
+    ----------
+    row : int
+        The row that writes.
+    base : Read
+        What the array is before the first period.
+    value : int
+        The body's value that is written: of the shape of the part, or a number.
+    at : array of int
+        By period, how many entries stand before the part.
+    shape, strides : tuple of int
+        Of the part.
+    """
+
+    row: int
+    base: Read
+    value: int
+    at: Any
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Part(NamedTuple):
+    """Where the entries are that a basic index picks: how many stand before the first one, and how far it is to the next."""
+
+    at: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def is_together(self) -> bool:
+        """Whether they stand together in their order."""
+        expected = 1
+        for n, step in zip(self.shape[::-1], self.strides[::-1], strict=True):
+            if n > 1:
+                if step != expected:
+                    return False
+                expected *= n
+        return True
+
+
 @dataclass(slots=True, eq=False)
 class Unit:
     """Steps that are carried out ``count`` times.
@@ -67,6 +134,8 @@ class Unit:
         By row of the period, the body's value.
     checks : list
         By check of the body: by period, which of the program's it is.
+    gathered, written : list
+        What is read, and what is written, entry by entry.
     """
 
     start: int
@@ -76,6 +145,8 @@ class Unit:
     reads: list[Read] = field(default_factory=list)
     made: dict[int, int] = field(default_factory=dict)
     checks: list[Any] = field(default_factory=list)
+    gathered: list[Gathered] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +198,7 @@ class _Reader:
         self.number |= {i: self.first_input + i for i in range(program.inputs)}
         self.rows: list[Step | Check] = []
         self.wide: set[int] = set()
+        self.parts: dict[int, _Part] = {}  # by result: what is read or written
         self._memory: dict[Form, Any] = {}
         self._codes: dict[Any, int] = {}
         self._forms: dict[int, int] = {}
@@ -175,10 +247,14 @@ class _Reader:
                 c, check = waiting.pop()
                 note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
             forms = (self._form(s.result), *[self._form(i) for i in s.operands])
-            at = self._at(s)
-            code = (s.row, forms) if at is not None else (s.row, forms, self._content(s.params))
+            part = self._part(s)
+            if part is None:
+                code: Any = (s.row, forms, self._content(s.params))
+            else:
+                code = (s.row, forms, part.shape, part.strides)
+                self.parts[s.result] = part
             number[s.result] = self.first + len(self.rows)
-            note(s, code, [number[i] for i in s.operands], at)
+            note(s, code, [number[i] for i in s.operands], None if part is None else part.at)
         while waiting:
             c, check = waiting.pop()
             note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
@@ -192,9 +268,9 @@ class _Reader:
             [(i, 1) for i in range(program.inputs)],
         )
 
-    def _at(self, s: Step) -> int | None:
-        """Return how many entries stand before those that a step reads, if these stand together."""
-        if s.row.access != "read":
+    def _part(self, s: Step) -> _Part | None:
+        """Return what a step reads or writes of an array, if slices and integers say it."""
+        if not s.row.access:
             return None
         form = self.program.forms[s.operands[0]]
         index = s.params["index"]
@@ -207,9 +283,9 @@ class _Reader:
         if memory is None:
             memory = self._memory[form] = np.empty(form.shape, dtype=np.int8)
         read = memory[parts if any(i is Ellipsis for i in parts) else (*parts, ...)]
-        if not read.flags.c_contiguous:
-            return None
-        return int(read.__array_interface__["data"][0] - memory.__array_interface__["data"][0])
+        at = read.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
+        strides = tuple([step if n > 1 else 0 for n, step in zip(read.shape, read.strides, strict=True)])
+        return _Part(int(at), read.shape, strides)
 
     # -- units -------------------------------------------------------------------------------------
     def found(self) -> Repeats:
@@ -254,14 +330,22 @@ class _Reader:
             if isinstance(row, Check):
                 builder.check(row, operands[0], _taken(piece, j, WIDE))
                 continue
-            if row.row.access == "read" and piece.kinds[j, WIDE] == NUMBER:
+            part = self.parts.get(row.result)
+            if part is not None and not (row.row.access == "write" and count == 1):
                 at = _taken(piece, j, WIDE)
-                read = builder.read_of(operands[0])
-                if read is not None:
+                moves = bool(np.any(at != at[0]))
+                if row.row.access == "write":
+                    if moves:
+                        builder.written(row, operands, taken[0][0], j, at, part)
+                        continue
+                elif (read := builder.read_of(operands[0])) is not None and (moves or part.is_together):
+                    if not part.is_together:
+                        builder.gathered(row, read, j, at, part)
+                        continue
                     mine = self.first + piece.start + j + period * np.arange(count)
                     self.root[mine], self.at[mine] = read.values, read.at + at
                     continue
-                if np.any(at != at[0]):
+                elif moves:
                     raise NotRepeatedError("a part of what is computed that moves")
             builder.step(row, operands, j)
         return builder.finished(program)
@@ -282,6 +366,8 @@ class _Body:
         self.steps: list[tuple[Step, list[Any], int]] = []
         self.checks: list[tuple[Check, Any, Any]] = []
         self.reads: list[Read] = []
+        self.gathers: dict[int, tuple[int, Read, tuple[int, ...]]] = {}  # by read: the row, where it begins, strides
+        self.writes: list[tuple[int, Read, Any, Any, _Part]] = []
 
     def operand(self, values: Any, i: int) -> Any:
         """Return an operand: what the same period makes, a constant, or something from outside."""
@@ -321,21 +407,54 @@ class _Body:
         self.known["made", j] = "made", j
         self.steps.append((row, operands, j))
 
+    def gathered(self, row: Step, read: Read, j: int, at: Any, part: _Part) -> None:
+        """Take a part down that is read before the period."""
+        form = self.reader.program.forms[row.result]
+        which = len(self.reads)
+        self.known["made", j] = "read", which
+        source = Read(form, read.values, read.at + at)
+        self.reads.append(source)
+        self.gathers[which] = j, source, part.strides
+
+    def written(self, row: Step, operands: list[Any], values: Any, j: int, at: Any, part: _Part) -> None:
+        """Take a part down that is written at the end of the period, into what the last period has written."""
+        reader, unit = self.reader, self.unit
+        forms = reader.program.forms
+        mine = self.begin + j + unit.period * np.arange(unit.count)
+        value = forms[row.operands[1]]
+        if (
+            not np.array_equal(values[1:], mine[:-1])
+            or (value.shape and value.shape != part.shape)
+            or value.dtype != _FLOAT
+            or forms[row.result].dtype != _FLOAT
+        ):
+            raise NotRepeatedError("a part that is written of an array that is none of the loop's")
+        first = values[:1]
+        if first[0] >= self.begin:
+            raise NotRepeatedError("a value that is not there yet")
+        base = Read(forms[row.result], reader.root[first], reader.at[first])
+        self.writes.append((j, base, operands[1], at, part))
+
     def check(self, row: Check, operand: Any, numbers: Any) -> None:
         self.checks.append((row, operand, numbers))
 
     def finished(self, program: Program) -> Unit:
         """Number the body's values: the reads that are still used first."""
         unit, body = self.unit, self.unit.body
-        used = {which for _, given, _ in self.steps for kind, which in given if kind == "read"}
-        used |= {which for _, (kind, which), _ in self.checks if kind == "read"}
+        operands = [*[o for _, given, _ in self.steps for o in given], *[o for _, o, _ in self.checks]]
+        operands += [o for _, _, o, _, _ in self.writes]
+        used = {which for kind, which in operands if kind == "read"} | self.gathers.keys()
         number: dict[Any, int] = {}
         for which in sorted(used):
-            number["read", which] = len(unit.reads)
-            body.forms[len(unit.reads)] = self.reads[which].form
+            number["read", which] = n = len(unit.reads)
+            body.forms[n] = self.reads[which].form
             unit.reads.append(self.reads[which])
+            if which in self.gathers:
+                j, source, strides = self.gathers[which]
+                unit.made[j] = n
+                unit.gathered.append(Gathered(j, n, source, strides))
         body.inputs = len(unit.reads)
-        for operand in [o for _, given, _ in self.steps for o in given] + [o for _, o, _ in self.checks]:
+        for operand in operands:
             kind, which = operand
             if kind == "constant" and operand not in number:
                 number[operand] = len(body.forms)
@@ -348,4 +467,6 @@ class _Body:
         for check, operand, numbers in self.checks:
             body.checks.append(Check(number[operand], check.then, len(body.steps), check.place))
             unit.checks.append(numbers)
+        for j, base, operand, at, part in self.writes:
+            unit.written.append(Written(j, base, number[operand], at, part.shape, part.strides))
         return unit

@@ -24,6 +24,8 @@ MOST = 1 << 12
 """Products of a product of matrices up to which it is elementary."""
 DEEP = 64
 """Products of one entry up to which it is."""
+MOST_ELSEWHERE = 1 << 17
+"""Products up to which what is no product of two matrices is elementary."""
 _FLOAT, _BOOL = np.dtype(float), np.dtype(bool)
 
 
@@ -110,27 +112,60 @@ class _Writer:
 
     # -- products ----------------------------------------------------------------------------------
     def _product(self, step: Step, form: Form) -> bool:
-        if step.row.fn is not operator.matmul or step.params:
+        """Write a product of arrays as products of numbers and a sum."""
+        if len(step.operands) != 2:
             return False
-        a, b = step.operands
-        p, q = self.forms[a].shape, self.forms[b].shape
-        if self.forms[a].dtype != _FLOAT or self.forms[b].dtype != _FLOAT:
+        a, b = [self.forms[i] for i in step.operands]
+        if a.dtype != _FLOAT or b.dtype != _FLOAT:
             return False
-        self.kept |= {a, b}
-        if math.prod(form.shape) * p[-1] > MOST or p[-1] > DEEP:
-            return False
-        if len(q) == 1:
-            factors, shape, axis = (a, b), p, len(p) - 1
+        letters: Any = getattr(step.row, "letters", None)
+        if letters is not None:
+            left, right, result, *_ = letters((a, b), step.params)
+            most = MOST_ELSEWHERE
+        elif step.row.fn is operator.matmul and not step.params:
+            left, right, result = _letters(len(a.shape), len(b.shape))
+            is_for_blas = max(len(a.shape), len(b.shape)) <= 2
+            most = MOST if is_for_blas and a.shape[-1] <= DEEP else 0 if is_for_blas else MOST_ELSEWHERE
         else:
-            shape = (*form.shape[:-1], q[-2], q[-1]) if len(p) > 1 else (*form.shape[:-1], *q[-2:])
-            a = self._read(a, (..., None), (*p, 1))
-            if len(p) > 1:
-                b = self._read(b, (..., None, slice(None), slice(None)), (*q[:-2], 1, *q[-2:]))
-            factors, axis = (a, b), len(shape) - 2
-        products = self._step("np.multiply", factors, {}, Form(shape, _FLOAT, "array"))
-        self._step("np.sum", (products,), {"axis": (axis,), "keepdims": False}, form)
+            return False
+        self.kept.update(step.operands)
+        sizes = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
+        sizes |= {c: n for c, n in zip(left, a.shape, strict=True) if n > 1}  # an axis of one is repeated
+        if math.prod(sizes.values()) > most:
+            return False
+        summed = tuple([c for c in dict.fromkeys((*left, *right)) if c not in result])
+        order = (*result, *summed)
+        factors = (self._aligned(step.operands[0], left, order), self._aligned(step.operands[1], right, order))
+        shape = tuple([sizes[c] for c in order])
+        products = self._step("np.multiply", factors, {}, Form(shape, _FLOAT, "array") if summed else form)
+        if summed:
+            axes = tuple(range(len(result), len(order)))
+            self._step("np.sum", (products,), {"axis": axes, "keepdims": False}, form)
         self._ends_in(step.result)
         return True
 
-    def _read(self, x: int, index: Any, shape: tuple[int, ...]) -> int:
-        return self._step("indexing", (x,), {"index": index}, Form(shape, _FLOAT, "array"))
+    def _aligned(self, x: int, letters: tuple[int, ...], order: tuple[int, ...]) -> int:
+        """Return an operand with its axes in an order of letters, and axes of one where it has none."""
+        shape = dict(zip(letters, self.forms[x].shape, strict=True))
+        wanted = tuple([c for c in order if c in shape])
+        if wanted != letters:
+            axes = tuple([letters.index(c) for c in wanted])
+            x = self._step(
+                "np.transpose", (x,), {"axes": axes}, Form(tuple([shape[c] for c in wanted]), _FLOAT, "array")
+            )
+        while order and order[0] not in shape:  # axes in front are there by broadcasting
+            order = order[1:]
+        if order == wanted:
+            return x
+        index = tuple([slice(None) if c in shape else None for c in order])
+        form = Form(tuple([shape.get(c, 1) for c in order]), _FLOAT, "array")
+        return self._step("indexing", (x,), {"index": index}, form)
+
+
+def _letters(left: int, right: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the letters of a product of matrices with so many axes: rows, columns and what is summed, those of stacks below 0."""
+    rows, inner, columns = 0, 1, 2
+    stack = tuple(range(-max(left, right) + 2, 0))
+    a = (inner,) if left == 1 else (*stack[len(stack) - (left - 2) :], rows, inner)
+    b = (inner,) if right == 1 else (*stack[len(stack) - (right - 2) :], inner, columns)
+    return a, b, (*stack, *a[-2:-1], *(b[-1:] if right > 1 else ()))

@@ -238,7 +238,8 @@ class _Reader:
             left = WIDE - len(given)
             operands.extend([*given, *[-1] * left, -1 if number is None else number])
             kinds.extend([CONSTANT if n < self.first_input else INPUT if n < self.first else OPERATION for n in given])
-            kinds.extend([*[NONE] * left, NONE if number is None else NUMBER])
+            # Where a part stands may be anywhere, as a constant may be any; checks are in order.
+            kinds.extend([*[NONE] * left, NONE if number is None else CONSTANT if type(row) is Step else NUMBER])
             self.rows.append(row)
 
         number = self.number

@@ -27,6 +27,8 @@ __all__ = ["Planned", "Repeated", "planned", "written"]
 
 MOST_MEMORY = 1 << 30
 """Bytes of memory up to which a program is one of repeated steps."""
+MOST_NODES = 6000
+"""Operations of the code beyond which it takes too long to compile."""
 _PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "cube", "positive"}
 
 
@@ -93,6 +95,8 @@ def planned(program: Program) -> Planned:
     nodes = sum(
         len(nest.nodes) for _, items, _ in periods for item in items if isinstance(item, Kernel) for nest in item.nests
     )
+    if nodes > MOST_NODES:
+        raise NotRepeatedError("too much of it does not repeat")
     return Planned(found, arena, periods, nodes)
 
 

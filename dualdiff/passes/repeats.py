@@ -21,6 +21,8 @@ __all__ = ["NotRepeatedError", "Read", "Repeats", "Unit", "repeats"]
 
 MOST = 2000
 """Steps of all units, beyond which planning them takes too long."""
+WINDOW, WORTH = 12, 24
+"""Steps that are compared at once when a period is looked for, and that a loop must save."""
 WIDE = 8
 """Operands that a step in a loop may have."""
 _FLOAT = np.dtype(float)
@@ -267,6 +269,8 @@ class _Reader:
             np.array(kinds, dtype=np.int8).reshape(shape),
             self.constants,
             [(i, 1) for i in range(program.inputs)],
+            WINDOW,
+            WORTH,
         )
 
     def _part(self, s: Step) -> _Part | None:

@@ -22,13 +22,13 @@ from dualdiff.passes.scalars import NotScalarError, Scalars
 __all__ = ["Listing", "Loop", "Piece", "Straight", "listed", "pieces", "unrolled"]
 
 WINDOW = 24
-"""Operations that are compared at once when a period is looked for."""
+"""Operations on numbers that are compared at once when a period is looked for."""
 NEAR = 64
 """Operands up to so many operations back are part of what is compared: where a loop carries them, they stay as far away."""
 PROPOSED = 16
 """Periods that are tried on one stretch."""
 WORTH = 128
-"""Operations that a loop must save."""
+"""Operations on numbers that a loop must save."""
 DEPTH = 6
 
 NONE, CONSTANT, INPUT, OPERATION, NUMBER = range(5)
@@ -56,6 +56,10 @@ class Listing:
         Numbers and truth values.
     inputs : list of tuple
         Of every input its number and how many entries there are.
+    window : int
+        How many operations are compared at once when a period is looked for.
+    worth : int
+        How many operations a loop must save.
     """
 
     names: list[Any]
@@ -64,6 +68,8 @@ class Listing:
     kinds: Any
     constants: list[Any]
     inputs: list[tuple[int, int]]
+    window: int = WINDOW
+    worth: int = WORTH
 
     @property
     def first_input(self) -> int:
@@ -301,11 +307,11 @@ def _straight(listing: Listing, start: int, stop: int) -> Straight:
 
 def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop]:
     """Find the loops of a stretch: those that save most, then those between them."""
-    if stop - start < WORTH + WINDOW or depth > DEPTH:
+    if stop - start < listing.worth + listing.window or depth > DEPTH:
         return
     runs: list[tuple[int, int, int, int]] = []  # saved, start, period, count
     left = stop - start
-    enough = max(WORTH, (stop - start) // 50)
+    enough = max(listing.worth, (stop - start) // 50)
     tried: set[int] = set()
     for along in (False, True):
         for period in _periods(listing, start, stop, along):
@@ -365,9 +371,9 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
             away[away >= NEAR] = 0
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + (away * 8 + kinds[:, k]).astype(np.uint64)
     mixed ^= mixed >> np.uint64(29)
-    size = len(mixed) - WINDOW + 1
+    size = len(mixed) - listing.window + 1
     hashes = np.zeros(size, dtype=np.uint64)
-    for k in range(WINDOW):
+    for k in range(listing.window):
         hashes *= np.uint64(0xBF58476D1CE4E5B9)
         hashes += mixed[k : k + size]
     order = np.argsort(hashes, kind="stable")
@@ -379,7 +385,7 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
     if not votes.size:
         return []
     best = np.argsort(votes)[::-1][:PROPOSED]
-    return [int(p) for p in best if votes[p] >= WINDOW]
+    return [int(p) for p in best if votes[p] >= listing.window]
 
 
 def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tuple[int, int, int, int]]:
@@ -402,7 +408,7 @@ def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tupl
                 begin -= period
             count = (end - begin) // period
             saved = (count - 1) * period
-            if saved >= WORTH:
+            if saved >= listing.worth:
                 yield saved, begin, period, count
 
 

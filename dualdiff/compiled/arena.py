@@ -125,7 +125,7 @@ class Arena:
             return Place(int(values[0]) - repeats.first_input, at)
         for n in np.unique(values[values < repeats.first]).tolist():
             if self.slots[n] < 0:
-                self._copy(n, read)
+                self._copy(n)
         return Place("memory", self.slots[values] + at)
 
     def made(self, unit: Unit, j: int) -> Place:
@@ -133,15 +133,15 @@ class Arena:
         mine = self.repeats.first + unit.start + j + unit.period * np.arange(unit.count)
         return Place("memory", self.slots[mine])
 
-    def _copy(self, n: int, read: Read) -> None:
+    def _copy(self, n: int) -> None:
+        """Let a constant or an input stand in the arena, beside what is taken in turns with it."""
         repeats = self.repeats
         if n < repeats.first_input:
             base = self._constant(n)
             size = base.nbytes
-        elif read.at.any():
-            raise NotRepeatedError("a part of what is copied")
         else:
-            base, size = n - repeats.first_input, bytes_of(read.form)
+            base = n - repeats.first_input
+            size = bytes_of(repeats.inputs[base])
         self.slots[n] = self.take(size)
         self.copied.append((base, int(self.slots[n]), size))
 

@@ -1,7 +1,7 @@
 """Programs of arrays whose steps repeat, as machine code: loops around the loops of one period.
 
 A period is planned as any program of arrays is (:mod:`dualdiff.passes.fusion`), and its kernels are called period by period with
-the addresses that hold there. Larger products of matrices are calls of BLAS, by the addresses that SciPy gives to compiled code.
+the addresses that hold there. Larger products of matrices and linear systems are calls of BLAS and LAPACK (:mod:`dualdiff.compiled.algebra`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.compiled import kernels, products
+from dualdiff.compiled import algebra, kernels
 from dualdiff.compiled.arena import Arena, Place, bytes_of
 from dualdiff.compiled.nests import Tags, Text, declared
 from dualdiff.compiled.operations import FUNCTIONS, KNOWN
@@ -91,6 +91,8 @@ def planned(program: Program) -> Planned:
     arena = Arena(found)
     if arena.size > MOST_MEMORY:
         raise NotRepeatedError("it needs too much memory")
+    for read in [read for unit in found.units for read in unit.reads] + [w.base for u in found.units for w in u.written]:
+        arena.place(read)  # what has no place is found out here
     periods = [_period(unit, needed) for unit, needed in zip(found.units, arena.needed, strict=True)]
     nodes = sum(
         len(nest.nodes) for _, items, _ in periods for item in items if isinstance(item, Kernel) for nest in item.nests
@@ -105,10 +107,11 @@ def _period(unit: Unit, needed: dict[int, int]) -> tuple[Program, Sequence[Kerne
     given = [unit.made[j] for j in sorted(needed) if j in unit.made] + [w.value for w in unit.written]
     body.outputs = tuple(dict.fromkeys([i for i in given if i >= body.inputs and i not in body.constants]))
     body, kept = elementary(body)
+    kept |= {i for s in body.steps if algebra.is_known(body, s) for i in s.operands}
     if not body.steps and not body.checks:
         return body, [], {}
     known = frozenset(_PLAIN | kernels.KERNELS.keys()) if kernels.usable() else _PLAIN
-    if body.steps and all(products.is_known(body, s) for s in body.steps) and not body.checks:
+    if body.steps and all(algebra.is_known(body, s) for s in body.steps) and not body.checks:
         return body, body.steps, {}
     try:
         plan = fused(body, known, (), kept | {*body.outputs})
@@ -117,7 +120,7 @@ def _period(unit: Unit, needed: dict[int, int]) -> tuple[Program, Sequence[Kerne
     if plan.before:
         raise NotRepeatedError("a check that no loop can do")
     for item in plan.items:
-        if isinstance(item, Step) and not products.is_known(body, item):
+        if isinstance(item, Step) and not algebra.is_known(body, item):
             raise NotRepeatedError(f"no machine code for {item.row.name}")
     return body, plan.items, {**body.constants, **plan.constants}
 
@@ -135,7 +138,7 @@ class _Writer:
         self.bodies: list[str] = []
         self.held: list[Any] = []
         self.tables: dict[bytes, int] = {}
-        self.sizes: set[int] = set()
+        self.called = algebra.Called(self.hold)
         self.work = 0
 
     def written(self) -> Repeated:
@@ -154,7 +157,7 @@ class _Writer:
         outputs = sum(np.prod(r.shape, dtype=int) for r in self.program.results)
         text = "\n".join([
             declared(self.texts),
-            products.declared(self.sizes),
+            algebra.declared(self.called),
             _COPY,
             *self.bodies,
             self._begins(),
@@ -227,7 +230,7 @@ class _Unit:
         for m, item in enumerate(items):
             if isinstance(item, Step):
                 self.items.append(item)
-                writer.work += unit.count * products.work(body, item)
+                writer.work += unit.count * algebra.work(body, item)
                 continue
             text = Text(body, item, arrays, f"{self.name}.k{m}", writer.tags)
             # Its loads and stores say what they have nothing to do with; that holds within one period.
@@ -256,7 +259,9 @@ class _Unit:
                 self.places[i] = Place("memory", np.full(self.unit.count, at))
                 at += -(-bytes_of(self.body.forms[i]) // 64) * 64
         self.scratch = at
-        most = max([item.scratch for item in self.items if isinstance(item, Text)], default=0)
+        most = max(
+            [i.scratch if isinstance(i, Text) else algebra.scratch(self.body, i) for i in self.items], default=0
+        )
         return at + 8 * most - start
 
     def new(self, line: str) -> str:
@@ -337,8 +342,7 @@ class _Unit:
             self.copy(self.address(g.value), self.at(self.sources[g.value]), shape, own, g.strides)
         for m, item in enumerate(self.items):
             if isinstance(item, Step):
-                a, b = [self.address(i) for i in item.operands]
-                self.lines.append(products.text(self.body, item, a, b, self.address(item.result), self.writer.sizes))
+                self._computed(m, item, after)
                 continue
             self._called(m, item, after)
         for w in unit.written:
@@ -362,6 +366,19 @@ class _Unit:
             "end:",
         ]
         return _function(self.name, lines, after)
+
+    def _computed(self, m: int, step: Step, after: list[str]) -> None:
+        """Write a step of linear algebra."""
+        addresses = [self.address(i) for i in (*step.operands, step.result)]
+        memory = self.new(f"getelementptr i8, ptr %memory, i64 {self.scratch}")
+        call, has_status = algebra.text(self.body, step, addresses, memory, self.writer.called)
+        if not has_status:
+            self.lines.append(call)
+            return
+        status = self.new(call)
+        holds = self.new(f"icmp eq i32 {status}, 0")
+        self.lines += [f"br i1 {holds}, label %go{m}, label %changed{m}", f"go{m}:"]
+        after += [f"changed{m}:", "br label %redone"]
 
     def _called(self, m: int, text: Text, after: list[str]) -> None:
         given = []

@@ -165,6 +165,8 @@ class Repeats:
         Their values.
     first_input, first : int
         The numbers of the first input and of the first row.
+    inputs : list of Form
+        What the inputs are.
     outputs : list of Read
         Where the program's outputs are, as if they were read.
     """
@@ -173,6 +175,7 @@ class Repeats:
     constants: list[Any]
     first_input: int
     first: int
+    inputs: list[Form]
     outputs: list[Read]
 
 
@@ -186,6 +189,8 @@ def repeats(program: Program) -> Repeats:
     """
     if any(form.kind == "other" or 0 in form.shape for form in program.forms.values()):
         raise NotRepeatedError("arrays of no numbers")
+    if any(program.forms[i].dtype != _FLOAT for i in range(program.inputs)):
+        raise NotRepeatedError("inputs that are no numbers of double precision")
     with uncollected():
         return _Reader(program).found()
 
@@ -312,7 +317,8 @@ class _Reader:
                 raise NotRepeatedError(f"a result of {form.dtype}")
             outputs.append(Read(program.forms[i], self.root[n : n + 1], self.at[n : n + 1]))
         constants = [program.constants[i] for i in self.constants]
-        return Repeats(units, constants, self.first_input, self.first, outputs)
+        inputs = [program.forms[i] for i in range(program.inputs)]
+        return Repeats(units, constants, self.first_input, self.first, inputs, outputs)
 
     def _unit(self, piece: Piece) -> Unit:
         program = self.program

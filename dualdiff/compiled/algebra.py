@@ -50,7 +50,12 @@ def _address(name: str) -> int | None:
 @functools.cache
 def _systems() -> dict[Any, str]:
     """Return the rows that LAPACK computes, and the name of what does it."""
-    names = {"np.linalg.solve": "solved", "np.linalg.inv": "solved", "np.linalg.cholesky": "rooted", "np.linalg.det": "volume"}
+    names = {
+        "np.linalg.solve": "solved",
+        "np.linalg.inv": "solved",
+        "np.linalg.cholesky": "rooted",
+        "np.linalg.det": "volume",
+    }
     found = {primitive_named(n, 0): what for n, what in names.items()}
     found[primitive_named("cofactors", 0)] = "cofactors"
     found.pop(None, None)

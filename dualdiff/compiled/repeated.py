@@ -1,7 +1,8 @@
 """Programs of arrays whose steps repeat, as machine code: loops around the loops of one period.
 
-A period is planned as any program of arrays is (:mod:`dualdiff.passes.fusion`), and its kernels are called period by period with
-the addresses that hold there. Larger products of matrices and linear systems are calls of BLAS and LAPACK (:mod:`dualdiff.compiled.algebra`).
+A period is planned as any program of arrays is (:mod:`dualdiff.passes.fusion`), and its kernels are called period by period
+with the addresses that hold there. Larger products of matrices and linear systems are calls of BLAS and LAPACK
+(:mod:`dualdiff.compiled.algebra`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dualdiff.passes.repeats import NotRepeatedError, Repeats, Unit, repeats
 
 __all__ = ["Planned", "Repeated", "planned", "written"]
 
-MOST_MEMORY = 1 << 30
+MOST_MEMORY = 1 << 28
 """Bytes of memory up to which a program is one of repeated steps."""
 MOST_NODES = 6000
 """Operations of the code beyond which it takes too long to compile."""
@@ -74,9 +75,9 @@ class Planned:
     nodes: int
 
     @property
-    def loops(self) -> list[tuple[int, int]]:
+    def loops(self) -> tuple[tuple[int, int], ...]:
         """Of each loop, how many steps it has and how often it runs."""
-        return [(u.period, u.count) for u in self.repeats.units if u.count > 1]
+        return tuple([(u.period, u.count) for u in self.repeats.units if u.count > 1])
 
 
 def planned(program: Program) -> Planned:
@@ -91,7 +92,9 @@ def planned(program: Program) -> Planned:
     arena = Arena(found)
     if arena.size > MOST_MEMORY:
         raise NotRepeatedError("it needs too much memory")
-    for read in [read for unit in found.units for read in unit.reads] + [w.base for u in found.units for w in u.written]:
+    for read in [read for unit in found.units for read in unit.reads] + [
+        w.base for u in found.units for w in u.written
+    ]:
         arena.place(read)  # what has no place is found out here
     periods = [_period(unit, needed) for unit, needed in zip(found.units, arena.needed, strict=True)]
     nodes = sum(
@@ -137,7 +140,7 @@ class _Writer:
         self.texts: list[Text] = []
         self.bodies: list[str] = []
         self.held: list[Any] = []
-        self.tables: dict[bytes, int] = {}
+        self.tables: dict[bytes, str] = {}
         self.called = algebra.Called(self.hold)
         self.work = 0
 
@@ -173,6 +176,14 @@ class _Writer:
         """Return the address of an array that lives as long as the code."""
         self.held.append(x)
         return f"inttoptr (i64 {x.ctypes.data} to ptr)"
+
+    def table(self, values: Any) -> str:
+        """Return the address of a table of integers; equal ones are one."""
+        table = np.ascontiguousarray(values, dtype=np.int64)
+        key = table.tobytes()
+        if key not in self.tables:
+            self.tables[key] = self.hold(table)
+        return self.tables[key]
 
     def base(self, lines: list[str], base: Any, name: str) -> str:
         """Return where a place's bytes are counted from."""
@@ -259,9 +270,7 @@ class _Unit:
                 self.places[i] = Place("memory", np.full(self.unit.count, at))
                 at += -(-bytes_of(self.body.forms[i]) // 64) * 64
         self.scratch = at
-        most = max(
-            [i.scratch if isinstance(i, Text) else algebra.scratch(self.body, i) for i in self.items], default=0
-        )
+        most = max([i.scratch if isinstance(i, Text) else algebra.scratch(self.body, i) for i in self.items], default=0)
         return at + 8 * most - start
 
     def new(self, line: str) -> str:
@@ -278,8 +287,7 @@ class _Unit:
         if (steps == steps[0]).all():
             by = self.new(f"mul nsw i64 %k, {int(steps[0])}")
             return self.new(f"add nsw i64 {by}, {int(values[0])}")
-        table = np.ascontiguousarray(values, dtype=np.int64)
-        place = self.new(f"getelementptr i64, ptr {self.writer.hold(table)}, i64 %k")
+        place = self.new(f"getelementptr i64, ptr {self.writer.table(values)}, i64 %k")
         return self.new(f"load i64, ptr {place}")
 
     def at(self, place: Place) -> str:
@@ -308,7 +316,7 @@ class _Unit:
         for base, strides in ((to, there), (source, here)):
             by = self.new(f"mul nsw i64 %{name}.k, {strides[0]}")
             places.append(self.new(f"getelementptr double, ptr {base}, i64 {by}"))
-        self.copy(*places, shape[1:], there[1:], here[1:])  # type: ignore[call-arg]
+        self.copy(places[0], places[1], shape[1:], there[1:], here[1:])
         self.lines += [
             f"br label %{name}.latch",
             f"{name}.latch:",
@@ -365,7 +373,8 @@ class _Unit:
             "br i1 %done, label %end, label %loop",
             "end:",
         ]
-        return _function(self.name, lines, after)
+        said = f"; {unit.period} steps, {'once' if count == 1 else f'{count} times'}\n"
+        return said + _function(self.name, lines, after)
 
     def _computed(self, m: int, step: Step, after: list[str]) -> None:
         """Write a step of linear algebra."""

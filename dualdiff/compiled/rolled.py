@@ -214,7 +214,9 @@ class _Writer:
                 operations.declared(used),
                 *self.table_lines,
                 *[f.text for f in functions],
-                way_in([f.name for f in functions], sum(listing.names[c] == "output" for c in listing.codes), self.memory),
+                way_in(
+                    [f.name for f in functions], sum(listing.names[c] == "output" for c in listing.codes), self.memory
+                ),
             ]
         )
         loops = tuple([(u.period, u.count) for u in self.units if isinstance(u, Loop)])

@@ -78,18 +78,19 @@ def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowe
         return "it is too large"
     try:
         scalars = expanded(program, most)
+        repeated_steps: tuple[tuple[int, int], ...] = ()
         if scalars.count <= straight.MOST:
             text, effort, written = straight.straight(program, scalars), 1, scalars.count
         else:
             found = rolled.rolled(program, scalars)
-            text, effort, written = found.text, found.effort, found.written
+            text, effort, written, repeated_steps = found.text, found.effort, found.written, found.loops
     except NotScalarError as error:
         return f"it is none of numbers of double precision alone ({error})"
     inputs = [program.forms[i] for i in range(program.inputs)]
 
     def compiled(way: Any) -> Code:
         run, entrance = calling.machine_code(text, effort, scalars.count, inputs, program.results, way)
-        return Code(Flat(run, text, "machine code", scalars.count, 0, price), entrance)
+        return Code(Flat(run, text, "machine code", scalars.count, 0, price, repeated_steps), entrance)
 
     return Lowered(_waiting() + START + OPERATION * written, compiled)
 
@@ -108,7 +109,7 @@ def _of_repeats(program: Program, price: float) -> Lowered | str:
         run, entrance = calling.machine_code(
             code.text, 1, code.work // loops.LANES, inputs, program.results, way, code.held
         )
-        return Code(Flat(run, code.text, "repeated loops", code.work, code.memory, price), entrance)
+        return Code(Flat(run, code.text, "repeated loops", code.work, code.memory, price, plan.loops), entrance)
 
     return Lowered(_waiting() + START + NODE * plan.nodes, compiled)
 

@@ -304,7 +304,7 @@ class _Reader:
         found = pieces(listing)
         if not any(isinstance(p, Loop) for p in found):
             raise NotRepeatedError("nothing in it repeats")
-        if sum(len(p.codes) for p in found) > MOST:
+        if sum(len(p.codes) for p in found) > min(MOST, len(self.rows) // 2):
             raise NotRepeatedError("too much of it does not repeat")
         total = self.first + len(self.rows)
         self.root = np.arange(total)  # of what is a part of another value: that value, and where it begins there
@@ -326,7 +326,9 @@ class _Reader:
         count = piece.count if isinstance(piece, Loop) else 1
         unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
         builder = _Body(self, unit)
-        begin = self.first + piece.start + (period if count > 1 else 0)  # of the period that is looked at: the second one
+        begin = (
+            self.first + piece.start + (period if count > 1 else 0)
+        )  # of the period that is looked at: the second one
         for j in range(period):
             n = begin + j
             row = self.rows[n - self.first]
@@ -478,6 +480,13 @@ class _Body:
         for check, operand, numbers in self.checks:
             body.checks.append(Check(number[operand], check.then, len(body.steps), check.place))
             unit.checks.append(numbers)
+        rows = {j for j, *_ in self.writes}
         for j, base, operand, at, part in self.writes:
+            read = self.reads[operand[1]] if operand[0] == "read" and operand[1] not in self.gathers else None
+            if (
+                read is not None
+                and (np.isin((read.values - self.begin) % unit.period, [*rows]) & (read.values >= self.begin)).any()
+            ):
+                raise NotRepeatedError("a part that is written where others are read")
             unit.written.append(Written(j, base, number[operand], at, part.shape, part.strides))
         return unit

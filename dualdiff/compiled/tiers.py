@@ -62,10 +62,10 @@ def lowered(program: Program, price: float) -> Lowered | str:
     ways: list[Callable[[], Lowered | str]] = [
         lambda: _of_repeats(program, price),
         lambda: _of_loops(program, price),
-        lambda: _of_numbers(program, price, entries, rolled.MOST if small else TRIED),
     ]
+    ways.insert(0 if small else 2, lambda: _of_numbers(program, price, entries, rolled.MOST if small else TRIED))
     reasons = []
-    for way in ways[::-1] if small else ways:
+    for way in ways:
         found = way()
         if not isinstance(found, str):
             return found

@@ -171,7 +171,9 @@ def test_results_of_all_steps_and_directions_side_by_side() -> None:
 def test_random_recurrences(data: Any) -> None:
     """States that are taken from one or more steps ago, data by index, and arrays that are written row by row."""
     count = data.draw(st.integers(14, 20))
-    plan = data.draw(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3)), min_size=3, max_size=7))
+    plan = data.draw(
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3)), min_size=3, max_size=7)
+    )
     rows = data.draw(st.booleans())
 
     def f(x: Any) -> Any:

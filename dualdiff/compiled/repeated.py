@@ -107,15 +107,15 @@ def planned(program: Program) -> Planned:
 
 def _period(unit: Unit, needed: dict[int, int]) -> tuple[Program, Sequence[Kernel | Step], dict[int, Any]]:
     body = unit.body
-    given = [unit.made[j] for j in sorted(needed) if j in unit.made] + [w.value for w in unit.written]
+    given = [unit.made[j] for j in sorted(needed) if j in unit.made] + [p.value for w in unit.written for p in w.parts]
     body.outputs = tuple(dict.fromkeys([i for i in given if i >= body.inputs and i not in body.constants]))
     body, kept = elementary(body)
     kept |= {i for s in body.steps if algebra.is_known(body, s) for i in s.operands}
     if not body.steps and not body.checks:
-        return body, [], {}
+        return body, [], body.constants
     known = frozenset(_PLAIN | kernels.KERNELS.keys()) if kernels.usable() else _PLAIN
     if body.steps and all(algebra.is_known(body, s) for s in body.steps) and not body.checks:
-        return body, body.steps, {}
+        return body, body.steps, body.constants
     try:
         plan = fused(body, known, (), kept | {*body.outputs})
     except NotFusedError as error:
@@ -354,11 +354,12 @@ class _Unit:
                 continue
             self._called(m, item, after)
         for w in unit.written:
-            shape = self.body.forms[w.value].shape
-            own = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))] or [0] * len(w.shape)
-            place = arena.made(unit, w.row)
-            to = self.at(Place("memory", place.offsets + 8 * w.at))
-            self.copy(to, self.address(w.value), w.shape, w.strides, own)
+            offsets = arena.made(unit, w.row).offsets
+            for part in w.parts:
+                shape = self.body.forms[part.value].shape
+                own = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))] or [0] * len(part.shape)
+                to = self.at(Place("memory", offsets + 8 * part.at))
+                self.copy(to, self.address(part.value), part.shape, part.strides, own)
         count = unit.count
         lines = [
             *before,

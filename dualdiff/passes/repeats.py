@@ -73,30 +73,42 @@ class Gathered:
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """A part of an array that every period writes, in place: nobody looks at the array before the last period has written.
+class Stored(NamedTuple):
+    """What is written into an array in one period.
 
     Attributes
     ----------
-    row : int
-        The row that writes.
-    base : Read
-        What the array is before the first period.
     value : int
-        The body's value that is written: of the shape of the part, or a number.
+        The body's value: of the shape of the part, or a number.
     at : array of int
         By period, how many entries stand before the part.
     shape, strides : tuple of int
         Of the part.
     """
 
-    row: int
-    base: Read
     value: int
     at: Any
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """An array of which every period writes parts, in place: nobody looks at it before the last period has written.
+
+    Attributes
+    ----------
+    row : int
+        The row that writes last.
+    base : Read
+        What the array is before the first period.
+    parts : list of Stored
+        What is written, one after the other.
+    """
+
+    row: int
+    base: Read
+    parts: list[Stored]
 
 
 class _Part(NamedTuple):
@@ -329,6 +341,8 @@ class _Reader:
         begin = (
             self.first + piece.start + (period if count > 1 else 0)
         )  # of the period that is looked at: the second one
+        chains = self._chains(piece, begin)
+        in_place = {j for chain in chains for j in chain}
         for j in range(period):
             n = begin + j
             row = self.rows[n - self.first]
@@ -339,29 +353,59 @@ class _Reader:
             else:
                 given = row.operands if isinstance(row, Step) else (row.value,)
                 taken = [(_taken(piece, j, k), i) for k, i in enumerate(given)]
+            if j in in_place:
+                builder.stored(row, builder.operand(*taken[1]), j, _taken(piece, j, WIDE), self.parts[row.result])
+                continue
             operands = [builder.operand(values, i) for values, i in taken]
             if isinstance(row, Check):
                 builder.check(row, operands[0], _taken(piece, j, WIDE))
                 continue
             part = self.parts.get(row.result)
-            if part is not None and not (row.row.access == "write" and count == 1):
+            if part is not None and row.row.access == "read":
                 at = _taken(piece, j, WIDE)
                 moves = bool(np.any(at != at[0]))
-                if row.row.access == "write":
-                    if moves:
-                        builder.written(row, operands, taken[0][0], j, at, part)
-                        continue
-                elif (read := builder.read_of(operands[0])) is not None and (moves or part.is_together):
+                read = builder.read_of(operands[0])
+                if read is not None and (moves or part.is_together):
                     if not part.is_together:
                         builder.gathered(row, read, j, at, part)
                         continue
                     mine = self.first + piece.start + j + period * np.arange(count)
                     self.root[mine], self.at[mine] = read.values, read.at + at
                     continue
-                elif moves:
+                if moves:
                     raise NotRepeatedError("a part of what is computed that moves")
             builder.step(row, operands, j)
+        for chain in chains:
+            builder.written(chain, _taken(piece, chain[0], 0))
         return builder.finished(program)
+
+    def _chains(self, piece: Piece, begin: int) -> list[list[int]]:
+        """Find the rows of a loop that write parts of one array, one after the other, if some of these parts move."""
+        if not isinstance(piece, Loop):
+            return []
+        rows = {}
+        for j in range(piece.period):
+            row = self.rows[begin + j - self.first]
+            if isinstance(row, Step) and row.row.access == "write" and row.result in self.parts:
+                rows[j] = bool(np.any((at := _taken(piece, j, WIDE)) != at[0]))
+        before: dict[int, tuple[int, int]] = {}  # the row that makes what a row writes into, and how many periods ago
+        for j in rows:
+            ago, of = divmod(int(piece.second[j, 0]) - begin, piece.period)
+            if of in rows and ago in (0, -1) and int(piece.step[j, 0]) == piece.period:
+                before[j] = of, -ago
+        after = {of: j for j, (of, _) in before.items()}
+        chains = []
+        for j, (_, ago) in before.items():
+            if ago != 1:
+                continue
+            chain = [j]
+            while (k := after.get(chain[-1])) is not None and before[k][1] == 0:
+                chain.append(k)
+            if before[j][0] == chain[-1] and any(rows[k] for k in chain):
+                chains.append(chain)
+        if any(is_moving and not any(j in chain for chain in chains) for j, is_moving in rows.items()):
+            raise NotRepeatedError("a part that is written of an array that is none of the loop's")
+        return chains
 
 
 def _taken(piece: Piece, j: int, k: int) -> Any:
@@ -380,7 +424,8 @@ class _Body:
         self.checks: list[tuple[Check, Any, Any]] = []
         self.reads: list[Read] = []
         self.gathers: dict[int, tuple[int, Read, tuple[int, ...]]] = {}  # by read: the row, where it begins, strides
-        self.writes: list[tuple[int, Read, Any, Any, _Part]] = []
+        self.stores: dict[int, tuple[Step, Any, Any, _Part]] = {}
+        self.chains: list[tuple[list[int], Read]] = []
 
     def operand(self, values: Any, i: int) -> Any:
         """Return an operand: what the same period makes, a constant, or something from outside."""
@@ -399,6 +444,10 @@ class _Body:
         if (roots >= self.begin).any() and (roots >= mine).any():
             raise NotRepeatedError("a value that is not there yet")
         form = reader.program.forms[i]
+        if form.kind == "float" and form.dtype.kind == "i" and (roots < reader.first_input).all():
+            form = form._replace(
+                dtype=_FLOAT
+            )  # one of Python's integers in every period: beside numbers they are numbers
         key = ("read", roots.tobytes(), at.tobytes(), form)
         if key not in self.known:
             self.known[key] = "read", len(self.reads)
@@ -429,24 +478,26 @@ class _Body:
         self.reads.append(source)
         self.gathers[which] = j, source, part.strides
 
-    def written(self, row: Step, operands: list[Any], values: Any, j: int, at: Any, part: _Part) -> None:
-        """Take a part down that is written at the end of the period, into what the last period has written."""
-        reader, unit = self.reader, self.unit
-        forms = reader.program.forms
-        mine = self.begin + j + unit.period * np.arange(unit.count)
-        value = forms[row.operands[1]]
+    def stored(self, row: Step, value: Any, j: int, at: Any, part: _Part) -> None:
+        """Take a part down that is written at the end of the period."""
+        forms = self.reader.program.forms
+        form = forms[row.operands[1]]
         if (
-            not np.array_equal(values[1:], mine[:-1])
-            or (value.shape and value.shape != part.shape)
-            or value.dtype != _FLOAT
+            (form.shape and form.shape != part.shape)
+            or (form.dtype != _FLOAT and value[0] != "constant")
             or forms[row.result].dtype != _FLOAT
         ):
-            raise NotRepeatedError("a part that is written of an array that is none of the loop's")
+            raise NotRepeatedError("a part that is written of what has another form")
+        self.stores[j] = row, value, at, part
+
+    def written(self, chain: list[int], values: Any) -> None:
+        """Take an array down into which rows write one after the other, the first one into what the last one left a period ago."""
+        reader = self.reader
         first = values[:1]
         if first[0] >= self.begin:
             raise NotRepeatedError("a value that is not there yet")
-        base = Read(forms[row.result], reader.root[first], reader.at[first])
-        self.writes.append((j, base, operands[1], at, part))
+        form = reader.program.forms[self.stores[chain[0]][0].result]
+        self.chains.append((chain, Read(form, reader.root[first], reader.at[first])))
 
     def check(self, row: Check, operand: Any, numbers: Any) -> None:
         self.checks.append((row, operand, numbers))
@@ -455,7 +506,7 @@ class _Body:
         """Number the body's values: the reads that are still used first."""
         unit, body = self.unit, self.unit.body
         operands = [*[o for _, given, _ in self.steps for o in given], *[o for _, o, _ in self.checks]]
-        operands += [o for _, _, o, _, _ in self.writes]
+        operands += [o for _, o, _, _ in self.stores.values()]
         used = {which for kind, which in operands if kind == "read"} | self.gathers.keys()
         number: dict[Any, int] = {}
         for which in sorted(used):
@@ -480,13 +531,21 @@ class _Body:
         for check, operand, numbers in self.checks:
             body.checks.append(Check(number[operand], check.then, len(body.steps), check.place))
             unit.checks.append(numbers)
-        rows = {j for j, *_ in self.writes}
-        for j, base, operand, at, part in self.writes:
-            read = self.reads[operand[1]] if operand[0] == "read" and operand[1] not in self.gathers else None
-            if (
-                read is not None
-                and (np.isin((read.values - self.begin) % unit.period, [*rows]) & (read.values >= self.begin)).any()
-            ):
-                raise NotRepeatedError("a part that is written where others are read")
-            unit.written.append(Written(j, base, number[operand], at, part.shape, part.strides))
+        for chain, base in self.chains:
+            parts = []
+            for j in chain:
+                _, operand, at, part = self.stores[j]
+                self._look_apart(operand)
+                parts.append(Stored(number[operand], at, part.shape, part.strides))
+            unit.written.append(Written(chain[-1], base, parts))
         return unit
+
+    def _look_apart(self, operand: Any) -> None:
+        """See to it that what is written into an array is not itself read from one that is written in place."""
+        kind, which = operand
+        if kind != "read" or which in self.gathers:
+            return
+        values = self.reads[which].values
+        mine = values[values >= self.begin]
+        if np.isin((mine - self.begin) % self.unit.period, [*self.stores]).any():
+            raise NotRepeatedError("a part that is written where others are read")

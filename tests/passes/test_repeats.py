@@ -87,8 +87,10 @@ class Memory:
                 self.at(self.arena.made(unit, j), k, unit.body.forms[i])[...] = values[i]
         for w in unit.written:
             place = self.arena.made(unit, w.row)
-            at = Place(place.base, place.offsets + 8 * w.at)
-            self.at(at, k, w.base.form._replace(shape=w.shape), w.strides)[...] = values[w.value]
+            for part in w.parts:
+                at = Place(place.base, place.offsets + 8 * part.at)
+                target = self.at(at, k, w.base.form._replace(shape=part.shape), part.strides)
+                target[...] = values[part.value]
 
 
 def _reads(unit: Unit) -> Any:

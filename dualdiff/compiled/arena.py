@@ -71,7 +71,7 @@ class Arena:
         repeats = self.repeats
         found: list[dict[int, int]] = [{} for _ in repeats.units]
         for u, unit in enumerate(repeats.units):
-            for read in (*unit.reads, *[w.base for w in unit.written]):
+            for read in unit.taken:
                 self._note(found, read, u)
             for w in unit.written:
                 found[u].setdefault(w.row, 1)

@@ -22,7 +22,7 @@ from dualdiff.passes.elementary import elementary
 from dualdiff.passes.fusion import NotFusedError, fused
 from dualdiff.passes.nests import Kernel
 from dualdiff.passes.program import Program, Step
-from dualdiff.passes.repeats import NotRepeatedError, Repeats, Unit, repeats
+from dualdiff.passes.repeats import Joined, NotRepeatedError, Repeats, Unit, repeats
 
 __all__ = ["Planned", "Repeated", "planned", "written"]
 
@@ -92,9 +92,7 @@ def planned(program: Program) -> Planned:
     arena = Arena(found)
     if arena.size > MOST_MEMORY:
         raise NotRepeatedError("it needs too much memory")
-    for read in [read for unit in found.units for read in unit.reads] + [
-        w.base for u in found.units for w in u.written
-    ]:
+    for read in [read for unit in found.units for read in unit.taken]:
         arena.place(read)  # what has no place is found out here
     periods = [_period(unit, needed) for unit, needed in zip(found.units, arena.needed, strict=True)]
     nodes = sum(
@@ -149,7 +147,7 @@ class _Writer:
         units = [
             _Unit(self, n, unit, needed, *period)
             for n, (unit, needed, period) in enumerate(zip(plan.repeats.units, arena.needed, plan.periods, strict=True))
-            if period[1] or unit.gathered or unit.written
+            if period[1] or unit.gathered or unit.written or unit.joined
         ]
         own = arena.size
         for unit in units:  # what one period alone needs, all of them in the same place
@@ -253,6 +251,7 @@ class _Unit:
         self.places: dict[int, Place] = {
             i: writer.arena.place(read) for i, read in enumerate(unit.reads) if i not in self.sources
         }
+        self.joined = None if unit.joined is None else writer.arena.place(unit.joined.source)
         for j, i in unit.made.items():
             if j in needed:
                 self.places[i] = writer.arena.made(unit, j)
@@ -348,6 +347,8 @@ class _Unit:
             shape = g.source.form.shape
             own = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))]
             self.copy(self.address(g.value), self.at(self.sources[g.value]), shape, own, g.strides)
+        if unit.joined is not None and 0 in self.places:
+            self._join(unit.joined)
         for m, item in enumerate(self.items):
             if isinstance(item, Step):
                 self._computed(m, item, after)
@@ -376,6 +377,14 @@ class _Unit:
         ]
         said = f"; {unit.period} steps, {'once' if count == 1 else f'{count} times'}\n"
         return said + _function(self.name, lines, after)
+
+    def _join(self, joined: Joined) -> None:
+        """Write how values are put together."""
+        place: Any = self.joined
+        base = self.writer.base(self.lines, place.base, "%joined")
+        table, size = self.writer.table(place.offsets), bytes_of(joined.source.form)
+        given = f"ptr {self.address(joined.value)}, ptr {base}, ptr {table}"
+        self.lines.append(f"call void @joined({given}, i64 {len(place.offsets)}, i64 {size})")
 
     def _computed(self, m: int, step: Step, after: list[str]) -> None:
         """Write a step of linear algebra."""
@@ -434,6 +443,23 @@ loop:
 store i8 %x, ptr %b
 %next = add nuw nsw i64 %k, 1
 %done = icmp eq i64 %next, %size
+br i1 %done, label %end, label %loop
+end:
+ret void
+}
+define internal void @joined(ptr %to, ptr %from, ptr %table, i64 %count, i64 %size) #1 {
+entry:
+br label %loop
+loop:
+%k = phi i64 [0, %entry], [%next, %loop]
+%entry.at = getelementptr i64, ptr %table, i64 %k
+%at = load i64, ptr %entry.at
+%a = getelementptr i8, ptr %from, i64 %at
+%offset = mul i64 %k, %size
+%b = getelementptr i8, ptr %to, i64 %offset
+call void @copied(ptr %b, ptr %a, i64 %size)
+%next = add nuw nsw i64 %k, 1
+%done = icmp eq i64 %next, %count
 br i1 %done, label %end, label %loop
 end:
 ret void

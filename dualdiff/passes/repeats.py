@@ -7,7 +7,8 @@ period, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,9 +16,9 @@ import numpy as np
 
 from dualdiff.garbage import uncollected
 from dualdiff.passes.program import Check, Form, Program, Step, content
-from dualdiff.passes.rolling import CONSTANT, INPUT, NONE, NUMBER, OPERATION, Listing, Loop, Piece, pieces
+from dualdiff.passes.rolling import CONSTANT, INPUT, NONE, NUMBER, OPERATION, Listing, Loop, Piece, Straight, pieces
 
-__all__ = ["NotRepeatedError", "Read", "Repeats", "Unit", "repeats"]
+__all__ = ["Gathered", "Joined", "NotRepeatedError", "Read", "Repeats", "Stored", "Unit", "Written", "repeats"]
 
 MOST = 2000
 """Steps of all units, beyond which planning them takes too long."""
@@ -71,6 +72,22 @@ class Gathered:
     value: int
     source: Read
     strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """Many values of one form that are put together one after the other: an input of the body, which does no more.
+
+    Attributes
+    ----------
+    value : int
+        The body's value.
+    source : Read
+        What is put together; there the arrays go along the values, not along periods.
+    """
+
+    value: int
+    source: Read
 
 
 class Stored(NamedTuple):
@@ -150,6 +167,8 @@ class Unit:
         By check of the body: by period, which of the program's it is.
     gathered, written : list
         What is read, and what is written, entry by entry.
+    joined : Joined or None
+        What is put together by a unit that does no more.
     """
 
     start: int
@@ -161,6 +180,13 @@ class Unit:
     checks: list[Any] = field(default_factory=list)
     gathered: list[Gathered] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
+    joined: Joined | None = None
+
+    @property
+    def taken(self) -> list[Read]:
+        """All that is read from outside."""
+        joined = [] if self.joined is None else [self.joined.source]
+        return [*self.reads, *[w.base for w in self.written], *joined]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,7 +347,7 @@ class _Reader:
         total = self.first + len(self.rows)
         self.root = np.arange(total)  # of what is a part of another value: that value, and where it begins there
         self.at = np.zeros(total, dtype=np.int64)
-        units = [self._unit(piece) for piece in found]
+        units = [self._unit(part) for piece in found for part in self._parted(piece)]
         outputs = []
         for i, form in zip(program.outputs, program.results, strict=True):
             n = self.number[i]
@@ -332,11 +358,48 @@ class _Reader:
         inputs = [program.forms[i] for i in range(program.inputs)]
         return Repeats(units, constants, self.first_input, self.first, inputs, outputs)
 
+    def _parted(self, piece: Piece) -> Iterator[Piece]:
+        """Cut straight lines where many values are put together."""
+        at = 0
+        if isinstance(piece, Straight):
+            for n in sorted(self.wide):
+                k = n - piece.start
+                if at <= k < len(piece.codes) and self._is_in_order(self.rows[n]):
+                    for some in (slice(at, k), slice(k, k + 1)):
+                        if some.start < some.stop:
+                            yield _straight(piece, some)
+                    at = k + 1
+        if at == 0:
+            yield piece
+        elif at < len(piece.codes):
+            yield _straight(piece, slice(at, len(piece.codes)))
+
+    def _is_in_order(self, row: Any) -> bool:
+        """Whether a step puts its operands together entry after entry."""
+        forms = [self.program.forms[i] for i in row.operands]
+        if row.row.kind != "movement" or any(f != forms[0] for f in forms) or forms[0].dtype != _FLOAT:
+            return False
+        size = math.prod(forms[0].shape)
+        entries = np.arange(size * len(forms)).reshape(-1, *forms[0].shape)
+        found = row.row.fn(*[x if x.shape else x[()] for x in entries], **row.params)
+        return np.array_equal(np.ravel(found), np.ravel(entries))
+
+    def _joined(self, unit: Unit, row: Step) -> Unit:
+        numbers = np.array([self.number[i] for i in row.operands])
+        form = self.program.forms[row.operands[0]]
+        unit.body.forms[0] = self.program.forms[row.result]
+        unit.body.inputs = 1
+        unit.made[0] = 0
+        unit.joined = Joined(0, Read(form, self.root[numbers], self.at[numbers]))
+        return unit
+
     def _unit(self, piece: Piece) -> Unit:
         program = self.program
         period = len(piece.codes)
         count = piece.count if isinstance(piece, Loop) else 1
         unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
+        if period == 1 and piece.start in self.wide and self._is_in_order(self.rows[piece.start]):
+            return self._joined(unit, self.rows[piece.start])  # type: ignore[arg-type]
         builder = _Body(self, unit)
         begin = (
             self.first + piece.start + (period if count > 1 else 0)
@@ -406,6 +469,10 @@ class _Reader:
         if any(is_moving and not any(j in chain for chain in chains) for j, is_moving in rows.items()):
             raise NotRepeatedError("a part that is written of an array that is none of the loop's")
         return chains
+
+
+def _straight(piece: Straight, some: slice) -> Straight:
+    return Straight(piece.start + some.start, piece.codes[some], piece.operands[some], piece.kinds[some])
 
 
 def _taken(piece: Piece, j: int, k: int) -> Any:

@@ -33,9 +33,11 @@ class Memory:
         self.arena = Arena(self.repeats)
         self.inputs = inputs
         for unit in self.repeats.units:  # what has to be copied is found out here
-            for read in (*unit.reads, *[w.base for w in unit.written]):
+            for read in unit.taken:
                 self.arena.place(read)
-        self.places = [[None if g else self.arena.place(r) for r, g in _reads(unit)] for unit in self.repeats.units]
+        self.places: list[list[Any]] = [
+            [None if g else self.arena.place(r) for r, g in _reads(unit)] for unit in self.repeats.units
+        ]
         self.bytes = np.full(self.arena.size, 0xFF, np.uint8)  # numbers that are none
         for base, at, size in self.arena.copied:
             self.bytes[at : at + size] = self.base(base)[:size]
@@ -76,6 +78,11 @@ class Memory:
                 values[i] = x if x.shape else x[()]
         for g in unit.gathered:
             values[g.value] = self.at(self.arena.place(g.source), k, g.source.form, g.strides).copy()
+        if unit.joined is not None:
+            source = unit.joined.source
+            place = self.arena.place(source)
+            parts = [self.at(place, n, source.form).ravel() for n in range(len(source.values))]
+            values[0] = np.concatenate(parts).reshape(unit.body.forms[0].shape)
         for s in body.steps:
             with np.errstate(all="ignore"):
                 values[s.result] = np.array(_applied(s, [values[i] for i in s.operands]))

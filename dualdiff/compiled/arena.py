@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.passes.program import Form
-from dualdiff.passes.repeats import NotRepeatedError, Read, Repeats, Unit
+from dualdiff.passes.units import NotRepeatedError, Read, Repeats, Unit
 
 __all__ = ["Arena", "Place", "bytes_of"]
 

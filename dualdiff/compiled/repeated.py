@@ -22,7 +22,8 @@ from dualdiff.passes.elementary import elementary
 from dualdiff.passes.fusion import NotFusedError, fused
 from dualdiff.passes.nests import Kernel
 from dualdiff.passes.program import Program, Step
-from dualdiff.passes.repeats import Joined, NotRepeatedError, Repeats, Unit, repeats
+from dualdiff.passes.repeats import repeats
+from dualdiff.passes.units import Joined, NotRepeatedError, Repeats, Unit
 
 __all__ = ["Planned", "Repeated", "planned", "written"]
 

@@ -12,8 +12,8 @@ from dualdiff.compiled import calling, llvm, loops, repeated, rolled, straight
 from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import Flat
 from dualdiff.passes.program import Program
-from dualdiff.passes.repeats import NotRepeatedError
 from dualdiff.passes.scalars import NotScalarError, expanded
+from dualdiff.passes.units import NotRepeatedError
 
 __all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 

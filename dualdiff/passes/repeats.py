@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dualdiff.garbage import uncollected
+from dualdiff.passes.bodies import Body
 from dualdiff.passes.program import Check, Form, Program, Step, content
 from dualdiff.passes.rolling import CONSTANT, INPUT, NONE, NUMBER, OPERATION, Listing, Loop, Piece, Straight, pieces
+from dualdiff.passes.units import Joined, NotRepeatedError, Numbering, Part, Read, Repeats, Unit
 
-__all__ = ["Gathered", "Joined", "NotRepeatedError", "Read", "Repeats", "Stored", "Unit", "Written", "repeats"]
+__all__ = ["repeats"]
 
 MOST = 2000
 """Steps of all units, beyond which planning them takes too long."""
@@ -27,194 +28,6 @@ WINDOW, WORTH = 12, 24
 WIDE = 8
 """Operands that a step in a loop may have."""
 _FLOAT = np.dtype(float)
-
-
-class NotRepeatedError(Exception):
-    """Inside the engine: a program is none of repeated steps."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Read:
-    """An operand from outside of a unit.
-
-    Attributes
-    ----------
-    form : Form
-        What it is.
-    values : array of int
-        By period, the number of the value of which it is a part.
-    at : array of int
-        By period, how many entries of that stand before it.
-    """
-
-    form: Form
-    values: Any
-    at: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gathered:
-    """A part of something from outside whose entries do not stand together: an input of the body, which is read before the period.
-
-    Attributes
-    ----------
-    row : int
-        The row that reads.
-    value : int
-        The body's value.
-    source : Read
-        Where the first entry stands.
-    strides : tuple of int
-        How many entries it is to the next one, by axis.
-    """
-
-    row: int
-    value: int
-    source: Read
-    strides: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Joined:
-    """Many values of one form that are put together one after the other: an input of the body, which does no more.
-
-    Attributes
-    ----------
-    value : int
-        The body's value.
-    source : Read
-        What is put together; there the arrays go along the values, not along periods.
-    """
-
-    value: int
-    source: Read
-
-
-class Stored(NamedTuple):
-    """What is written into an array in one period.
-
-    Attributes
-    ----------
-    value : int
-        The body's value: of the shape of the part, or a number.
-    at : array of int
-        By period, how many entries stand before the part.
-    shape, strides : tuple of int
-        Of the part.
-    """
-
-    value: int
-    at: Any
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """An array of which every period writes parts, in place: nobody looks at it before the last period has written.
-
-    Attributes
-    ----------
-    row : int
-        The row that writes last.
-    base : Read
-        What the array is before the first period.
-    parts : list of Stored
-        What is written, one after the other.
-    """
-
-    row: int
-    base: Read
-    parts: list[Stored]
-
-
-class _Part(NamedTuple):
-    """Where the entries are that a basic index picks: how many stand before the first one, and how far it is to the next."""
-
-    at: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def is_together(self) -> bool:
-        """Whether they stand together in their order."""
-        expected = 1
-        for n, step in zip(self.shape[::-1], self.strides[::-1], strict=True):
-            if n > 1:
-                if step != expected:
-                    return False
-                expected *= n
-        return True
-
-
-@dataclass(slots=True, eq=False)
-class Unit:
-    """Steps that are carried out ``count`` times.
-
-    Attributes
-    ----------
-    start, period : int
-        Of the list of rows, where they begin and how many one period has.
-    count : int
-        How often.
-    body : Program
-        One period; its inputs are the reads.
-    reads : list of Read
-        By input of the body.
-    made : dict
-        By row of the period, the body's value.
-    checks : list
-        By check of the body: by period, which of the program's it is.
-    gathered, written : list
-        What is read, and what is written, entry by entry.
-    joined : Joined or None
-        What is put together by a unit that does no more.
-    """
-
-    start: int
-    period: int
-    count: int
-    body: Program
-    reads: list[Read] = field(default_factory=list)
-    made: dict[int, int] = field(default_factory=dict)
-    checks: list[Any] = field(default_factory=list)
-    gathered: list[Gathered] = field(default_factory=list)
-    written: list[Written] = field(default_factory=list)
-    joined: Joined | None = None
-
-    @property
-    def taken(self) -> list[Read]:
-        """All that is read from outside."""
-        joined = [] if self.joined is None else [self.joined.source]
-        return [*self.reads, *[w.base for w in self.written], *joined]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Repeats:
-    """A program as units, one after the other.
-
-    Values are numbered: first the constants, then the inputs, then the rows of the list.
-
-    Attributes
-    ----------
-    units : list of Unit
-        In order.
-    constants : list
-        Their values.
-    first_input, first : int
-        The numbers of the first input and of the first row.
-    inputs : list of Form
-        What the inputs are.
-    outputs : list of Read
-        Where the program's outputs are, as if they were read.
-    """
-
-    units: list[Unit]
-    constants: list[Any]
-    first_input: int
-    first: int
-    inputs: list[Form]
-    outputs: list[Read]
 
 
 def repeats(program: Program) -> Repeats:
@@ -233,17 +46,12 @@ def repeats(program: Program) -> Repeats:
         return _Reader(program).found()
 
 
-class _Reader:
+class _Reader(Numbering):
     def __init__(self, program: Program) -> None:
-        self.program = program
-        self.constants = list(program.constants)
-        self.first_input = len(self.constants)
-        self.first = self.first_input + program.inputs
-        self.number: dict[int, int] = {i: n for n, i in enumerate(self.constants)}
-        self.number |= {i: self.first_input + i for i in range(program.inputs)}
+        super().__init__(program)
         self.rows: list[Step | Check] = []
         self.wide: set[int] = set()
-        self.parts: dict[int, _Part] = {}  # by result: what is read or written
+        self.parts: dict[int, Part] = {}  # by result: what is read or written
         self._memory: dict[Form, Any] = {}
         self._codes: dict[Any, int] = {}
         self._forms: dict[int, int] = {}
@@ -316,7 +124,7 @@ class _Reader:
             WORTH,
         )
 
-    def _part(self, s: Step) -> _Part | None:
+    def _part(self, s: Step) -> Part | None:
         """Return what a step reads or writes of an array, if slices and integers say it."""
         if not s.row.access:
             return None
@@ -333,7 +141,7 @@ class _Reader:
         read = memory[parts if any(i is Ellipsis for i in parts) else (*parts, ...)]
         at = read.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
         strides = tuple([step if n > 1 else 0 for n, step in zip(read.shape, read.strides, strict=True)])
-        return _Part(int(at), read.shape, strides)
+        return Part(int(at), read.shape, strides)
 
     # -- units -------------------------------------------------------------------------------------
     def found(self) -> Repeats:
@@ -345,7 +153,7 @@ class _Reader:
         if sum(len(p.codes) for p in found) > min(MOST, len(self.rows) // 2):
             raise NotRepeatedError("too much of it does not repeat")
         total = self.first + len(self.rows)
-        self.root = np.arange(total)  # of what is a part of another value: that value, and where it begins there
+        self.root = np.arange(total)
         self.at = np.zeros(total, dtype=np.int64)
         units = [self._unit(part) for piece in found for part in self._parted(piece)]
         outputs = []
@@ -369,10 +177,10 @@ class _Reader:
                         if some.start < some.stop:
                             yield _straight(piece, some)
                     at = k + 1
+            if 0 < at < len(piece.codes):
+                yield _straight(piece, slice(at, len(piece.codes)))
         if at == 0:
             yield piece
-        elif at < len(piece.codes):
-            yield _straight(piece, slice(at, len(piece.codes)))
 
     def _is_in_order(self, row: Any) -> bool:
         """Whether a step puts its operands together entry after entry."""
@@ -400,10 +208,9 @@ class _Reader:
         unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
         if period == 1 and piece.start in self.wide and self._is_in_order(self.rows[piece.start]):
             return self._joined(unit, self.rows[piece.start])  # type: ignore[arg-type]
-        builder = _Body(self, unit)
-        begin = (
-            self.first + piece.start + (period if count > 1 else 0)
-        )  # of the period that is looked at: the second one
+        builder = Body(self, unit)
+        begin = self.first + piece.start  # of the period that is looked at: the second one
+        begin += period if count > 1 else 0
         chains = self._chains(piece, begin)
         in_place = {j for chain in chains for j in chain}
         for j in range(period):
@@ -416,7 +223,7 @@ class _Reader:
             else:
                 given = row.operands if isinstance(row, Step) else (row.value,)
                 taken = [(_taken(piece, j, k), i) for k, i in enumerate(given)]
-            if j in in_place:
+            if j in in_place and isinstance(row, Step):
                 builder.stored(row, builder.operand(*taken[1]), j, _taken(piece, j, WIDE), self.parts[row.result])
                 continue
             operands = [builder.operand(values, i) for values, i in taken]
@@ -478,141 +285,3 @@ def _straight(piece: Straight, some: slice) -> Straight:
 def _taken(piece: Piece, j: int, k: int) -> Any:
     """Return an operand in every period."""
     return piece.taken(j, k) if isinstance(piece, Loop) else piece.operands[j : j + 1, k].astype(np.int64)
-
-
-class _Body:
-    """One period while it is written: operands are ("read", its number), or a value of the body's steps or constants."""
-
-    def __init__(self, reader: _Reader, unit: Unit) -> None:
-        self.reader, self.unit = reader, unit
-        self.begin = reader.first + unit.start
-        self.known: dict[Any, Any] = {}
-        self.steps: list[tuple[Step, list[Any], int]] = []
-        self.checks: list[tuple[Check, Any, Any]] = []
-        self.reads: list[Read] = []
-        self.gathers: dict[int, tuple[int, Read, tuple[int, ...]]] = {}  # by read: the row, where it begins, strides
-        self.stores: dict[int, tuple[Step, Any, Any, _Part]] = {}
-        self.chains: list[tuple[list[int], Read]] = []
-
-    def operand(self, values: Any, i: int) -> Any:
-        """Return an operand: what the same period makes, a constant, or something from outside."""
-        reader, unit = self.reader, self.unit
-        mine = self.begin + unit.period * np.arange(unit.count)
-        within = values - mine
-        if (within == within[0]).all() and 0 <= within[0] < unit.period:
-            j = int(within[0])
-            found = self.known.get(("made", j))
-            if found is not None:
-                return found
-            # A part of something from outside, which is no step.
-        elif (values == values[0]).all() and values[0] < reader.first_input:
-            return "constant", reader.constants[int(values[0])]
-        roots, at = reader.root[values], reader.at[values]
-        if (roots >= self.begin).any() and (roots >= mine).any():
-            raise NotRepeatedError("a value that is not there yet")
-        form = reader.program.forms[i]
-        if form.kind == "float" and form.dtype.kind == "i" and (roots < reader.first_input).all():
-            form = form._replace(
-                dtype=_FLOAT
-            )  # one of Python's integers in every period: beside numbers they are numbers
-        key = ("read", roots.tobytes(), at.tobytes(), form)
-        if key not in self.known:
-            self.known[key] = "read", len(self.reads)
-            self.reads.append(Read(form, roots, at))
-        return self.known[key]
-
-    def read_of(self, operand: Any) -> Read | None:
-        """Return an operand from outside, also of a constant; None of what the period makes."""
-        kind, which = operand
-        if kind == "read":
-            return self.reads[which]
-        if kind == "constant":
-            n = self.reader.number[which]
-            zeros = np.zeros(self.unit.count, dtype=np.int64)
-            return Read(self.reader.program.forms[which], n + zeros, zeros)
-        return None
-
-    def step(self, row: Step, operands: list[Any], j: int) -> None:
-        self.known["made", j] = "made", j
-        self.steps.append((row, operands, j))
-
-    def gathered(self, row: Step, read: Read, j: int, at: Any, part: _Part) -> None:
-        """Take a part down that is read before the period."""
-        form = self.reader.program.forms[row.result]
-        which = len(self.reads)
-        self.known["made", j] = "read", which
-        source = Read(form, read.values, read.at + at)
-        self.reads.append(source)
-        self.gathers[which] = j, source, part.strides
-
-    def stored(self, row: Step, value: Any, j: int, at: Any, part: _Part) -> None:
-        """Take a part down that is written at the end of the period."""
-        forms = self.reader.program.forms
-        form = forms[row.operands[1]]
-        if (
-            (form.shape and form.shape != part.shape)
-            or (form.dtype != _FLOAT and value[0] != "constant")
-            or forms[row.result].dtype != _FLOAT
-        ):
-            raise NotRepeatedError("a part that is written of what has another form")
-        self.stores[j] = row, value, at, part
-
-    def written(self, chain: list[int], values: Any) -> None:
-        """Take an array down into which rows write one after the other, the first one into what the last one left a period ago."""
-        reader = self.reader
-        first = values[:1]
-        if first[0] >= self.begin:
-            raise NotRepeatedError("a value that is not there yet")
-        form = reader.program.forms[self.stores[chain[0]][0].result]
-        self.chains.append((chain, Read(form, reader.root[first], reader.at[first])))
-
-    def check(self, row: Check, operand: Any, numbers: Any) -> None:
-        self.checks.append((row, operand, numbers))
-
-    def finished(self, program: Program) -> Unit:
-        """Number the body's values: the reads that are still used first."""
-        unit, body = self.unit, self.unit.body
-        operands = [*[o for _, given, _ in self.steps for o in given], *[o for _, o, _ in self.checks]]
-        operands += [o for _, o, _, _ in self.stores.values()]
-        used = {which for kind, which in operands if kind == "read"} | self.gathers.keys()
-        number: dict[Any, int] = {}
-        for which in sorted(used):
-            number["read", which] = n = len(unit.reads)
-            body.forms[n] = self.reads[which].form
-            unit.reads.append(self.reads[which])
-            if which in self.gathers:
-                j, source, strides = self.gathers[which]
-                unit.made[j] = n
-                unit.gathered.append(Gathered(j, n, source, strides))
-        body.inputs = len(unit.reads)
-        for operand in operands:
-            kind, which = operand
-            if kind == "constant" and operand not in number:
-                number[operand] = len(body.forms)
-                body.forms[number[operand]] = program.forms[which]
-                body.constants[number[operand]] = program.constants[which]
-        for row, given, j in self.steps:
-            result = number["made", j] = unit.made[j] = len(body.forms)
-            body.forms[result] = program.forms[row.result]
-            body.steps.append(Step(row.row, tuple([number[o] for o in given]), row.params, result, row.place))
-        for check, operand, numbers in self.checks:
-            body.checks.append(Check(number[operand], check.then, len(body.steps), check.place))
-            unit.checks.append(numbers)
-        for chain, base in self.chains:
-            parts = []
-            for j in chain:
-                _, operand, at, part = self.stores[j]
-                self._look_apart(operand)
-                parts.append(Stored(number[operand], at, part.shape, part.strides))
-            unit.written.append(Written(chain[-1], base, parts))
-        return unit
-
-    def _look_apart(self, operand: Any) -> None:
-        """See to it that what is written into an array is not itself read from one that is written in place."""
-        kind, which = operand
-        if kind != "read" or which in self.gathers:
-            return
-        values = self.reads[which].values
-        mine = values[values >= self.begin]
-        if np.isin((mine - self.begin) % self.unit.period, [*self.stores]).any():
-            raise NotRepeatedError("a part that is written where others are read")

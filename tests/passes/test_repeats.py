@@ -15,7 +15,8 @@ from dualdiff.compiled.arena import Arena, Place
 from dualdiff.compiled.flat import flat
 from dualdiff.passes.elementary import elementary
 from dualdiff.passes.program import Program
-from dualdiff.passes.repeats import NotRepeatedError, Unit, repeats
+from dualdiff.passes.repeats import repeats
+from dualdiff.passes.units import NotRepeatedError, Unit
 from tests.repeated import program_of_arrays
 
 RANDOM = np.random.default_rng(0)

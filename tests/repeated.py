@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+import dualdiff as dd
 from dualdiff.passes.program import Form, Slot, program_of
 from dualdiff.passes.scalars import Scalars, expanded
 from dualdiff.tape import Recording
 from dualdiff.trees import flatten
 
 MOST = 1 << 20
+
+
+def program_of_arrays(f: Callable[..., Any], x: Any) -> Any:
+    """Return the program that compiling a function makes."""
+    compiled: Any = dd.compile(f, backend="numpy", check_every=None)
+    compiled(x)
+    return compiled._variant((x,), {}).program
 
 
 def scalars_of(f: Callable[..., Any], *args: Any) -> tuple[Any, Scalars]:

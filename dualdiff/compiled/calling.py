@@ -160,7 +160,13 @@ class Way:
 
 
 def machine_code(
-    program: str, effort: int, operations: int, inputs: Sequence[Form], results: Sequence[Form], way: Way | None
+    program: str,
+    effort: int,
+    operations: int,
+    inputs: Sequence[Form],
+    results: Sequence[Form],
+    way: Way | None,
+    held: Sequence[Any] | None = None,
 ) -> tuple[Callable[..., tuple[Any, ...]], Entrance | None]:
     """Return a program's machine code as a function of its inputs, and as a way in for calls of the function that it is a program of.
 
@@ -174,6 +180,8 @@ def machine_code(
         How many operations it has.
     inputs, results : sequence of Form
         What goes in and comes out.
+    held : sequence, optional
+        Of loops over arrays: what must live as long as the code.
     way : Way or None
         How it is entered. There is no way in by machine code where arguments or results are not of the kinds known here, and
         none into programs that run so long that other threads are to run meanwhile.
@@ -182,8 +190,9 @@ def machine_code(
     door = None if way is None else way_in(way, results, operations)
     if door is not None:
         text += door.text
-    machine = assembled(text, effort)
-    return _by_ctypes(machine, inputs, results, operations), None if door is None else door.opened(machine)
+    machine = assembled(text, effort, passes=held is not None)
+    run = _by_ctypes(machine, inputs, results, operations, held)
+    return run, None if door is None else door.opened(machine, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +493,7 @@ def _object(x: Any) -> str:
 
 
 def _by_ctypes(
-    machine: Machine, inputs: Sequence[Form], results: Sequence[Form], operations: int
+    machine: Machine, inputs: Sequence[Form], results: Sequence[Form], operations: int, held: Any
 ) -> Callable[..., tuple[Any, ...]]:
     """Return a program's machine code as a function of its inputs.
 
@@ -529,6 +538,7 @@ def run({given}):
     pool: list[Any] = []
     names: dict[str, Any] = {
         "take": pool.pop, "give": pool.append, "memory": memory, "code": code, "changed": ChangedError, "machine": machine,
+        "held": held,
     }  # fmt: skip
     exec(compile(text, "<machine code>", "exec"), names)
     return names["run"]

@@ -225,7 +225,11 @@ class Text:
 
     # -- the whole ---------------------------------------------------------------------------------
     def written(self) -> str:
-        """Return the text of the kernel."""
+        """Return the text of the kernel, and of its way in from Python."""
+        return "\n".join([self.core(), *self._wrapper()])
+
+    def core(self) -> str:
+        """Return the text of the kernel as a function of addresses and numbers."""
         kernel = self.kernel
         last = {f.value: n for n, nest in enumerate(kernel.nests) for f in nest.folds}
         full = {f.value: f for nest in kernel.nests for f in nest.folds if len(f.along) == len(nest.extents)}
@@ -236,9 +240,9 @@ class Text:
                 self._whole(nest)
             for i in [i for i in full if last[i] == n]:
                 self._finished(full[i])
-        return "\n".join([*self._core(), *self._wrapper()])
+        return "\n".join(self._core())
 
-    def _arguments(self) -> Iterator[tuple[int | None, str]]:
+    def arguments(self) -> Iterator[tuple[int | None, str]]:
         """Yield what the kernel is given: the value (None for scratch memory), and its name."""
         for i in (*self.kernel.operands, *self.kernel.results):
             yield i, f"%g{i}" if i in self.given else _base(i)
@@ -252,7 +256,7 @@ class Text:
         heads += [
             f"%partials{i} = getelementptr double, ptr %scratch, i64 {at}" for i, (at, _) in self.partials.items()
         ]
-        given = ", ".join(f"{'double' if i in self.given else 'ptr'} {name}" for i, name in self._arguments())
+        given = ", ".join(f"{'double' if i in self.given else 'ptr'} {name}" for i, name in self.arguments())
         out = [f"define internal i32 @{self.name}.core({given}) #0 {{", "entry:"]
         out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
         status = "0"
@@ -270,7 +274,7 @@ class Text:
     def _wrapper(self) -> list[str]:
         """Return the function of Python's arrays and of numbers; it looks whether the inputs lie as they are read."""
         arguments, heads, ready, given = [], [], "true", []
-        for i, name in self._arguments():
+        for i, name in self.arguments():
             if i in self.given:
                 arguments.append(f"double {name}")
                 given.append(f"double {name}")
@@ -308,7 +312,7 @@ class Text:
         for o in self.program.outputs:
             starts[o] = at
             at += math.prod(self.program.forms[o].shape)
-        for i, name in self._arguments():
+        for i, name in self.arguments():
             if i is None:
                 heads.append(f"{name} = alloca double, i64 {self.scratch}, align 64")
             elif i in starts:

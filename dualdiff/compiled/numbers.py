@@ -38,13 +38,15 @@ class Flat:
     source : str
         The code.
     kind : str
-        "scalars" or "arrays".
+        "scalars", "arrays", "machine code", "loops" or "repeated loops".
     operations : int
         Operations on numbers, or calls of NumPy.
     buffers : int
         Bytes kept from call to call.
     price : float
         What a run is estimated to take, in microseconds: less than it does, where arrays are large.
+    loops : tuple of tuple
+        Where steps that repeat were found: how many one period has, and how often it runs.
     """
 
     run: Callable[..., tuple[Any, ...]]
@@ -53,6 +55,7 @@ class Flat:
     operations: int
     buffers: int
     price: float
+    loops: tuple[tuple[int, int], ...] = ()
 
 
 OPERATION, CALL = 0.03, 0.09

@@ -17,7 +17,7 @@ from dualdiff.passes.program import Program
 from dualdiff.passes.rolling import CONSTANT, INPUT, NUMBER, OPERATION, Listing, Loop, Straight, listed, pieces
 from dualdiff.passes.scalars import NotScalarError, Scalars
 
-__all__ = ["MOST", "Rolled", "rolled"]
+__all__ = ["MOST", "Rolled", "rolled", "way_in"]
 
 MOST = 1 << 21
 """Nodes up to which a program is expanded to be rolled."""
@@ -214,9 +214,9 @@ class _Writer:
                 operations.declared(used),
                 *self.table_lines,
                 *[f.text for f in functions],
-                _finite(sum(listing.names[c] == "output" for c in listing.codes)),
-                _run([f.name for f in functions]),
-                _program(self.memory),
+                way_in(
+                    [f.name for f in functions], sum(listing.names[c] == "output" for c in listing.codes), self.memory
+                ),
             ]
         )
         loops = tuple([(u.period, u.count) for u in self.units if isinstance(u, Loop)])
@@ -478,6 +478,19 @@ class _LoopWriter:
 
 # --------------------------------------------------------------------------------------------------
 # the way in
+
+
+def way_in(names: Sequence[str], outputs: int, memory: int) -> str:
+    """Return the function ``program`` of a module, which calls others in order, and what it needs.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The functions, each ``i32 (ptr inputs, ptr outputs, ptr memory)``; what is not 0 ends the run.
+    outputs, memory : int
+        How many numbers there are.
+    """
+    return _finite(outputs) + _run(names) + _program(memory)
 
 
 def _finite(count: int) -> str:

@@ -10,11 +10,12 @@ import ctypes
 import functools
 import importlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["called", "is_special"]
+__all__ = ["called", "function_in", "is_special"]
 
 _POINTS = (0.25, 0.75, 1.5, 3.0, -0.5, 40.0, 0.0, np.nan)
 """Where a function has to be the ufunc's to the bit before it is called in its place."""
@@ -52,6 +53,14 @@ def _address(function: np.ufunc) -> int | None:
             address = int(_of(capsule, "Pointer", ctypes.c_void_p, wanted.encode()))
             return address if _is_the_same(function, address, count) else None
     return None
+
+
+def function_in(held: Mapping[str, Any], name: str, signature: str) -> int | None:
+    """Return where a function begins that a compiled module gives to others; None where it has none of that signature."""
+    capsule = held.get(name)
+    if capsule is None or _of(capsule, "Name", ctypes.c_char_p).decode() != signature:
+        return None
+    return int(_of(capsule, "Pointer", ctypes.c_void_p, signature.encode()))
 
 
 def _of(capsule: Any, what: str, kind: Any, *name: bytes) -> Any:

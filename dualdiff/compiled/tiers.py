@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dualdiff.compiled import calling, llvm, loops, rolled, straight
+from dualdiff.compiled import calling, llvm, loops, repeated, rolled, straight
 from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import Flat
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
+from dualdiff.passes.units import NotRepeatedError
 
 __all__ = ["LARGE", "START", "Code", "Lowered", "lowered"]
 
@@ -22,6 +23,8 @@ WIDE, FEW = 8, 400
 """Entries of a step up to which a program is one of numbers; and entries of all steps."""
 TRIED = 300_000
 """Nodes up to which a program of wide arrays that has no loops is tried as one of numbers: finding out takes half a second."""
+SHORT = 64
+"""Steps below which nobody looks whether they repeat."""
 LARGE = 3000
 """Steps of a program that becomes machine code at once, where it can: Python takes longer to compile as many."""
 
@@ -56,11 +59,18 @@ def lowered(program: Program, price: float) -> Lowered | str:
         return "llvmlite is not installed"
     entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
     small = entries <= WIDE * len(program.steps) or entries <= FEW
-    found = _of_numbers(program, price, entries, rolled.MOST) if small else _of_loops(program, price)
-    if isinstance(found, str):
-        other = _of_loops(program, price) if small else _of_numbers(program, price, entries, TRIED)
-        found = found if isinstance(other, str) else other
-    return found
+    ways: list[Callable[[], Lowered | str]] = [
+        lambda: _of_repeats(program, price),
+        lambda: _of_loops(program, price),
+    ]
+    ways.insert(0 if small else 2, lambda: _of_numbers(program, price, entries, rolled.MOST if small else TRIED))
+    reasons = []
+    for way in ways:
+        found = way()
+        if not isinstance(found, str):
+            return found
+        reasons.append(found)
+    return reasons[0 if small else 1]
 
 
 def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowered | str:
@@ -68,20 +78,40 @@ def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowe
         return "it is too large"
     try:
         scalars = expanded(program, most)
+        repeated_steps: tuple[tuple[int, int], ...] = ()
         if scalars.count <= straight.MOST:
             text, effort, written = straight.straight(program, scalars), 1, scalars.count
         else:
             found = rolled.rolled(program, scalars)
-            text, effort, written = found.text, found.effort, found.written
+            text, effort, written, repeated_steps = found.text, found.effort, found.written, found.loops
     except NotScalarError as error:
         return f"it is none of numbers of double precision alone ({error})"
     inputs = [program.forms[i] for i in range(program.inputs)]
 
     def compiled(way: Any) -> Code:
         run, entrance = calling.machine_code(text, effort, scalars.count, inputs, program.results, way)
-        return Code(Flat(run, text, "machine code", scalars.count, 0, price), entrance)
+        return Code(Flat(run, text, "machine code", scalars.count, 0, price, repeated_steps), entrance)
 
     return Lowered(_waiting() + START + OPERATION * written, compiled)
+
+
+def _of_repeats(program: Program, price: float) -> Lowered | str:
+    if len(program.steps) < SHORT:
+        return "it is too short to repeat"
+    try:
+        plan = repeated.planned(program)
+    except NotRepeatedError as error:
+        return str(error)
+    inputs = [program.forms[i] for i in range(program.inputs)]
+
+    def compiled(way: Any) -> Code:
+        code = repeated.written(program, plan)
+        run, entrance = calling.machine_code(
+            code.text, 1, code.work // loops.LANES, inputs, program.results, way, code.held
+        )
+        return Code(Flat(run, code.text, "repeated loops", code.work, code.memory, price, plan.loops), entrance)
+
+    return Lowered(_waiting() + START + NODE * plan.nodes, compiled)
 
 
 def _of_loops(program: Program, price: float) -> Lowered | str:

@@ -458,7 +458,8 @@ class ProgramReport:
         Of the recording; those that are neither equal to another nor without effect; those that are needed; and what runs:
         operations on numbers, or calls of NumPy.
     tier : str
-        "scalars", "arrays", or "machine code".
+        "scalars", "arrays", "machine code", "loops" (around expressions of arrays, and calls of NumPy between them), or
+        "repeated loops" (around steps of arrays that repeat).
     why : str
         Why it runs as that.
     milliseconds : float
@@ -471,6 +472,8 @@ class ProgramReport:
         The decisions it holds for, with their lines.
     source : str
         The program as Python code.
+    loops : tuple of tuple
+        Where steps that repeat were found: how many one period has, and how often it runs.
     """
 
     name: str
@@ -485,6 +488,7 @@ class ProgramReport:
     constants: tuple[str, ...]
     checks: tuple[str, ...]
     source: str
+    loops: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, name: str, why: str, variant: Any) -> ProgramReport:
@@ -518,6 +522,7 @@ class ProgramReport:
             constants,
             checks,
             (code if variant.is_large else variant.flat).source,
+            code.loops,
         )
 
     def __str__(self) -> str:
@@ -529,6 +534,8 @@ class ProgramReport:
             f"runs as {self.operations:,} {what}, by {self.tier}: {self.why}",
             f"buffers: {self.buffers:,} bytes",
         ]
+        if self.loops:
+            lines.append(f"loops: {', '.join(f'{period:,} steps {count:,} times' for period, count in self.loops)}")
         for title, items in (("constants", self.constants), ("holds while", self.checks)):
             lines.append(f"{title}: {len(items) or 'none'}")
             lines += [f"  {item}" for item in items]

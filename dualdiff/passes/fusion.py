@@ -12,7 +12,7 @@ parallelism, locality, and recomputation in image processing pipelines", PLDI 20
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,9 @@ class Fusion:
         return [i for i in self.items if isinstance(i, Kernel)]
 
 
-def fused(program: Program, known: frozenset[str]) -> Fusion:
+def fused(
+    program: Program, known: frozenset[str], looked: Collection[int] | None = None, kept: Collection[int] = ()
+) -> Fusion:
     """Plan the loops of a program.
 
     Parameters
@@ -113,6 +115,10 @@ def fused(program: Program, known: frozenset[str]) -> Fusion:
     program : Program
     known : frozenset of str
         The functions that loops can compute.
+    looked : collection of int, optional
+        The outputs that are to be finite; all of them by default. Where they are given, no check is left to NumPy that a loop can do.
+    kept : collection of int
+        Values that are stored at any rate.
 
     Raises
     ------
@@ -121,12 +127,17 @@ def fused(program: Program, known: frozenset[str]) -> Fusion:
     """
     if any(0 in form.shape for form in program.forms.values()):
         raise NotFusedError("empty arrays")
-    return _Planner(program, known).planned()
+    return _Planner(program, known, program.outputs if looked is None else looked, kept, looked is not None).planned()
 
 
 class _Planner(Expressions):
-    def __init__(self, program: Program, known: frozenset[str]) -> None:
+    def __init__(
+        self, program: Program, known: frozenset[str], looked: Collection[int], kept: Collection[int], alone: bool
+    ) -> None:
         super().__init__(program, known)
+        self.looked = looked
+        self.alone = alone
+        self.stored.update(i for i in kept if i in self.entries)
         self.shown: set[int] = set()
         self.looks: dict[int, list[int | None]] = {}  # by value: the checks that it is finite
         self.checks: dict[int, int] = {}  # the other checks in kernels, and their values
@@ -259,7 +270,7 @@ class _Planner(Expressions):
                     if whole in self.entries:
                         self.looks.setdefault(whole, []).append(c)
                         continue
-                    if uses[check.value] == uses[outer.operand] == 1:  # a sum of NumPy's shows it
+                    if not self.alone and uses[check.value] == uses[outer.operand] == 1:  # a sum of NumPy's shows it
                         self._show(inner.operands[0])
                         continue
             self.checks[c] = check.value
@@ -409,7 +420,7 @@ class _Planner(Expressions):
         nests: dict[Any, list[Nest]] = {}
         depth: dict[int, int] = {}
         reads_of: set[int] = set()
-        for o in self.program.outputs:
+        for o in self.looked:
             whole = self._whole(o)
             if whole in self.stored and self.forms[o].dtype == np.float64:
                 self.looks.setdefault(whole, [])

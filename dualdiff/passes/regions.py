@@ -13,24 +13,32 @@ __all__ = ["Region", "Write", "region"]
 
 
 class Region(NamedTuple):
-    """The entries that slices pick, axis by axis."""
+    """The entries that slices and integers pick, axis by axis; an axis that an integer is for is dropped."""
 
     axes: tuple[range, ...]
+    dropped: tuple[bool, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """That of what is picked."""
-        return tuple(map(len, self.axes))
+        return tuple([len(r) for r, is_dropped in zip(self.axes, self.dropped, strict=True) if not is_dropped])
 
-    def inside(self, outer: Region) -> tuple[slice, ...] | None:
-        """Return slices that pick this region out of what another one picks; None where it is no part of it."""
-        found = []
-        for mine, other in zip(self.axes, outer.axes, strict=True):
+    def inside(self, outer: Region) -> tuple[slice | int | None, ...] | None:
+        """Return the index that picks this region out of what another one picks; None where it is no part of it."""
+        found: list[slice | int | None] = []
+        for mine, other, drops, is_dropped in zip(self.axes, outer.axes, self.dropped, outer.dropped, strict=True):
             if not len(mine) or mine[0] not in other or mine[-1] not in other:
                 return None
             if len(mine) > 1 and mine.step % other.step:
                 return None
+            if is_dropped:
+                if not drops:
+                    found.append(None)
+                continue
             start = (mine[0] - other[0]) // other.step
+            if drops:
+                found.append(start)
+                continue
             step = mine.step // other.step if len(mine) > 1 else 1
             found.append(slice(start, start + step * (len(mine) - 1) + 1, step))
         return tuple(found)
@@ -54,10 +62,17 @@ class Write(NamedTuple):
 
 
 def region(index: Any, shape: tuple[int, ...]) -> Region | None:
-    """Return what an index picks, if it is slices that ascend; None of any other."""
+    """Return what an index picks, if it is integers and slices that ascend; None of any other."""
     parts = index if type(index) is tuple else (index,)
-    if len(parts) > len(shape) or any(type(i) is not slice for i in parts):
+    if len(parts) > len(shape) or any(type(i) is not slice and type(i) is not int for i in parts):
         return None
-    rest = (slice(None),) * (len(shape) - len(parts))
-    axes = tuple([range(*i.indices(n)) for i, n in zip((*parts, *rest), shape, strict=True)])
-    return Region(axes) if all(r.step > 0 for r in axes) else None
+    parts = (*parts, *(slice(None),) * (len(shape) - len(parts)))
+    axes = []
+    for i, n in zip(parts, shape, strict=True):
+        if type(i) is not int:
+            axes.append(range(*i.indices(n)))
+        elif -n <= i < n:
+            axes.append(range(i % n, i % n + 1))
+        else:
+            return None
+    return Region(tuple(axes), tuple([type(i) is int for i in parts])) if all(r.step > 0 for r in axes) else None

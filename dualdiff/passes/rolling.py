@@ -22,13 +22,13 @@ from dualdiff.passes.scalars import NotScalarError, Scalars
 __all__ = ["Listing", "Loop", "Piece", "Straight", "listed", "pieces", "unrolled"]
 
 WINDOW = 24
-"""Operations that are compared at once when a period is looked for."""
+"""Operations on numbers that are compared at once when a period is looked for."""
 NEAR = 64
 """Operands up to so many operations back are part of what is compared: where a loop carries them, they stay as far away."""
 PROPOSED = 16
 """Periods that are tried on one stretch."""
 WORTH = 128
-"""Operations that a loop must save."""
+"""Operations on numbers that a loop must save."""
 DEPTH = 6
 
 NONE, CONSTANT, INPUT, OPERATION, NUMBER = range(5)
@@ -48,14 +48,18 @@ class Listing:
         ``output`` delivers its value as the entry of a number, counted through all outputs.
     codes : array of int, shape (n,)
         By operation, which name it has.
-    operands : array of int, shape (n, 3)
+    operands : array of int, shape (n, m)
         The values that it takes, -1 where it takes fewer.
-    kinds : array of int, shape (n, 3)
+    kinds : array of int, shape (n, m)
         What each operand is.
     constants : list
         Numbers and truth values.
     inputs : list of tuple
         Of every input its number and how many entries there are.
+    window : int
+        How many operations are compared at once when a period is looked for.
+    worth : int
+        How many operations a loop must save.
     """
 
     names: list[Any]
@@ -64,6 +68,8 @@ class Listing:
     kinds: Any
     constants: list[Any]
     inputs: list[tuple[int, int]]
+    window: int = WINDOW
+    worth: int = WORTH
 
     @property
     def first_input(self) -> int:
@@ -287,11 +293,12 @@ def unrolled(piece: Piece) -> tuple[Any, Any]:
     """Return the operations of a piece one after the other: codes and operands."""
     if isinstance(piece, Straight):
         return piece.codes, piece.operands
-    operands = np.empty((piece.count, piece.period, 3), dtype=np.int64)
+    most = piece.kinds.shape[1]
+    operands = np.empty((piece.count, piece.period, most), dtype=np.int64)
     for j in range(piece.period):
-        for k in range(3):
+        for k in range(most):
             operands[:, j, k] = piece.taken(j, k)
-    return np.tile(piece.codes, piece.count), operands.reshape(-1, 3)
+    return np.tile(piece.codes, piece.count), operands.reshape(-1, most)
 
 
 def _straight(listing: Listing, start: int, stop: int) -> Straight:
@@ -300,11 +307,11 @@ def _straight(listing: Listing, start: int, stop: int) -> Straight:
 
 def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop]:
     """Find the loops of a stretch: those that save most, then those between them."""
-    if stop - start < WORTH + WINDOW or depth > DEPTH:
+    if stop - start < listing.worth + listing.window or depth > DEPTH:
         return
     runs: list[tuple[int, int, int, int]] = []  # saved, start, period, count
     left = stop - start
-    enough = max(WORTH, (stop - start) // 50)
+    enough = max(listing.worth, (stop - start) // 50)
     tried: set[int] = set()
     for along in (False, True):
         for period in _periods(listing, start, stop, along):
@@ -318,11 +325,23 @@ def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop
     if not chosen:
         return
     at = start
-    for _, begin, period, count in chosen:
+    for run in chosen:
+        _, begin, period, count = _shortest(listing, run)
         yield from _loops(listing, at, begin, depth + 1)
         yield _loop(listing, begin, period, count)
         at = begin + period * count
     yield from _loops(listing, at, stop, depth + 1)
+
+
+def _shortest(listing: Listing, run: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return a run by the shortest period that it has: a multiple of one is a period as well."""
+    saved, begin, period, count = run
+    for part in range(1, period // 2 + 1):
+        if period % part == 0:
+            for shorter in _runs(listing, begin, begin + period * count, part):
+                if shorter[0] > saved:
+                    return shorter
+    return run
 
 
 def _apart(runs: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
@@ -344,7 +363,7 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
     codes, operands, kinds = listing.codes[start:stop], listing.operands[start:stop], listing.kinds[start:stop]
     mixed = codes.astype(np.uint64)
     places = listing.first + np.arange(start, stop, dtype=np.int64)
-    for k in range(3):
+    for k in range(operands.shape[1]):
         if along:
             away = np.diff(operands[:, k].astype(np.int64), prepend=0)
         else:
@@ -352,9 +371,9 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
             away[away >= NEAR] = 0
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + (away * 8 + kinds[:, k]).astype(np.uint64)
     mixed ^= mixed >> np.uint64(29)
-    size = len(mixed) - WINDOW + 1
+    size = len(mixed) - listing.window + 1
     hashes = np.zeros(size, dtype=np.uint64)
-    for k in range(WINDOW):
+    for k in range(listing.window):
         hashes *= np.uint64(0xBF58476D1CE4E5B9)
         hashes += mixed[k : k + size]
     order = np.argsort(hashes, kind="stable")
@@ -366,7 +385,7 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
     if not votes.size:
         return []
     best = np.argsort(votes)[::-1][:PROPOSED]
-    return [int(p) for p in best if votes[p] >= WINDOW]
+    return [int(p) for p in best if votes[p] >= listing.window]
 
 
 def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tuple[int, int, int, int]]:
@@ -377,7 +396,7 @@ def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tupl
         return
     a, b, c = [slice(start + k * period, start + k * period + size) for k in range(3)]
     holds = (codes[a] == codes[b]) & (codes[b] == codes[c])
-    for k in range(3):
+    for k in range(operands.shape[1]):
         x, y, z = operands[a, k], operands[b, k], operands[c, k]
         kind = kinds[b, k]
         holds &= (kind == kinds[a, k]) & (kind == kinds[c, k]) & ((y - x == z - y) | (kind == CONSTANT))
@@ -389,7 +408,7 @@ def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tupl
                 begin -= period
             count = (end - begin) // period
             saved = (count - 1) * period
-            if saved >= WORTH:
+            if saved >= listing.worth:
                 yield saved, begin, period, count
 
 
@@ -409,7 +428,7 @@ def _may_begin(listing: Listing, begin: int, period: int) -> bool:
 
 def _loop(listing: Listing, begin: int, period: int, count: int) -> Loop:
     end = begin + period * count
-    operands = listing.operands[begin:end].reshape(count, period, 3)
+    operands = listing.operands[begin:end].reshape(count, period, listing.operands.shape[1])
     kinds = listing.kinds[begin + period : begin + 2 * period]
     step = operands[2] - operands[1]
     tables: dict[tuple[int, int], Any] = {}

@@ -1,0 +1,224 @@
+"""Programs of arrays whose steps repeat: carried out unit by unit, in the memory that they are given, they are what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dualdiff as dd
+from dualdiff.compiled.arena import Arena, Place
+from dualdiff.compiled.flat import flat
+from dualdiff.passes.elementary import elementary
+from dualdiff.passes.program import Program
+from dualdiff.passes.repeats import repeats
+from dualdiff.passes.units import NotRepeatedError, Unit
+from tests.repeated import program_of_arrays
+
+RANDOM = np.random.default_rng(0)
+STEPS = 24
+DATA = RANDOM.standard_normal((STEPS, 3))
+MATRIX = RANDOM.standard_normal((3, 3)) / 3
+
+
+class Memory:
+    """The arena of a program, and its inputs, as bytes."""
+
+    def __init__(self, program: Program, inputs: list[Any]) -> None:
+        self.program = program
+        self.repeats = repeats(program)
+        self.arena = Arena(self.repeats)
+        self.inputs = inputs
+        for unit in self.repeats.units:  # what has to be copied is found out here
+            for read in unit.taken:
+                self.arena.place(read)
+        self.places: list[list[Any]] = [
+            [None if g else self.arena.place(r) for r, g in _reads(unit)] for unit in self.repeats.units
+        ]
+        self.bytes = np.full(self.arena.size, 0xFF, np.uint8)  # numbers that are none
+        for base, at, size in self.arena.copied:
+            self.bytes[at : at + size] = self.base(base)[:size]
+
+    def base(self, base: Any) -> Any:
+        """Return the bytes that a place counts from."""
+        if isinstance(base, str):
+            return self.bytes
+        return np.ascontiguousarray(self.inputs[base] if isinstance(base, int) else base).reshape(-1).view(np.uint8)
+
+    def at(self, place: Place, k: int, form: Any, strides: Any = None) -> Any:
+        """Return what is at a place, shown there."""
+        start, size = int(place.offsets[k]), form.dtype.itemsize
+        found = self.base(place.base)[start:]
+        if strides is None:
+            return found[: int(np.prod(form.shape)) * size].view(form.dtype).reshape(form.shape)
+        numbers = found[: len(found) // 8 * 8].view(float)
+        return np.lib.stride_tricks.as_strided(numbers, form.shape, [8 * s for s in strides])
+
+    def run(self) -> list[Any]:
+        for unit, needed, places in zip(self.repeats.units, self.arena.needed, self.places, strict=True):
+            for w in unit.written:
+                target = self.at(self.arena.made(unit, w.row), 0, w.base.form)
+                target[...] = self.at(self.arena.place(w.base), 0, w.base.form)
+            body, _ = elementary(unit.body)
+            for k in range(unit.count):
+                self.period(unit, needed, body, places, k)
+        return [
+            self.at(self.arena.place(r), 0, r.form).copy().reshape(f.shape)
+            for r, f in zip(self.repeats.outputs, self.program.results, strict=True)
+        ]
+
+    def period(self, unit: Unit, needed: dict[int, int], body: Program, places: list[Any], k: int) -> None:
+        values: dict[int, Any] = dict(body.constants)
+        for i, place in enumerate(places):
+            if place is not None:
+                x = self.at(place, k, unit.body.forms[i])
+                values[i] = x if x.shape else x[()]
+        for g in unit.gathered:
+            values[g.value] = self.at(self.arena.place(g.source), k, g.source.form, g.strides).copy()
+        if unit.joined is not None:
+            source = unit.joined.source
+            place = self.arena.place(source)
+            parts = [self.at(place, n, source.form).ravel() for n in range(len(source.values))]
+            values[0] = np.concatenate(parts).reshape(unit.body.forms[0].shape)
+        for s in body.steps:
+            with np.errstate(all="ignore"):
+                values[s.result] = np.array(_applied(s, [values[i] for i in s.operands]))
+            assert values[s.result].shape == body.forms[s.result].shape
+        for c, (check, numbers) in enumerate(zip(unit.body.checks, unit.checks, strict=True)):
+            np.testing.assert_array_equal(values[check.value], check.then, err_msg=f"check {c} of {int(numbers[k])}")
+        for j, i in unit.made.items():
+            if j in needed:
+                self.at(self.arena.made(unit, j), k, unit.body.forms[i])[...] = values[i]
+        for w in unit.written:
+            place = self.arena.made(unit, w.row)
+            for part in w.parts:
+                at = Place(place.base, place.offsets + 8 * part.at)
+                target = self.at(at, k, w.base.form._replace(shape=part.shape), part.strides)
+                target[...] = values[part.value]
+
+
+def _reads(unit: Unit) -> Any:
+    gathered = {g.value for g in unit.gathered}
+    return [(read, i in gathered) for i, read in enumerate(unit.reads)]
+
+
+def _applied(s: Any, operands: list[Any]) -> Any:
+    if s.row.access == "write":
+        found = operands[0].copy()
+        found[s.params["index"]] = operands[1]
+        return found
+    return operands[0][s.params["index"]] if s.row.access == "read" else s.row.fn(*operands, **s.params)
+
+
+def held(f: Callable[..., Any], x: Any) -> list[tuple[int, int]]:
+    """Hold a program that is carried out in its units against its flat code, and return its loops."""
+    program = program_of_arrays(f, x)
+    memory = Memory(program, [x])
+    for a, b in zip(memory.run(), flat(program, arrays=True).run(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    return [(u.period, u.count) for u in memory.repeats.units if u.count > 1]
+
+
+def states_in_an_array(x: Any) -> Any:
+    out = np.zeros((STEPS + 1, 3))
+    out[0] = x[:3]
+    for k in range(STEPS):
+        out[k + 1] = np.tanh(MATRIX @ out[k] + DATA[k])
+    return np.sum(out * out)
+
+
+def columns(x: Any) -> Any:
+    table, out, y = x.reshape(3, STEPS), np.zeros((3, STEPS)), x[:3]
+    for k in range(STEPS):
+        y = np.sin(y) + table[:, STEPS - 1 - k]
+        out[:, k] = y
+    return np.sum(out * out * out)
+
+
+def delays(x: Any) -> Any:
+    a, b, c = x[:4], 2 * x[:4], 3 * x[:4]
+    for _ in range(2 * STEPS):
+        a, b, c = b, c, np.sin(a) + 0.5 * np.cos(c)
+    return np.sum(a * b * c)
+
+
+def decisions(x: Any) -> Any:
+    y, total = x[:3], 0.0
+    for u in DATA:
+        y = np.tanh(MATRIX @ y + u)
+        if y[0] > -2 and np.sum(y) < 9:
+            total = total + y[1] * y[2]
+    return total
+
+
+def stacked(x: Any) -> Any:
+    y, found = x[:3], []
+    for u in DATA:
+        y = np.tanh(MATRIX @ np.concatenate([y[1:], y[:1] * u[:1]]))
+        found.append(y)
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("f", [states_in_an_array, columns, delays, decisions])
+def test_loops_and_their_adjoints_are_found_and_give_the_same(f: Callable[..., Any]) -> None:
+    x = RANDOM.standard_normal(3 * STEPS) / 2
+    assert len(held(f, x)) == 1
+    assert len(held(dd.grad(f), x)) >= 2
+
+
+def test_results_of_all_steps_and_directions_side_by_side() -> None:
+    x = RANDOM.standard_normal(3)
+    assert held(stacked, x)
+    assert held(dd.jacobian(stacked, mode="forward"), x)
+
+
+@settings(max_examples=max(settings().max_examples // 10, 5))
+@given(st.data())
+def test_random_recurrences(data: Any) -> None:
+    """States that are taken from one or more steps ago, data by index, and arrays that are written row by row."""
+    count = data.draw(st.integers(14, 20))
+    plan = data.draw(
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3)), min_size=3, max_size=7)
+    )
+    rows = data.draw(st.booleans())
+
+    def f(x: Any) -> Any:
+        states = [[np.sin(x + n) for n in range(3)] for _ in range(4)]
+        out = np.zeros((count, 3))
+        for k in range(count):
+            for what, which, ago in plan:
+                y = states[which][-ago]
+                other = states[(which + 1) % 4][-1]
+                if what == 0:
+                    y = np.tanh(y) + 0.3 * other
+                elif what == 1:
+                    y = MATRIX @ y
+                elif what == 2:
+                    y = y * DATA[k] + x
+                elif what == 3:
+                    y = np.concatenate([y[1:], other[:1]])
+                elif what == 4:
+                    y = np.where(y > other, y, 0.5 * other)
+                else:
+                    y = y - np.sum(other) / 3
+                states[which] = [*states[which][-2:], y]
+            if rows:
+                out[k] = states[plan[-1][1]][-1]
+        return np.sum(out * DATA[:count]) + sum(np.sum(s[-1]) for s in states)
+
+    x = np.array([0.3, -0.4, 0.5])
+    for g in (f, dd.grad(f)):
+        try:
+            held(g, x)
+        except NotRepeatedError:
+            continue
+
+
+def test_what_does_not_repeat_is_said_so() -> None:
+    x = np.ones(4)
+    with pytest.raises(NotRepeatedError, match="repeats"):
+        repeats(program_of_arrays(lambda x: np.sum(np.sin(x) * x), x))

@@ -30,7 +30,6 @@ _HEAD, _FLAGS = 16, 48
 _READY = 0x0001 | 0x0100
 """C-contiguous and aligned."""
 _READS = ("load", "take")
-_INF = "0x7FF0000000000000"
 
 _FOLDS = {
     "add": ("double", "0.0", "fadd reassoc double {0}, {1}"),
@@ -178,7 +177,7 @@ class Text:
         self.lines: list[str] = []
         self.count = 0
         self.codes: list[int | None] = []
-        self.flags: dict[int | None, str] = {}
+        self.flags: dict[tuple[str, int | None], str] = {}  # by kind and check, in the order of the codes
         self.locals: list[str] = []
         self.domain = False
         self.scratch = kernel.size
@@ -256,9 +255,10 @@ class Text:
         out = [f"define internal i32 @{self.name}.core({given}) #0 {{", "entry:"]
         out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
         status = "0"
-        for k, c in reversed(list(enumerate(self.codes))):
+        for k, ((kind, _), flag) in reversed(list(enumerate(self.flags.items()))):
             out += [
-                f"  %is{k} = load i1, ptr {self.flags[c]}",
+                f"  %flag{k} = load {kind}, ptr {flag}",
+                f"  %is{k} = icmp ne {kind} %flag{k}, 0",
                 f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}",
             ]
             status = f"%s{k}"
@@ -412,12 +412,14 @@ class Text:
         if not self.domain:
             self.domain = True
             self.locals += ["%domain = alloca i1", "store i1 false, ptr %domain"]
-        self._raise("%domain", condition)
+        self._gather("%domain", "i1", "or i1 {0}, {1}", condition)
 
-    def _raise(self, flag: str, condition: str) -> None:
-        before = self._is(f"load i1, ptr {flag}")
-        after = self._is(f"or i1 {before}, {condition}")
-        self._say(f"store i1 {after}, ptr {flag}")
+    def _raise(self, kind: str, check: int | None, x: str) -> None:
+        """Let a check fail, if a truth value or any bit of an integer is set anywhere."""
+        if (kind, check) not in self.flags:
+            self.flags[kind, check] = self._local(kind, "0")
+            self.codes.append(check)
+        self._gather(self.flags[kind, check], kind, f"or {kind} {{0}}, {{1}}", x)
 
     def _ends(self, loops: _Loops, values: dict[int, str], at: Sequence[str]) -> None:
         """Write what is stored and looked at in the innermost body."""
@@ -430,22 +432,15 @@ class Text:
             index = self._sum_of(s.offset, at, loops.steps(s.strides))
             place = self._is(f"getelementptr inbounds {kind}, ptr {_base(s.value)}, i64 {index}")
             self._say(f"store {kind} {x}, ptr {place}, align {1 if is_flag else 8}{self.tag[s.value]}")
-        seen = set()
         for look in nest.looks:
-            if look.check not in self.flags:
-                self.flags[look.check] = self._local("i1", "false")
-                self.codes.append(look.check)
-            if (look.what, look.node, look.check) in seen:
-                continue
-            seen.add((look.what, look.node, look.check))
             x = values[look.node]
             if look.what == "finite":
                 if nest.nodes[look.node][0] == "number":
                     continue
-                size = self._is(f"call double @llvm.fabs.f64(double {x})")
-                self._raise(self.flags[look.check], self._is(f"fcmp uge double {size}, {_INF}"))
+                zero = self._is(f"fsub double {x}, {x}")  # all bits 0, if the number is finite
+                self._raise("i64", look.check, self._is(f"bitcast double {zero} to i64"))
             else:
-                self._raise(self.flags[look.check], self._is(f"xor i1 {x}, true"))
+                self._raise("i1", look.check, self._is(f"xor i1 {x}, true"))
 
     def _whole(self, nest: Nest) -> None:
         """Write loops that store, look, and put everything together."""

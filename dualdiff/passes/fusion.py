@@ -39,6 +39,7 @@ from dualdiff.passes.nests import (
     as_number,
     composed,
     long_dims,
+    needed,
 )
 from dualdiff.passes.program import Program, Step
 
@@ -456,6 +457,8 @@ class _Planner(Expressions):
             if kind == "store":
                 depth[i] = at
         ordered = [nest for key in sorted(nests, key=lambda k: k[0]) for nest in nests[key]]
+        for nest in ordered:
+            nest.looks = needed(nest)
         operands = tuple(sorted(i for i in reads_of if i not in depth and i not in self.constants))
         return Kernel(operands, (), dict.fromkeys(depth, 0), 0, ordered)
 

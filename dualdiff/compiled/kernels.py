@@ -488,16 +488,16 @@ def bounds(name: str) -> float:
     return KERNELS[name].bound
 
 
-def defined(names: Iterable[str]) -> str:
-    """Return the text that defines functions: that of "exp" is ``double @dd.exp(double)``.
+def defined(wanted: Iterable[tuple[str, int]]) -> str:
+    """Return the text that defines functions: that of ("exp", 2) is ``[2 x double] @dd.exp.2(double, double)``.
 
     The text declares what it calls, which is ``llvm.fma.f64``, and is to stand in a module once.
     """
-    return DECLARED + "".join([_written(name) for name in sorted(set(names))])
+    return DECLARED + "".join([_written(name, count) for name, count in sorted(set(wanted))])
 
 
-def _written(name: str) -> str:
+def _written(name: str, count: int) -> str:
     kernel = KERNELS[name]
     lines: list[str] = []
     result = kernel.written(*[Number(lines, f"%x{i}") for i in range(kernel.arguments)])
-    return function(f"dd.{name}", kernel.arguments, lines, result)
+    return function(f"dd.{name}.{count}", kernel.arguments, lines, result, count)

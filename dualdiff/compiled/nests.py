@@ -305,13 +305,16 @@ class Text:
             "}",
         ]
 
-    def entered(self) -> str:
-        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel."""
+    def entered(self, results: Sequence[int]) -> str:
+        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel.
+
+        The results follow the order of the outputs.
+        """
         heads, given, at = [], [], 0
         starts = {}
-        for o in self.program.outputs:
-            starts[o] = at
-            at += math.prod(self.program.forms[o].shape)
+        for made in results:
+            starts[made] = at
+            at += math.prod(self.program.forms[made].shape)
         for i, name in self._arguments():
             if i is None:
                 heads.append(f"{name} = alloca double, i64 {self.scratch}, align 64")

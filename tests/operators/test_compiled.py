@@ -500,6 +500,26 @@ def test_it_pickles_as_its_recipe() -> None:
     assert repr(program) == "compile(of_a_module)"
 
 
+def test_buffers_take_no_more_memory_than_what_lives_at_a_time() -> None:
+    def shrinking(x: Any) -> Any:
+        for _ in range(20):
+            x = np.sin(x[1:]) * np.cos(x[:-1])
+        return x
+
+    def stacked(x: Any) -> Any:  # what is put together lives until then
+        for _ in range(4):
+            x = np.stack([np.sin(x), np.cos(x[::-1])]).sum(axis=0) * x
+        return x
+
+    x = np.linspace(0, 1, 1000)
+    for f in (shrinking, stacked):
+        program = dd.compile(f, backend="numpy", check_every=None)
+        for k in range(3):
+            np.testing.assert_array_equal(program(x + k), f(x + k))
+        assert program.explain(x).tier == "arrays"
+        assert 8000 <= program.explain(x).buffers <= 3 * 8064
+
+
 def test_threads_do_not_share_buffers() -> None:
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(50, 50))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from dualdiff.passes.program import Form, Program, Step
 from dualdiff.passes.scalars import name_of
 
 __all__ = ["Arrays", "Called", "of_arrays"]
+
+LINE = 64
+"""Bytes of a line of the cache, where buffers begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,23 @@ class Called:
     scratch: int
     function: Callable[..., int]
     otherwise: Callable[..., Any]
+
+
+class _Buffer(NamedTuple):
+    """An array in the memory of a run: from which byte on, its shape and its dtype."""
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * int(self.dtype.itemsize)
+
+    @property
+    def end(self) -> int:
+        """Where the next buffer may begin."""
+        return self.start + -(-self.bytes // LINE) * LINE
 
 
 class Arrays:
@@ -73,9 +94,11 @@ class Arrays:
         self.kept: set[int] = set()  # groups that are not the program's own: inputs, constants, outputs
         self.given: set[int] = set()  # groups in which there may be memory of inputs or constants
         self.owned: set[int] = set()  # groups in memory that this run made, into which it may write
-        self.buffer_of: dict[int, int] = {}  # by group
-        self.buffers: list[tuple[tuple[int, ...], Any]] = []
-        self.free: dict[Any, list[int]] = {}
+        self.taken: dict[
+            int, list[_Buffer]
+        ] = {}  # by group, as long as it is needed: what its members were written into
+        self.buffers: dict[_Buffer, int] = {}
+        self.arena = 0  # bytes of memory in which all of them lie
         self.ready: set[int] = set()  # results that stand in a buffer, entry after entry
         self.stored: dict[int, str] = {}  # the buffers of what machine code made
         self.whole: set[int] = set()  # values that are all of their memory
@@ -183,25 +206,21 @@ class Arrays:
             self._check(*waiting.pop())
         results = [self._output(i, form) for i, form in zip(program.outputs, program.results, strict=True)]
         lines.append(f"return {' '.join(f'{r},' for r in results) or '()'}")
-        shapes = self.buffers
         arguments = [f"x{i}" for i in range(program.inputs)]
-        if shapes:
-            lines.insert(0, f"{' '.join(f'b{k},' for k in range(len(shapes)))} = buffers")
+        if self.buffers:
+            lines.insert(0, f"{' '.join(f'b{k},' for k in range(len(self.buffers)))} = buffers")
             arguments.append("buffers")
         run, source = compiled(lines, self.names, ", ".join(arguments))
-        if shapes:
-            run = _with_buffers(run, shapes)
-        bytes_kept = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
+        if self.buffers:
+            run = _with_buffers(run, list(self.buffers), self.arena)
         if not all(isinstance(s, Called) for s in self.items):
             run = _quiet(run)
-        return Flat(run, source, "arrays", calls, bytes_kept, self.price * calls)
+        return Flat(run, source, "arrays", calls, self.arena, self.price * calls)
 
     def _release(self, n: int, group: int) -> None:
-        """Give the buffer of a group back after its last use."""
-        buffer = self.buffer_of.get(group)
-        if buffer is not None and self.last.get(group, -1) <= n:
-            del self.buffer_of[group]
-            self.free.setdefault(self.buffers[buffer], []).append(buffer)
+        """Give the buffers of a group back after its last use."""
+        if group in self.taken and self.last.get(group, -1) <= n:
+            del self.taken[group]
 
     def _name(self, i: int) -> str:
         return f"x{i}" if i < self.program.inputs else f"c{i}" if i in self.program.constants else f"v{i}"
@@ -279,30 +298,33 @@ class Arrays:
         return f"{f}({', '.join(given)})"
 
     def _buffer(self, n: int, s: Any, group: int, form: Form) -> int:
-        """Return a buffer for a result: that of an operand which ends here, a free one, or a new one."""
-        key = form.shape, form.dtype
+        """Return a buffer for a result: that of an operand which ends here, or the first place where there is room for it."""
+        found = None
         for i in () if s is None else s.operands:
             own = self._group(i)
-            buffer = self.buffer_of.get(own)
-            if buffer is not None and self.last[own] == n and self.buffers[buffer] == key and own != group:
-                del self.buffer_of[own]
-                self.buffer_of[group] = buffer
-                return buffer
-        free = self.free.get(key)
-        if free:
-            buffer = free.pop()
-        else:
-            buffer = len(self.buffers)
-            self.buffers.append(key)
-        self.buffer_of[group] = buffer
-        return buffer
+            there = self.taken.get(own, ())
+            if len(there) == 1 and self.last[own] == n and own != group:
+                (buffer,) = there
+                if (buffer.shape, buffer.dtype) == (form.shape, form.dtype):
+                    del self.taken[own]
+                    found = buffer
+                    break
+        if found is None:
+            found = _Buffer(0, form.shape, form.dtype)
+            for other in sorted([b for some in self.taken.values() for b in some], key=attrgetter("start")):
+                if found.end <= other.start:
+                    break
+                found = found._replace(start=max(found.start, other.end))
+            self.arena = max(self.arena, found.end)
+        self.taken.setdefault(group, []).append(found)
+        return self.buffers.setdefault(found, len(self.buffers))
 
     def _write(self, n: int, s: Any) -> None:
         """Write an assignment: in place where the array is the program's own and nobody reads it any more."""
         x, value = s.operands
         v, group = f"v{s.result}", self._group(x)
         self.names[f"p{s.result}"] = s.params["index"]
-        if group in self.owned and group not in self.given and self.last[group] == n and group not in self.buffer_of:
+        if group in self.owned and group not in self.given and self.last[group] == n and group not in self.taken:
             self.lines.append(f"{v} = {self._name(x)}")
         else:
             self.lines.append(f"{v} = {self._given(x)}.copy()")
@@ -431,19 +453,24 @@ def _python(x: Any) -> Any:
     return x.item() if hasattr(x, "item") else x
 
 
-def _with_buffers(run: Callable[..., Any], shapes: Sequence[tuple[tuple[int, ...], Any]]) -> Callable[..., Any]:
+def _with_buffers(run: Callable[..., Any], buffers: Sequence[_Buffer], size: int) -> Callable[..., Any]:
     """Give every call buffers that nobody uses meanwhile, whichever thread it runs in."""
     pool: list[list[Any]] = []
 
+    def made() -> list[Any]:
+        memory = np.empty(size + LINE, np.uint8)
+        memory = memory[-memory.ctypes.data % LINE :]
+        return [memory[b.start : b.start + b.bytes].view(b.dtype).reshape(b.shape) for b in buffers]
+
     def with_buffers(*inputs: Any) -> Any:
         try:
-            buffers = pool.pop()
+            taken = pool.pop()
         except IndexError:
-            buffers = [np.empty(shape, dtype) for shape, dtype in shapes]
+            taken = made()
         try:
-            return run(*inputs, buffers)
+            return run(*inputs, taken)
         finally:
-            pool.append(buffers)
+            pool.append(taken)
 
     return with_buffers
 

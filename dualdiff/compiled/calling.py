@@ -211,11 +211,16 @@ class Door:
     opened: Callable[..., Entrance]
 
 
-def way_in(way: Way, results: Sequence[Form], operations: int) -> Door | None:
-    """Return the way into a program, None where there is none: see :func:`machine_code`."""
+def way_in(
+    way: Way, results: Sequence[Form], operations: int, strides: Sequence[tuple[int, ...]] | None = None
+) -> Door | None:
+    """Return the way into a program, None where there is none: see :func:`machine_code`.
+
+    The entries of each result are so far from each other, by axis, and in the order of the axes where nothing is said.
+    """
     if operations > _RELEASING or not is_known() or not _is_simple(way, results):
         return None
-    writer = _Writer(way, results)
+    writer = _Writer(way, results, strides or [() for _ in results])
     return Door(writer.text, writer.entrance)
 
 
@@ -237,8 +242,8 @@ def _is_simple(way: Way, results: Sequence[Form]) -> bool:
 class _Writer:
     """The writing of one way in."""
 
-    def __init__(self, way: Way, results: Sequence[Form]) -> None:
-        self.way, self.results = way, results
+    def __init__(self, way: Way, results: Sequence[Form], strides: Sequence[tuple[int, ...]]) -> None:
+        self.way, self.results, self.strides = way, results, strides
         self.budget = ctypes.c_int64(0)
         self.objects: list[Any] = [way.slow, way.build, CALM, self.budget]
         self.spaces: list[str] = []
@@ -397,7 +402,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         sizes = [math.prod(r.shape) for r in self.results]
         alone = len(self.results) == 1 and self.results[0].kind == "array"
         if alone:
-            made = [self._array(self.results[0])]
+            made = [self._array(self.results[0], self.strides[0])]
             outputs = self._load("ptr", made[0], _DATA)
         else:
             made = []
@@ -410,28 +415,33 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self.lines += ["br label %slow", "made:"]
         if not alone:
             at = 0
-            for form, size in zip(self.results, sizes, strict=True):
+            for form, size, strides in zip(self.results, sizes, self.strides, strict=True):
                 data = self._value(f"getelementptr double, ptr {outputs}, i64 {at}")
-                made.append(self._result(form, size, data, made))
+                made.append(self._result(form, size, strides, data, made))
                 at += size
         self._return(made)
 
-    def _array(self, form: Form, made: Sequence[str] = ()) -> str:
+    def _array(self, form: Form, strides: tuple[int, ...], made: Sequence[str] = ()) -> str:
         """Make an array."""
-        dims = "null"
-        if form.shape:
-            dims = f"@shape{len(self.globals)}"
-            self.globals.append(
-                f"{dims} = internal constant [{len(form.shape)} x i64] [{', '.join(f'i64 {n}' for n in form.shape)}]"
-            )
+        dims = self._integers(form.shape)
+        steps = self._integers([8 * n for n in strides])
         self.lines.append(f"call void {_function('Py_IncRef')}(ptr {_object(_FLOAT)})")
         new = f"inttoptr (i64 {_numpy()[_NEW_FROM_DESCR]} to ptr)"
         array = self._value(
             f"call ptr {new}(ptr {_object(np.ndarray)}, ptr {_object(_FLOAT)}, i32 {len(form.shape)}, ptr {dims}, "
-            "ptr null, ptr null, i32 0, ptr null)"
+            f"ptr {steps}, ptr null, i32 0, ptr null)"
         )
         self._or_fail(array, made)
         return array
+
+    def _integers(self, values: Sequence[int]) -> str:
+        """Return where integers stand."""
+        if not values:
+            return "null"
+        name = f"@integers{len(self.globals)}"
+        entries = ", ".join(f"i64 {n}" for n in values)
+        self.globals.append(f"{name} = internal constant [{len(values)} x i64] [{entries}]")
+        return name
 
     def _or_fail(self, x: str, made: Sequence[str]) -> None:
         """Go on if an object could be made; otherwise let those made before go."""
@@ -445,9 +455,9 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self.lines += [f"call void {_function('Py_DecRef')}(ptr {m})" for m in made]
         self.lines += ["br label %failed", f"go{k}:"]
 
-    def _result(self, form: Form, size: int, data: str, made: Sequence[str]) -> str:
+    def _result(self, form: Form, size: int, strides: tuple[int, ...], data: str, made: Sequence[str]) -> str:
         if form.kind == "array":
-            array = self._array(form, made)
+            array = self._array(form, strides, made)
             goal = self._load("ptr", array, _DATA)
             self.lines.append(f"call void @llvm.memcpy.p0.p0.i64(ptr {goal}, ptr {data}, i64 {8 * size}, i1 false)")
             return array

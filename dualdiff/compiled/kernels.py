@@ -45,6 +45,8 @@ __all__ = ["KERNELS", "Kernel", "bounds", "defined", "usable"]
 
 MAGIC = 1.5 * 2.0**52
 """A sum with it is rounded to an integer, which stands in the last bits of the sum."""
+BIASED = MAGIC + 2 * 1023
+"""The same, with the bias of two exponents among the last bits."""
 SIGN = -(2**63)
 ONE, ROOT_HALF = 0x3FF0000000000000, 0x3FE6A09E667F3BCD
 """The bits of 1 and of √½."""
@@ -105,16 +107,20 @@ def _power(shifted: Number) -> Number:
     return number((bits(shifted) + 1023) << 52)
 
 
-def _scaled(x: Number, k: Number) -> Number:
-    """Return x·2ᵏ, rounded once: in two steps, since 2ᵏ may be no number where the result is one."""
-    half = fma(k, 0.5, MAGIC)
-    return x * _power(half) * _power((k - (half - MAGIC)) + MAGIC)
+def _scaled(x: Number, shifted: Number) -> Number:
+    """Return x·2ᵏ, rounded once: in two steps, since 2ᵏ may be no number where the result is one.
+
+    What stands in the last bits is k and twice the exponents' bias, which the two powers share.
+    """
+    both = bits(shifted)
+    half = both >> 1
+    return x * number(half << 52) * number((both - half) << 52)
 
 
-def _by_ln2(x: Number) -> tuple[Number, Number, Pair]:
+def _by_ln2(x: Number, magic: float = MAGIC) -> tuple[Number, Number, Pair]:
     """Return k, as it stands in a sum and as a number, and r with x = k·ln 2 + r, |r| ≤ ln 2 / 2."""
-    shifted = fma(x, PER_LN2[0], MAGIC)
-    k = shifted - MAGIC
+    shifted = fma(x, PER_LN2[0], magic)
+    k = shifted - magic
     t = fma(k, -LN2[0], x)
     r = fma(k, -LN2[1], t)
     return shifted, k, (r, fma(k, -LN2[1], t - r))
@@ -135,19 +141,19 @@ def _exp_of(r: Pair) -> Pair:
 
 
 def _exp(x: Number) -> Number:
+    # 1 + r·(1 + r·(…)): what rounding loses on the way is multiplied by r, so that nothing has to be carried.
     x = _at_least(_at_most(x, 710.0), -746.0)
-    _, k, r = _by_ln2(x)
-    first, second = _exp_of(r)
-    return _scaled(first + second, k)
+    shifted, _, (r, _) = _by_ln2(x, BIASED)
+    return _scaled(fma(r, polynomial(r, (1.0, *EXP)), 1.0), shifted)
 
 
 def _exp2(x: Number) -> Number:
     x = _at_least(_at_most(x, 1025.0), -1076.0)
-    k = (x + MAGIC) - MAGIC
-    t = x - k
+    shifted = x + BIASED
+    t = x - (shifted - BIASED)
     r = t * LN2[0]
     first, second = _exp_of((r, fma(t, LN2[0], -r) + t * LN2[1]))
-    return _scaled(first + second, k)
+    return _scaled(first + second, shifted)
 
 
 def _expm1_part(x: Number, places: int) -> Pair:
@@ -297,9 +303,9 @@ def _power_of(x: Number, y: Number) -> Number:
     first = where(a < math.inf, where(a.equals(0.0), -math.inf, first), a)
     product = y * first
     rest = where(_absolute(product) < 800.0, fma(y, first, -product) + y * second, 0.0)
-    _, k, r = _by_ln2(_at_least(_at_most(product, 720.0), -760.0))
+    shifted, _, r = _by_ln2(_at_least(_at_most(product, 720.0), -760.0), BIASED)
     first, second = _exp_of(_quick_sum(r[0], r[1] + rest))
-    result = where(a.equals(1.0) & size.equals(size), 1.0, _scaled(first + second, k))
+    result = where(a.equals(1.0) & size.equals(size), 1.0, _scaled(first + second, shifted))
     whole, even = _whole(size), _whole(size * 0.5)
     result = where(whole & even.no(), _signed(result, x), result)
     result = where((x < 0.0) & (a < math.inf) & whole.no(), math.nan, result)
@@ -448,7 +454,7 @@ class Kernel:
 
 FAR = 1e14
 KERNELS: dict[str, Kernel] = {
-    "exp": Kernel(_exp, 0.8),
+    "exp": Kernel(_exp, 0.9),
     "exp2": Kernel(_exp2, 0.8),
     "expm1": Kernel(_expm1, 0.85),
     "log": Kernel(_log, 0.7),
@@ -482,16 +488,16 @@ def bounds(name: str) -> float:
     return KERNELS[name].bound
 
 
-def defined(names: Iterable[str]) -> str:
-    """Return the text that defines functions: that of "exp" is ``double @dd.exp(double)``.
+def defined(wanted: Iterable[tuple[str, int]]) -> str:
+    """Return the text that defines functions: that of ("exp", 2) is ``[2 x double] @dd.exp.2(double, double)``.
 
     The text declares what it calls, which is ``llvm.fma.f64``, and is to stand in a module once.
     """
-    return DECLARED + "".join([_written(name) for name in sorted(set(names))])
+    return DECLARED + "".join([_written(name, count) for name, count in sorted(set(wanted))])
 
 
-def _written(name: str) -> str:
+def _written(name: str, count: int) -> str:
     kernel = KERNELS[name]
     lines: list[str] = []
     result = kernel.written(*[Number(lines, f"%x{i}") for i in range(kernel.arguments)])
-    return function(f"dd.{name}", kernel.arguments, lines, result)
+    return function(f"dd.{name}.{count}", kernel.arguments, lines, result, count)

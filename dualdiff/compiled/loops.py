@@ -88,9 +88,10 @@ def assembled(program: Program, plan: Fusion, way: Way | None = None, price: flo
     bodies = [t.written() for t in texts]
     door = None
     if way is not None and _is_one(program, plan, texts[0]):
-        door = way_in(way, program.results, texts[0].work // LANES)
-    if door is not None:
-        bodies += [texts[0].entered(), door.text]
+        shown = [plan.views[o] for o in program.outputs]
+        door = way_in(way, program.results, texts[0].work // LANES, [strides for _, strides in shown])
+        if door is not None:
+            bodies += [texts[0].entered([i for i, _ in shown]), door.text]
     machine = llvm.assembled("\n".join([declared(texts), *bodies, *tags.lines, ""]), passes=True)
     run: list[Any] = []
     slower: list[Flat] = []
@@ -127,10 +128,13 @@ def assembled(program: Program, plan: Fusion, way: Way | None = None, price: flo
 
 
 def _is_one(program: Program, plan: Fusion, text: Text) -> bool:
-    """Whether a program is one kernel, which writes its outputs where they are to stand."""
+    """Whether a program is one kernel, whose results are the outputs, or all of what these show."""
+    shown = [plan.views[o][0] for o in program.outputs if o in plan.views]
     return (
-        len(plan.items) == 1
-        and sorted(text.kernel.results) == sorted(program.outputs)
+        plan.items[0] is text.kernel
+        and len(plan.kernels) == 1
+        and len(shown) == len(program.outputs)
+        and sorted(text.kernel.results) == sorted(shown)
         and not plan.before
         and text.scratch <= _ON_THE_STACK
         and set(program.outputs) <= plan.finite

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ _HEAD, _FLAGS = 16, 48
 _READY = 0x0001 | 0x0100
 """C-contiguous and aligned."""
 _READS = ("load", "take")
-_INF = "0x7FF0000000000000"
+_LEAVES = (*_READS, "constant", "given")
+ABREAST = 3
+"""Calls of an elementary function that are written side by side: each by itself waits for its own results most of the time."""
 
 _FOLDS = {
     "add": ("double", "0.0", "fadd reassoc double {0}, {1}"),
@@ -45,9 +48,8 @@ _FOLDS = {
 def declared(texts: Sequence[Text]) -> str:
     """Return what kernels call: LLVM's own functions, and elementary ones."""
     names = {node[0] for t in texts for nest in t.kernel.nests for node in nest.nodes}
-    elementary = names & kernels.KERNELS.keys()
-    text = kernels.defined(elementary) if elementary else ""
-    more = operations.declared({*(names & KNOWN) - elementary, "absolute"})
+    text = kernels.defined({called for t in texts for called in t.called})
+    more = operations.declared({*(names & KNOWN) - kernels.KERNELS.keys(), "absolute"})
     extrema = "declare double @llvm.maximum.f64(double, double)\ndeclare double @llvm.minimum.f64(double, double)\n"
     folds = {f.name for t in texts for nest in t.kernel.nests for f in nest.folds if _FOLDS[f.name][0] == "double"}
     return text + extrema + more + "".join(map(_together, sorted(folds)))
@@ -153,7 +155,7 @@ class _Loops:
         for name, *rest in self.nest.nodes:
             if name in _READS:
                 found.append(max([k for k, s in enumerate(self.steps(rest[2])) if s], default=-1))
-            elif name in ("constant", "given"):
+            elif name in _LEAVES:
                 found.append(-1)
             else:
                 found.append(max([found[n] for n in rest], default=-1))
@@ -178,9 +180,10 @@ class Text:
         self.lines: list[str] = []
         self.count = 0
         self.codes: list[int | None] = []
-        self.flags: dict[int | None, str] = {}
+        self.flags: dict[tuple[str, int | None], str] = {}  # by kind and check, in the order of the codes
         self.locals: list[str] = []
         self.domain = False
+        self.called: set[tuple[str, int]] = set()  # the elementary functions, and of how many numbers at once
         self.scratch = kernel.size
         self.numbers: list[bool] = []
         self.work = sum(math.prod(n.extents) * (len(n.nodes) + 1) for n in kernel.nests)
@@ -260,9 +263,10 @@ class Text:
         out = [f"define internal i32 @{self.name}.core({given}) #0 {{", "entry:"]
         out += [*[f"  {h}" for h in (*heads, *self.locals)], *self.lines]
         status = "0"
-        for k, c in reversed(list(enumerate(self.codes))):
+        for k, ((kind, _), flag) in reversed(list(enumerate(self.flags.items()))):
             out += [
-                f"  %is{k} = load i1, ptr {self.flags[c]}",
+                f"  %flag{k} = load {kind}, ptr {flag}",
+                f"  %is{k} = icmp ne {kind} %flag{k}, 0",
                 f"  %s{k} = select i1 %is{k}, i32 {k + 1}, i32 {status}",
             ]
             status = f"%s{k}"
@@ -305,13 +309,16 @@ class Text:
             "}",
         ]
 
-    def entered(self) -> str:
-        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel."""
+    def entered(self, results: Sequence[int]) -> str:
+        """Return the function ``program`` of the inputs' and the outputs' addresses, for a program that is this kernel.
+
+        The results follow the order of the outputs.
+        """
         heads, given, at = [], [], 0
         starts = {}
-        for o in self.program.outputs:
-            starts[o] = at
-            at += math.prod(self.program.forms[o].shape)
+        for made in results:
+            starts[made] = at
+            at += math.prod(self.program.forms[made].shape)
         for i, name in self.arguments():
             if i is None:
                 heads.append(f"{name} = alloca double, i64 {self.scratch}, align 64")
@@ -364,25 +371,33 @@ class Text:
         self, loops: _Loops, level: int, levels: Sequence[int], values: dict[int, str], at: Sequence[str]
     ) -> None:
         """Write the nodes that are computed in the body of one loop."""
-        for n, (name, *rest) in enumerate(loops.nest.nodes):
-            if levels[n] != level:
+        nodes = loops.nest.nodes
+        rounds = _rounds(nodes)
+        here = sorted([n for n, k in enumerate(levels) if k == level], key=lambda n: rounds[n])
+        for (_, function), alike in groupby(here, key=lambda n: rounds[n]):
+            if function:
+                self._elementary(function, list(alike), nodes, values)
                 continue
-            if name == "constant":
-                values[n] = constant(rest[0])
-            elif name == "given":
-                values[n] = f"%g{rest[0]}"
-            elif name == "load":
-                i, offset, strides, is_flag = rest
-                index = self._sum_of(offset, at, loops.steps(strides))
-                kind = "i8" if is_flag else "double"
-                place = self._is(f"getelementptr inbounds {kind}, ptr {_base(i)}, i64 {index}")
-                values[n] = self._is(f"load {kind}, ptr {place}, align {1 if is_flag else 8}{self.tag[i]}")
-                if is_flag:
-                    values[n] = self._is(f"icmp ne i8 {values[n]}, 0")
-            elif name == "take":
-                values[n] = self._taken(rest[0], rest[1], loops.steps(rest[2]), rest[3], at)
-            else:
-                values[n] = self._operation(name, [values[o] for o in rest])
+            for n in alike:
+                values[n] = self._node(loops, nodes[n], values, at)
+
+    def _node(self, loops: _Loops, node: tuple[Any, ...], values: dict[int, str], at: Sequence[str]) -> str:
+        """Write a node that is no elementary function, and return the name of its value."""
+        name, *rest = node
+        if name == "constant":
+            return constant(rest[0])
+        if name == "given":
+            return f"%g{rest[0]}"
+        if name == "take":
+            return self._taken(rest[0], rest[1], loops.steps(rest[2]), rest[3], at)
+        if name != "load":
+            return self._operation(name, [values[o] for o in rest])
+        i, offset, strides, is_flag = rest
+        index = self._sum_of(offset, at, loops.steps(strides))
+        kind = "i8" if is_flag else "double"
+        place = self._is(f"getelementptr inbounds {kind}, ptr {_base(i)}, i64 {index}")
+        x = self._is(f"load {kind}, ptr {place}, align {1 if is_flag else 8}{self.tag[i]}")
+        return self._is(f"icmp ne i8 {x}, 0") if is_flag else x
 
     def _taken(self, i: int, offset: int, steps: Sequence[int], table: int, at: Sequence[str]) -> str:
         """Write how an entry is read whose position a table says."""
@@ -398,11 +413,6 @@ class Text:
         return self._is(f"select i1 {is_none}, double 0.0, double {x}") if pads else x
 
     def _operation(self, name: str, operands: Sequence[str]) -> str:
-        if name in kernels.KERNELS:
-            if kernels.bounds(name) < math.inf:
-                size = self._is(f"call double @llvm.fabs.f64(double {operands[0]})")
-                self._leave(self._is(f"fcmp ogt double {size}, {constant(kernels.bounds(name))}"))
-            return self._is(f"call double @dd.{name}({', '.join(f'double {x}' for x in operands)})", "%v")
         result = self._new("%v")
         self.lines += [
             f"  {line}" for line in operations.text({"quotient": "divide"}.get(name, name), result, operands)
@@ -411,17 +421,36 @@ class Text:
             self._leave(self._is(f"fcmp oeq double {operands[1]}, 0.0"))
         return result
 
+    def _elementary(
+        self, name: str, alike: Sequence[int], nodes: Sequence[tuple[Any, ...]], values: dict[int, str]
+    ) -> None:
+        """Write calls of an elementary function, several at once."""
+        for first in range(0, len(alike), ABREAST):
+            some = alike[first : first + ABREAST]
+            operands = [values[o] for n in some for o in nodes[n][1:]]
+            if kernels.bounds(name) < math.inf:
+                for x in operands:
+                    size = self._is(f"call double @llvm.fabs.f64(double {x})")
+                    self._leave(self._is(f"fcmp ogt double {size}, {constant(kernels.bounds(name))}"))
+            self.called.add((name, len(some)))
+            kind = f"[{len(some)} x double]"
+            found = self._is(f"call {kind} @dd.{name}.{len(some)}({', '.join(f'double {x}' for x in operands)})")
+            for k, n in enumerate(some):
+                values[n] = self._is(f"extractvalue {kind} {found}, {k}", "%v")
+
     def _leave(self, condition: str) -> None:
         """Let the first tier compute everything, if a condition holds anywhere."""
         if not self.domain:
             self.domain = True
             self.locals += ["%domain = alloca i1", "store i1 false, ptr %domain"]
-        self._raise("%domain", condition)
+        self._gather("%domain", "i1", "or i1 {0}, {1}", condition)
 
-    def _raise(self, flag: str, condition: str) -> None:
-        before = self._is(f"load i1, ptr {flag}")
-        after = self._is(f"or i1 {before}, {condition}")
-        self._say(f"store i1 {after}, ptr {flag}")
+    def _raise(self, kind: str, check: int | None, x: str) -> None:
+        """Let a check fail, if a truth value or any bit of an integer is set anywhere."""
+        if (kind, check) not in self.flags:
+            self.flags[kind, check] = self._local(kind, "0")
+            self.codes.append(check)
+        self._gather(self.flags[kind, check], kind, f"or {kind} {{0}}, {{1}}", x)
 
     def _ends(self, loops: _Loops, values: dict[int, str], at: Sequence[str]) -> None:
         """Write what is stored and looked at in the innermost body."""
@@ -434,22 +463,15 @@ class Text:
             index = self._sum_of(s.offset, at, loops.steps(s.strides))
             place = self._is(f"getelementptr inbounds {kind}, ptr {_base(s.value)}, i64 {index}")
             self._say(f"store {kind} {x}, ptr {place}, align {1 if is_flag else 8}{self.tag[s.value]}")
-        seen = set()
         for look in nest.looks:
-            if look.check not in self.flags:
-                self.flags[look.check] = self._local("i1", "false")
-                self.codes.append(look.check)
-            if (look.what, look.node, look.check) in seen:
-                continue
-            seen.add((look.what, look.node, look.check))
             x = values[look.node]
             if look.what == "finite":
                 if nest.nodes[look.node][0] == "number":
                     continue
-                size = self._is(f"call double @llvm.fabs.f64(double {x})")
-                self._raise(self.flags[look.check], self._is(f"fcmp uge double {size}, {_INF}"))
+                zero = self._is(f"fsub double {x}, {x}")  # all bits 0, if the number is finite
+                self._raise("i64", look.check, self._is(f"bitcast double {zero} to i64"))
             else:
-                self._raise(self.flags[look.check], self._is(f"xor i1 {x}, true"))
+                self._raise("i1", look.check, self._is(f"xor i1 {x}, true"))
 
     def _whole(self, nest: Nest) -> None:
         """Write loops that store, look, and put everything together."""
@@ -690,6 +712,16 @@ class Text:
                 into(k + 1, [*at, index])
 
         into(0, [])
+
+
+def _rounds(nodes: Sequence[tuple[Any, ...]]) -> list[tuple[int, str]]:
+    """Return, by node, how many elementary functions stand below it one after another, and which one it is itself, if any."""
+    found: list[tuple[int, str]] = []
+    for name, *rest in nodes:
+        below = [] if name in _LEAVES else [found[o] for o in rest]
+        number = max([k + (function != "") for k, function in below], default=0)
+        found.append((number, name if name in kernels.KERNELS else ""))
+    return found
 
 
 def _base(i: int) -> str:

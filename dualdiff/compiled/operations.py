@@ -128,7 +128,7 @@ def _logic(word: str, result: str, operands: Sequence[str]) -> list[str]:
 
 
 def declared(names: Iterable[object]) -> str:
-    """Return the declarations of what operations of these names call."""
+    """Return the declarations of what operations of these names call; the sine and the cosine of one number become one call."""
     called = {
         f"llvm.{_INTRINSICS[n]}.f64" if n in _INTRINSICS else FUNCTIONS.get(n) for n in names if isinstance(n, str)
     }
@@ -137,6 +137,6 @@ def declared(names: Iterable[object]) -> str:
     called.discard(None)
     two = ("atan2", "hypot", "pow", "fmod", "llvm.copysign.f64")
     return "".join(
-        f"declare double @{name}({'double, double' if name in two else 'double'})\n"
+        f"declare double @{name}({'double, double' if name in two else 'double'}) memory(none)\n"
         for name in sorted(map(str, called))
     )

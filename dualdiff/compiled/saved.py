@@ -9,7 +9,6 @@ operand has a number below that of its result, so that there are no cycles.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import inspect
 import io
 import json
@@ -17,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import IO, Any
 
@@ -123,7 +123,7 @@ def write(file: str | PathLike[str] | IO[bytes], saved: Saved) -> None:
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "dualdiff": importlib.metadata.version("dualdiff"),
+        "dualdiff": _version(),
         "numpy": np.__version__,
         "name": saved.name,
         "doc": saved.doc,
@@ -143,6 +143,14 @@ def write(file: str | PathLike[str] | IO[bytes], saved: Saved) -> None:
             sums.append(_put(archive, f"arrays/{n}.npy", buffer.getbuffer()))
         sums.insert(0, _put(archive, JSON, text, zipfile.ZIP_DEFLATED))
         archive.writestr(_named(SUMS), "".join(sums))
+
+
+def _version() -> str:
+    """Return the library's version; a source tree that was never installed has none."""
+    try:
+        return version("dualdiff")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: Any, how: int = zipfile.ZIP_STORED) -> str:

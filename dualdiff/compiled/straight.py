@@ -41,6 +41,7 @@ class _Straight:
         self.program, self.scalars = program, scalars
         self.lines: list[str] = []
         self.names: dict[int, str] = {}  # of the nodes that have been computed
+        self.pointers: set[int] = set()  # inputs whose address has been read
         self.truths: set[int] = set()  # nodes that are no numbers
         self.finite: set[int] = set()  # nodes that a check has looked at
         self.goals: dict[int, list[int]] = {}  # where the number of a node goes
@@ -133,12 +134,10 @@ class _Straight:
             i, k = operands
             if self.program.forms[i].dtype != _FLOAT:
                 raise NotScalarError(f"an input of {self.program.forms[i].dtype}")
-            self.lines += [
-                f"  %a{n} = getelementptr ptr, ptr %inputs, i64 {i}",
-                f"  %p{n} = load ptr, ptr %a{n}",
-                f"  %e{n} = getelementptr double, ptr %p{n}, i64 {k}",
-                f"  %v{n} = load double, ptr %e{n}",
-            ]
+            if i not in self.pointers:
+                self.pointers.add(i)
+                self.lines += [f"  %a{i} = getelementptr ptr, ptr %inputs, i64 {i}", f"  %x{i} = load ptr, ptr %a{i}"]
+            self.lines += [f"  %e{n} = getelementptr double, ptr %x{i}, i64 {k}", f"  %v{n} = load double, ptr %e{n}"]
             self.names[n] = f"%v{n}"
         else:
             takes = {m in self.truths for m in (operands[1:] if name == "where" else operands)}

@@ -5,6 +5,7 @@ Nothing is contracted and nothing reassociated: an operation written here is tha
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ __all__ = ["DECLARED", "Number", "bits", "fma", "function", "number", "polynomia
 
 DECLARED = "declare double @llvm.fma.f64(double, double, double)\n"
 """What the functions call."""
+_NAME = re.compile(r"%[vx]\d+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +147,18 @@ def polynomial(x: Number, coefficients: Sequence[float]) -> Number:
     return fma(x, terms[0], coefficients[0])
 
 
-def function(name: str, arguments: int, lines: Sequence[str], result: Number) -> str:
-    """Return the text of a function that is to be written where it is called."""
-    given = ", ".join(f"double %x{i}" for i in range(arguments))
-    body = "".join(f"  {line}\n" for line in lines)
-    return f"define internal double @{name}({given}) alwaysinline {{\n{body}  ret double {result.name}\n}}\n"
+def function(name: str, arguments: int, lines: Sequence[str], result: Number, count: int) -> str:
+    """Return the text of a function that is to be written where it is called.
+
+    It is applied to several numbers at once, which follow each other among its arguments, and returns as many. Their lines
+    alternate, so that what one of them waits for goes on beside the others.
+    """
+    given = ", ".join(f"double %x{i}.{k}" for k in range(count) for i in range(arguments))
+    own = [[_NAME.sub(rf"\g<0>.{k}", line) for k in range(count)] for line in (*lines, result.name)]
+    body = [line for together in own[:-1] for line in together]
+    kind, whole = f"[{count} x double]", "poison"
+    for k, x in enumerate(own[-1]):
+        body.append(f"%r{k} = insertvalue {kind} {whole}, double {x}, {k}")
+        whole = f"%r{k}"
+    text = "".join(f"  {line}\n" for line in body)
+    return f"define internal {kind} @{name}({given}) alwaysinline {{\n{text}  ret {kind} {whole}\n}}\n"

@@ -241,7 +241,7 @@ class Compiled(Gate):
             if value is w.value:
                 continue
             if still(w, value):
-                if self._replaced < REPLACED:
+                if isinstance(w.value, COMPARED) and self._replaced < REPLACED:
                     self._replaced += 1
                     self._close()
                     watched[n] = Watched(w.holder, w.name, value)

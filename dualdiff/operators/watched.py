@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.capture.look import code_names, function_of
+from dualdiff.capture.names import real_of
 from dualdiff.compiled.entrance import GONE, Watched
 from dualdiff.passes.program import content
 
@@ -59,7 +61,10 @@ def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
 
 
 def _entry(holder: Any, name: Any, names: set[str], wrappers: tuple[type, ...]) -> Iterator[Watched]:
-    value = Watched(holder, name, None).now()
+    found = Watched(holder, name, None).now()
+    value = real_of(found)
+    if value is not found and value is getattr(builtins, str(name), GONE):
+        return  # there only while another thread's function is differentiated
     yield Watched(holder, name, value)
     yield from _inside(value, names, wrappers)
 
@@ -106,6 +111,9 @@ def _is_library(module: ModuleType) -> bool:
 
 
 def still(watched: Watched, value: Any) -> bool:
-    """Whether a value is what was there: itself, or, where values are compared, one of the same class with the same bits."""
+    """Whether a value is what was there: itself, or, where values are compared, one of the same class with the same bits.
+
+    A stand-in is what it stands for: it is bound while another thread's function is differentiated.
+    """
     then = watched.value
-    return value is then or (isinstance(then, COMPARED) and content(value) == content(then))
+    return real_of(value) is then or (isinstance(then, COMPARED) and content(value) == content(then))

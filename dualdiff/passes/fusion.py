@@ -25,6 +25,7 @@ from dualdiff.passes.entries import (
     Folded,
     Mapped,
     Moved,
+    Part,
     Taken,
 )
 from dualdiff.passes.nests import (
@@ -39,6 +40,7 @@ from dualdiff.passes.nests import (
     as_number,
     composed,
     long_dims,
+    needed,
 )
 from dualdiff.passes.program import Program, Step
 
@@ -90,6 +92,9 @@ class Fusion:
         Arrays that loops read, beside the program's: what a mask was.
     fused : int
         How many steps that compute became part of a loop.
+    views : dict
+        By output that shows all of a value which is stored: this value, and how far from each other the output's entries are in its
+        memory, by axis.
     """
 
     items: list[Kernel | Step]
@@ -98,6 +103,7 @@ class Fusion:
     before: dict[int, int]
     constants: dict[int, Any]
     fused: int
+    views: dict[int, tuple[int, tuple[int, ...]]]
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -221,32 +227,32 @@ class _Planner(Expressions):
     def _is_small(self, i: int, what: Folded) -> bool:
         return self._folded(what) <= SMALL
 
-    def _viewed(self, i: int) -> int | None:
-        """Return what a value is a view of, None if it is none."""
+    def _viewed(self, i: int) -> Part | None:
+        """Return what a value is a view of, and by which coordinates; None if it is none."""
         what = self.entries.get(i)
-        if isinstance(what, Moved) and what.is_view and len(what.parts) == 1:
-            return what.parts[0].operand
-        return None
+        return what.parts[0] if isinstance(what, Moved) and what.is_view and len(what.parts) == 1 else None
 
     def _show(self, i: int) -> None:
         """See to it that NumPy can have a value: it is stored, or a view of what is."""
         while i in self.entries and i not in self.stored and i not in self.shown:
-            base = self._viewed(i)
-            if base is None or not (
-                base in self.stored or base not in self.entries or self._size(base) == self._size(i)
+            part = self._viewed(i)
+            if part is None or not (
+                part.operand in self.stored
+                or part.operand not in self.entries
+                or self._size(part.operand) == self._size(i)
             ):
                 self.stored.add(i)
                 return
             self.shown.add(i)
-            i = base
+            i = part.operand
 
     def _whole(self, i: int) -> int:
         """Return what a value shows all the entries of, in another order."""
         while i not in self.stored:
-            base = self._viewed(i)
-            if base is None or self._size(base) != self._size(i):
+            part = self._viewed(i)
+            if part is None or self._size(part.operand) != self._size(i):
                 break
-            i = base
+            i = part.operand
         return i
 
     def _look(self) -> None:
@@ -414,7 +420,21 @@ class _Planner(Expressions):
                 before[c] = next((starts[k] for k, (n, _) in enumerate(calls) if n >= check.before), len(items))
         outputs = {o for o in program.outputs if self._whole(o) in finite}
         extra = {i: x for i, x in self.constants.items() if i not in program.constants}
-        return Fusion(items, done, finite | outputs, before, extra, self.fused)
+        return Fusion(items, done, finite | outputs, before, extra, self.fused, dict(self._views()))
+
+    def _views(self) -> Iterator[tuple[int, tuple[int, tuple[int, ...]]]]:
+        """Yield the outputs that show all of what is stored, entry 0 first."""
+        for o in self.program.outputs:
+            i, at = o, self.identity(o)
+            while i not in self.stored and (part := self._viewed(i)) is not None:
+                i, at = part.operand, composed(part.axes, at)
+            shape = self.forms[o].shape
+            if i not in self.stored or self._size(i) != self._size(o):
+                continue
+            offset, strides = self._place(i, at, tuple([(0, n) for n in shape]), range(len(shape)))
+            last = sum(n * s for n, s in zip([n - 1 for n in shape], strides, strict=True))
+            if offset == 0 and last == self._size(o) - 1 and min(strides, default=0) >= 0:
+                yield o, (i, strides)
 
     def _kernel(self, roots: Sequence[tuple[str, int, int]]) -> Kernel:
         nests: dict[Any, list[Nest]] = {}
@@ -467,6 +487,8 @@ class _Planner(Expressions):
             if kind == "store":
                 depth[i] = at
         ordered = [nest for key in sorted(nests, key=lambda k: k[0]) for nest in nests[key]]
+        for nest in ordered:
+            nest.looks = needed(nest)
         operands = tuple(sorted(i for i in reads_of if i not in depth and i not in self.constants))
         return Kernel(operands, (), dict.fromkeys(depth, 0), 0, ordered)
 

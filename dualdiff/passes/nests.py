@@ -24,6 +24,7 @@ __all__ = [
     "as_number",
     "composed",
     "long_dims",
+    "needed",
 ]
 
 
@@ -283,6 +284,25 @@ def _is_inside(at: Sequence[Along], part: Box, box: Box) -> bool:
             if first < cut < end:
                 raise SplitError(a.dim, cut)
     return True
+
+
+_SHOWING = {"add": 2, "subtract": 2, "multiply": 2, "negative": 1, "sqrt": 1, "sin": 1, "cos": 1, "divide": 1}
+"""How many operands are finite where a function's value is, counted from the first."""
+
+
+def needed(nest: Nest) -> list[Look]:
+    """Return the looks of a nest without those that others imply: what a finite value is made of is finite as well."""
+    implied = set()
+    for check in {look.check for look in nest.looks}:
+        seen: set[int] = set()
+        waiting = [look.node for look in nest.looks if look.what == "finite" and look.check == check]
+        while waiting:
+            name, *operands = nest.nodes[waiting.pop()]
+            below = [n for n in operands[: _SHOWING.get(name, 0)] if n not in seen]
+            seen.update(below)
+            waiting += below
+        implied |= {Look("finite", n, check) for n in seen}
+    return [look for look in dict.fromkeys(nest.looks) if look not in implied]
 
 
 _BOOLEAN = frozenset(("logical_and", "logical_or", "logical_xor", "logical_not"))

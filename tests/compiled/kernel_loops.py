@@ -13,14 +13,15 @@ from dualdiff.compiled import kernels, llvm
 def looped(name: str, attributes: str = "") -> str:
     """Return a module whose function "loop" writes a kernel's values for all numbers of arrays."""
     given = range(kernels.KERNELS[name].arguments)
-    return f"""{kernels.defined([name])}
+    return f"""{kernels.defined([(name, 1)])}
 define void @loop({", ".join(f"ptr noalias %a{i}" for i in given)}, ptr noalias %results, i64 %n) {attributes} {{
 start:
   br label %body
 body:
   %i = phi i64 [0, %start], [%next, %body]
 {"".join(f"  %p{i} = getelementptr double, ptr %a{i}, i64 %i{chr(10)}  %x{i} = load double, ptr %p{i}{chr(10)}" for i in given)}
-  %y = call double @dd.{name}({", ".join(f"double %x{i}" for i in given)})
+  %all = call [1 x double] @dd.{name}.1({", ".join(f"double %x{i}" for i in given)})
+  %y = extractvalue [1 x double] %all, 0
   %p = getelementptr double, ptr %results, i64 %i
   store double %y, ptr %p
   %next = add i64 %i, 1

@@ -480,6 +480,45 @@ def test_a_program_of_one_kernel_is_entered_without_python() -> None:
     assert not np.shares_memory(gradient(X), gradient(X))
 
 
+def columns(x: Any) -> Any:
+    return np.stack([x, np.sin(x), x * np.exp(-x)], axis=1), x.reshape(10, -1).T * 2, x[::-1] + 1
+
+
+def test_results_whose_axes_are_exchanged_are_made_without_python_too() -> None:
+    for f, layouts in ((columns, "ccc"), (lambda x: np.stack([x, 1 / x, x * x]).T, "f")):
+        program = dd.compile(f, backend="llvm", check_every=None)
+        x = np.exp(X[:100] / 8)
+        for k in range(4):
+            found, right = program(x + k), f(x + k)
+            pairs = zip(found, right, strict=True) if len(layouts) > 1 else [(found, right)]
+            for (a, b), layout in zip(pairs, layouts, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-15)
+                assert a.flags.f_contiguous if layout == "f" else a.flags.c_contiguous or a.T.flags.c_contiguous
+                assert k < 3 or (a.flags.owndata and a.flags.aligned and a.flags.writeable)
+        assert type(type(program).__call__) is type(len)
+        bad = x.copy()
+        bad[7] = np.inf
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(*[np.concatenate([np.ravel(a) for a in g(bad)]) for g in (program, f)])
+
+
+def test_what_a_finite_value_is_made_of_is_not_looked_at() -> None:
+    def f(x: Any) -> Any:
+        e = np.exp(x)
+        return np.stack([e, e * x, 1 / e])
+
+    (kernel,) = kernels(f, X)
+    assert sum(len(nest.looks) for nest in kernel.nests) == 2
+    loops, calls, _ = both(f, X)
+    for bad in (np.inf, -np.inf, np.nan, 800.0, -800.0):
+        for where in (0, 500, 999):
+            x = X.copy()
+            x[where] = bad
+            for run in (loops.run, calls.run):
+                with pytest.raises(ChangedError):
+                    run(x)
+
+
 def test_a_value_and_a_gradient_come_from_one_call() -> None:
     both_of = dd.compile(dd.value_and_grad(rosenbrock), backend="llvm", check_every=None)
     right = dd.value_and_grad(rosenbrock)

@@ -10,6 +10,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import dualdiff as dd
-from dualdiff.compiled import flat
+from dualdiff.compiled import flat, saved
 from dualdiff.compiled.literals import NAMES, SPARSE, NotSavedError, Writer, read
 from dualdiff.compiled.restored import loaded
 from dualdiff.compiled.saved import JSON, SUMS, Saved, write
@@ -149,6 +150,16 @@ for name in ("sinc", "i0", "exp1", "sici", "dct", "logaddexp", "running", "solve
 def test_a_process_that_knows_none_of_the_functions_yet_loads_their_programs(tmp_path: Path) -> None:
     for code in (ELSEWHERE, HERE):
         subprocess.run([sys.executable, "-W", "ignore", "-c", code, tmp_path], check=True)
+
+
+def test_a_source_tree_that_was_never_installed_saves_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(saved, "version", unknown)
+    program = dd.compile(np.sin)
+    program(X)
+    assert np.array_equal(reloaded(program, X)(X), np.sin(X))
 
 
 def test_every_row_of_the_house_has_a_name_in_files() -> None:

@@ -121,6 +121,44 @@ def test_threads_that_record_at_once_keep_one_program_of_each_course() -> None:
             assert program(-X - n) == f(-X - n)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_function_that_another_thread_differentiates_meanwhile_names_what_it_named(backend: str) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    inside, go = Event(), Event()
+
+    def filled(x: Any) -> Any:
+        y = np.zeros(3)
+        y[0], y[1], y[2] = x[0] * x[1], float(np.size(x)), np.sin(x[2])
+        return y
+
+    def waiting(x: Any) -> Any:
+        inside.set()
+        assert go.wait(10)
+        return filled(x)
+
+    jacobian = dd.jacobian(filled, capture="always")
+    right = jacobian(X[:3])
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before, meanwhile = (dd.compile(jacobian, backend=backend, check_every=None) for _ in range(2))
+        for _ in range(20):
+            before(X[:3])
+        other = pool.submit(dd.jacobian(waiting, capture="always"), X[:3])
+        assert inside.wait(10)
+        try:
+            for program in (before, meanwhile):
+                for _ in range(20):
+                    np.testing.assert_array_equal(program(X[:3]), right)
+        finally:
+            go.set()
+        np.testing.assert_array_equal(other.result(), right)
+        for program in (before, meanwhile):
+            for _ in range(20):
+                np.testing.assert_array_equal(program(X[:3]), right)
+            assert program._changes == 0
+
+
 FACTOR, WEIGHTS, UNIT = 2.0, np.array([1.0, 2.0, 3.0]), ("m", 3)
 
 
@@ -460,6 +498,26 @@ def test_it_pickles_as_its_recipe() -> None:
     np.testing.assert_array_equal(again(X), np.sin(X))
     assert program.__name__ == "of_a_module"
     assert repr(program) == "compile(of_a_module)"
+
+
+def test_buffers_take_no_more_memory_than_what_lives_at_a_time() -> None:
+    def shrinking(x: Any) -> Any:
+        for _ in range(20):
+            x = np.sin(x[1:]) * np.cos(x[:-1])
+        return x
+
+    def stacked(x: Any) -> Any:  # what is put together lives until then
+        for _ in range(4):
+            x = np.stack([np.sin(x), np.cos(x[::-1])]).sum(axis=0) * x
+        return x
+
+    x = np.linspace(0, 1, 1000)
+    for f in (shrinking, stacked):
+        program = dd.compile(f, backend="numpy", check_every=None)
+        for k in range(3):
+            np.testing.assert_array_equal(program(x + k), f(x + k))
+        assert program.explain(x).tier == "arrays"
+        assert 8000 <= program.explain(x).buffers <= 3 * 8064
 
 
 def test_threads_do_not_share_buffers() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from dualdiff.errors import NOTES, DerivativeError, where
 from dualdiff.operators.compiled import Compiled
 from dualdiff.scipy.points import Points
 from dualdiff.scipy.stepping import Explicit, Implicit, pushed
-from dualdiff.scipy.systems import Given, slope, uncaptured
+from dualdiff.scipy.systems import Given, uncaptured
 from dualdiff.scipy.trajectories import Linear, Taken, followed, is_small
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import raw

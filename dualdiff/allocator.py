@@ -11,7 +11,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from threading import Lock
 from typing import Any
@@ -36,7 +37,12 @@ EVERY = 16
 OTHERS = ("malloc", "hoard", "asan")
 """What is found in the names of libraries that are preloaded to allocate otherwise (jemalloc, tcmalloc, mimalloc …)."""
 
+TRIM = "MALLOC_TRIM_THRESHOLD_"
+"""The variable with which Dask starts its workers."""
+
 _lock = Lock()
+guests = 0
+"""Blocks of work for which freed memory is kept at the moment, in a process that otherwise gives it back."""
 held: int | None = None
 """Bytes of freed memory that the C library was asked to keep; None where nobody asked."""
 sweeps: Any = count()
@@ -105,10 +111,40 @@ def weigh(results: Iterable[Any], directions: int) -> None:
                 _set(KEPT)
 
 
-def nobody_else_decides() -> bool:
-    """Whether the C library is the GNU one, allocates for this process, and was not told by the environment how."""
+@contextmanager
+def kept_meanwhile() -> Iterator[None]:
+    """Let the C library keep freed memory while a large block of work is done in a worker.
+
+    Where nobody else has a say it goes on to do so. Dask's workers are started with a threshold at which freed memory is given back
+    at once; there it is, at the end of the block.
+    """
+    global guests
+    with _lock:
+        lent = held is None and not nobody_else_decides()
+        if lent and nobody_else_decides(TRIM):
+            guests += 1
+            _set(KEPT, note=False)
+        elif lent:
+            lent = False
+        elif held is None:
+            _set(KEPT)
+    try:
+        yield
+    finally:
+        if lent:
+            with _lock:
+                guests -= 1
+                if not guests:
+                    _set(0, int(os.environ.get(TRIM, LEAST)), note=False)
+
+
+def nobody_else_decides(but: str = "") -> bool:
+    """Whether the C library is the GNU one, allocates for this process, and was not told by the environment how.
+
+    ``but`` is a variable of the environment that does not count.
+    """
     switched_off = os.environ.get(SWITCH, "").strip().lower() in ("0", "no", "off", "false")
-    tuned = any(name.startswith("MALLOC_") for name in os.environ)
+    tuned = any(name.startswith("MALLOC_") and name != but for name in os.environ)
     tuned = tuned or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
     preloaded = any(name in os.environ.get("LD_PRELOAD", "").lower() for name in OTHERS)
     return not (switched_off or tuned or preloaded) and _library_of("malloc").startswith("libc.")
@@ -148,7 +184,7 @@ def _is_gnu() -> bool:
         return False
 
 
-def _set(most_bytes: int) -> bool:
+def _set(most_bytes: int, least: int = LEAST, note: bool = True) -> bool:
     """Set both thresholds; return whether the C library took them."""
     if not _is_gnu():
         return False
@@ -156,10 +192,10 @@ def _set(most_bytes: int) -> bool:
     keep = min(max(most_bytes, LEAST), 2**31 - 1)
     # Arrays beyond the first threshold are mapped one by one and unmapped when freed.
     taken = process.mallopt(M_MMAP_THRESHOLD, min(keep, LARGEST_MMAP_THRESHOLD))
-    taken = process.mallopt(M_TRIM_THRESHOLD, keep) and taken
+    taken = process.mallopt(M_TRIM_THRESHOLD, keep if most_bytes else least) and taken
     if not most_bytes:
         process.malloc_trim(0)
-    if taken:
+    if taken and note:
         global held
         held = most_bytes
     return bool(taken)

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from dualdiff.errors import ExecutorError
 from dualdiff.executors.parcels import SMALL, Received, dumps, received
-from dualdiff.executors.pools import PATIENCE, Pool, is_gone, ticket
+from dualdiff.executors.pools import PATIENCE, Pool, Watch, is_gone, ticket
 
 REMEMBERED = 1024
 """How many digests of parcels are remembered as sent."""
@@ -86,6 +87,7 @@ def carry_out(
     from concurrent.futures import FIRST_COMPLETED, wait
 
     waiting: dict[Any, int] = {}
+    watch = Watch(pool.executor)
 
     def submit(i: int, along: frozenset[int]) -> None:
         try:
@@ -112,8 +114,8 @@ def carry_out(
         while waiting:
             wait(waiting, PATIENCE, FIRST_COMPLETED)
             done = sorted([(i, future) for future, i in waiting.items() if future.done()], key=lambda pair: pair[0])
-            if not done and is_gone(pool.executor):
-                raise _lost(pool, blocks[min(waiting.values())], RuntimeError("its client was closed"))
+            if not done and (reason := watch.lost()):
+                raise _lost(pool, blocks[min(waiting.values())], RuntimeError(reason))
             for i, future in done:
                 del waiting[future]
                 answer = _answer(pool, blocks[i], future)
@@ -127,8 +129,10 @@ def carry_out(
                         submit(rest.popleft(), frozenset())
     finally:
         if waiting and not is_gone(pool.executor):  # which has cancelled them, and may not answer any more
-            for future in waiting:
-                future.cancel()
+            # Nor need others: a client asks its scheduler, however long that is not there.
+            cancelling = Thread(target=lambda: [future.cancel() for future in list(waiting)], daemon=True)
+            cancelling.start()
+            cancelling.join(8 * PATIENCE)
 
 
 def work(

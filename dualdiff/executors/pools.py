@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import threading
 from dataclasses import dataclass, field
 from itertools import count
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -25,6 +26,8 @@ ROUNDS = 5
 """How often a task that does nothing is timed."""
 PATIENCE = 0.5
 """Seconds after which a wait looks whether the executor is still there: not every one tells those who wait."""
+UNDELIVERED, ALONE = 30.0, 120.0
+"""Seconds for which a cluster may seem to have lost what it computed, or its workers or scheduler, until it counts as lost."""
 _TICKETS = count()
 
 
@@ -88,8 +91,17 @@ def check_executor(executor: Any) -> None:
 
 
 def is_inside(executor: Any) -> bool:
-    """Whether the caller is itself a task of a pool of threads, which would wait for itself."""
-    return threading.current_thread() in getattr(executor, "_threads", ())
+    """Whether the caller is itself a task of a pool of threads, or of a Dask cluster, which would wait for itself."""
+    client = getattr(executor, "_client", None)
+    if client is None or "distributed" not in sys.modules:
+        return threading.current_thread() in getattr(executor, "_threads", ())
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # in no task
+        return False
+    return bool(worker.scheduler.address == getattr(client.scheduler, "address", None))
 
 
 def pool_of(executor: Any) -> Pool:
@@ -102,9 +114,11 @@ def pool_of(executor: Any) -> Pool:
     """
     with _LOCK:
         found = _KNOWN.get(executor)
-        if found is None:
-            found = _KNOWN[executor] = _measured(executor)
-        return found
+    if found is None:
+        found = _measured(executor)  # by two threads, perhaps: a task that waits for another one holds no lock
+        with _LOCK:
+            found = _KNOWN.setdefault(executor, found)
+    return found
 
 
 def ticket() -> str:
@@ -152,16 +166,53 @@ def _result(executor: Any, future: Any) -> Any:
     """Return the result of a future, unless its executor goes before."""
     from concurrent.futures import wait
 
+    watch = Watch(executor)
     while not future.done():
         wait([future], PATIENCE)
-        if not future.done() and is_gone(executor):
-            raise RuntimeError("its client was closed")
+        if not future.done() and (reason := watch.lost()):
+            raise RuntimeError(reason)
     return future.result()
 
 
 def is_gone(executor: Any) -> bool:
     """Whether an executor stands for a client that was closed."""
     return getattr(getattr(executor, "_client", None), "status", "") in ("closing", "closed")
+
+
+class Watch:
+    """A look at an executor each time nothing came back for a while: whether anything will.
+
+    Dask's futures of :mod:`concurrent.futures` are set by a coroutine of the client. Where that fails (what was computed is lost, or
+    cannot be fetched) they are never set, and nobody is told.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.since: dict[str, float] = {}
+
+    def lost(self) -> str | None:
+        """Return why nothing will come back; None while something may. It is asked when a wait of PATIENCE was for nothing."""
+        client = getattr(self.executor, "_client", None)
+        if client is None:
+            return None
+        if is_gone(self.executor):
+            return "its client was closed"
+        futures = getattr(self.executor, "_futures", None)
+        signs = {
+            "its tasks ended, but their results were not delivered to this process": (
+                futures is not None and not any(f.status == "pending" for f in list(futures)),
+                UNDELIVERED,
+            ),
+            "its client has no connection to the scheduler": (client.status not in ("running", "newly-created"), ALONE),
+            "the cluster has no workers": (not client._scheduler_identity.get("workers", True), ALONE),
+        }
+        now = monotonic()
+        for reason, (is_so, seconds) in signs.items():
+            if not is_so:
+                self.since.pop(reason, None)
+            elif now - self.since.setdefault(reason, now) >= seconds:
+                return f"{reason} for {seconds:g} s"
+        return None
 
 
 def _count(executor: Any) -> int:

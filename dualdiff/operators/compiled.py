@@ -33,7 +33,7 @@ from dualdiff.trees import flatten
 from dualdiff.values import TRACED, alive, is_sparse, native, packed
 from dualdiff.ways.problem import Problem, run_user
 
-__all__ = ["Compiled", "ProgramReport", "compile"]
+__all__ = ["Compiled", "ProgramReport", "compile", "tidied"]
 
 VARIANTS = 8
 """Programs of one function for one form of its arguments."""
@@ -360,7 +360,7 @@ class Compiled(Gate):
             nonlocal tape
             tape = Recording()
             try:
-                return tape, run_user(problem, tape, [tape.add_input(x) for x in inputs], _tidied)
+                return tape, run_user(problem, tape, [tape.add_input(x) for x in inputs], tidied)
             finally:
                 tape.close()
 
@@ -636,7 +636,7 @@ def _placed(positions: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
     return [next(waiting) if p is _VARIES else p for p in positions]
 
 
-def _tidied(values: Sequence[Any]) -> list[Any]:
+def tidied(values: Sequence[Any]) -> list[Any]:
     """Bring the results of a recorded function up to date."""
     out = []
     for v in values:

@@ -22,7 +22,7 @@ from dualdiff.capture.closures import Fresh, lifted_tree
 from dualdiff.containers import plain
 from dualdiff.errors import InputError, UnsupportedFunctionError, where
 from dualdiff.kinds import CAREFUL, General, Sweep
-from dualdiff.operators.systems import System, Transposed, check_solution, system_of
+from dualdiff.operators.systems import Divided, System, Transposed, check_solution, system_of
 from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import Reached, numbers
@@ -119,11 +119,14 @@ def as_vector(x: Any, dtype: Any) -> Any:
 class Place:
     """One point of some equations: the unknowns and operands there, all plain, the recording, what is left, and the factors."""
 
-    __slots__ = ("left", "q", "system", "tape", "v")
+    __slots__ = ("left", "q", "row", "system", "tape", "v")
 
     def __init__(self, v: Any, q: Sequence[Any], tape: Tape, left: Any) -> None:
         self.v, self.q, self.tape, self.left = v, list(q), tape, left
         self.system: System | None = None
+        self.row: list[Any] | None = (
+            None  # of one equation for one unknown: its derivatives by all inputs of the recording
+        )
 
 
 class Equations:
@@ -172,6 +175,20 @@ class Equations:
             place = self.place = Place(v, q, *self._record(v, q))
         return place
 
+    def row(self, v: Any, q: Sequence[Any]) -> list[Any] | None:
+        """Return the derivatives of one real equation for one unknown at a plain point, the unknown's first; None if there are more."""
+        if len(v) != 1 or not is_plain([v, *q]) or any(dtype_of(x).kind == "c" for x in q):
+            return None
+        place = self.at(v, q)
+        if place.row is None:
+            found = (
+                pull(place.tape, [(place.tape.outputs[0], np.ones(1, v.dtype))])
+                if place.tape.outputs[0] >= 0
+                else [None]
+            )
+            place.row = [np.zeros(1) if found[0] is None else found[0], *found[1:]]
+        return place.row
+
     def tape(self, v: Any, q: Sequence[Any]) -> Tape:
         """Return the equations, recorded: the unknowns are the first input, then come the operands of floating point."""
         return self.at(v, q).tape if is_plain([v, *q]) else self._record(v, q)[0]
@@ -202,8 +219,15 @@ class Equations:
         turned = Pulled(self, lead, len(q))
         operands = [v, *q, g]
         w = turned.value(operands) if is_plain(operands) else bind(solution, operands, {"equations": turned})
-        tape = self.tape(v, q)
-        found = iter(pull(tape, [(tape.outputs[0], 0.0 - w)], lead)[1:])
+        row = self.row(v, q) if is_plain(operands) else None
+        if row is not None:
+            parts: list[Any] = [
+                None if c is None else np.reshape(0.0 - w, lead + (1,) * len(shape_of(c))) * c for c in row[1:]
+            ]
+        else:
+            tape = self.tape(v, q)
+            parts = list(pull(tape, [(tape.outputs[0], 0.0 - w)], lead)[1:])
+        found = iter(parts)
         return [next(found) if dtype_of(x).kind in "fc" else None for x in q]
 
 
@@ -226,9 +250,17 @@ class Pushed(Equations):
         return np.zeros_like(v) if found is None else found
 
     def solved(self, q: Sequence[Any]) -> Any:
-        tape = self.base.tape(q[0], q[1 : 1 + self.count])
         system = self.factors(None, q)
-        r = push(tape, [None, *self._seeds(q)], tape.outputs, self.lead)[0]
+        row = self.base.row(q[0], q[1 : 1 + self.count])
+        if row is not None:
+            pairs = [(t, c) for t, c in zip(self._seeds(q), row[1:], strict=True) if t is not None and c is not None]
+            r = None
+            for t, c in pairs:
+                along = np.reshape(t, (*self.lead, -1)) @ np.reshape(c, (-1, 1))
+                r = along if r is None else r + along
+        else:
+            tape = self.base.tape(q[0], q[1 : 1 + self.count])
+            r = push(tape, [None, *self._seeds(q)], tape.outputs, self.lead)[0]
         return np.zeros(self.lead + shape_of(q[0]), dtype_of(q[0])) if r is None else system.solve(0.0 - r)
 
     def factors(self, v: Any, q: Sequence[Any]) -> System:
@@ -326,11 +358,21 @@ class Solved(Equations):
             )
         return found
 
+    def _record(self, v: Any, q: Sequence[Any]) -> tuple[Tape, Any]:
+        program = self.program
+        if program is not None and not program.caught and _same([v, *q], [program.v, *program.q]):
+            return program.tape, program.left
+        return super()._record(v, q)
+
     def factors(self, v: Any, q: Sequence[Any]) -> System:
         """Return what solves with the Jacobian; the first time, look at whether the solution is one."""
         place = self.at(v, q)
         if place.system is None:
-            system = system_of(place.tape, lambda u: self.residual(u, q), v, self.linear_solver)
+            row = self.row(v, q) if self.linear_solver == "auto" else None
+            if row is not None:
+                system: System = Divided(float(row[0][0]))
+            else:
+                system = system_of(place.tape, lambda u: self.residual(u, q), v, self.linear_solver)
             size = float(np.max(np.abs(v), initial=0.0)) if self.size is None else self.size(v)
             check_solution(system, place.tape, lambda u: self._record(u, q)[0], v, place.left, size)
             place.system = system
@@ -374,7 +416,7 @@ class Recorded:
     """
 
     def __init__(self, equations: Solved, v: Any, q: Sequence[Any]) -> None:
-        self.q = list(q)
+        self.v, self.q = v, list(q)
         self.on = [k for k, x in enumerate(q) if dtype_of(x).kind in "fc"]
 
         def run(leaves: list[Any]) -> list[Any]:

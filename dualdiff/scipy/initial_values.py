@@ -28,82 +28,24 @@ from scipy.integrate import solve_ivp as solve
 from scipy.integrate._ivp.ivp import METHODS
 from scipy.integrate._ivp.rk import RungeKutta
 
-from dualdiff.custom import checkpoint
 from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError, where
 from dualdiff.operators import jvp
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy import meshes
 from dualdiff.scipy.room import Room
-from dualdiff.scipy.stepping import Explicit, Piece, Step, moved
+from dualdiff.scipy.stepping import Explicit, moved
 from dualdiff.scipy.systems import Given, carries, plain_of, recentred, uncaptured
+from dualdiff.scipy.trajectories import Linear, Piece, Taken, is_small, solved
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, is_replayed, operand, raw
 
 ROOM = Room("scipy.integrate")
 _ENOUGH = 3
 """Newton steps that the time of an event takes: derivatives up to order 7 are right then."""
+_BDF = 2
+"""How ``odeint`` says that it took steps of a method for stiff equations."""
 _FLAT = 1e-7
 """A slope of an event's function below this, of the size that it has, is none."""
-
-
-class Trajectory:
-    """A solution carried out again: the states at the times wanted, and the interpolants of its steps.
-
-    Parameters
-    ----------
-    make : callable
-        The steps, from the values that the right-hand side closes over.
-    inside : sequence
-        Those values.
-    times, y0
-        Where the steps begin and end, and the state at the start.
-    checkpoints : int, optional
-        How many there are to be on the way.
-    """
-
-    def __init__(
-        self, make: Callable[..., Any], inside: Sequence[Any], times: Sequence[float], y0: Any, checkpoints: int | None
-    ) -> None:
-        self.make, self.inside, self.times, self.y0, self.checkpoints = make, inside, times, y0, checkpoints
-        self.pieces: list[Piece] = []
-
-    def at(self, wanted: Any, dense: bool = False) -> Any:
-        """Return the states at times in the order of the steps, one in a row."""
-        direction = 1.0 if self.times[-1] >= self.times[0] else -1.0
-        ends = direction * np.asarray(self.times)
-        # In which step: a node belongs to the one that ends there.
-        step_of = np.clip(np.searchsorted(ends, direction * wanted, side="left") - 1, -1, len(ends) - 2)
-        rows = [self.y0[None]] * int(np.sum(step_of < 0))
-        length = len(self.times) - 1
-        each = length if not self.checkpoints else max(1, -(-length // self.checkpoints))
-        state: tuple[Any, ...] = (self.y0,)
-        for first in range(0, length, each):
-            part = range(first, min(first + each, length))
-
-            def run(inside: Any, *state: Any, part: range = part) -> Any:
-                return self._run(self.make(inside), state, part, wanted, step_of, dense)
-
-            state, more = (checkpoint(run) if self.checkpoints else run)(tuple(self.inside), *state)
-            rows += more
-        return np.concatenate(rows) if rows else np.zeros((0, *shape_of(self.y0)))
-
-    def _run(self, scheme: Any, state: tuple[Any, ...], part: range, wanted: Any, step_of: Any, dense: bool) -> Any:
-        rows = []
-        y, f = state if len(state) == 2 else (state[0], None)
-        for i in part:
-            t, t_new = self.times[i], self.times[i + 1]
-            inside = wanted[step_of == i]
-            step = Step(t, t, y, y, f, lambda: ([], [])) if t == t_new else scheme.step(t, t_new, y, f)
-            between = inside[inside != t_new]
-            if dense or len(between):
-                piece = Piece(step)
-                if dense:
-                    self.pieces.append(piece)
-                if len(between):
-                    rows.append(piece.rows(between))
-            rows += [step.y[None]] * (len(inside) - len(between))
-            y, f = step.y, step.f
-        return ((y,) if f is None else (y, f)), rows
 
 
 class Solution(OdeSolution):
@@ -176,27 +118,32 @@ def integrated(
             solve, given.seen(fun), t_span, y0, method, t_eval, dense_output, events, vectorized, args, **options
         )
     options = {k: _option(k, v, extra) for k, v in options.items()}
-    times: list[float] = [float(plain_of(start))]
+    explicit = _is_explicit(kind)
+    noted = None
+    if explicit:
+        at = np.asarray(plain_of(y0)) * 1.0
+        noted = meshes.Noted(float(plain_of(start)), at, checkpoints is None and is_small(given, at))
     plain = uncaptured(
         solve,
         given.plain,
         (plain_of(start), plain_of(end)),
         plain_of(y0),
-        _noting(kind, times) if _is_explicit(kind) else method,
+        method if noted is None else _noting(kind, noted),
         None if t_eval is None else np.asarray(plain_of(t_eval)),
-        dense_output,
+        dense_output or (noted is None and is_small(given, y0)),
         [_as_scipy_takes_it(e, original) for e, original in zip(tests, watched)] if watched else None,
-        **({"vectorized": True} if vectorized and not _is_explicit(kind) else {}),
+        **({"vectorized": True} if vectorized and not explicit else {}),
         **options,
     )
-    return _differentiated(given, plain, kind, times, start, end, y0, t_eval, tests, checkpoints, options)
+    return _differentiated(given, plain, kind, noted, dense_output, start, end, y0, t_eval, tests, checkpoints, options)
 
 
 def _differentiated(
     given: Given,
     plain: Any,
     kind: Any,
-    times: list[float],
+    noted: meshes.Noted | None,
+    dense: bool,
     start: Any,
     end: Any,
     y0: Any,
@@ -206,7 +153,7 @@ def _differentiated(
     options: dict[str, Any],
 ) -> Any:
     """Return SciPy's result with derivatives."""
-    f, t0 = given.f, times[0]
+    f, t0 = given.f, float(plain_of(start))
     y0 = _state(y0)
     state = moved(f, start, y0, t0 - start) if carries(start) else y0
     happened = [t for ts in plain.t_events or [] for t in ts]
@@ -216,18 +163,16 @@ def _differentiated(
     bounds = [t0, float(wanted[order][-1]) if len(wanted) else t0]
     rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
     tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
-    most = 4 * plain.nfev + 400
-    trajectory = _chosen(given, kind, bounds, state, wanted[order], tolerances, times, most, checkpoints)
-    rows = trajectory.at(wanted[order], dense=plain.sol is not None)
-    rows = rows[np.argsort(order)]
+    found = plain.sol, plain.njev > 0, 4 * plain.nfev + 400
+    steps = _chosen(given, kind, bounds, np.asarray(raw(state)), wanted[order], tolerances, noted, *found)
+    rows, pieces = solved(steps, state, wanted, dense, checkpoints)
     if is_replayed(rows):
         decided(rows)  # the steps were chosen for this point: at another one a recording has to be made again
     n = len(plain.t)
     states = recentred(rows[:n], np.transpose(plain.y)) if n else rows
     result: dict[str, Any] = dict(plain)
-    if plain.sol is not None:
-        result["sol"] = Solution(plain.sol, trajectory.times, trajectory.pieces)
-    span = abs(times[-1] - t0) if len(times) > 1 else abs(bounds[-1] - t0)
+    result["sol"] = Solution(plain.sol, steps.times, pieces) if dense else None
+    span = abs(float(steps.times[-1]) - t0)
     at, t_events, y_events = n, [], []
     last = (None, None)
     for k, test in enumerate(tests):
@@ -253,35 +198,32 @@ def _chosen(
     given: Given,
     kind: Any,
     bounds: Sequence[float],
-    state: Any,
+    y0: Any,
     wanted: Any,
     tolerances: tuple[Any, Any, float],
-    times: list[float],
+    noted: meshes.Noted | None,
+    solution: Any,
+    stiff: bool,
     most: float,
-    checkpoints: int | None = None,
-) -> Trajectory:
-    """Return the solution on the steps that do for its derivative.
+) -> Taken:
+    """Return the steps that do for the derivative of a solution.
 
-    ``times`` are those of an explicit method, ``most`` is how many evaluations another explicit one may take for LSODA.
+    They are those ``noted`` of an explicit method if they do. ``most`` is how many evaluations another explicit one may take for LSODA.
     """
-    y0 = np.asarray(raw(state))
-    t0, tf = bounds[0], bounds[-1]
-    if _is_explicit(kind):
-        if not meshes.suffice(given, kind, times, y0, *tolerances[:2]):
-            times = meshes.refined(given, kind, [t0, times[-1]], y0, *tolerances)
-        return Trajectory(_steps_of(given, kind), given.inside, times, state, checkpoints)
-    if tf == t0:
-        return Trajectory(_steps_of(given, DOP853), given.inside, [t0, t0], state, None)
-    if kind is LSODA:  # which takes explicit steps itself where the equation is not stiff
+    if noted is not None:
+        steps = noted.steps(given, kind)
+        if meshes.suffice(steps, Linear.of(steps), *tolerances[:2]):
+            return steps
+        return meshes.refined(given, kind, [bounds[0], noted.times[-1]], y0, *tolerances)
+    if bounds[-1] == bounds[0]:
+        return Taken(given, Explicit(given, DOP853), np.full(2, bounds[0]), np.array([y0, y0]))
+    if kind is LSODA and not (
+        stiff and is_small(given, y0)
+    ):  # which takes explicit steps where the equation is not stiff
         steps = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
         if steps is not None:
-            return Trajectory(_steps_of(given, DOP853), given.inside, steps, state, checkpoints)
-    steps, scheme = meshes.implicit(given, bounds, y0, wanted, *tolerances)
-    return Trajectory(scheme.on, given.inside, steps, state, checkpoints)
-
-
-def _steps_of(given: Given, method: Any) -> Callable[[Sequence[Any]], Explicit]:
-    return lambda inside: Explicit(given.with_inside(inside), method)
+            return steps
+    return meshes.implicit(given, bounds, y0, wanted, *tolerances, solution)
 
 
 def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, span: float) -> tuple[Any, Any]:
@@ -407,8 +349,9 @@ def _differentiated_at(
     differs = carries(t)
     if differs and carries(t[0]):
         state = moved(given.f, t[0], state, t0 - t[0])
-    most = 4 * float(np.max(info["nfe"], initial=0)) + 400
-    rows = _chosen(given, LSODA, bounds, state, plain_t, tolerances, [], most).at(plain_t)
+    found = None, bool(np.any(info["mused"] == _BDF)), 4 * float(np.max(info["nfe"], initial=0)) + 400
+    steps = _chosen(given, LSODA, bounds, np.asarray(raw(state)), plain_t, tolerances, None, *found)
+    rows, _ = solved(steps, state, plain_t, False, None)
     if is_replayed(rows):
         decided(rows)
     found = recentred(rows, values)
@@ -481,14 +424,14 @@ def _is_explicit(kind: Any) -> bool:
     )
 
 
-def _noting(kind: Any, times: list[float]) -> Any:
-    """Return a method of SciPy that notes the times of its steps."""
+def _noting(kind: Any, noted: meshes.Noted) -> Any:
+    """Return a method of SciPy whose steps are noted."""
 
     class Noting(kind):
         def step(self) -> Any:
             message = super().step()
             if self.status != "failed":
-                times.append(self.t)
+                noted(self)
             return message
 
     return Noting

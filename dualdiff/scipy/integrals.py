@@ -16,8 +16,12 @@ import scipy.integrate
 
 from dualdiff.capture import captures_of
 from dualdiff.capture.active import is_active, unwrapped
-from dualdiff.errors import InaccurateIntegralError, RuleError, where
+from dualdiff.capture.captures import Captures
+from dualdiff.errors import NOTES, InaccurateIntegralError, RuleError, where
 from dualdiff.kinds import General, Sweep
+from dualdiff.operators.compiled import Compiled
+from dualdiff.operators.solutions import is_plain
+from dualdiff.scipy.points import Points, serves
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record
@@ -43,6 +47,8 @@ class Integrand:
         What SciPy's function returned when the value was computed, the last one.
     seen : list
         A point, the parameters and the value there when that was.
+    nodes : list
+        Where the function was asked for when the value was computed.
     """
 
     function: Any
@@ -52,6 +58,7 @@ class Integrand:
     by: tuple[tuple[bool, ...], ...] = ()
     answers: list[Any] = field(default_factory=list)
     seen: list[Any] = field(default_factory=list)
+    nodes: list[float] = field(default_factory=list)
 
     def __eq__(self, other: object) -> bool:
         # One program wherever the code is one, as of a checkpoint.
@@ -120,6 +127,20 @@ class Integrand:
         ]
         return np.reshape(blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1), -1)
 
+    def at_once(self, parameters: Sequence[Any]) -> Callable[[Any], Any] | None:
+        """Return, of the first derivative, what gives its entries at many points, in a row for each; None if that cannot be."""
+        below, live = replace(self, by=()), [False, *(self.by[0] if len(self.by) == 1 else ())]
+        if len(self.by) != 1 or not serves([0.0, *parameters], live):
+            return None
+        captures = Captures(self.function)
+        captures.told = True
+
+        def problem(given: list[Any]) -> Problem:
+            return Problem(lambda leaves: [below.on(leaves[1:])(leaves[0])], given, self.function, captures, inner=True)
+
+        points = Points(problem, [0.0, *parameters], live)
+        return lambda t: np.reshape(points.at({0: t})[1], (len(t), -1))
+
     def plain(self, y: Any) -> Any:
         """Return a value of the user's function as a plain one; raise if it depends on what this does not know."""
         y = unwrapped(y)
@@ -150,25 +171,66 @@ def _one_by_one(integrand: Integrand, a: float, b: float, parameters: Sequence[A
     options = integrand.options
     value = integrand.on(parameters)
     if not integrand.by:
-        answer = scipy.integrate.quad(lambda t: float(raw(value(t))[0]), a, b, **options)
+        nodes = integrand.nodes
+        nodes.clear()
+
+        def noted(t: float) -> float:
+            nodes.append(t)
+            return float(raw(value(t))[0])
+
+        answer = scipy.integrate.quad(noted, a, b, **options)
         integrand.note(a, b, parameters, value)
         integrand.answers[:] = [answer]
         return np.array([answer[0]])
     integrand.check(parameters)
-    known: dict[float, Any] = {}
-
-    def at(t: float) -> Any:
-        if t not in known:
-            known[t] = raw(value(t))
-        return known[t]
+    known = _Known(integrand, parameters, value)
 
     found = []
+    at = known.at
     for i in range(len(at(_inside(a, b)))):
         y, error, *more = scipy.integrate.quad(lambda t, i=i: float(at(t)[i]), a, b, **{**options, "full_output": 1})
         if len(more) > 1:  # a message
             _check(integrand, error, max(options["epsabs"], options["epsrel"] * abs(y)), more[1])
         found.append(y)
     return np.array(found)
+
+
+_MANY = 32
+"""Points that pay for a program."""
+
+
+class _Known:
+    """The derivative of an integrand at the points where it is known: at once wherever the integrand itself was asked for.
+
+    Other points come one by one, and so many of them pay for a program.
+    """
+
+    def __init__(self, integrand: Integrand, parameters: Sequence[Any], value: Callable[[Any], Any]) -> None:
+        self.value = value
+        self.program = Compiled(value, check_every=None, warns=False)
+        self.others = 0 if is_plain(parameters) else None
+        self.found: dict[float, Any] = {}
+        at_once = integrand.at_once(parameters)
+        if at_once is not None:
+            self.value = lambda t: at_once(np.array([t]))[0]
+            nodes = np.unique(np.array(integrand.nodes, float))
+            if len(nodes):
+                self.found = dict(zip(nodes.tolist(), at_once(nodes), strict=True))
+
+    def at(self, t: float) -> Any:
+        """Return all entries at a point."""
+        found = self.found.get(t)
+        if found is None:
+            if self.others is not None:
+                self.others += 1
+                if self.others == _MANY:
+                    self.value = self.program
+            token = NOTES.set(None)  # around plain numbers, which a program may serve
+            try:
+                found = self.found[t] = raw(self.value(t))
+            finally:
+                NOTES.reset(token)
+        return found
 
 
 def _inside(a: float, b: float) -> float:
@@ -182,12 +244,20 @@ def _together(integrand: Integrand, a: float, b: float, parameters: Sequence[Any
     options, value = integrand.options, integrand.on(parameters)
     if not integrand.by:
         f = integrand.at(parameters)
-        answer = scipy.integrate.quad_vec(lambda t: integrand.plain(f(t)), a, b, **options)
+        nodes = integrand.nodes
+        nodes.clear()
+
+        def noted(t: float) -> Any:
+            nodes.append(t)
+            return integrand.plain(f(t))
+
+        answer = scipy.integrate.quad_vec(noted, a, b, **options)
         integrand.answers[:] = [answer]
         integrand.note(a, b, parameters, value)
         return np.reshape(answer[0], -1)
     integrand.check(parameters)
-    y, error, info = scipy.integrate.quad_vec(lambda t: raw(value(t)), a, b, **{**options, "full_output": True})
+    known = _Known(integrand, parameters, value)
+    y, error, info = scipy.integrate.quad_vec(known.at, a, b, **{**options, "full_output": True})
     if not info.success:
         size = float(np.max(np.abs(y), initial=0.0)) if options["norm"] == "max" else float(np.linalg.norm(y))
         _check(integrand, error, max(options["epsabs"], options["epsrel"] * size), info.message)

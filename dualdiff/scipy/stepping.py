@@ -5,6 +5,9 @@ An explicit step is the formula of the method itself, in NumPy. An implicit one 
 
 .. math:: (I - h A \otimes J)\,\dot Z = 1 \otimes \dot y + h (A \otimes I)\,(f_p\,\dot p).
 
+Either says of a step how the state moves, in a few slopes: the state at its end, and between its ends, is that at its start and a
+combination of them. So is its derivative of theirs, which are found for all steps at a time where the system is small.
+
 References
 ----------
 Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, sections II.4 to II.6,
@@ -14,14 +17,15 @@ doi:10.1007/978-3-540-78862-1; Hairer & Wanner, *II*, 2nd ed., Springer 1996, se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.integrate import DOP853, RK45, DenseOutput
+from scipy.integrate import DOP853, RK45
 
 from dualdiff.errors import DerivativeError, where
 from dualdiff.kinds import General
+from dualdiff.scipy.points import Points
 from dualdiff.scipy.systems import Given, slope
 from dualdiff.shapes import shape_of
 from dualdiff.values import bind
@@ -36,88 +40,131 @@ _POWERS = np.linalg.inv(NODES[:, None] ** np.arange(1, 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One step, from ``t_old`` to ``t``, and how the solution between them is found."""
+class Interpolant:
+    """The solution within a step, as h times a polynomial of the place x in it whose coefficients are combinations of the slopes.
 
-    t_old: float
-    t: float
-    y_old: Any
-    y: Any
-    #: the slope at its end, where the method knows it
-    f: Any
-    #: the coefficients of the interpolant, the constant first, and by which of x and 1 - x each but the last is followed
-    coefficients: Callable[[], tuple[list[Any], list[bool]]]
+    Attributes
+    ----------
+    coefficients : array
+        One in a row, by slopes; the last one first is followed by a factor.
+    rising : sequence of bool
+        By which of x and 1 - x each is followed.
+    """
 
+    coefficients: Any
+    rising: Sequence[bool]
 
-class Piece(DenseOutput):
-    """The interpolant of one step, of differentiated values."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__(step.t_old, step.t)
-        self.y_old = step.y_old
-        self._coefficients, self._rising = step.coefficients()
-
-    def __call__(self, t: Any) -> Any:
-        """Return the solution at a time, (n,), or at several, (n, number of times)."""
-        return np.transpose(self.rows(t))
-
-    def rows(self, t: Any) -> Any:
-        """Return the solution at a time, or at several, one in a row."""
-        x = (t - self.t_old) / ((self.t - self.t_old) or 1.0)
-        if shape_of(x):
-            x = np.reshape(x, (-1, 1))
-        y: Any = 0.0 * x  # of the step's shape also where it has no length
-        for c, rising in zip(reversed(self._coefficients), reversed(self._rising), strict=True):
-            y = (y + c) * (x if rising else 1 - x)
-        return y + self.y_old
+    def __call__(self, x: Any, coefficients: Any = None) -> Any:
+        """Return the polynomial at places: by default the weights of the slopes there, one place in a row."""
+        given = self.coefficients if coefficients is None else coefficients
+        x = np.reshape(x, (-1, 1)) if shape_of(x) else x
+        found: Any = 0.0 * x  # of the places' shape also where there is no coefficient
+        for k in reversed(range(len(self.rising))):
+            found = (found + given[k]) * (x if self.rising[k] else 1 - x)
+        return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Explicit:
-    """The steps of an explicit method of SciPy."""
+    """The steps of an explicit method of SciPy.
 
-    def __init__(self, f: Callable[..., Any], method: Any) -> None:
-        self.f, self.method = f, method
+    Attributes
+    ----------
+    given : Given
+        The right-hand side, a function of ``(t, y)``.
+    method : type
+        SciPy's class.
+    dense : bool
+        Whether the solution within the steps is wanted, for which some methods take further slopes.
+    f : callable
+        The right-hand side with whatever it closes over.
+    """
 
-    def stages(self, t: Any, y: Any, h: Any, first: Any = None) -> tuple[Any, list[Any]]:
-        """Return the state at the end of a step, and the slopes within it."""
-        method = self.method
+    given: Given
+    method: Any
+    dense: bool = False
+    f: Any = None
+
+    def on(self, inside: Sequence[Any]) -> Explicit:
+        """Return the same steps with other values in the place of those that the right-hand side closes over."""
+        return replace(self, f=self.given.with_inside(inside))
+
+    @property
+    def table(self) -> tuple[Any, Any, Any]:
+        """The weights by which each slope's state follows from the slopes before, their times, and the weights of the last state."""
+        m, s = self.method, self.method.n_stages
+        further = m.A_EXTRA if self._further else np.zeros((0, 0))
+        count = s + 1 + len(further)
+        A = np.zeros((count, count))
+        A[:s, : m.A.shape[1]] = m.A
+        A[s, :s] = m.B
+        A[s + 1 :, : further.shape[1]] = further
+        C = np.concatenate([m.C, [1.0], m.C_EXTRA if self._further else []])
+        return A, C, A[s]
+
+    @property
+    def _further(self) -> bool:
+        return self.dense and issubclass(self.method, DOP853)
+
+    @property
+    def interpolant(self) -> Interpolant:
+        """The solution within a step."""
+        if not issubclass(self.method, DOP853):
+            found = np.transpose(self.method.P)
+            return Interpolant(found, [True] * len(found))
+        _, _, B = self.table
+        first, last = np.eye(len(B))[[0, self.method.n_stages]]
+        rows = [B, first - B, 2 * B - (last + first), *self.method.D] if self._further else []
+        return Interpolant(np.array(rows), [k % 2 == 0 for k in range(len(rows))])
+
+    def step(self, t: Any, h: Any, y: Any, first: Any = None) -> tuple[Any, Any, list[Any]]:
+        """Return the state at the end of a step, the slope there, and the slopes within it."""
+        s = self.method.n_stages
+        A, C, B = self.table
         slopes = [slope(self.f, t, y) if first is None else first]
-        for a, c in zip(method.A[1:], method.C[1:], strict=True):
-            slopes.append(slope(self.f, t + c * h, y + combined(a, slopes) * h))
-        return y + h * combined(method.B, slopes), slopes
+        y_new = y
+        for i in range(1, len(B)):
+            at = y + (A[i, :i] @ np.stack(slopes)) * h
+            y_new = at if i == s else y_new
+            slopes.append(slope(self.f, t + C[i] * h, at))
+        return y_new, slopes[s], slopes
 
-    def step(self, t: Any, t_new: Any, y: Any, f: Any) -> Step:
-        """Take a step."""
-        h = t_new - t
-        y_new, slopes = self.stages(t, y, h, f)
-        slopes.append(slope(self.f, t_new, y_new))
+    def derivatives(self, points: Points, times: Any, states: Any, slopes: Any) -> Any:
+        """Return the derivatives of all slopes by the states before and what is closed over; None where they are not those seen.
 
-        def coefficients() -> tuple[list[Any], list[bool]]:
-            if issubclass(self.method, DOP853):
-                return self._of_order_seven(t, h, y, y_new, slopes)
-            found = np.transpose(self.method.P) @ np.stack(slopes) * h
-            return list(found), [True] * len(self.method.P.T)
-
-        return Step(t, t_new, y, y_new, slopes[-1], coefficients)
-
-    def _of_order_seven(self, t: Any, h: Any, y: Any, y_new: Any, slopes: list[Any]) -> tuple[list[Any], list[bool]]:
-        more = list(slopes)
-        for a, c in zip(self.method.A_EXTRA, self.method.C_EXTRA, strict=True):
-            more.append(slope(self.f, t + c * h, y + combined(a, more) * h))
-        change = y_new - y
-        first, last = h * slopes[0], h * slopes[-1]
-        found = [change, first - change, 2 * change - (last + first), *(self.method.D @ np.stack(more) * h)]
-        return found, [True, False] * 3 + [True]
-
-
-def combined(weights: Any, slopes: Sequence[Any]) -> Any:
-    """Return a linear combination of the slopes that are there."""
-    return weights[: len(slopes)] @ np.stack(slopes)
+        Parameters
+        ----------
+        points : Points
+            The right-hand side.
+        times, states, slopes : array
+            Where the steps begin and end, the states where they begin, (steps, n), and the slopes, (steps, stages, n).
+        """
+        A, C, _ = self.table
+        h = np.diff(times)[:, None, None]
+        steps, stages, n = slopes.shape
+        at = states[:, None] + h * (A @ slopes)
+        moments = times[:-1, None] + C * h[:, 0]
+        found, by_all = points.at({0: moments.ravel(), 1: at.reshape(-1, n)})
+        if not np.allclose(
+            found.reshape(slopes.shape), slopes, rtol=1e-7, atol=1e-9 * np.max(np.abs(slopes), initial=0)
+        ):
+            return None
+        by_all = by_all.reshape(steps, stages, n, -1)
+        moved = np.zeros((steps, stages, n, by_all.shape[-1]))
+        start = np.eye(n, by_all.shape[-1])
+        for i in range(stages):
+            state = start + h * np.tensordot(moved[:, :i], A[i, :i], (1, 0)) if i else start
+            moved[:, i] = by_all[:, i, :, :n] @ state
+            moved[:, i, :, n:] += by_all[:, i, :, n:]
+        return moved
 
 
 def moved(f: Callable[..., Any], t: float, y: Any, by: Any) -> Any:
     """Return the state a differentiated time ``by`` later, whose value is zero: right to the fifth derivative by times."""
-    return Explicit(f, RK45).stages(t, y, by)[0]
+    slopes = [slope(f, t, y)]
+    for a, c in zip(RK45.A[1:], RK45.C[1:], strict=True):
+        slopes.append(slope(f, t + c * by, y + (a[: len(slopes)] @ np.stack(slopes)) * by))
+    return y + by * (RK45.B @ np.stack(slopes))
 
 
 class Implicit:
@@ -133,6 +180,9 @@ class Implicit:
         How well a step has to be solved at the least, relative to the solution.
     """
 
+    interpolant = Interpolant(_POWERS, (True, True, True))
+    table = WEIGHTS, NODES, np.array([0.0, 0.0, 1.0])
+
     def __init__(self, given: Given, guess: Callable[[Any], Any], tolerance: float) -> None:
         self.given, self.guess, self.tolerance = given, guess, tolerance
         self.inside: Sequence[Any] = given.inside
@@ -144,14 +194,55 @@ class Implicit:
         other.inside, other._solved = inside, self._solved
         return other
 
-    def step(self, t: float, t_new: float, y: Any, _: Any = None) -> Step:
-        """Take a step."""
-        found = bind(COLLOCATION, (y, *self.inside), {"scheme": self, "t": t, "h": t_new - t})
+    def step(self, t: float, h: float, y: Any, _: Any = None) -> tuple[Any, Any, Any]:
+        """Return the state at the end of a step, and by h how far those at its nodes are from its start."""
+        found = bind(COLLOCATION, (y, *self.inside), {"scheme": self, "t": t, "h": h})
+        return found[-1], None, (found - y) / h
 
-        def coefficients() -> tuple[list[Any], list[bool]]:
-            return list(_POWERS @ (found - y)), [True] * 3
+    def solution(self, points: Points, times: Any, y0: Any) -> tuple[Any, Any] | None:
+        """Return the states between steps, and those at the nodes within: all equations at a time, by Newton's method.
 
-        return Step(t, t_new, y, found[-1], None, coefficients)
+        None where the iteration does not end.
+        """
+        h = np.diff(times)[:, None, None]
+        steps, n = len(h), len(y0)
+        moments = times[:-1, None] + NODES * h[:, 0]
+        states = np.transpose(self.guess(times))
+        inner = np.transpose(self.guess(moments.ravel())).reshape(steps, 3, n)
+        size, before = np.max(np.abs(states), axis=0) + 1e-300, np.inf
+        states[0] = y0
+        unit = np.tile(np.eye(n), (steps, 3, 1))
+        for _ in range(12):
+            slopes, by_all = points.at({0: moments.ravel(), 1: inner.reshape(-1, n)})
+            left = states[:-1, None] + h * (WEIGHTS @ slopes.reshape(inner.shape)) - inner
+            matrix = _matrices(by_all[:, :, :n].reshape(steps, 3, n, n), h)
+            change = np.linalg.solve(matrix, np.concatenate([left.reshape(steps, 3 * n, 1), unit], axis=2))
+            change = change.reshape(steps, 3, n, n + 1)
+            shift = np.zeros_like(states)
+            for m, (c, by) in enumerate(zip(change[:, 2, :, 0], change[:, 2, :, 1:], strict=True)):
+                shift[m + 1] = c + by @ shift[m]
+            step = change[..., 0] + np.squeeze(change[..., 1:] @ shift[:-1, None, :, None], -1)
+            inner, states = inner + step, states + shift
+            states[1:] = inner[:, 2]
+            moved = float(np.max(np.abs(step) / size, initial=0.0))
+            if not moved > 4e-15 or (moved >= 0.5 * before and moved < 1e-6 * self.tolerance):
+                return (states, inner) if np.isfinite(moved) else None
+            before = moved
+        return (states, inner) if before < self.tolerance else None
+
+    def derivatives(self, points: Points, times: Any, states: Any, slopes: Any) -> Any:
+        """Return the derivatives of all that :meth:`step` says of the steps, by the states before and what is closed over."""
+        h = np.diff(times)[:, None, None]
+        steps, _, n = slopes.shape
+        inner = states[:, None] + h * slopes
+        moments = times[:-1, None] + NODES * h[:, 0]
+        _, by_all = points.at({0: moments.ravel(), 1: inner.reshape(-1, n)})
+        by_all = by_all.reshape(steps, 3, n, -1)
+        start = np.eye(n, by_all.shape[-1])
+        right = np.tile(start, (steps, 3, 1, 1))
+        right[..., n:] += h[..., None] * np.moveaxis(np.tensordot(WEIGHTS, by_all[..., n:], (1, 1)), 0, 1)
+        found = np.linalg.solve(_matrices(by_all[..., :n], h), right.reshape(steps, 3 * n, -1))
+        return (found.reshape(right.shape) - start) / h[..., None]
 
     def solved(self, y: Any, inside: Sequence[Any], t: float, h: float) -> Any:
         """Return the states at the nodes, in plain numbers."""
@@ -213,6 +304,13 @@ def _matrix(derivatives: Any, h: float) -> Any:
     return np.eye(3 * n) + np.reshape(np.transpose(blocks, (0, 3, 1, 2)), (3 * n, 3 * n))
 
 
+def _matrices(derivatives: Any, h: Any) -> Any:
+    """Return the matrices of all steps, from the derivatives of the slopes by the state, (steps, 3, n, n)."""
+    steps, _, n, _ = derivatives.shape
+    blocks = np.einsum("ij,mjuv->miujv", WEIGHTS, derivatives).reshape(steps, 3 * n, 3 * n)
+    return np.eye(3 * n) - h * blocks
+
+
 def _value(y: Any, *inside: Any, scheme: Implicit, t: float, h: float) -> Any:
     return scheme.solved(y, inside, t, h)
 
@@ -268,4 +366,4 @@ def _pull(sweep: Any, g: Any, out: Any, y: Any, *inside: Any, scheme: Implicit, 
 COLLOCATION = General("a step of the method of Radau", _value, _push, _pull)
 
 
-__all__ = ["NODES", "WEIGHTS", "Explicit", "Implicit", "Piece", "Step", "combined", "moved", "pushed"]
+__all__ = ["NODES", "WEIGHTS", "Explicit", "Implicit", "Interpolant", "moved", "pushed"]

@@ -18,7 +18,7 @@ from dualdiff.containers import plain
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import flatten
-from dualdiff.values import TRACED, operand, raw
+from dualdiff.values import PLAIN_TYPES, TRACED, operand, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 
@@ -33,14 +33,17 @@ class Given:
         The differentiated values it closes over.
     plain : callable
         The function with their plain values in their place.
+    points : Points, optional
+        The function at many points, once it was asked for.
     """
 
-    __slots__ = ("_captures", "_make", "f", "inside", "name", "plain", "users")
+    __slots__ = ("_captures", "_make", "f", "inside", "name", "plain", "points", "users")
 
     def __init__(self, f: Callable[..., Any], name: str, users: Any = None) -> None:
         self.f, self.name = f, name
         self.users = f if users is None else users
         self._captures: Captures | None = None
+        self.points: Any = None
         self.inside: list[Any] = []
         self._make = lifted(f, self.inside)
         self.plain = self.on_plain(self.with_inside([raw(x) for x in self.inside]))
@@ -64,7 +67,11 @@ class Given:
         """Return a function for SciPy, which returns nothing that carries a derivative."""
 
         def call(*args: Any) -> Any:
-            found = unwrapped(f(*args))
+            found = f(*args)
+            kind = type(found)
+            if kind is np.ndarray or ((kind is list or kind is tuple) and PLAIN_TYPES.issuperset(map(type, found))):
+                return found
+            found = unwrapped(found)
             if any(type(x) in TRACED for x in (flatten(found)[0] if isinstance(found, (list, tuple)) else (found,))):
                 raise UnsupportedFunctionError(
                     f"{where()}: the function given to {self.name} depends on a differentiated value that is neither an argument "
@@ -73,6 +80,17 @@ class Given:
             return found
 
         return call
+
+    def problem(self, args: Sequence[Any], inside: Sequence[Any], of: Callable[..., Any] | None = None) -> Problem:
+        """Return the function as one of flat leaves: its arguments, and what it closes over."""
+        n = len(args)
+
+        def call(leaves: list[Any]) -> list[Any]:
+            if of is not None:
+                return [of(*leaves)]
+            return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
+
+        return Problem(call, [*args, *inside], self.users, self.captures(), inner=True)
 
     def pushed(
         self,
@@ -86,14 +104,7 @@ class Given:
 
         ``of`` is a function of both that calls this one; by default it is this one.
         """
-        n = len(args)
-
-        def call(leaves: list[Any]) -> list[Any]:
-            if of is not None:
-                return [of(*leaves)]
-            return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
-
-        problem = Problem(call, [*args, *inside], self.users, self.captures(), inner=True)
+        problem = self.problem(args, inside, of)
         (value,), (tangent,) = run_duals(problem, list(tangents), lead)
         if tangent is None:
             tangent = np.zeros((*lead, *shape_of(value)), dtype_of(value))
@@ -101,12 +112,7 @@ class Given:
 
     def recorded(self, args: Sequence[Any], inside: Sequence[Any]) -> Callable[[Any, tuple[int, ...]], list[Any]]:
         """Return what pulls covectors of the value, ``lead`` in front, back to the arguments and to what it closes over."""
-        n = len(args)
-
-        def call(leaves: list[Any]) -> list[Any]:
-            return [operand(plain(self.with_inside(leaves[n:])(*leaves[:n])))]
-
-        problem = Problem(call, [*args, *inside], self.users, self.captures(), inner=True)
+        problem = self.problem(args, inside)
         tape, (value,) = record(problem)
         (slot,) = tape.outputs
         shape = shape_of(value)

@@ -11,12 +11,14 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from dualdiff import allocator
 from dualdiff.agreement import agree
 from dualdiff.capture.captures import ROUNDING
 from dualdiff.errors import NOTES, ExecutorError
@@ -35,8 +37,8 @@ from dualdiff.ways.program import Program
 
 TURNS = (1, 2, 4)
 """How many blocks a worker may have: more of them balance better, and cost more."""
-WORTH = 1.03
-"""What finer blocks may cost more than the cheapest ones."""
+WORTH = 0.03
+"""What finer blocks may cost more than the cheapest ones, in parts of what these take: they balance better."""
 FREE = frozenset(("element", "far", "flop", "scatter"))
 """What NumPy does without Python's lock, among all that has a price."""
 ONCE = frozenset(("record", "replayable"))
@@ -61,6 +63,8 @@ class Division:
         Handing the tasks over, and what travels.
     share : float
         The part of all directions that one worker carries, one block after the other.
+    held : float
+        Bytes that a block takes, as far as is known.
     """
 
     size: int
@@ -68,6 +72,7 @@ class Division:
     seconds: float
     sent: float
     share: float
+    held: float
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +143,9 @@ def division(pool: Pool, program: Program | None, way: Way, options: Options, ru
         if _fits(pool, program, way, options, size):
             found.append(_division(pool, program, way, options, run, size))
     least = min([d.seconds for d in found], default=0.0)
-    return max([d for d in found if d.seconds <= WORTH * least], key=lambda d: d.blocks, default=None)
+    # A price that somebody gave may be any number; a direction takes about as long as a run, or less.
+    spare = WORTH * min(least, run * (1.0 + way.sweeps / pool.workers))
+    return max([d for d in found if d.seconds <= least + spare], key=lambda d: d.blocks, default=None)
 
 
 def _of_block(way: Way, options: Options, size: int) -> Way:
@@ -182,7 +189,8 @@ def _division(pool: Pool, program: Program | None, way: Way, options: Options, r
             seconds += once + rounds * free + runs * (priced(q) - free - once)
     moved = itemsize * (way.rows * way.inputs + way.columns * way.outputs + pool.workers * way.inputs)
     sent = count * pool.seconds + moved * pool.seconds_a_byte
-    return Division(size, count, seconds + sent, sent, min(rounds * share, 1.0))
+    held = 0.0 if program is None else bytes_of(program, _of_block(way, options, size))
+    return Division(size, count, seconds + sent, sent, min(rounds * share, 1.0), held)
 
 
 def considered(problem: Problem, options: Options, pool: Pool, choose: Chooser) -> tuple[Known, Program | None]:
@@ -309,7 +317,7 @@ def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, prog
         settings: tuple[Any, ...] = ()
     else:
         parcels = _packed(problem, options, known)
-        function, settings = block_elsewhere, (ticket(), SETTING.get(), np.geterr())
+        function, settings = block_elsewhere, (ticket(), SETTING.get(), np.geterr(), cut.held >= allocator.LARGE)
 
     def meanwhile() -> None:
         if program is not None:
@@ -453,13 +461,16 @@ def _recording(call: str, parcels: Sequence[Any], options: Options, replayable: 
 
 
 def block_elsewhere(
-    parcels: Sequence[Any], call: str, setting: str, errors: Any, pulled: bool, lo: int, hi: int
+    parcels: Sequence[Any], call: str, setting: str, errors: Any, large: bool, pulled: bool, lo: int, hi: int
 ) -> tuple[list[Any] | None, Any] | None:
-    """Carry a block of directions in another process; None where the way was made for another program."""
+    """Carry a block of directions in another process; None where the way was made for another program.
+
+    ``large`` says that it takes much memory, as a large tape does, and that what it frees is to be kept for the next array.
+    """
     way, options = parcels[1].once()
     token = SETTING.set(setting)
     try:
-        with np.errstate(**errors):
+        with np.errstate(**errors), allocator.kept_meanwhile() if large else nullcontext():
             if way.recorded or way.replayed:
                 problem, program, is_new = _recording(call, parcels, options, way.replayed)
                 if not _is_for(way, program):

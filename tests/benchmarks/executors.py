@@ -16,18 +16,20 @@ from dualdiff.lab.timing import interleaved_minima
 
 Row = dict[str, Any]
 COLUMNS = 64
-DEAR, SMALL = 400, 200
-"""Rows of the matrices that are multiplied: a column of 400 takes about 0.1 s, one of 200 an eighth of that."""
+DEAR, SMALL, TINY = 400, 200, 100
+"""Rows of the matrices that are multiplied: twenty products of 400 take about 0.07 s a column, of 200 an eighth of that."""
+MANY = 1000
+"""Products of 100 by 100 that take about 0.1 s a column: their numbers stay in a core's own cache."""
 
 
-def products(n: int, m: int = 0) -> Callable[[Any], Any]:
-    """Return a function of 64 numbers: row sums of twenty products of matrices of n by n; or of n, of which m come out."""
+def products(n: int, m: int = 0, times: int = 20) -> Callable[[Any], Any]:
+    """Return a function of 64 numbers: row sums of twenty (so many) products of matrices of n by n; or of n, of which m come out."""
     rng = np.random.default_rng(0)
     P, Q, W = rng.normal(size=(n, COLUMNS)), rng.normal(size=(COLUMNS, n)), rng.normal(size=(n, n)) / np.sqrt(n)
 
     def f(x: Any) -> Any:
         y = np.tanh(W * x) if m else np.tanh((P * x) @ Q / COLUMNS)
-        for _ in range(20):
+        for _ in range(times):
             y = np.tanh(W @ y)
         return np.sum(y[: m or n], axis=1)
 
@@ -36,8 +38,8 @@ def products(n: int, m: int = 0) -> Callable[[Any], Any]:
 
 def loop(x: Any) -> Any:
     """Return a recurrence in plain Python: some 5 ms."""
-    y = [float(v) for v in x]
-    for _ in range(600):
+    y = [1.0 * v for v in x]
+    for _ in range(200):
         y = [0.5 * (a + b * (1.0 - a)) for a, b in zip(y, [y[-1], *y[:-1]], strict=True)]
     return np.array(y)
 
@@ -63,6 +65,7 @@ def executors() -> list[Row]:
     """Jacobians by two workers, the function sent already: the time without an executor over that with it, used in any case."""
     x = np.linspace(0.5, 1.5, COLUMNS)
     cases: list[tuple[str, Callable[[Any], Any], str, Any]] = [
+        ("64 columns of 0.1 s, 1000 products of 100 by 100", products(TINY, times=MANY), "forward", x),
         ("64 columns of products of 400 by 400", products(DEAR), "forward", x),
         ("64 columns of products of 200 by 200", products(SMALL), "forward", x),
         ("64 rows of products of 200 by 200", products(SMALL, COLUMNS), "reverse", np.linspace(0.5, 1.5, SMALL)),

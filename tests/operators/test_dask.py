@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import pytest
 import dualdiff as dd
 from dualdiff import lab
 from dualdiff.errors import ExecutorError, InputError
-from dualdiff.executors import pool_of
+from dualdiff.executors import pool_of, pools
 
 distributed = pytest.importorskip("distributed", reason="dualdiff[dask] is not installed")
 
@@ -121,6 +121,40 @@ def test_a_client_that_is_closed_under_way_hangs_nobody(cluster: Any) -> None:
         dd.jacobian(f, executor=client.get_executor())(X)
 
 
+def test_results_that_a_cluster_does_not_deliver_hang_nobody(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = client.get_executor()
+    pool_of(executor)
+
+    async def lost(*_: Any, **__: Any) -> Any:
+        raise KeyError("the worker that had it is gone")
+
+    monkeypatch.setattr(client, "_gather", lost)
+    monkeypatch.setattr(pools, "UNDELIVERED", 0.1)
+    with pytest.raises(ExecutorError, match="its tasks ended, but their results were not delivered"):
+        dd.jacobian(np.sin, mode="forward", chunk=8, executor=executor, cost=dear)(X)
+
+
+def test_a_cluster_that_has_no_workers_is_lost_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        status = "running"
+        _scheduler_identity: ClassVar[dict[str, Any]] = {"workers": {}}
+
+    class Executor:
+        _client = Client()
+
+    monkeypatch.setattr(pools, "ALONE", 0.0)
+    watch = pools.Watch(Executor())
+    assert watch.lost() == "the cluster has no workers for 0 s"
+    monkeypatch.setattr(pools, "ALONE", 100.0)
+    assert watch.lost() is None
+    Client.status = "connecting"
+    monkeypatch.setattr(pools, "ALONE", 0.0)
+    assert "no connection to the scheduler" in str(watch.lost())
+    Client.status, Client._scheduler_identity = "running", {"workers": {"a": {}}}
+    assert watch.lost() is None
+    assert watch.since == {}
+
+
 def test_a_cluster_of_threads() -> None:
     with (
         distributed.LocalCluster(
@@ -132,3 +166,10 @@ def test_a_cluster_of_threads() -> None:
         np.testing.assert_array_equal(J(X), np.diag(np.cos(X)))
         (known,) = J._spread.known.values()  # type: ignore[attr-defined]
         assert known.calls == 1
+
+        def inside(k: int) -> Any:  # a task that waited for tasks of its own cluster would wait for ever
+            own = distributed.get_client().get_executor()
+            return dd.jacobian(np.sin, mode="reverse", chunk=4, executor=own, cost=dear)(X + k)
+
+        for k, found in enumerate(client.gather(client.map(inside, range(3)))):
+            np.testing.assert_array_equal(found, np.diag(np.cos(X + k)))

@@ -357,7 +357,7 @@ def test_tasks_that_are_cancelled_under_way_hang_nobody() -> None:
     canceller.start()
     # Cancelled before its turn, or not taken any more: whichever the threads come to first.
     with pytest.raises(ExecutorError, match=r"columns \d+ to \d+ \((CancelledError|RuntimeError: cannot schedule)"):
-        dd.jacobian(f, mode="forward", executor=executor, cost=dear)(X)
+        dd.jacobian(f, mode="finite-differences", executor=executor, cost=dear, chunk=1)(X)
     canceller.join()
 
 

@@ -1,0 +1,211 @@
+"""A small function at many points: its values and its derivatives there, in one run of its program.
+
+Solvers ask a function of a few numbers at hundreds of points. It is recorded at one of them, taken apart into operations on numbers
+(:mod:`dualdiff.passes.scalars`), and each operation is done for all points at a time, with its row's own push. A decision that would be
+taken otherwise at some of the points has the function recorded again at one of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualdiff.capture.captures import captured_runs
+from dualdiff.errors import NOTES, DerivativeError
+from dualdiff.kinds import Elementwise, Sweep
+from dualdiff.operators.compiled import tidied
+from dualdiff.passes import kinks
+from dualdiff.passes.program import Program, Slot, program_of
+from dualdiff.passes.scalars import PREDICATES, NotScalarError, Scalars, expanded
+from dualdiff.register import REGISTER
+from dualdiff.shapes import dtype_of, shape_of, size_of
+from dualdiff.tape import Recording
+from dualdiff.values import TRACED, raw
+from dualdiff.ways.problem import Problem, run_duals, run_user
+
+MOST = 64
+"""Directions up to which all of them are followed at every point."""
+_VARIANTS = 6
+"""How often a function is recorded until its decisions count as too many."""
+_AT_ONCE = 1 << 20
+"""Numbers that are held at a time."""
+_FLOAT = np.dtype(float)
+
+
+class Points:
+    """A function of numbers and small arrays, with one result, at many points.
+
+    Parameters
+    ----------
+    problem : callable
+        Of a list of plain inputs: the problem of the function there.
+    inputs : sequence
+        Plain inputs. What does not vary from point to point stays as it is here.
+    live : sequence of bool
+        By which inputs it is differentiated.
+    """
+
+    def __init__(self, problem: Callable[[list[Any]], Problem], inputs: Sequence[Any], live: Sequence[bool]) -> None:
+        self.problem, self.inputs = problem, list(inputs)
+        self.sizes = [size_of(shape_of(x)) if on else 0 for x, on in zip(inputs, live, strict=True)]
+        self.count = sum(self.sizes)
+        self.programs: list[tuple[Program, Scalars]] = []
+        self.recordings = 0
+
+    def at(self, varied: dict[int, Any]) -> tuple[Any, Any]:
+        """Return the values at some points, (points, size), and their derivatives, (points, size, directions).
+
+        ``varied`` holds, by the number of the input, what it is at each point.
+        """
+        total = len(next(iter(varied.values())))
+        todo = np.arange(total)
+        found: list[Any] = [None, None]
+
+        def keep(at: Any, parts: Sequence[Any]) -> None:
+            for i, part in enumerate(parts):
+                if found[i] is None:
+                    found[i] = np.empty((total, *part.shape[1:]))
+                found[i][at] = part
+
+        known = list(self.programs)
+        while len(todo):
+            if known:
+                program, scalars = known.pop(0)
+            else:
+                if self.recordings >= _VARIANTS:
+                    break
+                self.recordings += 1
+                recorded = self._recorded({i: x[todo[0]] for i, x in varied.items()})
+                if recorded is None:
+                    break
+                program, scalars = recorded
+                self.programs.insert(0, recorded)
+            each = max(16, _AT_ONCE // (max(len(scalars.operations), 1) * (1 + self.count)))
+            left = []
+            for first in range(0, len(todo), each):
+                part = todo[first : first + each]
+                *both, holds = self._run(program, scalars, {i: x[part] for i, x in varied.items()}, len(part))
+                keep(part[holds], [x[holds] for x in both])
+                left.append(part[~holds])
+            todo = np.concatenate(left)
+        for k in todo:  # one by one, and with all the care that there is
+            keep([k], self._eagerly({i: x[k] for i, x in varied.items()}))
+        return found[0], found[1]
+
+    def _recorded(self, varied: dict[int, Any]) -> tuple[Program, Scalars] | None:
+        """Record the function at a point; None where it is none of numbers."""
+        inputs = [varied.get(i, x) for i, x in enumerate(self.inputs)]
+        problem = self.problem(inputs)
+        token = NOTES.set([])
+        try:
+            (tape, _), results = captured_runs(problem, lambda: _once(problem), 1)
+            slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in results]
+            if any(type(x) in TRACED for x in (*slots, *tape.arguments)):
+                return None
+            program = program_of(tape, inputs, slots, [raw(v) for v in results])
+            if any(type(x) in TRACED for x in program.constants.values()):
+                return None
+            return program, expanded(program)
+        except (NotScalarError, DerivativeError):
+            return None
+        finally:
+            NOTES.reset(token)
+
+    def _run(self, program: Program, scalars: Scalars, varied: dict[int, Any], count: int) -> tuple[Any, Any, Any]:
+        """Return values, derivatives, and at which points the program holds."""
+        k, sweep = self.count, Sweep((self.count,))
+        starts = np.cumsum([0, *self.sizes])
+        holds = np.ones(count, bool)
+        values: list[Any] = []
+        tangents: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            for n, (name, *of) in enumerate(scalars.operations):
+                if name == "input":
+                    i, entry = of
+                    x = varied.get(i)
+                    values.append(
+                        np.ravel(self.inputs[i])[entry] if x is None else np.reshape(x, (count, -1))[:, entry]
+                    )
+                    if self.sizes[i]:
+                        tangents[n] = np.zeros((k, *values[n].shape))
+                        tangents[n][starts[i] + entry] = 1.0
+                elif name == "constant":
+                    values.append(of[0])
+                elif name == "unused":
+                    values.append(None)
+                else:
+                    args = [values[m] for m in of]
+                    values.append(_value(name, args))
+                    ts = [tangents.get(m) for m in of]
+                    if name not in PREDICATES and name != "number" and any(t is not None for t in ts):
+                        t = _tangent(name, ts, args, values[n], sweep)
+                        if t is not None:
+                            tangents[n] = t
+            for check, nodes in zip(program.checks, scalars.checks, strict=True):
+                for m, then in zip(nodes, np.ravel(check.then).tolist(), strict=True):
+                    holds &= np.equal(values[m], then) | (then != then and np.isnan(values[m]))
+            ((_, nodes),) = scalars.outputs
+            value, derivative = np.empty((count, len(nodes))), np.zeros((count, len(nodes), k))
+            for j, m in enumerate(nodes):
+                value[:, j] = values[m]
+                if m in tangents:
+                    derivative[:, j] = np.transpose(np.reshape(tangents[m], (k, -1)))
+            holds &= np.isfinite(value).all(1) & np.isfinite(derivative).all((1, 2))
+        return value, derivative, holds
+
+    def _eagerly(self, varied: dict[int, Any]) -> tuple[Any, Any]:
+        inputs = [varied.get(i, x) for i, x in enumerate(self.inputs)]
+        seeds, at = [], 0
+        for x, size in zip(inputs, self.sizes, strict=True):
+            seeds.append(np.eye(self.count, size, -at).reshape(self.count, *shape_of(x)) if size else None)
+            at += size
+        (value,), (t,) = run_duals(self.problem(inputs), seeds, (self.count,))
+        value = np.ravel(raw(value))
+        t = np.zeros((self.count, len(value))) if t is None else np.reshape(t, (self.count, -1))
+        return value[None], np.transpose(t)[None]
+
+
+def serves(inputs: Sequence[Any], live: Sequence[bool]) -> bool:
+    """Whether inputs are plain numbers of double precision, few of them live, and nobody wants to be told of kinks."""
+    return (
+        all(type(x) in (float, np.float64, np.ndarray) and dtype_of(x) == _FLOAT for x in inputs)
+        and sum(size_of(shape_of(x)) for x, on in zip(inputs, live, strict=True) if on) <= MOST
+        and kinks.SETTING.get() == kinks.CONVENTION
+    )
+
+
+def _once(problem: Problem) -> tuple[Any, list[Any]]:
+    tape = Recording()
+    try:
+        results = run_user(problem, tape, [tape.add_input(x) for x in problem.inputs], tidied)
+    finally:
+        tape.close()
+    return (tape, None), results
+
+
+def _function(name: Any) -> Any:
+    return getattr(np, name) if isinstance(name, str) else name
+
+
+def _value(name: Any, args: Sequence[Any]) -> Any:
+    if name in ("all", "any"):
+        return np.logical_and.reduce(args) if name == "all" else np.logical_or.reduce(args)
+    if name == "number":
+        return np.asarray(args[0], float)
+    return _function(name)(*args)
+
+
+def _tangent(name: Any, tangents: Sequence[Any], args: Sequence[Any], out: Any, sweep: Sweep) -> Any:
+    if name == "where":
+        _, a, b = [0.0 if t is None else np.reshape(t, (*sweep.lead, -1)) for t in tangents]
+        return np.reshape(np.where(args[0], a, b), sweep.lead + shape_of(out))
+    entry = REGISTER.get(_function(name))
+    row = None if entry is None else entry.primitive
+    if not isinstance(row, Elementwise):
+        return None if row is not None and row.kind == "discrete" else np.full(sweep.lead + shape_of(out), np.nan)
+    return row.push(sweep, tangents, args, {}, out)
+
+
+__all__ = ["MOST", "Points", "serves"]

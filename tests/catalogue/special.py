@@ -63,7 +63,7 @@ COARSE = {
 INTEGRALS = {
     "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "gdtr", "gdtrc", "gdtria", "gdtrib", "gdtrix", "chdtr", "chdtrc",
     "chdtri", "chdtriv", "pdtrik", "betainc", "betaincc", "betaincinv", "betainccinv", "_beta_ppf", "btdtria", "btdtrib", "fdtr",
-    "fdtrc", "fdtri", "stdtr", "stdtrit", "_nbinom_cdf", "_nbinom_sf",
+    "fdtrc", "fdtri", "stdtr", "stdtrit", "_nbinom_cdf", "_nbinom_sf", "_beta_cdf", "_beta_sf",
 }  # fmt: skip
 #: complex numbers that lose the smaller of their parts
 COARSE_COMPLEX = {*COARSE, "airy"}

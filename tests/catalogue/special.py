@@ -13,6 +13,7 @@ from scipy import special
 
 from dualdiff.register import REGISTER, Entry
 from dualdiff.rules.special.functions import DROP_INS
+from dualdiff.rules.special.rows import OF_STATS, named
 from dualdiff.rules.ufuncs import special_functions
 from tests.catalogue.base import DOMAINS, Sample, arrays, without_tiny
 
@@ -41,7 +42,8 @@ OTHERS: dict[str, dict[int, Any]] = {
 #: values that SciPy computes in few digits, which differences do not bear: 1e-5 in the tables of itairy, 1e-4 in an
 #: inverse found by iteration, 1e-14 (of numbers much smaller) in one found by halving
 ROUGH = {"itairy", "tklmbda", "ncfdtrinc", "pro_rad2", "obl_rad2", "pro_rad2_cv", "obl_rad2_cv"}
-OLDER = tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 17)
+SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
+OLDER = SCIPY < (1, 17)
 if OLDER:  # few digits in 1.13, and one imaginary part of the wrong sign
     ROUGH |= {"chndtr", "chndtrix", "ncfdtr", "ncfdtri", "nctdtr", "nctdtrit", "modfresnelp", "modfresnelm"}
 #: functions that write past their memory, in 1.13, when they are just called
@@ -61,18 +63,18 @@ COARSE = {
 INTEGRALS = {
     "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "gdtr", "gdtrc", "gdtria", "gdtrib", "gdtrix", "chdtr", "chdtrc",
     "chdtri", "chdtriv", "pdtrik", "betainc", "betaincc", "betaincinv", "betainccinv", "_beta_ppf", "btdtria", "btdtrib", "fdtr",
-    "fdtrc", "fdtri", "stdtr", "stdtrit", "_nbinom_cdf", "_nbinom_sf",
+    "fdtrc", "fdtri", "stdtr", "stdtrit", "_nbinom_cdf", "_nbinom_sf", "_beta_cdf", "_beta_sf",
 }  # fmt: skip
 #: complex numbers that lose the smaller of their parts
 COARSE_COMPLEX = {*COARSE, "airy"}
 
 
 def names() -> list[str]:
-    return [n for n in (*special.__all__, *vars(special._ufuncs)) if isinstance(find(n), np.ufunc)]
+    of_stats = () if OF_STATS is None else vars(OF_STATS)
+    return [n for n in (*special.__all__, *vars(special._ufuncs), *of_stats) if isinstance(find(n), np.ufunc)]
 
 
-def find(name: str) -> Any:
-    return getattr(special._ufuncs if name.startswith("_") else special, name, None)
+find = named
 
 
 def called(ufunc: Any, name: str, domains: tuple[str, ...], spread: bool) -> Callable[..., Any]:

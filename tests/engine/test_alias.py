@@ -213,7 +213,8 @@ def test_the_seeds_draw_both_orders() -> None:
 
 def test_every_method_of_arrays_that_a_traced_one_answers_is_asked() -> None:
     asked = Path(__file__).read_text()
-    answered = {name for name in dir(np.ndarray) if not name.startswith("_")}
+    plain = np.zeros((1, 1))  # which NumPy 2.0 refuses some of the names that it lists
+    answered = {name for name in dir(plain) if not name.startswith("_") and hasattr(plain, name)} - {"tostring"}
     # These give no values: facts about memory, places, answers to questions; or Python's numbers.
     told = {"base", "device", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides", "to_device"}
     placed = {

@@ -341,6 +341,8 @@ def test_spherical_bessel_functions_left_of_zero_have_the_parity_of_their_order(
     def f(x: Any) -> Any:
         return getattr(special, f"spherical_{kind}")(n, x)
 
+    if np.isnan(f(x)).any():
+        pytest.skip("this SciPy has no values there")
     y, t = dd.jvp(dd.capture(f), (x,), (np.ones_like(x),))
     np.testing.assert_allclose(y, f(x), rtol=1e-13)
     h = 1e-5

@@ -71,9 +71,9 @@ _TRUSTED: set[tuple[Any, ...]] = set()
 
 
 def _is_special(shape: Any) -> bool:
-    """Whether a shape is where SciPy may go over to another formula: near 0, or at a multiple of a half."""
+    """Whether a shape is where SciPy may go over to another formula: near 0, or at a whole number."""
     at = np.asarray(raw(operand(shape)), dtype=float)
-    return bool(np.any((np.abs(at) < SMALL) | (2 * at == np.round(2 * at))))
+    return bool(np.any((np.abs(at) < SMALL) | (at == np.round(at))))
 
 
 def look_at_shapes(self: Any, name: str, call: Callable[..., Any], shapes: Sequence[Any], which: Any = None) -> None:

@@ -15,8 +15,8 @@ from dualdiff.testing import check
 
 SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
 RNG = np.random.default_rng(5)
-X, Y, W = RNG.standard_normal(9), RNG.standard_normal(7) + 0.4, RNG.uniform(0.5, 2.0, 9)
-Z = X[:7] + 0.8 * Y
+X, Y, W = RNG.standard_normal(7), RNG.standard_normal(5) + 0.4, RNG.uniform(0.5, 2.0, 7)
+Z = X[:5] + 0.8 * Y
 
 
 def stacked(*values: Any) -> Any:
@@ -68,8 +68,13 @@ def test_functions_on_data(name: str) -> None:
     check(f, *args, directions=1, rtol=1e-6)
 
 
-def test_kernels_of_data_in_several_variables() -> None:
-    check(lambda d: st.gaussian_kde(d)(np.array([[0.1], [0.4]])), RNG.standard_normal((2, 6)), directions=1, rtol=1e-6)
+KERNELS = st.gaussian_kde(RNG.standard_normal((2, 5)), weights=np.arange(1.0, 6.0))
+
+
+def test_kernels_in_several_variables() -> None:
+    points = np.array([[0.1], [-0.3]])
+    check(lambda d: st.gaussian_kde(d)(points), RNG.standard_normal((2, 5)), directions=1, rtol=1e-6)
+    check(lambda x: stacked(KERNELS(x), KERNELS.logpdf(x), KERNELS.evaluate(x)), points, directions=1, rtol=1e-6)
 
 
 def test_parameters_at_which_scipy_has_another_formula() -> None:

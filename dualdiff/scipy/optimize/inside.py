@@ -10,8 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import scipy.optimize
 
-from dualdiff.capture.active import ACTIVE, any_active
+from dualdiff.capture.active import ACTIVE
 from dualdiff.errors import NOTES
+from dualdiff.operators.calls import LONG
 from dualdiff.scipy.answers import SOLVERS, Call
 from dualdiff.values import TRACED, enter_rooms
 
@@ -25,14 +26,15 @@ DRIVEN: dict[str, Callable[..., Any]] = {}
 """The solvers, by name, as they are outside."""
 
 
-def _hold(args: tuple[Any, ...]) -> bool:
-    """Whether one of some functions closes over an eager tensor, which no operator runs."""
-    for f in args:
-        for cell in getattr(f, "__closure__", None) or ():
-            with suppress(ValueError):  # nothing is in it yet
-                if type(cell.cell_contents) in TRACED:
-                    return True
-    return False
+def _holds(x: Any) -> bool:
+    """Whether an argument is an eager tensor, which no operator runs, a short container of some, or a function that closes over one."""
+    if type(x) in (list, tuple):
+        return len(x) <= LONG and not TRACED.isdisjoint(map(type, x))
+    for cell in getattr(x, "__closure__", None) or ():
+        with suppress(ValueError):  # nothing is in it yet
+            if type(cell.cell_contents) in TRACED:
+                return True
+    return type(x) in TRACED
 
 
 def _as_found(found: Any, call: Call) -> Any:
@@ -55,7 +57,7 @@ def differentiated(finish: Finish = _as_found) -> Callable[[Callable[P, R]], Cal
 
         @functools.wraps(solve)
         def solver(*args: P.args, **kwargs: P.kwargs) -> R:
-            if NOTES.get() is None and not ACTIVE.get() and not any_active(args, kwargs) and not _hold(args):
+            if NOTES.get() is None and not ACTIVE.get() and not any(map(_holds, (*args, *kwargs.values()))):
                 return solve(*args, **kwargs)
             enter_rooms()
             given = signature.bind(*args, **kwargs)

@@ -15,7 +15,7 @@ from dualdiff.operators.gradients import grad
 from dualdiff.operators.jacobian import hessian
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.trees import flatten, paths
-from dualdiff.values import TRACED
+from dualdiff.values import TRACED, raw
 
 __all__ = ["standard_errors"]
 
@@ -50,7 +50,8 @@ def standard_errors(
     Returns
     -------
     any
-        The standard errors, in the structure of what was estimated.
+        The standard errors, in the structure of what was estimated. Inside a function that is being differentiated they carry derivatives
+        by the estimates and by whatever ``nll`` closes over.
 
     Raises
     ------
@@ -84,13 +85,12 @@ def standard_errors(
     """
     nll = asked(nll, capture)
     call = Call(nll, argnums, mle, kwargs, False)
-    if any(type(x) in TRACED for x in call.leaves):
-        raise InputError("dd.standard_errors takes plain numbers: it cannot be differentiated itself")
     if any(dtype_of(x).kind == "c" for x in call.leaves):
         raise InputError("dd.standard_errors is for real parameters; write a complex one as two")
     names = _names(call)
-    H = np.asarray(hessian(nll, argnums, flat=True)(*mle, **kwargs), float)
-    slope = np.concatenate([np.zeros(0), *[np.ravel(g) for g in flatten(grad(nll, argnums)(*mle, **kwargs))[0]]])
+    information = hessian(nll, argnums, flat=True)(*mle, **kwargs)
+    H = np.asarray(raw(information), float)
+    slope = np.concatenate([np.zeros(0), *[np.ravel(raw(g)) for g in flatten(grad(nll, argnums)(*mle, **kwargs))[0]]])
     if not (np.isfinite(H).all() and np.isfinite(slope).all()):
         i = int(np.argmin(np.isfinite(H).all(axis=1) & np.isfinite(slope)))
         raise InputError(f"the derivatives by {names[i]} are not finite here; dd.diagnose(nll, …) names the line")
@@ -111,6 +111,8 @@ def standard_errors(
             NotAMinimumWarning,
             stacklevel=outside(),
         )
+    if type(information) in TRACED:  # inside a function that is differentiated
+        inverse = np.linalg.inv((information + information.T) / (2 * np.outer(scale, scale))) / np.outer(scale, scale)
     return call.build_inputs(_apart(np.sqrt(np.diag(inverse)), call.leaves))
 
 

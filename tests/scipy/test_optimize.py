@@ -873,8 +873,12 @@ def test_standard_errors_refuse_what_is_no_minimum():
         dd.standard_errors(lambda x: x**2, np.zeros(2))
     with pytest.raises(InputError, match="real parameters"):
         dd.standard_errors(lambda z: np.abs(z) ** 2, 1j)
-    with pytest.raises(InputError, match="plain numbers"):
-        dd.grad(lambda x: dd.standard_errors(lambda y: y**2 * x, x))(1.0)
+
+
+def test_standard_errors_are_differentiated():
+    for operator in (dd.grad, dd.jacfwd):  # 1/√(2x)
+        found = operator(lambda x: dd.standard_errors(lambda y: y**2 * x, 0.0 * x))(1.0)
+        np.testing.assert_allclose(found, -(0.5**1.5), rtol=1e-12)
 
 
 def test_standard_errors_away_from_the_minimum_warn():

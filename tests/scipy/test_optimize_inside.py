@@ -47,6 +47,10 @@ FUNCTIONS = {
     "band of a curve": lambda y: curve(y).band(np.array([0.0, 5.0])).standard_error,
     "band where data are differentiated": lambda y: do.curve_fit(model, T + 0.1 * y, Y, START, **TIGHT).band().value,
     "minimize": lambda y: do.minimize(objective, START, args=(y,), method="trust-exact", tol=1e-11).x,
+    "errors of a likelihood": lambda y: dd.standard_errors(
+        lambda p: objective((p["a"], p["k"]), y),
+        dict(zip("ak", do.minimize(objective, START, args=(y,), method="trust-exact", tol=1e-11).x, strict=True)),
+    )["k"],
     "minimize under a constraint": lambda y: (
         do.minimize(
             partial(objective, y=y),

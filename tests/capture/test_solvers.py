@@ -28,7 +28,6 @@ def _helper(p: Any) -> Any:
 
 
 CALLS = {
-    "a minimum by brute force": lambda p: so.brute(lambda w: (w[0] - p) ** 2, ((0.0, 4.0),))[0],
     "helper": _helper,
 }
 

@@ -193,7 +193,7 @@ def test_entry_by_entry() -> None:
 
     def f(p: Any) -> Any:
         roots = elementwise.find_root(lambda x, p: x**3 + p * x - 1, (0.0, 1.0), args=(p,))
-        least = elementwise.find_minimum(lambda x, p: (x - p) ** 4 + (x - p) ** 2 + x, (-3.0, 0.0, 3.0), args=(p,))
+        least = elementwise.find_minimum(lambda x, p: (x - p) ** 4 + (x - p) ** 2 + x, (-3.0, 1.0, 6.0), args=(p,))
         assert roots.success.all()
         return np.concatenate([roots.x, least.f_x])
 

@@ -25,6 +25,8 @@ MOST = 2000
 """Steps of all units, beyond which planning them takes too long."""
 WINDOW, WORTH = 12, 24
 """Steps that are compared at once when a period is looked for, and that a loop must save."""
+MOST_LOOKED_AT = 1 << 20
+"""Entries up to which it is looked whether a step leaves them in their order."""
 WIDE = 8
 """Operands that a step in a loop may have."""
 _FLOAT = np.dtype(float)
@@ -54,6 +56,7 @@ class _Reader(Numbering):
         self.parts: dict[int, Part] = {}  # by result: what is read or written
         self._memory: dict[Form, Any] = {}
         self._codes: dict[Any, int] = {}
+        self._orders: dict[Any, bool] = {}
         self._forms: dict[int, int] = {}
         self._equal_forms: dict[Form, int] = {}
         self._params: dict[int, int] = {}
@@ -187,7 +190,15 @@ class _Reader(Numbering):
         forms = [self.program.forms[i] for i in row.operands]
         if row.row.kind != "movement" or any(f != forms[0] for f in forms) or forms[0].dtype != _FLOAT:
             return False
+        key = row.row, self._content(row.params), self._form(row.operands[0]), len(forms)
+        if key not in self._orders:
+            self._orders[key] = self._puts_in_order(row, forms)
+        return self._orders[key]
+
+    def _puts_in_order(self, row: Any, forms: Sequence[Form]) -> bool:
         size = math.prod(forms[0].shape)
+        if size * len(forms) > MOST_LOOKED_AT or size * len(forms) != math.prod(self.program.forms[row.result].shape):
+            return False
         entries = np.arange(size * len(forms)).reshape(-1, *forms[0].shape)
         found = row.row.fn(*[x if x.shape else x[()] for x in entries], **row.params)
         return np.array_equal(np.ravel(found), np.ravel(entries))
@@ -244,6 +255,12 @@ class _Reader(Numbering):
                     continue
                 if moves:
                     raise NotRepeatedError("a part of what is computed that moves")
+            elif len(operands) == 1 and not row.row.access and self._is_in_order(row):
+                read = builder.read_of(operands[0])
+                if read is not None:  # the same entries in another shape
+                    mine = self.first + piece.start + j + period * np.arange(count)
+                    self.root[mine], self.at[mine] = read.values, read.at
+                    continue
             builder.step(row, operands, j)
         for chain in chains:
             builder.written(chain, _taken(piece, chain[0], 0))

@@ -213,12 +213,20 @@ class _Reader(Numbering):
         return unit
 
     def _unit(self, piece: Piece) -> Unit:
-        program = self.program
         period = len(piece.codes)
         count = piece.count if isinstance(piece, Loop) else 1
-        unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
+        unit = Unit(piece.start, period, count, _empty(period))
         if period == 1 and piece.start in self.wide and self._is_in_order(self.rows[piece.start]):
             return self._joined(unit, self.rows[piece.start])  # type: ignore[arg-type]
+        if isinstance(piece, Loop):
+            self._body(
+                piece, Unit(piece.start, period, count, _empty(period))
+            )  # an earlier period's parts are known then
+        return self._body(piece, unit)
+
+    def _body(self, piece: Piece, unit: Unit) -> Unit:
+        """Write one period."""
+        program, period, count = self.program, unit.period, unit.count
         builder = Body(self, unit)
         begin = self.first + piece.start  # of the period that is looked at: the second one
         begin += period if count > 1 else 0
@@ -293,6 +301,10 @@ class _Reader(Numbering):
         if any(is_moving and not any(j in chain for chain in chains) for j, is_moving in rows.items()):
             raise NotRepeatedError("a part that is written of an array that is none of the loop's")
         return chains
+
+
+def _empty(period: int) -> Program:
+    return Program(0, {}, {}, {}, [], [], (), (), period, period)
 
 
 def _straight(piece: Straight, some: slice) -> Straight:

@@ -119,13 +119,13 @@ class _Writer:
         if a.dtype != _FLOAT or b.dtype != _FLOAT:
             return False
         letters: Any = getattr(step.row, "letters", None)
-        if letters is not None:
-            left, right, result, *_ = letters((a, b), step.params)
-            most = MOST_ELSEWHERE
-        elif step.row.fn is operator.matmul and not step.params:
+        if step.row.fn is operator.matmul and not step.params:
             left, right, result = _letters(len(a.shape), len(b.shape))
             is_for_blas = max(len(a.shape), len(b.shape)) <= 2
             most = MOST if is_for_blas and a.shape[-1] <= DEEP else 0 if is_for_blas else MOST_ELSEWHERE
+        elif letters is not None:
+            left, right, result, *_ = letters((a, b), step.params)
+            most = MOST_ELSEWHERE
         else:
             return False
         self.kept.update(step.operands)

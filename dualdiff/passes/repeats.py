@@ -25,6 +25,8 @@ MOST = 2000
 """Steps of all units, beyond which planning them takes too long."""
 WINDOW, WORTH = 12, 24
 """Steps that are compared at once when a period is looked for, and that a loop must save."""
+MOST_LOOKED_AT = 1 << 20
+"""Entries up to which it is looked whether a step leaves them in their order."""
 WIDE = 8
 """Operands that a step in a loop may have."""
 _FLOAT = np.dtype(float)
@@ -54,6 +56,7 @@ class _Reader(Numbering):
         self.parts: dict[int, Part] = {}  # by result: what is read or written
         self._memory: dict[Form, Any] = {}
         self._codes: dict[Any, int] = {}
+        self._orders: dict[Any, bool] = {}
         self._forms: dict[int, int] = {}
         self._equal_forms: dict[Form, int] = {}
         self._params: dict[int, int] = {}
@@ -187,7 +190,15 @@ class _Reader(Numbering):
         forms = [self.program.forms[i] for i in row.operands]
         if row.row.kind != "movement" or any(f != forms[0] for f in forms) or forms[0].dtype != _FLOAT:
             return False
+        key = row.row, self._content(row.params), self._form(row.operands[0]), len(forms)
+        if key not in self._orders:
+            self._orders[key] = self._puts_in_order(row, forms)
+        return self._orders[key]
+
+    def _puts_in_order(self, row: Any, forms: Sequence[Form]) -> bool:
         size = math.prod(forms[0].shape)
+        if size * len(forms) > MOST_LOOKED_AT or size * len(forms) != math.prod(self.program.forms[row.result].shape):
+            return False
         entries = np.arange(size * len(forms)).reshape(-1, *forms[0].shape)
         found = row.row.fn(*[x if x.shape else x[()] for x in entries], **row.params)
         return np.array_equal(np.ravel(found), np.ravel(entries))
@@ -202,12 +213,20 @@ class _Reader(Numbering):
         return unit
 
     def _unit(self, piece: Piece) -> Unit:
-        program = self.program
         period = len(piece.codes)
         count = piece.count if isinstance(piece, Loop) else 1
-        unit = Unit(piece.start, period, count, Program(0, {}, {}, {}, [], [], (), (), period, period))
+        unit = Unit(piece.start, period, count, _empty(period))
         if period == 1 and piece.start in self.wide and self._is_in_order(self.rows[piece.start]):
             return self._joined(unit, self.rows[piece.start])  # type: ignore[arg-type]
+        if isinstance(piece, Loop):
+            self._body(
+                piece, Unit(piece.start, period, count, _empty(period))
+            )  # an earlier period's parts are known then
+        return self._body(piece, unit)
+
+    def _body(self, piece: Piece, unit: Unit) -> Unit:
+        """Write one period."""
+        program, period, count = self.program, unit.period, unit.count
         builder = Body(self, unit)
         begin = self.first + piece.start  # of the period that is looked at: the second one
         begin += period if count > 1 else 0
@@ -244,6 +263,12 @@ class _Reader(Numbering):
                     continue
                 if moves:
                     raise NotRepeatedError("a part of what is computed that moves")
+            elif len(operands) == 1 and not row.row.access and self._is_in_order(row):
+                read = builder.read_of(operands[0])
+                if read is not None:  # the same entries in another shape
+                    mine = self.first + piece.start + j + period * np.arange(count)
+                    self.root[mine], self.at[mine] = read.values, read.at
+                    continue
             builder.step(row, operands, j)
         for chain in chains:
             builder.written(chain, _taken(piece, chain[0], 0))
@@ -276,6 +301,10 @@ class _Reader(Numbering):
         if any(is_moving and not any(j in chain for chain in chains) for j, is_moving in rows.items()):
             raise NotRepeatedError("a part that is written of an array that is none of the loop's")
         return chains
+
+
+def _empty(period: int) -> Program:
+    return Program(0, {}, {}, {}, [], [], (), (), period, period)
 
 
 def _straight(piece: Straight, some: slice) -> Straight:

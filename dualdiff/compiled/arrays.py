@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +64,35 @@ class _Buffer(NamedTuple):
         return self.start + -(-self.bytes // LINE) * LINE
 
 
+class _Memory:
+    """Memory of which places are taken and given back: the first hole that is large enough, and more memory where there is none."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.holes: list[tuple[int, int]] = []  # from, to: in order, and none touches the next
+
+    def taken(self, size: int) -> int:
+        """Take a place."""
+        for n, (low, high) in enumerate(self.holes):
+            if high - low >= size:
+                self.holes[n : n + 1] = [(low + size, high)] if high - low > size else []
+                return low
+        low = self.holes.pop()[0] if self.holes and self.holes[-1][1] == self.size else self.size
+        self.size = low + size
+        return low
+
+    def given_back(self, low: int, high: int) -> None:
+        """Give a place back."""
+        n = bisect.bisect_left(self.holes, (low, high))
+        if n < len(self.holes) and self.holes[n][0] == high:
+            high = self.holes.pop(n)[1]
+        if n and self.holes[n - 1][1] == low:
+            n -= 1
+            low = self.holes.pop(n)[0]
+        if low < high:
+            self.holes.insert(n, (low, high))
+
+
 class Arrays:
     """The writing of a program with arrays: who shares memory with whom, who is needed how long, and which buffers are free."""
 
@@ -98,7 +127,7 @@ class Arrays:
             int, list[_Buffer]
         ] = {}  # by group, as long as it is needed: what its members were written into
         self.buffers: dict[_Buffer, int] = {}
-        self.arena = 0  # bytes of memory in which all of them lie
+        self.memory = _Memory()  # in which all of them lie
         self.ready: set[int] = set()  # results that stand in a buffer, entry after entry
         self.stored: dict[int, str] = {}  # the buffers of what machine code made
         self.whole: set[int] = set()  # values that are all of their memory
@@ -212,15 +241,16 @@ class Arrays:
             arguments.append("buffers")
         run, source = compiled(lines, self.names, ", ".join(arguments))
         if self.buffers:
-            run = _with_buffers(run, list(self.buffers), self.arena)
+            run = _with_buffers(run, list(self.buffers), self.memory.size)
         if not all(isinstance(s, Called) for s in self.items):
             run = _quiet(run)
-        return Flat(run, source, "arrays", calls, self.arena, self.price * calls)
+        return Flat(run, source, "arrays", calls, self.memory.size, self.price * calls)
 
     def _release(self, n: int, group: int) -> None:
         """Give the buffers of a group back after its last use."""
         if group in self.taken and self.last.get(group, -1) <= n:
-            del self.taken[group]
+            for buffer in self.taken.pop(group):
+                self.memory.given_back(buffer.start, buffer.end)
 
     def _name(self, i: int) -> str:
         return f"x{i}" if i < self.program.inputs else f"c{i}" if i in self.program.constants else f"v{i}"
@@ -311,11 +341,7 @@ class Arrays:
                     break
         if found is None:
             found = _Buffer(0, form.shape, form.dtype)
-            for other in sorted([b for some in self.taken.values() for b in some], key=attrgetter("start")):
-                if found.end <= other.start:
-                    break
-                found = found._replace(start=max(found.start, other.end))
-            self.arena = max(self.arena, found.end)
+            found = found._replace(start=self.memory.taken(found.end))
         self.taken.setdefault(group, []).append(found)
         return self.buffers.setdefault(found, len(self.buffers))
 

@@ -94,7 +94,7 @@ def workloads(tiny: bool = False) -> list[Workload]:
         ),
         _rosenbrock("gradient of Rosenbrock's function, 10", equations.rosenbrock_objective(10).function, 10, fast),
         _rosenbrock(f"the same in a scalar loop, {n}", rosenbrock_in_a_loop, n, (Bar(0.3), Bar(0.5, "CasADi C"))),
-        _by_the_wrapper(),
+        _by_keyword(),
         *[
             Derivative(
                 name=name,
@@ -141,8 +141,8 @@ def _rosenbrock(name: str, function: Any, n: int, bars: tuple[Bar, ...], in_jax:
     )
 
 
-def _by_the_wrapper() -> Task:
-    """A keyword is nothing that machine code takes apart: the call goes through Python."""
+def _by_keyword() -> Task:
+    """An argument that is given by name."""
     v = np.array([3.0, -1.0, 2.0])
 
     def ours(tier: str) -> Any:

@@ -163,8 +163,8 @@ def _differentiated(
     bounds = [t0, float(wanted[order][-1]) if len(wanted) else t0]
     rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
     tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
-    found = plain.sol, plain.njev > 0, 4 * plain.nfev + 400
-    steps = _chosen(given, kind, bounds, np.asarray(raw(state)), wanted[order], tolerances, noted, *found)
+    asked = plain.sol, plain.njev > 0, 4 * plain.nfev + 400
+    steps = _chosen(given, kind, bounds, np.asarray(raw(state)), wanted[order], tolerances, noted, *asked)
     rows, pieces = solved(steps, state, wanted, dense, checkpoints)
     if is_replayed(rows):
         decided(rows)  # the steps were chosen for this point: at another one a recording has to be made again
@@ -220,9 +220,9 @@ def _chosen(
     if kind is LSODA and not (
         stiff and is_small(given, y0)
     ):  # which takes explicit steps where the equation is not stiff
-        steps = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
-        if steps is not None:
-            return steps
+        other = meshes.explicit(given, DOP853, bounds, y0, *tolerances, most)
+        if other is not None:
+            return other
     return meshes.implicit(given, bounds, y0, wanted, *tolerances, solution)
 
 
@@ -349,8 +349,8 @@ def _differentiated_at(
     differs = carries(t)
     if differs and carries(t[0]):
         state = moved(given.f, t[0], state, t0 - t[0])
-    found = None, bool(np.any(info["mused"] == _BDF)), 4 * float(np.max(info["nfe"], initial=0)) + 400
-    steps = _chosen(given, LSODA, bounds, np.asarray(raw(state)), plain_t, tolerances, None, *found)
+    asked = None, bool(np.any(info["mused"] == _BDF)), 4 * float(np.max(info["nfe"], initial=0)) + 400
+    steps = _chosen(given, LSODA, bounds, np.asarray(raw(state)), plain_t, tolerances, None, *asked)
     rows, _ = solved(steps, state, plain_t, False, None)
     if is_replayed(rows):
         decided(rows)

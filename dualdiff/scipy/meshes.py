@@ -13,7 +13,7 @@ doi:10.1007/978-3-540-78862-1; Hairer & Wanner, *II*, 2nd ed., Springer 1996, se
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,23 +160,28 @@ def suffice(steps: Taken, linear: Linear | None, rtol: Any, atol: Any) -> bool:
 
 def _quickly(steps: Taken, linear: Any, equation: Sensitivities, rtol: Any, atol: Any) -> bool:
     n, along = equation.n, equation.flat
-    s = equation.start[n:].reshape(equation.count, n)
-    size = np.abs(s)
+    start = equation.start[n:].reshape(equation.count, n)
     method: Any = steps.scheme.method  # type: ignore[union-attr]
     _, _, last = steps.scheme.table
-    start = np.eye(n, linear.points.count)
-    for part, derivatives in linear.parts():
-        h = np.diff(steps.times[part.start : part.stop + 1])
-        maps = start + h[:, None, None] * np.tensordot(derivatives, last, (1, 0))
-        states = followed(maps, s, along)
+    unit = np.eye(n, linear.points.count)
+
+    def parts() -> Iterator[tuple[Any, Any, Any]]:
+        s = start
+        for part, derivatives in linear.parts():
+            h = np.diff(steps.times[part.start : part.stop + 1])
+            states = followed(unit + h[:, None, None] * np.tensordot(derivatives, last, (1, 0)), s, along)
+            s = states[-1]
+            yield h, states, derivatives
+
+    size = np.abs(start)
+    for _, states, _ in parts():
         if not np.all(np.isfinite(states)):
             return False
-        s = states[-1]
+        size = np.maximum(size, np.max(np.abs(states), axis=0))
+    for h, states, derivatives in parts():
         slopes = derivatives[..., :n] @ np.transpose(states[:-1, None], (0, 1, 3, 2))
         slopes = slopes + derivatives[..., n:] @ along.T  # (steps, stages, n, directions)
-        size = np.maximum(size, np.max(np.abs(states), axis=0))
-        scale = atol + rtol * size
-        if not np.all(_errors(method, np.transpose(slopes, (0, 3, 1, 2)), h, scale) <= LENIENT):
+        if not np.all(_errors(method, np.transpose(slopes, (0, 3, 1, 2)), h, atol + rtol * size) <= LENIENT):
             return False
     return True
 

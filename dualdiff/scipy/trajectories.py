@@ -7,6 +7,7 @@ other the steps are carried out again on differentiated values, as they are for 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -349,8 +350,8 @@ class _Steps(General):
         active = [i is not None and i >= 0 for i in ins]
         if _is_plain([g]) and path.linear is not None and path.is_as_taken(args):
             start, closed = path.linear.pulled(np.reshape(g, (size_of(lead), *shape_of(g)[len(lead) :])), path.rows)
-            cuts = np.cumsum([size_of(shape_of(x)) for x in args[1:]])[:-1] if len(args) > 1 else []
-            parts = [start, *(np.split(closed, cuts, axis=1) if len(args) > 1 else [])]
+            cuts = np.cumsum([0, *[size_of(shape_of(x)) for x in args[1:]]]).tolist()
+            parts = [start, *[closed[:, i:j] for i, j in itertools.pairwise(cuts)]]
             return [np.reshape(c, lead + shape_of(x)) if on else None for c, x, on in zip(parts, args, active)]
         problem = path.problem(args, active)
         tape, _ = record(problem)

@@ -189,7 +189,8 @@ def stats(self: Any, *args: Any, **kwds: Any) -> Any:
 def moment(self: Any, order: Any, *args: Any, **kwds: Any) -> Any:
     """A moment about the origin, as :meth:`scipy.stats.rv_generic.moment`: that of x + loc is a polynomial of loc also at 0."""
     shapes, loc, scale = self._parse_args(*args, **kwds)
-    look_at_shapes(self, "moment", lambda *at: _moment(self, order, *at), shapes, order)
+    rest = [raw(operand(a)) for a in ((loc, scale) if isinstance(self, CONTINUOUS) else (loc,))]
+    look_at_shapes(self, "moment", lambda *at: _moment(self, order, *at, *rest), shapes, order)
     found = _moment(self, order, *args, **kwds)
     if is_active(loc) and np.any(decided(np.equal(loc, 0))) and order > 0:
         about = [_moment(self, k, *shapes) * scale**k for k in range(order)]

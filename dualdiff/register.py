@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -79,7 +80,11 @@ def name_of(function: Any) -> str:
     elif module.startswith("scipy.special."):
         module = "scipy.special"
     short = {"numpy": "np", "numpy.linalg": "np.linalg", "numpy.fft": "np.fft"}.get(module, module)
-    return f"{short}.{getattr(function, '__name__', function)}"
+    name = getattr(function, "__name__", None)
+    if name is None:  # an object that only its module names, as SciPy 1.15 has them
+        names = vars(sys.modules[module]) if module in sys.modules else {}
+        name = next((n for n, v in names.items() if v is function), function)
+    return f"{short}.{name}"
 
 
 def register(

@@ -47,4 +47,6 @@ def test_the_derivatives_of_an_array_need_nothing_more() -> None:
     ],
 )
 def test_what_is_needed_later_is_loaded_then(line: str, module: str) -> None:
+    if module in loaded("before = set()"):
+        pytest.skip("this SciPy's scipy.special brings it")
     assert module in loaded("import dualdiff as dd", line)

@@ -482,10 +482,12 @@ def _is_replaced(frame: FrameType) -> bool:
     if code in _AROUND:
         held = (frame.f_locals.get(name) for name in code.co_freevars)
         return any(getattr(unwrap(f), "__code__", None) in REPLACED for f in held if callable(f))
+    if code not in REPLACED:
+        return False
     if code in _OWNERS and code not in _WITHOUT_OWNER:  # a class that inherits it from the same parent keeps it
         of = next(iter(frame.f_locals.values()), None)
         return any(c in _OWNERS[code] for c in (of if isinstance(of, type) else type(of)).__mro__)
-    return code in REPLACED
+    return True
 
 
 def asked_by_replaced() -> bool:

@@ -125,7 +125,7 @@ def beyond_reach(name: str) -> str:
     """Say that a solver which has a drop-in was called where nothing that holds it can be exchanged."""
     return (
         f"{name} is differentiated where the function comes by it through a name, an attribute, a table, a default argument or an "
-        'import; here it was reached in another way (through importlib or sys.modules, through compiled code, with capture="never"), and the '
+        'import; here it was reached in another way (through importlib or sys.modules, compiled code, or with capture="never"), and the '
         f"steps it takes are not differentiated. Write {name}(…)."
     )
 

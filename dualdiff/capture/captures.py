@@ -31,6 +31,7 @@ from dualdiff.errors import (
     outside,
     where,
 )
+from dualdiff.shapes import shape_of
 from dualdiff.values import raw
 
 MOST_RUNS = 8
@@ -303,7 +304,10 @@ def _check(problem: Any, values: Sequence[Any]) -> None:
 
 
 def _agree(found: Any, plain: Any) -> bool:
-    return plain.dtype.kind not in "biufc" or agree(found, plain, ROUNDING)
+    """Whether a value is that of the plain run; of objects no more than the shape can be compared."""
+    if plain.dtype.kind not in "biufc":
+        return shape_of(found) == plain.shape
+    return agree(found, plain, ROUNDING)
 
 
 class Captured:

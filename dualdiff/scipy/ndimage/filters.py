@@ -394,11 +394,16 @@ def _derived(
     x = array(input)
     rank = len(shape_of(x))
     chosen = axes_of(axes, rank)
-    sigmas = sequence(sigma, len(chosen))
+    # SciPy smooths along all axes for the gradient, and for the Laplacian along those only that it sums over.
+    if order == 1:
+        sigmas = sequence(sigma, rank)
+    else:
+        given = dict(zip(chosen, sequence(sigma, len(chosen))))
+        sigmas = [given.get(axis, 0) for axis in range(rank)]
     found = []
     for axis, m in zip(chosen, sequence(mode, len(chosen))):
-        orders = [order if a == axis else 0 for a in chosen]
-        found.append(gaussian_filter(x, sigmas, orders, output, m, cval, axes=chosen, **kwargs))
+        orders = [order if a == axis else 0 for a in range(rank)]
+        found.append(gaussian_filter(x, sigmas, orders, output, m, cval, **kwargs))
     return found
 
 

@@ -1,0 +1,1 @@
+"""Calls of the functions that stand in SciPy's rooms: one module a room, beside what it is for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ FLOORS = {
 DOORS = ("__init__", "__main__")
 
 
+ROOMS = {p.stem if p.is_file() else p.name for p in HOUSE.iterdir()}
+
+
 def room_of(path: Path) -> str:
     """Return the first part of a module's name inside the package: its room."""
     parts = path.relative_to(HOUSE).with_suffix("").parts
@@ -63,7 +67,6 @@ def room_of(path: Path) -> str:
 def imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, int]]:
     """Yield the rooms that a module asks for, wherever in it, with the line."""
     package = ("dualdiff", *path.relative_to(HOUSE).parts[:-1])
-    rooms = {p.stem if p.is_file() else p.name for p in HOUSE.iterdir()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
@@ -78,13 +81,19 @@ def imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, int]]:
                     yield parts[1], node.lineno
                 else:
                     for name in node.names:
-                        yield name.name if name.name in rooms else "", node.lineno
+                        yield name.name if name.name in ROOMS else "", node.lineno
 
 
 MODULES = sorted(HOUSE.rglob("*.py"))
 
 
-def complaints(path: Path, source: str) -> list[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return a module's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def complaints(path: Path, tree: ast.AST) -> list[str]:
     """Return what a module's imports do against the order of the floors."""
     room = room_of(path)
     if room in DOORS:
@@ -92,7 +101,7 @@ def complaints(path: Path, source: str) -> list[str]:
     if room not in FLOORS:
         return [f"{path.relative_to(HOUSE)}: the room has no floor; give it one here and in the design"]
     out = []
-    for other, line in imports(ast.parse(source), path):
+    for other, line in imports(tree, path):
         if other == room or (other == "" and room == "lab"):
             continue
         if other == "":
@@ -104,9 +113,8 @@ def complaints(path: Path, source: str) -> list[str]:
     return out
 
 
-@pytest.mark.parametrize("path", MODULES, ids=[str(p.relative_to(HOUSE)) for p in MODULES])
-def test_imports_go_down(path: Path) -> None:
-    assert complaints(path, path.read_text(encoding="utf-8")) == []
+def test_imports_go_down() -> None:
+    assert [c for path in MODULES for c in complaints(path, tree_of(path))] == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +130,7 @@ def test_imports_go_down(path: Path) -> None:
     ],
 )
 def test_imports_that_go_up_are_seen(room: str, source: str) -> None:
-    assert len(complaints(HOUSE / room, source)) == 1
+    assert len(complaints(HOUSE / room, ast.parse(source))) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,7 @@ def test_imports_that_go_up_are_seen(room: str, source: str) -> None:
     ],
 )
 def test_imports_that_go_down_pass(room: str, source: str) -> None:
-    assert complaints(HOUSE / room, source) == []
+    assert complaints(HOUSE / room, ast.parse(source)) == []
 
 
 #: Hypothesis is an extra: what needs it stands in these, which nothing else imports before it is asked for them
@@ -176,9 +184,8 @@ def comparisons_of_ways(tree: ast.AST) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=[str(p.relative_to(HOUSE)) for p in MODULES])
-def test_nobody_compares_a_ways_name(path: Path) -> None:
-    assert comparisons_of_ways(ast.parse(path.read_text(encoding="utf-8"))) == []
+def test_nobody_compares_a_ways_name() -> None:
+    assert {p: found for p in MODULES if (found := comparisons_of_ways(tree_of(p)))} == {}
 
 
 @pytest.mark.parametrize(
@@ -213,11 +220,9 @@ def rows_named(tree: ast.AST, room: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if room_of(p) in ANALYSES], ids=lambda p: str(p.relative_to(HOUSE))
-)
-def test_no_analysis_imports_a_row(path: Path) -> None:
-    assert rows_named(ast.parse(path.read_text(encoding="utf-8")), room_of(path)) == []
+def test_no_analysis_imports_a_row() -> None:
+    analyses = [p for p in MODULES if room_of(p) in ANALYSES]
+    assert {p: found for p in analyses if (found := rows_named(tree_of(p), room_of(p)))} == {}
 
 
 def test_a_row_that_is_named_is_seen() -> None:
@@ -233,7 +238,7 @@ def cells_spelt(tree: ast.AST) -> list[int]:
     return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "cells"]
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) != "tape"], ids=lambda p: str(p.relative_to(HOUSE)))
-def test_the_layout_of_a_tape_is_its_own(path: Path) -> None:
-    assert cells_spelt(ast.parse(path.read_text(encoding="utf-8"))) == []
+def test_the_layout_of_a_tape_is_its_own() -> None:
+    others = [p for p in MODULES if room_of(p) != "tape"]
+    assert {p: found for p in others if (found := cells_spelt(tree_of(p)))} == {}
     assert cells_spelt(ast.parse("tape.cells[6 * e]")) == [1]

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.testing import LAWS
+from dualdiff.testing import LAWS, Subject
 from tests.catalogue.base import Sample
-from tests.catalogue.collection import of_function, some_of_each
+from tests.catalogue.collection import in_turn, of_function, point_of, some_of_each
 from tests.catalogue.exempt import OPERANDS, ROWS
-from tests.rules.test_supported import carrying, point_of
-from tests.test_laws import AT_COMPLEX_POINTS, QUICK, steps_may_leave_the_domain
+from tests.rules.test_supported import carrying
+from tests.test_laws import AT_COMPLEX_POINTS, QUICK, named, steps_may_leave_the_domain
 
 
 def zero_dimensional(x: Any) -> Any:
@@ -54,26 +54,31 @@ def held(sample: Sample, sort: str) -> None:
             with pytest.raises(Exception):  # noqa: B017
                 operator(sample.call, *operands)
         return
+    subject = Subject(sample.call, operands)
     for name in APPLIED:
         if name != "second" or (
             sample.second and sample.truth and not sort.startswith("no ")
         ):  # nothing, differentiated twice
             law = LAWS[name]
             takes = {"rng": np.random.default_rng(0)} if "rng" in inspect.signature(law).parameters else {}
-            law(sample.call, *operands, **takes)
+            law(subject, *operands, **takes)
 
 
 # Of no entries nothing depends on anything, and a run says so.
 nothing_depends = pytest.mark.filterwarnings("ignore::dualdiff.errors.NoDerivativeWarning")
 
 
+GROUPS = in_turn(some_of_each(1) if QUICK else FEW)
+
+
 @nothing_depends
-@pytest.mark.parametrize("sample", some_of_each(1) if QUICK else FEW, ids=lambda s: s.name)
-def test_operands_of_every_sort(sample: Sample) -> None:
-    for sort in SORTS:
-        if sample.name not in OPERANDS[sort]:
-            with steps_may_leave_the_domain():
-                held(sample, sort)
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_operands_of_every_sort(group: list[Sample]) -> None:
+    for sample in group:
+        for sort in SORTS:
+            if sample.name not in OPERANDS[sort]:
+                with steps_may_leave_the_domain(), named(sample):
+                    held(sample, sort)
 
 
 EXEMPT = [(s, sort) for sort, names in OPERANDS.items() for s in FEW if s.name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +26,7 @@ def thresholds(patch: pytest.MonkeyPatch, **values: Any) -> None:
         patch.setattr(tangents, name, value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _holders(name: str, _loaded: int) -> list[ModuleType]:
     """Return the modules that have a name of ``dualdiff.tangents``, among so many that are loaded."""
     found = [m for n, m in sys.modules.items() if n.startswith("dualdiff.")]

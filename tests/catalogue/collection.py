@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any
+
+from hypothesis import Phase, given, settings
 
 import tests.catalogue
 from dualdiff.rules.supported import YES, support
@@ -48,6 +50,11 @@ def grouped(found: Iterable[Sample], most: int = 6) -> dict[str, list[Sample]]:
     return {part[0].name: part for part in parts}
 
 
+def in_turn(found: Sequence[Sample], most: int = 6) -> dict[str, list[Sample]]:
+    """Return samples in groups of so many that follow one another: a test of its own for each costs more than most of them do."""
+    return {f"{found[k].name} ...": list(found[k : k + most]) for k in range(0, len(found), most)}
+
+
 @lru_cache(maxsize=1)
 def at_complex_points() -> list[Sample]:
     """Return the samples that are differentiated at complex points: those that say so, and all of the rows that have none."""
@@ -58,6 +65,20 @@ def at_complex_points() -> list[Sample]:
         elif function is not None and support(function).complex == YES:
             found += [s for s in these if s.complex is None]
     return found
+
+
+@cache
+def point_of(sample: Sample) -> tuple[Any, ...]:
+    """Return a point of a sample, the same in every run."""
+    drawn: list[Any] = []
+
+    @settings(max_examples=2, phases=(Phase.generate,), database=None, derandomize=True, deadline=None)
+    @given(sample.operands)
+    def draw(operands: tuple[Any, ...]) -> None:
+        drawn.append(operands)
+
+    draw()
+    return drawn[-1]  # the first one is zeros
 
 
 def complex_points(sample: Sample, real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ import pytest
 import scipy.fft
 import scipy.linalg
 import scipy.optimize
-from hypothesis import Phase, given, settings
 from scipy import special
 
 import dualdiff as dd
@@ -21,24 +20,11 @@ from dualdiff.rules.supported import DIFFERENTIATED, MEANING, NO, YES, Support, 
 from dualdiff.testing import LAWS, Subject
 from dualdiff.ways.problem import record
 from tests.catalogue.base import Sample
-from tests.catalogue.collection import at_complex_points, of_function, samples
+from tests.catalogue.collection import at_complex_points, of_function, point_of, samples
 from tests.test_laws import steps_may_leave_the_domain
 
 ALL = dd.support()
 OF = of_function()
-
-
-def point_of(sample: Sample) -> tuple[Any, ...]:
-    """Return a point of a sample, the same in every run."""
-    drawn: list[Any] = []
-
-    @settings(max_examples=2, phases=(Phase.generate,), database=None, derandomize=True, deadline=None)
-    @given(sample.operands)
-    def draw(operands: tuple[Any, ...]) -> None:
-        drawn.append(operands)
-
-    draw()
-    return drawn[-1]  # the first one is zeros
 
 
 def carrying() -> list[Entry]:

@@ -281,8 +281,8 @@ def second_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
 
 def purity_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """Read-only points and seeds are enough, nothing is written, and twice is the same."""
-    f = _at(f, args).f
-    s, again = (Subject(f, [_locked(x) for x in args]) for _ in range(2))
+    function = _at(f, args).f
+    s, again = (Subject(function, [_locked(x) for x in args]) for _ in range(2))
     values = s.plain()
     v, w = [_locked(t) for t in s.direction(rng)], [_locked(t) for t in s.covector(rng, values)]
     before = [np.array(t) for t in (*s.inputs, *v, *w)]
@@ -372,8 +372,8 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
     """float32 in, float32 out: values as NumPy types them, derivatives as their values; and they agree with float64."""
     small = [np.asarray(x, np.float32)[()] for x in args]
-    f = _at(f, args).f
-    s = Subject(f, small)
+    function = _at(f, args).f
+    s = Subject(function, small)
     expected = [dtype_of(v) for v in s.plain()]
     v = s.direction(rng)
     values, tangents = s.push(v)
@@ -388,7 +388,7 @@ def precision_law(f: Function, *args: Any, rng: np.random.Generator) -> None:
         for a, dtype in zip(found, dtypes, strict=True):
             if dtype_of(a) != dtype:
                 raise LawError(f"{what} has dtype {dtype_of(a)} where {dtype} is due")
-    big = Subject(f, [x.astype(np.float64) for x in small])
+    big = Subject(function, [x.astype(np.float64) for x in small])
     # What cancels leaves the rounding of its terms behind, which are of the size of the values, directions and covectors.
     exact = big.push([t.astype(np.float64) for t in v])[1]
     for got, e, y in zip(tangents, exact, values, strict=True):

@@ -171,8 +171,9 @@ def splint(a: Any, b: Any, tck: Any, full_output: int = 0) -> Any:
         raise UnsupportedFunctionError(
             f"{where()}: scipy.interpolate.splint with full_output is not differentiated. Leave it out."
         )
-    made = tck if isinstance(tck, scipy_interpolate.BSpline) else spline(*tck)
-    return integrate(made, a, b, extrapolate=False)
+    if isinstance(tck, scipy_interpolate.BSpline):
+        return integrate(tck, a, b, extrapolate=False)
+    return integrate(spline(*tck), a, b, extrapolate=False)[()]
 
 
 OUTSIDE = {"extrapolate": 0, "zeros": 1, "raise": 2, "const": 3}

@@ -253,12 +253,17 @@ def between(antiderived: Any, first: Any, last: Any, a: Any, b: Any, extrapolate
     return sign * remainder
 
 
+def boxed(integral: Any) -> Any:
+    """Return an integral as SciPy does: one of a single function is an array without axes."""
+    return np.reshape(np.stack([integral]), shape_of(integral))
+
+
 def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
     """``PPoly.integrate``: by the limits it is the piecewise polynomial itself."""
     extrapolate = self.extrapolate if extrapolate is None else extrapolate
     c, x = inexact(self.c), real(self.x)
     whole = integrated(c, x, 1)
-    return between(lambda p, beyond: values(whole, x, p, 0, beyond), x[0], x[-1], a, b, extrapolate)
+    return boxed(between(lambda p, beyond: values(whole, x, p, 0, beyond), x[0], x[-1], a, b, extrapolate))
 
 
 def solve(self: Any, y: Any = 0.0, discontinuity: bool = True, extrapolate: Any = None) -> Any:

@@ -22,6 +22,7 @@ from dualdiff.scipy.interpolate.pieces import (
     ROOM,
     back_to,
     between,
+    boxed,
     carrying,
     column,
     fixed_order,
@@ -180,7 +181,7 @@ def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
     whole, sums, degree = integrated(t, c, k, 1)
     found = between(lambda p, beyond: spline_values(whole, sums, degree, p, 0, True), first, last, a, b, extrapolate)
     periodic = isinstance(extrapolate, str)
-    return np.reshape(found, (1,)) if periodic and not shape_of(found) and _periodic_is_vector() else found
+    return np.reshape(found, (1,)) if periodic and not shape_of(found) and _periodic_is_vector() else boxed(found)
 
 
 @lru_cache(maxsize=1)

@@ -103,6 +103,7 @@ DROP_INS: list[DropIn] = [
         args=(0.3,),
         **LIMITS,
     ),
+<<<<<<< HEAD
     of(
         si.tplquad,
         P,
@@ -118,5 +119,7 @@ DROP_INS: list[DropIn] = [
         epsabs=1e-3,
         epsrel=1e-3,
     ),
+=======
+>>>>>>> laws
     of(si.simpson, Y, x=T, dx=0.3, axis=0),
 ]

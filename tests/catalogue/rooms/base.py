@@ -31,11 +31,7 @@ class Call(NamedTuple):
 class Values(tuple):
     """Several values to try for one option."""
 
-<<<<<<< HEAD
-    def __new__(cls, *values: Any) -> Values:  # noqa: D102
-=======
     def __new__(cls, *values: Any) -> Values:
->>>>>>> laws
         return super().__new__(cls, values)
 
 
@@ -69,10 +65,6 @@ class DropIn:
     called: Callable[..., Any]
     second: bool
     float32: bool
-<<<<<<< HEAD
-    laws: bool  # whether its plain call is held to all laws
-=======
->>>>>>> laws
     twin: Callable[..., Any] | None
     noise: float  # of its values and derivatives, in parts of rounding: a solver stops at its tolerance
 
@@ -84,14 +76,11 @@ class DropIn:
                 return row.name
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
-<<<<<<< HEAD
-=======
     @property
     def exact(self) -> bool:
         """Whether it is computed to rounding, so that all laws hold."""
         return self.noise == 1.0 and self.twin is None
 
->>>>>>> laws
     def parameters(self) -> list[str]:
         """Return the names of the options of this SciPy: all parameters that are no operands."""
         try:
@@ -159,10 +148,6 @@ def of(
     called: Callable[..., Any] | None = None,
     second: bool = True,
     float32: bool = True,
-<<<<<<< HEAD
-    laws: bool = True,
-=======
->>>>>>> laws
     twin: Callable[..., Any] | None = None,
     noise: float = 1.0,
     **options: Any,
@@ -177,10 +162,6 @@ def of(
         function if called is None else called,
         second,
         float32,
-<<<<<<< HEAD
-        laws,
-=======
->>>>>>> laws
         twin,
         noise,
     )

@@ -103,23 +103,5 @@ DROP_INS: list[DropIn] = [
         args=(0.3,),
         **LIMITS,
     ),
-<<<<<<< HEAD
-    of(
-        si.tplquad,
-        P,
-        given={k: None for k in ("func", "a", "b", "gfun", "hfun", "qfun", "rfun")},
-        shown=first,
-        noise=1e3,
-        second=False,
-        float32=False,
-        called=lambda p, args=(), epsabs=1e-2, epsrel=1e-2, **o: si.tplquad(
-            (lambda z, y, x, *q: p * x * y * z * (1 + sum(q))), 0, 1, 0, 1, 0, p, args, epsabs, epsrel
-        ),
-        args=(0.3,),
-        epsabs=1e-3,
-        epsrel=1e-3,
-    ),
-=======
->>>>>>> laws
     of(si.simpson, Y, x=T, dx=0.3, axis=0),
 ]

@@ -16,10 +16,7 @@ AT = np.array([0.4, 1.1, 2.9])
 PIECES = np.random.default_rng(4).standard_normal((4, 5))
 T = np.concatenate([[0.0] * 3, X, [4.0] * 3])
 C = np.array([0.3, 1.2, -0.4, 0.5, 0.9, -0.2, 0.6, 0.1])
-<<<<<<< HEAD
-=======
 KNOTS = np.array([-1.0, -0.5, 0.0, 0.7, 1.5, 2.2, 3.1, 4.0, 4.5])
->>>>>>> laws
 PLANE = np.random.default_rng(5).standard_normal((4, 5))
 GRID = (np.arange(4.0), np.array([0.0, 0.8, 2.0, 2.5, 4.0]))
 POINTS = np.array([[0.4, 1.3], [2.2, 3.1]])
@@ -47,11 +44,7 @@ DROP_INS: list[DropIn] = [
         bc_type=Values("clamped", "natural", ((1, 0.3), (2, 0.1))),
         axis=With(1, (X, SERIES)),
     ),
-<<<<<<< HEAD
-    made("BSpline", T, C, given={"k": 3}, extrapolate=False, axis=With(0)),
-=======
     made("BSpline", KNOTS, C[:6], given={"k": 2}, extrapolate=False, axis=With(0)),
->>>>>>> laws
     of(
         ip.make_interp_spline,
         X,
@@ -67,11 +60,7 @@ DROP_INS: list[DropIn] = [
         ip.make_lsq_spline,
         X,
         Y,
-<<<<<<< HEAD
-        called=lambda x, y, t=None, **o: ip.make_lsq_spline(x, y, np.array([0.0] * 4 + [2.0] + [4.0] * 4), **o)(AT),
-=======
         called=lambda x, y, t=None, **o: ip.make_lsq_spline(x, y, np.array([-0.1] * 4 + [2.0] + [4.1] * 4), **o)(AT),
->>>>>>> laws
         given={"t": None},
         k=With(3),
         w=np.array([1.0, 2.0, 1.0, 3.0, 1.0, 2.0]),
@@ -146,11 +135,7 @@ DROP_INS: list[DropIn] = [
         called=lambda y, d, **o: ip.RBFInterpolator(y, d, **o)(POINTS / 4),
         neighbors=5,
         smoothing=0.1,
-<<<<<<< HEAD
-        kernel=Values("gaussian", "cubic", With("linear")),
-=======
         kernel=Values(With("gaussian", None, {"epsilon": 2.0}), "cubic", With("linear")),
->>>>>>> laws
         epsilon=With(2.0, None, {"kernel": "gaussian"}),
         degree=2,
     ),
@@ -220,8 +205,6 @@ DROP_INS: list[DropIn] = [
     ),
     of(ip.interp1d.__call__, AT, called=lambda x: ip.interp1d(X, Y, kind="cubic")(x)),
     of(ip.RBFInterpolator.__call__, POINTS / 4, called=lambda x: ip.RBFInterpolator(SITES, DATA)(x)),
-<<<<<<< HEAD
-=======
     of(
         ip.PPoly.solve,
         np.float64(0.1),
@@ -236,5 +219,4 @@ DROP_INS: list[DropIn] = [
         nu=With((1, 0)),
         extrapolate=False,
     ),
->>>>>>> laws
 ]

@@ -58,12 +58,6 @@ def riccati(solve: Any) -> Any:
     return lambda a, b, q, r, **options: solve(a, b, q + q.T, r + r.T, **options)
 
 
-<<<<<<< HEAD
-WHICH = dict(
-    subset_by_index=[0, 1], subset_by_value=[-0.5, 1e3], type=Values(2, 3), lower=False, driver=Values("ev", "evd")
-)
-SELECT = dict(select=Values(With("i", beside={"select_range": (0, 1)}), With("v", beside={"select_range": (0.0, 9.0)})))
-=======
 WHICH = {
     "subset_by_index": [0, 1],
     "subset_by_value": [-0.5, 1e3],
@@ -72,7 +66,6 @@ WHICH = {
     "driver": Values("ev", "evd"),
 }
 SELECT = {"select": Values(With("i", beside={"select_range": (0, 1)}), With("v", beside={"select_range": (0.0, 9.0)}))}
->>>>>>> laws
 RANGE = With((0, 1), beside={"select": "i"})
 
 DROP_INS: list[DropIn] = [

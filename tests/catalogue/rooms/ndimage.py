@@ -14,15 +14,6 @@ COORDINATES = RNG.uniform(0.3, 2.7, (2, 4))
 MATRIX = np.array([[0.9, 0.1], [-0.2, 1.05]])
 MODES = Values("constant", "nearest", "mirror", "wrap", "grid-wrap", "grid-mirror", "grid-constant")
 HIGH = With(1.5, beside={"mode": "constant"})
-<<<<<<< HEAD
-LINE = dict(axis=0, output=np.float32, mode=MODES, cval=HIGH, origin=1)
-PLANE = dict(output=np.float32, mode=MODES, cval=HIGH, origin=(0, -1), axes=With((1,), (X, K)))
-AXES = dict(PLANE, axes=(1,))
-SIMPLE = dict(axis=0, output=np.float32, mode=MODES, cval=HIGH)
-FOOT = np.array([[1, 0, 1], [0, 1, 1]], bool)
-RANKS = dict(AXES, size=(1, 3), footprint=With(FOOT, beside={"size": None}), axes=With((1,), beside={"size": 3}))
-SPLINE = dict(output=np.float32, order=Values(0, 1, 2, 4, 5), mode=MODES, cval=1.5, prefilter=False)
-=======
 LINE = {"axis": 0, "output": np.float32, "mode": MODES, "cval": HIGH, "origin": 1}
 PLANE = {"output": np.float32, "mode": MODES, "cval": HIGH, "origin": (0, -1), "axes": With((1,), (X, K))}
 AXES = dict(PLANE, axes=(1,))
@@ -30,7 +21,6 @@ SIMPLE = {"axis": 0, "output": np.float32, "mode": MODES, "cval": HIGH}
 FOOT = np.array([[1, 0, 1], [0, 1, 1]], bool)
 RANKS = dict(AXES, size=(1, 3), footprint=With(FOOT, beside={"size": None}), axes=With((1,), beside={"size": 3}))
 SPLINE = {"output": np.float32, "order": Values(0, 1, 2, 4, 5), "mode": MODES, "cval": 1.5, "prefilter": False}
->>>>>>> laws
 Z = X.astype(complex)
 
 DROP_INS: list[DropIn] = [

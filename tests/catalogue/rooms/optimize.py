@@ -59,23 +59,6 @@ def of_solver(function: Any, point: Any, call: Any, given: Any, **options: Any) 
     return of(function, point, called=called, **names, **options)
 
 
-<<<<<<< HEAD
-SECTION = dict(args=(0.3,), xtol=1e-11, rtol=1e-12, maxiter=90, full_output=True, disp=False)
-OUTPUT = dict(full_output=1, disp=0)
-QUIET: dict[str, Any] = {"disp": 0}
-NONLINEAR = dict(
-    iter=With(20),
-    maxiter=50,
-    f_tol=1e-10,
-    f_rtol=With(1e-10),
-    x_tol=With(1e-9),
-    x_rtol=With(1e-9),
-    tol_norm=np.linalg.norm,
-    line_search=Values("wolfe", None),
-    callback=lambda x, f: None,
-    verbose=False,
-)
-=======
 SECTION = {"args": (0.3,), "xtol": 1e-11, "rtol": 1e-12, "maxiter": 90, "full_output": True, "disp": False}
 OUTPUT = {"full_output": 1, "disp": 0}
 QUIET: dict[str, Any] = {"disp": 0}
@@ -91,7 +74,6 @@ NONLINEAR = {
     "callback": lambda x, f: None,
     "verbose": False,
 }
->>>>>>> laws
 
 
 def bracketed(name: str) -> DropIn:
@@ -189,17 +171,6 @@ def roots() -> list[DropIn]:
             method="iteration",
         ),
     ]
-<<<<<<< HEAD
-    names = ("broyden1", "broyden2", "anderson", "linearmixing", "diagbroyden", "newton_krylov")
-    return made + [nonlinear(name) for name in names]
-
-
-LEAST = dict(args=(0.3,), callback=lambda x: None, disp=0, full_output=1, retall=With(1))
-
-
-def minima() -> list[DropIn]:
-    def simple(name: str, given: Any = ("func", "x0"), tight: Any = {}, slope: bool = False, **options: Any) -> DropIn:
-=======
     names = ("broyden1", "broyden2", "anderson", "diagbroyden", "newton_krylov")
     return made + [nonlinear(name) for name in names]
 
@@ -211,25 +182,16 @@ def minima() -> list[DropIn]:
     def simple(
         name: str, given: Any = ("func", "x0"), tight: Any = None, slope: bool = False, **options: Any
     ) -> DropIn:
->>>>>>> laws
         f = getattr(so, name)
 
         def call(p: Any, **o: Any) -> Any:
             gradient = {"fprime": downhill(p)} if slope else {}
-<<<<<<< HEAD
-            return f(valley(p), START, **{**gradient, **tight, **o})
-=======
             return f(valley(p), START, **{**gradient, **(tight or {}), **o})
->>>>>>> laws
 
         given = (*given, "fprime") if slope else given
         return of_solver(f, V, call, given, **options)
 
-<<<<<<< HEAD
-    one = dict(args=(0.3,), full_output=1)
-=======
     one = {"args": (0.3,), "full_output": 1}
->>>>>>> laws
     return [
         of_solver(
             so.minimize,
@@ -419,19 +381,11 @@ def minima() -> list[DropIn]:
         simple(
             "fmin_cobyla",
             ("func", "x0", "cons"),
-<<<<<<< HEAD
-            {"cons": [], "rhoend": 1e-9, "disp": 0},
-            args=(0.3,),
-            consargs=(),
-            rhobeg=0.5,
-            rhoend=1e-8,
-=======
             {"cons": [], "rhoend": 1e-7, "disp": 0},
             args=(0.3,),
             consargs=(),
             rhobeg=0.5,
             rhoend=1e-6,
->>>>>>> laws
             maxfun=2000,
             disp=With(0),
             catol=1e-5,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from dualdiff.passes.costs import Quantities
 from dualdiff.passes.multiplications import Multiplications
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dualdiff.ways.options import Options
     from dualdiff.ways.problem import Problem
 
+T = TypeVar("T")
 SMALL = 1 << 13
 """Elements over all directions of the widest tangent up to which any way is as quick as a comparison of the ways."""
 WAYS: list[type[Way]] = []
@@ -29,6 +30,13 @@ WAYS: list[type[Way]] = []
 def register(*ways: type[Way]) -> None:
     """Enter ways into the register: they are costed, explained, chosen, calibrated and proved from then on."""
     WAYS.extend(ways)
+
+
+def needed(found: T | None, what: str = "a recording") -> T:
+    """Return what a way runs on."""
+    if found is None:
+        raise RuntimeError(f"this way runs on {what}")
+    return found
 
 
 @dataclass(slots=True)

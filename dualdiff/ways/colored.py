@@ -34,7 +34,7 @@ from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import dtype_of
-from dualdiff.ways.base import Answer, Side, Way
+from dualdiff.ways.base import Answer, Side, Way, needed
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, check_sparse, chunks, seeds, side_by_side
 from dualdiff.ways.program import Program
@@ -184,15 +184,14 @@ class Colored(Way):
         return f"{c.nonzeros:,} structural nonzeros, {colors or 'no colours'} ({c.order})"
 
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
-        if program is None or self.colors is None:
-            raise RuntimeError("a coloured way runs on a recording, with its colours")
-        values = list(program.values)
+        held = needed(program)
+        values = list(held.values)
         check_sparse(problem, values)
 
         def read() -> Any:
             products = [
                 in_chunks(
-                    lambda lo, hi, side=side: self._product(problem, program, side.pulled, lo, hi),  # type: ignore[misc]
+                    lambda lo, hi, side=side: self._product(problem, held, side.pulled, lo, hi),  # type: ignore[misc]
                     side.count,
                     self.chunk,
                 )
@@ -209,9 +208,8 @@ class Colored(Way):
     def block(
         self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
     ) -> tuple[Sequence[Any], Any]:
-        if program is None:
-            raise RuntimeError("a coloured way runs on a recording")
-        return program.values, redone_if_not_finite(lambda: self._product(problem, program, pulled, lo, hi))
+        held = needed(program)
+        return held.values, redone_if_not_finite(lambda: self._product(problem, held, pulled, lo, hi))
 
     def gathered(self, problem: Problem, options: Options, values: list[Any], products: Sequence[Any]) -> Answer:
         check_sparse(problem, values)

@@ -16,7 +16,7 @@ from dualdiff.passes.multiplications import Multiplications, edges
 from dualdiff.passes.structure import Structure
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.tape import Tape
-from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.base import Answer, Way, needed
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem
 from dualdiff.ways.program import Program
@@ -73,8 +73,7 @@ class Elimination(Way):
         return f"eliminating vertex by vertex in the order {rule}"
 
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
-        if program is None:
-            raise RuntimeError("elimination runs on a recording")
+        program = needed(program)
         if self.given_for is not None and not self.given_for.holds(program.tape):
             raise InputError(
                 "order= was given for another program: the function took another branch here, looped otherwise or indexed "

@@ -32,7 +32,7 @@ from dualdiff.passes.pull import pull
 from dualdiff.passes.push import push
 from dualdiff.reach import Reach, Reached, redone_if_not_finite
 from dualdiff.shapes import dtype_of
-from dualdiff.ways.base import Answer, Way
+from dualdiff.ways.base import Answer, Way, needed
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, seeds, side_by_side, with_constant_rows
 from dualdiff.ways.program import Program
@@ -290,8 +290,7 @@ class Mixed(Way):
         return f"a product through a waist of {' and '.join(map(str, self._tree.between))}"
 
     def run(self, problem: Problem, options: Options, program: Program | None) -> Answer:
-        if program is None:
-            raise RuntimeError("the way through narrow places runs on a recording")
-        found = redone_if_not_finite(lambda: self._tree.jacobian(program))
-        values = list(program.values)
-        return Answer(values, whole=with_constant_rows(found, values, program.tape, self.inputs))
+        held = needed(program)
+        found = redone_if_not_finite(lambda: self._tree.jacobian(held))
+        values = list(held.values)
+        return Answer(values, whole=with_constant_rows(found, values, held.tape, self.inputs))

@@ -13,7 +13,7 @@ from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import seed
 from dualdiff.tape import Tape
 from dualdiff.values import is_array
-from dualdiff.ways.base import SMALL, Answer, Way
+from dualdiff.ways.base import SMALL, Answer, Way, needed
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import (
     Problem,
@@ -98,8 +98,7 @@ class Reverse(Way):
     def block(
         self, problem: Problem, options: Options, program: Program | None, pulled: bool, lo: int, hi: int
     ) -> tuple[Sequence[Any], Any]:
-        if program is None:
-            raise RuntimeError("rows are pulled through a recording")
+        program = needed(program)
         tape, values, k = program.tape, program.values, hi - lo
         pairs = [
             (slot, w)

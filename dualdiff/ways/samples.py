@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.errors import InputError
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.ways.base import Answer, Side
+from dualdiff.ways.base import Answer, Side, needed
 from dualdiff.ways.colored import Columns, Rows
 from dualdiff.ways.options import Options
 from dualdiff.ways.problem import Problem, pull_rows, push_columns
@@ -106,9 +106,8 @@ def check_samples(program: Program, batch: int, n: int, m: int) -> None:
 
 
 def _recorded(program: Program | None) -> tuple[Any, Sequence[Any]]:
-    if program is None:
-        raise RuntimeError("the samples' Jacobians are read from a recording")
-    return program.tape, program.values
+    held = needed(program)
+    return held.tape, held.values
 
 
 def _tiled(k: int, batch: int, dtype: Any, lo: int, hi: int) -> Any:

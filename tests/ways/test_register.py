@@ -16,6 +16,7 @@ from dualdiff.errors import InputError
 from dualdiff.testing.laws import same
 from dualdiff.testing.strategies import Program, programs
 from dualdiff.ways import WAYS, Answer, Forward, Way, register
+from dualdiff.ways.base import needed
 
 
 class Toy(Way):
@@ -125,3 +126,9 @@ def test_the_documents_know_every_way_and_no_other() -> None:
     named = [name for row in rows if len(row) == 6 for name in re.findall(r"`([^`]+)`", row[2])]
     assert sorted(named) == sorted(w.name for w in WAYS)
     assert all(w.says or w.plain for w in (way(inputs=1, columns=1) for way in WAYS if way.name != "mixed"))
+
+
+def test_a_way_without_the_recording_that_it_runs_on_says_so() -> None:
+    assert needed(1) == 1
+    with pytest.raises(RuntimeError, match="runs on a recording"):
+        needed(None)

@@ -68,7 +68,7 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
         owner = _value(node.value, frame)
         if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).rpartition(".")[2] == "default_rng":
             owner = np.random.Generator
-        kind = owner if isinstance(owner, type) else owner.__class__
+        kind = _kind(owner if isinstance(owner, type) else owner.__class__)
         if isinstance(owner, ModuleType) or kind.__module__.partition(".")[0] in ("numpy", "random"):
             return getattr(owner, node.attr, None)
         return getattr(owner, "__dict__", {}).get(node.attr)
@@ -77,10 +77,15 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
     return None
 
 
+def _kind(kind: type) -> type:
+    """Return a class, or NumPy's own where it is a generator of random numbers made after that one."""
+    return next((c for c in kind.__mro__ if c.__module__.startswith("numpy.random")), kind)
+
+
 def _name(function: Any) -> str:
     """Return the name of a function as it is known: ``math.sin``, ``numpy.fromiter``, ``numpy.random.normal`` for all generators."""
     owner = getattr(function, "__self__", None)
-    kind = getattr(function, "__objclass__", None) or owner.__class__
+    kind = _kind(getattr(function, "__objclass__", None) or owner.__class__)
     name = str(getattr(function, "__name__", ""))
     if kind.__module__.startswith("numpy.random"):
         return f"numpy.random.{name}"

@@ -19,18 +19,13 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
-ROOTS = ("scipy.optimize.elementwise: bracket_root",)
-MINIMA = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_minimum")
+BRACKETS = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_root bracket_minimum")
 INTEGRALS = (("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
 SUMS = ("scipy.integrate: nsum",)
 SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
-    ROOTS: "Solve with plain numbers, and take one Newton step with the differentiated ones, which has the right first derivative: "
-    "x = {name}(lambda x: g(x, dd.stop_gradient(p)), …); x = x - g(x, p) / dg_dx. For second derivatives take two such steps, "
-    "with the slope dg_dx differentiated as well",
-    MINIMA: "Solve with plain numbers, x = {name}(… dd.stop_gradient(p) …), and take one Newton step on the gradient g with the "
-    "differentiated ones: x = x - np.linalg.solve(H, g(x, p)), with H the Hessian at x. For second derivatives take two such steps, "
-    "with H differentiated as well",
+    BRACKETS: "Where a bracket ends is a choice, not a function of the parameters: find it with plain numbers, "
+    "{name}(… dd.stop_gradient(p) …), and give it to scipy.optimize.brentq or minimize_scalar, which are differentiated",
     INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use scipy.integrate.quad, nquad or "
     "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of "
     "np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta for an equation",

@@ -36,6 +36,7 @@ DROP_INS: list[DropIn] = [
 
 
 PLAIN = [d for d in DROP_INS if d.exact]
+_FITPACK = "curves and surfaces of FITPACK: held in tests/scipy/test_interpolate.py"
 WITHOUT = {
     "scipy.sparse": "matrices, their methods and solvers: held in tests/scipy/test_sparse.py",
     "scipy.spatial.transform": "rotations, of a class's methods: held in tests/scipy/test_spatial.py",
@@ -49,6 +50,27 @@ WITHOUT = {
     "scipy.optimize.shgo": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.direct": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.basinhopping": "a search of the whole: held in tests/scipy/test_minima.py",
+    "scipy.interpolate.BivariateSpline.integral": _FITPACK,
+    **dict.fromkeys(
+        (
+            f"scipy.interpolate.{name}"
+            for name in "InterpolatedUnivariateSpline LSQUnivariateSpline UnivariateSpline RectBivariateSpline "
+            "bisplev insert spalde splprep sproot make_splrep make_smoothing_spline".split()
+        ),
+        _FITPACK,
+    ),
+    **dict.fromkeys(
+        (
+            f"scipy.interpolate.{name}"
+            for name in "CloughTocher2DInterpolator LinearNDInterpolator NearestNDInterpolator".split()
+        ),
+        "scattered points: held in tests/scipy/test_interpolate.py",
+    ),
+    **dict.fromkeys(
+        (f"scipy.spatial.{name}" for name in "ConvexHull Delaunay KDTree cKDTree distance.directed_hausdorff".split()),
+        "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py",
+    ),
+    "scipy.optimize.brute": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.linearmixing": "it converges on no small problem, and is written in the terms of broyden1",
     "scipy.optimize.excitingmixing": "it converges on no small problem, and is written in the terms of broyden1",
 }

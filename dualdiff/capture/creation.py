@@ -151,10 +151,10 @@ def _between(real: Callable[..., Any], traced: Callable[..., Any]) -> Callable[.
 def _copy(real: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(real)
     def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
-        if is_active(a):
+        if is_active(a) and type(a) not in TRACED:
             return made.array(a, copy=True)
         out = real(a, order, subok)
-        return _holding(out) if ACTIVE.get() else out
+        return _holding(out) if ACTIVE.get() and type(out) not in TRACED else out
 
     return copy
 

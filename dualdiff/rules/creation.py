@@ -15,7 +15,7 @@ import numpy as np
 from dualdiff.errors import TracedAssignmentError, where
 from dualdiff.register import REAL_ONLY, REGISTER, UMATH, Facts, composite
 from dualdiff.rules.elementwise import cast
-from dualdiff.rules.movement.reshaping import as_shape
+from dualdiff.rules.movement.reshaping import as_array, as_shape
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import Traced, container, fixed, operand, under
 
@@ -91,6 +91,7 @@ def array(
         x = cast(x, dtype, copy=False)
     if len(shape_of(x)) < ndmin:
         x = as_shape(x, (1,) * (ndmin - len(shape_of(x))) + shape_of(x))
+    x = as_array(x)
     return x.copy() if copy and x is object else x
 
 

@@ -40,7 +40,7 @@ REAL = Facts(REAL_ONLY)
 
 # the first operand, as a function whose derivatives by the second are NaN
 _undefined = Elementwise(
-    "scipy.stats",
+    "a value that is not there",
     lambda value, a: np.where(True, value, a),
     0,
     lambda _y, _value, a: np.nan * a,

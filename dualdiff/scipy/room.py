@@ -128,14 +128,17 @@ class Room:
 
         def decorate(function: Any) -> Any:
             if owner is not None:
-                drop_in_class(owner, function, always)
-                for way in ("__init__", "__new__"):  # its own or its parent's
-                    replaced(getattr(owner, way))
-                self.drop_ins[owner] = function
+                self._make(owner, function, always)
                 self._row(owner.__name__, owner, kind, function, domain, facts)
             return function
 
         return decorate
+
+    def _make(self, owner: Any, function: Any, always: bool = False) -> None:
+        drop_in_class(owner, function, always)
+        for way in ("__init__", "__new__"):  # its own or its parent's
+            replaced(getattr(owner, way))
+        self.drop_ins[owner] = function
 
     def _row(self, name: str, real: Any, kind: str, function: Any, domain: Any, facts: Facts) -> None:
         self.rows.append(Entry(real, f"{self.name}.{name}", kind, function, domain=domain, facts=facts))
@@ -154,7 +157,9 @@ class Room:
         """Refuse to make an object of a class of what is differentiated, with the reason and what to write instead."""
         owner = getattr(self.module, name, None)
         if owner is not None:
-            self.constructor(owner, "refused")(like(owner, _refusal(f"{self.name}.{name}", reason)))
+            whole = f"{self.name}.{name}"
+            self._make(owner, like(owner, _refusal(whole, reason)))
+            self.rows.append(Entry(owner, whole, "refused", reason=reason))
 
 
 def _refusal(name: str, reason: str) -> Callable[..., Any]:

@@ -127,6 +127,7 @@ WITHOUT_TWIN = {
     "share": "the quotient that SciPy's xlogy has for a slope, 0 for 0/0",
     "distance": "the square root of a squared distance, with the slope 0 at 0",
     "cubic": "a polynomial: its partials are powers, which tests/scipy/test_interpolate.py holds against the complex step",
+    "a value that is not there": "its partial is NaN, which tests/scipy/test_distributions.py holds",
     "np.tanh, derivative": "the partial of np.tanh: its own is a second derivative",
 }
 # fmt: off

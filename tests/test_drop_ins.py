@@ -54,20 +54,19 @@ WITHOUT = {
     **dict.fromkeys(
         (
             f"scipy.interpolate.{name}"
-            for name in "InterpolatedUnivariateSpline LSQUnivariateSpline UnivariateSpline RectBivariateSpline "
-            "bisplev insert spalde splprep sproot make_splrep make_smoothing_spline".split()
+            for name in ["InterpolatedUnivariateSpline", "LSQUnivariateSpline", "UnivariateSpline", "RectBivariateSpline", "bisplev", "insert", "spalde", "splprep", "sproot", "make_splrep", "make_smoothing_spline"]
         ),
         _FITPACK,
     ),
     **dict.fromkeys(
         (
             f"scipy.interpolate.{name}"
-            for name in "CloughTocher2DInterpolator LinearNDInterpolator NearestNDInterpolator".split()
+            for name in ["CloughTocher2DInterpolator", "LinearNDInterpolator", "NearestNDInterpolator"]
         ),
         "scattered points: held in tests/scipy/test_interpolate.py",
     ),
     **dict.fromkeys(
-        (f"scipy.spatial.{name}" for name in "ConvexHull Delaunay KDTree cKDTree distance.directed_hausdorff".split()),
+        (f"scipy.spatial.{name}" for name in ["ConvexHull", "Delaunay", "KDTree", "cKDTree", "distance.directed_hausdorff"]),
         "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py",
     ),
     "scipy.optimize.brute": "a search of the whole: held in tests/scipy/test_minima.py",

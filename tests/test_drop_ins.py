@@ -37,6 +37,8 @@ DROP_INS: list[DropIn] = [
 
 PLAIN = [d for d in DROP_INS if d.exact]
 _FITPACK = "curves and surfaces of FITPACK: held in tests/scipy/test_interpolate.py"
+_SCATTERED = "scattered points: held in tests/scipy/test_interpolate.py"
+_HULLS = "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py"
 WITHOUT = {
     "scipy.sparse": "matrices, their methods and solvers: held in tests/scipy/test_sparse.py",
     "scipy.spatial.transform": "rotations, of a class's methods: held in tests/scipy/test_spatial.py",
@@ -51,24 +53,25 @@ WITHOUT = {
     "scipy.optimize.direct": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.basinhopping": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.interpolate.BivariateSpline.integral": _FITPACK,
-    **dict.fromkeys(
-        (
-            f"scipy.interpolate.{name}"
-            for name in ["InterpolatedUnivariateSpline", "LSQUnivariateSpline", "UnivariateSpline", "RectBivariateSpline", "bisplev", "insert", "spalde", "splprep", "sproot", "make_splrep", "make_smoothing_spline"]
-        ),
-        _FITPACK,
-    ),
-    **dict.fromkeys(
-        (
-            f"scipy.interpolate.{name}"
-            for name in ["CloughTocher2DInterpolator", "LinearNDInterpolator", "NearestNDInterpolator"]
-        ),
-        "scattered points: held in tests/scipy/test_interpolate.py",
-    ),
-    **dict.fromkeys(
-        (f"scipy.spatial.{name}" for name in ["ConvexHull", "Delaunay", "KDTree", "cKDTree", "distance.directed_hausdorff"]),
-        "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py",
-    ),
+    "scipy.interpolate.InterpolatedUnivariateSpline": _FITPACK,
+    "scipy.interpolate.LSQUnivariateSpline": _FITPACK,
+    "scipy.interpolate.UnivariateSpline": _FITPACK,
+    "scipy.interpolate.RectBivariateSpline": _FITPACK,
+    "scipy.interpolate.bisplev": _FITPACK,
+    "scipy.interpolate.insert": _FITPACK,
+    "scipy.interpolate.spalde": _FITPACK,
+    "scipy.interpolate.splprep": _FITPACK,
+    "scipy.interpolate.sproot": _FITPACK,
+    "scipy.interpolate.make_splrep": _FITPACK,
+    "scipy.interpolate.make_smoothing_spline": _FITPACK,
+    "scipy.interpolate.CloughTocher2DInterpolator": _SCATTERED,
+    "scipy.interpolate.LinearNDInterpolator": _SCATTERED,
+    "scipy.interpolate.NearestNDInterpolator": _SCATTERED,
+    "scipy.spatial.ConvexHull": _HULLS,
+    "scipy.spatial.Delaunay": _HULLS,
+    "scipy.spatial.KDTree": _HULLS,
+    "scipy.spatial.cKDTree": _HULLS,
+    "scipy.spatial.distance.directed_hausdorff": _HULLS,
     "scipy.optimize.brute": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.linearmixing": "it converges on no small problem, and is written in the terms of broyden1",
     "scipy.optimize.excitingmixing": "it converges on no small problem, and is written in the terms of broyden1",

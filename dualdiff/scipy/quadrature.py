@@ -171,13 +171,13 @@ def tanhsinh(
     """Integrate entry by entry, as :func:`scipy.integrate.tanhsinh`; so are the derivatives, to the same tolerances."""
     args = args if isinstance(args, tuple) else (args,)
     options = {"maxlevel": maxlevel, "minlevel": minlevel, "atol": fixed(atol), "rtol": fixed(rtol)}
-    if log or preserve_shape:
+    if log or preserve_shape or callback is not None:
         caught: list[Any] = []
         lifted(f, caught)
         if any_active((a, b, args, caught), {}):
             raise UnsupportedFunctionError(
-                f"{where()}: scipy.integrate.tanhsinh with log=True or preserve_shape=True is not differentiated. Integrate entry by "
-                "entry, and the function itself rather than its logarithm."
+                f"{where()}: scipy.integrate.tanhsinh with log=True, preserve_shape=True or a callback is not differentiated. Integrate "
+                "entry by entry, without a callback, and the function itself rather than its logarithm."
             )
         found = []
     else:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.scipy.ndimage.borders import ROOM, array, axes_of, finished, plain, sequence
 from dualdiff.scipy.ndimage.ranks import windows
 from dualdiff.scipy.ndimage.resampling import map_coordinates
@@ -166,6 +167,10 @@ def distance_transform_edt(
     )
     step = np.ones(x.ndim) if sampling is None else np.broadcast_to(operand(sampling), (x.ndim,))
     plainly = np.asarray(decided(step), float)
+    if distances is not None or indices is not None:
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.ndimage.distance_transform_edt with distances= or indices= fills an array in place. Use what it returns."
+        )
     _, near = ndimage.distance_transform_edt(x, plainly, True, True)
     if not return_distances:
         return near

@@ -67,6 +67,7 @@ class DropIn:
     float32: bool
     twin: Callable[..., Any] | None
     noise: float  # of its values and derivatives, in parts of rounding: a solver stops at its tolerance
+    places: int  # how many of the operands are parameters of the function: the rest is what it closes over
 
     @property
     def name(self) -> str:
@@ -89,7 +90,7 @@ class DropIn:
             return list(self.options)
         kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         names = [p.name for p in found if p.kind not in kinds and p.name != "self" and p.name not in self.given]
-        return names[len(self.operands) :]
+        return names[self.places :]
 
     def calls(self) -> Iterator[Call]:
         """Return the plain call, and one for each value of an option that this SciPy has."""
@@ -150,6 +151,7 @@ def of(
     float32: bool = True,
     twin: Callable[..., Any] | None = None,
     noise: float = 1.0,
+    places: int | None = None,
     **options: Any,
 ) -> DropIn:
     """Return the samples of a function: its operands, and other values of its options."""
@@ -164,4 +166,5 @@ def of(
         float32,
         twin,
         noise,
+        len(operands) if places is None else places,
     )

@@ -26,6 +26,7 @@ DROP_INS: list[DropIn] = [
         P,
         LOW,
         HIGH,
+        places=2,
         given={"func": None},
         shown=first,
         noise=1e3,
@@ -53,6 +54,7 @@ DROP_INS: list[DropIn] = [
         P,
         LOW,
         HIGH,
+        places=2,
         given={"f": None},
         shown=first,
         noise=1e3,
@@ -75,6 +77,7 @@ DROP_INS: list[DropIn] = [
     of(
         si.nquad,
         P,
+        places=0,
         given={"func": None, "ranges": None},
         shown=first,
         noise=1e3,
@@ -92,6 +95,7 @@ DROP_INS: list[DropIn] = [
         P,
         LOW,
         HIGH,
+        places=2,
         given={"func": None, "gfun": None, "hfun": None},
         shown=first,
         noise=1e3,
@@ -105,3 +109,27 @@ DROP_INS: list[DropIn] = [
     ),
     of(si.simpson, Y, x=T, dx=0.3, axis=0),
 ]
+if hasattr(si, "tanhsinh"):  # since SciPy 1.15
+    DROP_INS.append(
+        of(
+            si.tanhsinh,
+            P,
+            LOW,
+            HIGH,
+            places=2,
+            given={"f": None},
+            shown=lambda found: [found.integral],
+            noise=1e3,
+            second=False,
+            float32=False,
+            called=lambda p, a, b, f=None, **o: si.tanhsinh(lambda t, q=0.0: np.exp(-p * t * t) * (1 + q), a, b, **o),
+            args=(0.3,),
+            log=True,
+            maxlevel=8,
+            minlevel=3,
+            atol=1e-10,
+            rtol=1e-10,
+            preserve_shape=True,
+            callback=lambda found: None,
+        )
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.ndimage as nd
 
+from dualdiff.trees import flatten
 from tests.catalogue.rooms.base import DropIn, Values, With, of
 
 RNG = np.random.default_rng(6)
@@ -22,6 +25,23 @@ FOOT = np.array([[1, 0, 1], [0, 1, 1]], bool)
 RANKS = dict(AXES, size=(1, 3), footprint=With(FOOT, beside={"size": None}), axes=With((1,), beside={"size": 3}))
 SPLINE = {"output": np.float32, "order": Values(0, 1, 2, 4, 5), "mode": MODES, "cval": 1.5, "prefilter": False}
 Z = X.astype(complex)
+GREY = {"output": np.float32, "mode": MODES, "cval": HIGH, "origin": (0, -1), "axes": With((1,))}
+BESIDE = {"extra_arguments": (0.2,), "extra_keywords": {"d": 0.3}}
+BY_AXES = {"output": np.float32, "mode": MODES, "cval": HIGH, "axes": (1,), **BESIDE}
+INSIDE = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 1]], bool)
+
+
+def energy(window: Any, c: float = 0.0, d: float = 0.0) -> Any:
+    return np.sum(window * window) * (1 + c + d)
+
+
+def slope(x: Any, axis: int, output: Any, mode: str, cval: float, c: float = 0.0, d: float = 0.0) -> Any:
+    return nd.correlate1d(x, np.array([-1.0, 0.3 + c, 1.0 + d]), axis, output, mode, cval)
+
+
+def turned(at: Any, c: float = 0.0, d: float = 0.0) -> Any:
+    return 0.9 * at[0] + 0.1 * at[1] + 0.07 + c, 0.8 * at[1] + 0.13 + d
+
 
 DROP_INS: list[DropIn] = [
     of(nd.correlate1d, X, K, **LINE),
@@ -74,6 +94,41 @@ DROP_INS: list[DropIn] = [
     of(nd.rank_filter, X, given={"rank": 1, "size": 2}, **{k: v for k, v in RANKS.items() if k != "size"}),
     of(nd.median_filter, X, given={"size": 3}, **{k: v for k, v in RANKS.items() if k != "size"}),
     of(nd.percentile_filter, X, given={"percentile": 30, "size": 3}, **{k: v for k, v in RANKS.items() if k != "size"}),
+    *[
+        of(
+            f,
+            X,
+            given={"size": 3},
+            footprint=With(FOOT, beside={"size": None}),
+            structure=Values(With(W, beside={"size": None}), With(W, beside={"size": None, "footprint": FOOT})),
+            **GREY,
+        )
+        for f in (nd.grey_erosion, nd.grey_dilation)
+    ],
+    of(
+        nd.generic_filter,
+        X,
+        given={"function": energy, "size": 3},
+        footprint=With(FOOT, beside={"size": None}),
+        **GREY,
+        **BESIDE,
+    ),
+    of(nd.generic_laplace, X, given={"derivative2": slope}, **BY_AXES),
+    of(nd.generic_gradient_magnitude, X, given={"derivative": slope}, **BY_AXES),
+    of(
+        nd.distance_transform_edt,
+        np.array([0.8, 1.1]),
+        given={"input": None},
+        called=lambda sampling, input=None, **o: (nd.distance_transform_edt(INSIDE, sampling, **o), sampling),
+        shown=lambda found: [
+            y * 1.0 for y in flatten(found)[0]
+        ],  # the places of the background too, whose derivative is zero
+        return_distances=With(False, beside={"return_indices": True}),
+        return_indices=True,
+        distances=With(np.zeros((3, 4)), beside={"return_indices": True}),
+        indices=With(np.zeros((2, 3, 4), np.int32), beside={"return_indices": True}),
+    ),
+    of(nd.geometric_transform, X, given={"mapping": turned}, output_shape=(3, 3), **SPLINE, **BESIDE),
     of(nd.spline_filter1d, X, order=Values(2, 4, 5), axis=0, output=np.float32, mode=Values("reflect", "grid-wrap")),
     of(nd.spline_filter, X, order=Values(2, 4, 5), output=np.float32, mode=Values("reflect", "grid-wrap")),
     of(nd.map_coordinates, X, COORDINATES, **SPLINE),

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 import scipy.optimize as so
 
+try:
+    from scipy.optimize import elementwise
+except ImportError:  # before SciPy 1.15
+    elementwise = None
+
 from tests.catalogue.rooms.base import DropIn, Values, With, of
 
 P, V = np.float64(0.7), np.array([0.7, 1.2])
@@ -51,6 +56,7 @@ def of_solver(function: Any, point: Any, call: Any, given: Any, **options: Any) 
         "noise": 1e6,
         "second": False,
         "float32": False,
+        "places": 0,
     }
 
     def called(p: Any, **chosen: Any) -> Any:
@@ -516,4 +522,57 @@ def fits() -> list[DropIn]:
     ]
 
 
-DROP_INS = [*roots(), *minima(), *fits()]
+def entry_by_entry() -> list[DropIn]:
+    if elementwise is None:
+        return []
+    options = {"args": (0.3,), "maxiter": 90, "callback": lambda found: None}
+    return [
+        of_solver(
+            elementwise.find_root,
+            P,
+            lambda p, **o: elementwise.find_root(crossing(p), (0.0, 2.0), **o),
+            ("f", "init"),
+            tolerances={"xrtol": 1e-12},
+            **options,
+        ),
+        of_solver(
+            elementwise.find_minimum,
+            P,
+            lambda p, **o: elementwise.find_minimum(
+                lambda x, q=0.0: (x - p) ** 2 * (1 + q) + (x - p) ** 4, (-1.0, 0.5, 2.0), **o
+            ),
+            ("f", "init"),
+            tolerances={"xrtol": 1e-9},
+            **options,
+        ),
+    ]
+
+
+def choices() -> list[DropIn]:
+    return [
+        of(
+            so.milp,
+            V,
+            called=lambda p, constraints=(), **o: so.milp(
+                [-3.0, -1.0], constraints=[so.LinearConstraint(np.eye(2), -np.inf, p), *constraints], **o
+            ),
+            shown=found,
+            second=False,
+            float32=False,
+            noise=1e4,
+            integrality=[1, 0],
+            bounds=so.Bounds(0, 0.9),
+            constraints=[so.LinearConstraint([[1.0, 1.0]], -np.inf, 1.7)],
+            options={"presolve": False},
+        ),
+        of(
+            so.isotonic_regression,
+            np.array([1.0, 3.0, 2.0, 4.0, 3.5]),
+            shown=found,
+            weights=np.array([1.0, 0.5, 2.0, 0.7, 1.1]),
+            increasing=False,
+        ),
+    ]
+
+
+DROP_INS = [*roots(), *minima(), *fits(), *entry_by_entry(), *choices()]

@@ -13,6 +13,7 @@ PLANE, IMAGE, KERNEL = X.reshape(6, 2), RNG.standard_normal((4, 5)), RNG.standar
 TAPS = RNG.standard_normal(3)
 B, A = sg.butter(2, 0.3)
 SOS = sg.butter(4, 0.3, output="sos")
+LONG = RNG.standard_normal(40)
 PEAKS = sg.find_peaks(X)[0]
 HEIGHTS = ("peak_heights", "prominences", "left_thresholds", "width_heights", "widths")
 MODES = Values("same", "valid")
@@ -28,6 +29,18 @@ DROP_INS: list[DropIn] = [
         axis=With(0, (PLANE,)),
         zi=np.full((2, 2), 0.3),
     ),
+    of(
+        sg.sosfiltfilt,
+        LONG[:20],
+        called=lambda x, sos=None, **o: sg.sosfiltfilt(SOS, x, **o),
+        given={"sos": None},
+        axis=With(0, (LONG.reshape(20, 2),)),
+        padtype=Values("even", "constant", None),
+        padlen=3,
+    ),
+    of(sg.medfilt, X, kernel_size=5),
+    of(sg.medfilt2d, IMAGE, kernel_size=(1, 3)),
+    of(sg.order_filter, IMAGE, given={"domain": np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0]]), "rank": 2}),
     of(
         sg.sosfilt_zi,
         SOS,

@@ -201,6 +201,7 @@ def test_where_linear_pieces_meet_a_slope_is_the_mean_of_those_beside_it() -> No
     [
         lambda x: nd.label(x),
         lambda x: nd.distance_transform_edt(x),
+        lambda x: nd.distance_transform_edt(X > 0, x[0, :2], distances=np.zeros(X.shape)),
         lambda x: nd.generic_filter1d(x, lambda a, b: None, 3),
         lambda x: nd.gaussian_filter(x, 1.0, output=np.zeros((5, 6))),
         lambda x: nd.correlate(np.arange(30).reshape(5, 6), x[:3, :3]),

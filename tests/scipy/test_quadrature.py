@@ -299,3 +299,5 @@ def test_the_doubly_exponential_rule() -> None:
         np.testing.assert_allclose(jac(f)(p), dd.jacobian(closed_form)(p), rtol=1e-8)
     with pytest.raises(UnsupportedFunctionError, match="log=True"):
         dd.grad(lambda a: si.tanhsinh(lambda s: -a * s, 0.0, 1.0, log=True).integral)(1.0)
+    with pytest.raises(UnsupportedFunctionError, match="callback"):
+        dd.grad(lambda a: si.tanhsinh(lambda s: -a * s, 0.0, 1.0, callback=print).integral)(1.0)

@@ -25,7 +25,8 @@ _COUNTS = ("success", "status", "nfev", "nit")
 
 
 def _function(own: Arguments) -> Any:
-    return lambda x: own["f"](x, *arguments_of(own["args"]))
+    named = own.get("kwargs") or {}  # since SciPy 1.18
+    return lambda x: own["f"](x, *arguments_of(own["args"]), **named)
 
 
 @solver(ROOM, "find_root", NOTHING)

@@ -160,6 +160,7 @@ def tanhsinh(
     b: Any,
     *,
     args: Any = (),
+    kwargs: Any = None,
     log: bool = False,
     maxlevel: Any = None,
     minlevel: Any = 2,
@@ -170,6 +171,8 @@ def tanhsinh(
 ) -> Any:
     """Integrate entry by entry, as :func:`scipy.integrate.tanhsinh`; so are the derivatives, to the same tolerances."""
     args = args if isinstance(args, tuple) else (args,)
+    if kwargs:  # of SciPy since 1.18; they are broadcast as the others are
+        f, args = _by_position(f, len(args), list(kwargs)), (*args, *kwargs.values())
     options = {"maxlevel": maxlevel, "minlevel": minlevel, "atol": fixed(atol), "rtol": fixed(rtol)}
     if log or preserve_shape or callback is not None:
         caught: list[Any] = []
@@ -195,6 +198,10 @@ def tanhsinh(
     fields = {k: np.reshape([answer[k] for answer in answers], shape)[()] for k in known}
     fields["integral"] = np.reshape(np.stack([v[0] for v in values]), shape)[()]
     return Result(fields, {})
+
+
+def _by_position(f: Any, count: int, names: list[str]) -> Any:
+    return lambda x, *given: f(x, *given[:count], **dict(zip(names, given[count:])))
 
 
 def _real_only(y: Any) -> Any:

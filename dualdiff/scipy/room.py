@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from dualdiff.capture.names import drop_in, drop_in_class, drop_in_method
@@ -43,7 +44,10 @@ class Room:
 
     def __init__(self, module: str) -> None:
         self.name = module
-        self.module = import_module(module)
+        try:
+            self.module = import_module(module)
+        except ModuleNotFoundError:  # this SciPy has none, and so nothing to exchange
+            self.module = ModuleType(module)
         self.drop_ins: dict[Any, Callable[..., Any]] = {}
         self.rows: list[Entry] = []
         BESIDE.append(lambda: self.rows)

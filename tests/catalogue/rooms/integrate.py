@@ -124,6 +124,7 @@ if hasattr(si, "tanhsinh"):  # since SciPy 1.15
             float32=False,
             called=lambda p, a, b, f=None, **o: si.tanhsinh(lambda t, q=0.0: np.exp(-p * t * t) * (1 + q), a, b, **o),
             args=(0.3,),
+            kwargs={"q": 0.3},
             log=True,
             maxlevel=8,
             minlevel=3,

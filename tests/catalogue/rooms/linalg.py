@@ -230,7 +230,7 @@ DROP_INS: list[DropIn] = [
         homogeneous_eigvals=True,
         **OVER_A,
     ),
-    of(sla.eigvals, A, b=S, homogeneous_eigvals=True, **OVER_A),
+    of(sla.eigvals, A, b=S, overwrite_b=True, homogeneous_eigvals=True, **OVER_A),
     of(sla.svd, A, shown=signless, full_matrices=False, compute_uv=False, lapack_driver="gesvd", **OVER_A),
     of(sla.svdvals, TALL, **OVER_A),
     of(sla.solve_toeplitz, c, b4, **CHECKED),

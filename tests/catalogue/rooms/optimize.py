@@ -525,7 +525,7 @@ def fits() -> list[DropIn]:
 def entry_by_entry() -> list[DropIn]:
     if elementwise is None:
         return []
-    options = {"args": (0.3,), "maxiter": 90, "callback": lambda found: None}
+    options = {"args": (0.3,), "kwargs": {"q": 0.3}, "maxiter": 90, "callback": lambda found: None}
     return [
         of_solver(
             elementwise.find_root,

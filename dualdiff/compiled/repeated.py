@@ -7,6 +7,7 @@ with the addresses that hold there. Larger products of matrices and linear syste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,11 @@ __all__ = ["Planned", "Repeated", "planned", "written"]
 
 MOST_MEMORY = 1 << 28
 """Bytes of memory up to which a program is one of repeated steps."""
+FEWEST, FEWEST_LONG, LONG = 5, 50, 2048
+"""Periods of the longest loop below which steps are better written one after the other, so that loops over entries reach across them.
+
+There are two numbers: the second is for arrays of more entries than the last, on the average.
+"""
 MOST_NODES = 6000
 """Operations of the code beyond which it takes too long to compile."""
 _PLAIN = KNOWN - FUNCTIONS.keys() - {"all", "any"} | {"square", "cube", "positive"}
@@ -90,6 +96,10 @@ def planned(program: Program) -> Planned:
         Inside the engine, if its steps do not repeat, or there is no machine code for some.
     """
     found = repeats(program)
+    entries = sum(math.prod(program.forms[s.result].shape) for s in program.steps)
+    fewest = FEWEST if entries <= LONG * len(program.steps) else FEWEST_LONG
+    if max([unit.count for unit in found.units], default=1) < fewest:
+        raise NotRepeatedError("its steps repeat a few times only")
     arena = Arena(found)
     if arena.size > MOST_MEMORY:
         raise NotRepeatedError("it needs too much memory")

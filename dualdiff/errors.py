@@ -67,7 +67,8 @@ NOTES: ContextVar[list[Any] | None] = ContextVar("dualdiff_notes", default=None)
 class Stumble(NamedTuple):
     """Where code that does not speak NumPy asked a traced value for a plain one: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``.
 
-    ``owners`` are the classes in whose methods that was, if these have drop-ins.
+    ``owners`` are the classes in whose methods that was, if these have drop-ins, and ``callers`` the names known where methods were called
+    that their drop-ins call.
     """
 
     names: dict[str, Any]
@@ -75,6 +76,7 @@ class Stumble(NamedTuple):
     at: int
     kind: str
     owners: tuple[type, ...] = ()
+    callers: tuple[dict[str, Any], ...] = ()
 
 
 def _page(kind: type) -> str:
@@ -506,14 +508,15 @@ def line_of_definition(function: Any) -> str:
     return line_of_file(code.co_filename, code.co_firstlineno)
 
 
-def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
-    """Return the frame of the code that capture would have to reach, and the classes whose methods were met there.
+def stumble(kind: str) -> Stumble | None:
+    """Return where the code is that capture would have to reach, and the classes whose methods were met there.
 
     It is the innermost one outside this library, NumPy and Python's own; or that which called a function with a replacement.
     NumPy's polynomials are Python code like any other.
     """
     frame: FrameType | None = sys._getframe(1)
     owners: dict[Any, None] = {}
+    callers: list[dict[str, Any]] = []
     found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
@@ -522,6 +525,8 @@ def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
         whole = _is_replaced(frame)
         if whole or frame.f_code in _REACHED:
             owners[method_owner(frame.f_code, next(iter(frame.f_locals.values()), None))] = None
+            if not whole and frame.f_back is not None:
+                callers.append(frame.f_back.f_globals)
         if whole:
             inside = True
         elif (
@@ -534,7 +539,10 @@ def code_frame() -> tuple[FrameType | None, tuple[type, ...]]:
             if not is_installed(name):
                 break
         frame = frame.f_back
-    return found, tuple([owner for owner in owners if owner is not None])
+    if found is None:
+        return None
+    known = tuple([owner for owner in owners if owner is not None])
+    return Stumble(found.f_globals, found.f_code, found.f_lasti, kind, known, tuple(callers))
 
 
 def line_of(code: CodeType, instruction: int) -> str:

@@ -18,11 +18,10 @@ from dualdiff.advice import of_loss, of_store
 from dualdiff.callers import calls, formats, is_masked, stores_item
 from dualdiff.errors import (
     EscapedValueError,
-    Stumble,
     TracedAssignmentError,
     TracedConversionError,
-    code_frame,
     forgive,
+    stumble,
     where,
 )
 from dualdiff.methods import Methods
@@ -83,9 +82,7 @@ class Leaving(Methods):
             enter_rooms()
             if (name := solvers.served(_getframe(1))) is not None:
                 error = TracedConversionError(f"{where()}: {solvers.beyond_reach(name)} {self._opt_out}")
-            frame, owners = code_frame()
-            if frame is not None:
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, kind, owners)
+            error.stumble = stumble(kind)
         notes = self.run.notes
         if notes is not None and error not in notes:
             notes.append(error)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dualdiff.advice import of_compiled
 from dualdiff.capture.active import ACTIVE, any_active, is_active, plain_call
-from dualdiff.errors import Stumble, UnsupportedFunctionError, code_frame, where
+from dualdiff.errors import UnsupportedFunctionError, stumble, where
 from dualdiff.register import REGISTER
 from dualdiff.values import TRACED, operand
 
@@ -45,11 +45,7 @@ class Compiled:
                 f"{where()}: {called(self._real)} is compiled code, which cannot carry a derivative. {of_compiled()}. To freeze its "
                 "arguments on purpose: dd.stop_gradient(x)."
             )
-            frame, owners = code_frame()
-            if (
-                frame is not None
-            ):  # who called a function that has a drop-in may not have been captured, and is from now on
-                error.stumble = Stumble(frame.f_globals, frame.f_code, frame.f_lasti, "call", owners)
+            error.stumble = stumble("call")  # who called a function that has a drop-in may not have been captured yet
             raise error
         return plain_call(self._real, args, kwargs)
 

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from dualdiff.values import raw
 MOST_RUNS = 8
 MODES = ("auto", "always", "never")
 _ARRAY_API = (
-    "scipy._lib._array_api_override", "scipy._lib._array_api", "scipy._lib._util",
+    "scipy._lib._array_api_override", "scipy._lib._array_api", "scipy._lib._util", "scipy.stats._axis_nan_policy",
     "array_api_compat.numpy._aliases", "array_api_compat.common._aliases", "array_api_extra._lib._funcs", "array_api_extra._lib._at",
 )  # fmt: skip
 """The modules through which SciPy's functions take arrays of any kind: bound with the first of its modules."""
@@ -140,6 +140,8 @@ class Captures:
             new = [owner for owner in s.owners if owner not in self.classes]
             self.classes += new
             learned |= bool(new)
+            if new:
+                self._follow_methods(f, s.callers)
             if not _is_reached(str(s.names.get("__name__", ""))):
                 continue
             known = self.modules.get(id(s.names))
@@ -158,6 +160,15 @@ class Captures:
         if learned:
             self.checked = False
         return learned
+
+    def _follow_methods(self, f: Any, callers: Sequence[dict[str, Any]]) -> None:
+        """Capture where methods come from that were taken off their objects: these run past their class's drop-ins."""
+        for names in callers:
+            if any(map(_is_taken_off, list(names.values()))):
+                self._add(names)
+        if not self.everywhere:
+            held = [real for place in places(f, self._level) for real, _ in place.of.values()]
+            self.everywhere = any(_is_taken_off(v) for h in held for v in (h if isinstance(h, tuple) else (h,)))
 
     @property
     def _level(self) -> int:
@@ -308,6 +319,11 @@ def _agree(found: Any, plain: Any) -> bool:
     if plain.dtype.kind not in "biufc":
         return shape_of(found) == plain.shape
     return agree(found, plain, ROUNDING)
+
+
+def _is_taken_off(value: Any) -> bool:
+    """Whether a value is the method of an object, with a drop-in."""
+    return type(value) is MethodType and in_place_of(value) is not value
 
 
 class Captured:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy import special
+from scipy._lib import _util
 from scipy.stats import _stats_py
 
 from dualdiff.capture.active import is_active
@@ -192,6 +193,22 @@ def clip(x: Any, /, min: Any = None, max: Any = None, *, out: Any = None) -> Any
     return np.clip(x, min, max, out=out)
 
 
+_contains_nan = _util._contains_nan
+
+
+def contains_nan(a: Any, nan_policy: Any = "propagate", *args: Any, **kwargs: Any) -> Any:
+    """Refuse data of which something is missing where SciPy answers with a NaN of its own, which would have the derivative zero."""
+    found = _contains_nan(raw(operand(a)), nan_policy, *args, **kwargs)
+    missing = found[0] if isinstance(found, tuple) else found  # before SciPy 1.15 with the policy
+    if nan_policy == "propagate" and bool(missing):
+        raise UnsupportedFunctionError(
+            f"{where()}: the data hold NaN, where this function of scipy.stats is NaN and has no derivative. Select what is there, "
+            'x[~np.isnan(x)], or pass nan_policy="omit".'
+        )
+    return found
+
+
+drop_in(_contains_nan, contains_nan)
 for _name, _module in list(sys.modules.items()):
     if _name.endswith("array_api_compat.numpy") and hasattr(_module, "clip"):
         drop_in(_module.clip, clip)

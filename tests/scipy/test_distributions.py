@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_what_is_missing_among_data_leaves_the_others_derivatives() -> None:
     assert np.all(np.isnan(dd.grad(lambda p: st.multinomial.logpmf([1, 2], 3, p))(np.array([-0.3, 1.3]))))
     density = st.norm.pdf  # and one in a variable of an enclosing function
     assert np.isnan(dd.grad(lambda x: 2 * density(x))(np.nan))
+
+
+LOGPDF = st.norm.logpdf
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev])
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+def test_a_method_taken_off_its_distribution_is_none_the_less_held(jac: Any) -> None:
+    def by_default(x: Any, own: Any = st.norm.logpdf) -> Any:
+        return own(x)
+
+    class Model:
+        def __init__(self) -> None:
+            self.own = st.norm(0.0, 1.0).logpdf
+
+        def __call__(self, x: Any) -> Any:
+            return self.own(x)
+
+    for f in (lambda x: LOGPDF(x), by_default, Model(), partial(st.norm.logpdf, loc=0.0)):
+        np.testing.assert_array_equal(jac(f)(np.array([np.nan, 1.0])), [[np.nan, 0], [0, -1]])
 
 
 def test_a_moment_that_does_not_exist_has_no_derivative() -> None:

@@ -100,3 +100,20 @@ def test_fitted_parameters_and_integrals_in_several_variables_are_refused_by_nam
         dd.grad(lambda p: st.pmean(np.array([1.0, np.nan]), p, nan_policy="omit"))(2.0)
     with pytest.raises(UnsupportedFunctionError, match=r"scipy\.stats\.multivariate_normal\.cdf is an integral"):
         dd.grad(lambda m: st.multivariate_normal.logcdf(np.zeros(2), m * np.ones(2), np.eye(2)))(0.3)
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev])
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+def test_data_that_scipy_answers_with_a_nan_of_its_own_are_refused(jac: Any) -> None:
+    def f(x: Any) -> Any:
+        return st.skew(x) + st.sem(x) + st.tvar(x)
+
+    jac(f)(X)  # and what was found for numbers does not hold for what is missing
+    for name in ("skew", "sem", "moment", "trim_mean", "differential_entropy"):
+        more = (0.2,) if name == "trim_mean" else ()
+        with pytest.raises(UnsupportedFunctionError, match="NaN"):
+            jac(lambda x, name=name, more=more: getattr(st, name)(x, *more))(np.array([1.5, np.nan, 2.0, 4.0]))
+    with pytest.raises(UnsupportedFunctionError, match="NaN"):
+        jac(f)(np.array([1.5, np.nan, 2.0, 4.0]))
+    omitted = jac(lambda x: st.sem(x, nan_policy="omit"))(np.array([1.5, np.nan, 2.0, 4.0]))
+    np.testing.assert_allclose(omitted[[0, 2, 3]], jac(st.sem)(np.array([1.5, 2.0, 4.0])), rtol=1e-12)

@@ -147,6 +147,15 @@ def declared(called: Called) -> str:
     return "".join([*sizes, numbers, _functions() if called.systems else ""])
 
 
+def _tried(call: str, then: str) -> str:
+    """Return a call of LAPACK's, and where it goes on: ``%none`` where the call gave up."""
+    return f"""\
+  {call}
+  %status = load i32, ptr %info
+  %done = icmp eq i32 %status, 0
+  br i1 %done, label %{then}, label %none"""
+
+
 def _functions() -> str:
     """Return the functions ``i32 (ptr operands …, ptr result, ptr scratch, i64 sizes …)``; their status is 0, or -1 where they give up.
 
@@ -188,10 +197,7 @@ define internal i32 @solved(ptr %a, ptr %b, ptr %x, ptr %w, i64 %n, i64 %m) #1 {
 {_heads("m")}
   call void @turned(ptr %a, ptr %w, i64 %n, i64 %n)
   call void @turned(ptr %b, ptr %right, i64 %n, i64 %m)
-  {solve}
-  %status = load i32, ptr %info
-  %done = icmp eq i32 %status, 0
-  br i1 %done, label %there, label %none
+{_tried(solve, "there")}
 there:
   call void @turned(ptr %right, ptr %x, i64 %m, i64 %n)
   ret i32 0
@@ -201,10 +207,7 @@ none:
 define internal i32 @rooted(ptr %a, ptr %x, ptr %w, i64 %n) #1 {{
 {_heads("n")}
   call void @turned(ptr %a, ptr %w, i64 %n, i64 %n)
-  {root}
-  %status = load i32, ptr %info
-  %done = icmp eq i32 %status, 0
-  br i1 %done, label %there, label %none
+{_tried(root, "there")}
 there:
   call void @turned(ptr %w, ptr %x, i64 %n, i64 %n)
   br label %row
@@ -235,10 +238,7 @@ none:
 define internal i32 @volume(ptr %a, ptr %x, ptr %w, i64 %n) #1 {{
 {_heads("n")}
   call void @turned(ptr %a, ptr %w, i64 %n, i64 %n)
-  {factor}
-  %status = load i32, ptr %info
-  %done = icmp eq i32 %status, 0
-  br i1 %done, label %loop, label %none
+{_tried(factor, "loop")}
 loop:
   %k = phi i64 [0, %entry], [%k.next, %loop]
   %sign = phi double [1.0, %entry], [%sign.next, %loop]
@@ -324,10 +324,7 @@ unit:
   br i1 %more, label %unit, label %solve
 solve:
   call void @turned(ptr %a, ptr %w, i64 %n, i64 %n)
-  {solve}
-  %status = load i32, ptr %info
-  %done = icmp eq i32 %status, 0
-  br i1 %done, label %weigh, label %none
+{_tried(solve, "weigh")}
 weigh:
   call void @turned(ptr %right, ptr %w, i64 %n, i64 %n)
   %a.size = call double @largest(ptr %a, i64 %n)

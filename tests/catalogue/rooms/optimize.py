@@ -237,26 +237,19 @@ def minima() -> list[DropIn]:
             disp=0,
             **one,
         ),
-        of_solver(
-            so.brent,
-            P,
-            lambda p, **o: so.brent(valley(p), **{"tol": 1e-12, **o}),
-            ("func",),
-            brack=(0.0, 1.0),
-            tol=1e-11,
-            maxiter=300,
-            **one,
-        ),
-        of_solver(
-            so.golden,
-            P,
-            lambda p, **o: so.golden(valley(p), **{"tol": 1e-12, **o}),
-            ("func",),
-            brack=(0.0, 1.0),
-            tol=1e-11,
-            maxiter=300,
-            **one,
-        ),
+        *[
+            of_solver(
+                along,
+                P,
+                lambda p, along=along, **o: along(valley(p), **{"tol": 1e-12, **o}),
+                ("func",),
+                brack=(0.0, 1.0),
+                tol=1e-11,
+                maxiter=300,
+                **one,
+            )
+            for along in (so.brent, so.golden)
+        ],
         simple(
             "fmin",
             tight={"xtol": 1e-10, "ftol": 1e-14, "disp": 0},

@@ -17,7 +17,7 @@ from scipy import special
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.kinds import Discrete, Elementwise, General, Sweep
 from dualdiff.kinds.base import family
-from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, real_only, refused, register
+from dualdiff.register import NOTHING, REAL_ONLY, REGISTER, Facts, real_only, refused, register, without_rule
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import along_axes, axes_of, expand
 from dualdiff.rules.special.rows import PARAMETER, POSITIVE, REAL, UNIT, named
@@ -466,6 +466,18 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, *, diff_n: int = 0) -> Any:
     return _up_to(0, "sph_legendre_p", n, m, theta)[0] * np.exp(1j * (m * phi))
 
 
+def _refuse_all_degrees(name: str) -> None:
+    original = getattr(special, f"{name}_all", None)
+    if original is not None:
+        refused(
+            original,
+            f"it gives all degrees at once. Write np.stack([scipy.special.{name}(k, …) for k in range(n + 1)])",
+        )
+        DROP_INS[original] = lambda *args, **kwargs: without_rule(original, args, kwargs)
+
+
+for _name in ("legendre_p", "assoc_legendre_p", "sph_legendre_p", "sph_harm_y"):
+    _refuse_all_degrees(_name)
 refused(
     [getattr(special, "ellip_harm", None), named("_ellip_harm")],
     "no closed form of the slope of Lamé's functions is known. Keep its arguments constant or freeze them with "

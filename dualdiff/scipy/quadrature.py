@@ -18,7 +18,7 @@ from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.scipy.answers import Result
 from dualdiff.scipy.integrals import Integrand, integral, is_complex
-from dualdiff.scipy.room import Room
+from dualdiff.scipy.room import Room, rounded_as
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import fixed, operand
 
@@ -316,7 +316,10 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1, even: Any =
         raise UnsupportedFunctionError(
             f"{where()}: scipy.integrate.simpson with even={even!r}, which SciPy has given up, is not differentiated. Leave it away."
         )
-    y = operand(y)
+    return rounded_as(scipy.integrate.simpson, _simpson(operand(y), x, dx, axis), y, x=x, dx=dx, axis=axis)
+
+
+def _simpson(y: Any, x: Any, dx: Any, axis: int) -> Any:
     n, rank = shape_of(y)[axis], len(shape_of(y))
     y = np.moveaxis(y, axis, -1)
     if x is None:

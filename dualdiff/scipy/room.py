@@ -17,10 +17,15 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from dualdiff.capture.names import drop_in, drop_in_class, drop_in_method
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.register import BESIDE, NOTHING, REAL_ONLY, Entry, Facts, real_only
+from dualdiff.rules.elementwise import cast
+from dualdiff.shapes import dtype_of
 from dualdiff.solvers import serve
+from dualdiff.values import raw
 
 OPEN: list[Room] = []
 """The rooms that have been loaded."""
@@ -180,4 +185,11 @@ def like(real: Any, function: Any) -> Any:
     return function
 
 
-__all__ = ["OPEN", "Room", "like"]
+def rounded_as(real: Any, found: Any, *args: Any, **kwargs: Any) -> Any:
+    """Give a result the dtype of SciPy's own, which of numbers in single precision is not to be foretold: it is asked."""
+    if all(getattr(raw(x), "dtype", np.dtype(float)) == np.float64 for x in args):
+        return found
+    return cast(found, dtype_of(real(*map(raw, args), **{k: raw(x) for k, x in kwargs.items()})), copy=False)
+
+
+__all__ = ["OPEN", "Room", "like", "rounded_as"]

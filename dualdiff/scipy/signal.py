@@ -427,7 +427,7 @@ def find_peaks(
 
 
 def _prominences(x: Any, at: Any, left: Any, right: Any) -> Any:
-    return x[at] - np.maximum(x[left], x[right])
+    return cast(x[at] - np.maximum(x[left], x[right]), np.float64, copy=False)
 
 
 @ROOM.function("peak_prominences", facts=REAL)

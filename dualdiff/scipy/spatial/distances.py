@@ -14,7 +14,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.distances import distance, squares
 from dualdiff.rules.elementwise import cast
-from dualdiff.scipy.room import Room, like
+from dualdiff.scipy.room import Room, like, rounded_as
 from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, operand
 
@@ -117,6 +117,8 @@ SHORT = {
     "seuclidean": "se s",
     "mahalanobis": "mahal mah",
 }
+IN_DOUBLE = frozenset(("canberra", "braycurtis"))
+"""Metrics of two vectors that SciPy finds in double precision in any case."""
 NAMES = {short: name for name in METRICS for short in (name, *SHORT.get(name, "").split())}
 COUNTING = "hamming jaccard dice rogerstanimoto russellrao sokalmichener sokalsneath yule kulczynski1"
 DISCRETE = frozenset((*COUNTING.split(), "matching", "hamm", "ha", "h", "jacc", "ja", "j"))
@@ -266,7 +268,10 @@ def _weights(w: Any) -> Any:
 def _of_two(name: str) -> None:
     @ROOM.function(name, facts=REAL)
     def between(u: Any, v: Any, w: Any = None) -> Any:
-        return METRICS[name](*_vectors(u, v), w=_weights(w))
+        vectors = [_double(x) for x in _vectors(u, v)] if name in IN_DOUBLE else _vectors(u, v)
+        return rounded_as(real, METRICS[name](*vectors, w=_weights(w)), u, v, w=w)
+
+    real = getattr(spatial_distance, name)
 
 
 for _name in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "canberra", "braycurtis"):
@@ -276,8 +281,8 @@ for _name in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "c
 @ROOM.function("minkowski", facts=REAL)
 def minkowski(u: Any, v: Any, p: Any = 2, w: Any = None) -> Any:
     """``scipy.spatial.distance.minkowski``."""
-    u, v = _vectors(u, v)
-    return _minkowski(u, v, _weights(w), p)
+    a, b = _vectors(u, v)
+    return rounded_as(spatial_distance.minkowski, _minkowski(a, b, _weights(w), p), u, v, p=p, w=w)
 
 
 @ROOM.function("correlation", facts=REAL)
@@ -293,7 +298,7 @@ def seuclidean(u: Any, v: Any, V: Any) -> Any:
     u, v, V = _vectors(u, v, V)
     if not shape_of(V) == shape_of(u) == shape_of(v):
         raise TypeError("V must be a 1-D array of the same dimension as u and v.")
-    return _seuclidean(u, v, V)
+    return rounded_as(spatial_distance.seuclidean, _seuclidean(u, v, V), u, v, V)
 
 
 @ROOM.function("mahalanobis", facts=REAL)

@@ -146,7 +146,7 @@ DROP_INS: list[DropIn] = [
     of(sla.lu_solve, A, b, called=factor_solved, trans=Values(1, 2), overwrite_b=True, **CHECKED),
     of(sla.lu, A, permute_l=True, p_indices=True, **OVER_A),
     of(sla.expm, M),
-    of(sla.expm_frechet, M, A, method="blockEnlarge", compute_expm=False, **CHECKED),
+    of(sla.expm_frechet, M, A, float32=False, method="blockEnlarge", compute_expm=False, **CHECKED),
     of(sla.sqrtm, S, disp=Deprecated(False), blocksize=Deprecated(32)),
     of(sla.logm, S, disp=Deprecated(False)),
     of(sla.fractional_matrix_power, S, given={"t": 0.5}),

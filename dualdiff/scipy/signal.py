@@ -412,7 +412,7 @@ def find_peaks(
             f"{where()}: scipy.signal.find_peaks with width= is not differentiated: where a peak ends is interpolated. Select the "
             "peaks with plain values, find_peaks(dd.stop_gradient(x), width=…)[0], and index the signal with them."
         )
-    x = operand(x)
+    x = cast(operand(x), np.float64, copy=False)  # as SciPy does in any case
     asked = [fixed(v, "a condition of find_peaks") for v in (height, threshold, distance, prominence)]
     at, found = scipy.signal.find_peaks(
         decided(x), *asked, None, wlen, rel_height, fixed(plateau_size, "a condition of find_peaks")
@@ -427,13 +427,13 @@ def find_peaks(
 
 
 def _prominences(x: Any, at: Any, left: Any, right: Any) -> Any:
-    return cast(x[at] - np.maximum(x[left], x[right]), np.float64, copy=False)
+    return x[at] - np.maximum(x[left], x[right])
 
 
 @ROOM.function("peak_prominences", facts=REAL)
 def peak_prominences(x: Any, peaks: Any, wlen: Any = None) -> Any:
     """Return how far peaks stand out, as :func:`scipy.signal.peak_prominences`."""
-    x = operand(x)
+    x = cast(operand(x), np.float64, copy=False)
     at = np.asarray(fixed(peaks, "the places of the peaks"))
     _, left, right = scipy.signal.peak_prominences(decided(x), at, wlen)
     return _prominences(x, at, left, right), left, right

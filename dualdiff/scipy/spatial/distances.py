@@ -288,8 +288,8 @@ def minkowski(u: Any, v: Any, p: Any = 2, w: Any = None) -> Any:
 @ROOM.function("correlation", facts=REAL)
 def correlation(u: Any, v: Any, w: Any = None, centered: bool = True) -> Any:
     """``scipy.spatial.distance.correlation``."""
-    u, v = _vectors(u, v)
-    return _correlation(u, v, _weights(w), centered)
+    a, b = _vectors(u, v)
+    return rounded_as(spatial_distance.correlation, _correlation(a, b, _weights(w), centered), u, v, w, centered)
 
 
 @ROOM.function("seuclidean", facts=REAL)

@@ -8,7 +8,7 @@ import scipy.spatial.distance as sd
 from tests.catalogue.rooms.base import DropIn, Values, With, of
 
 RNG = np.random.default_rng(2)
-A, B = RNG.random((3, 2)) + 0.1, RNG.random((2, 2)) + 0.1
+A, B = RNG.random((3, 3)) + 0.1, RNG.random((2, 3)) + 0.1
 u, v, w = RNG.random(3) + 0.1, RNG.random(3) + 0.1, RNG.random(3) + 0.1
 VI = np.array([[1.0, 0.2, 0.1], [0.2, 1.5, 0.3], [0.1, 0.3, 2.0]])
 METRICS = Values(

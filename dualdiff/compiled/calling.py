@@ -13,7 +13,8 @@ import math
 import operator
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CellType
 from typing import Any
@@ -30,11 +31,13 @@ __all__ = ["Door", "Way", "is_known", "machine_code", "way_in"]
 _FLOAT = np.dtype(float)
 _TYPE, _VALUE = 8, 16
 """Where an object keeps its class, and a float or a cell what it holds."""
-_DATA, _NDIM, _SHAPE, _DTYPE, _FLAGS = 16, 24, 32, 56, 64
-"""Where an array keeps its address, its number of axes, its shape, its dtype and its flags."""
+_DATA, _NDIM, _SHAPE, _STRIDES, _DTYPE, _FLAGS, _WEAK = 16, 24, 32, 40, 56, 64, 72
+"""Where an array keeps its address, its number of axes, its shape, its strides, its dtype, its flags and its weak references."""
 _SIZE, _ITEMS = 16, 24
 """Where a tuple keeps how many items it has, and the items."""
 _CONTIGUOUS_ALIGNED_NATIVE = 0x0001 | 0x0100
+_OWN = 0x0004 | 0x0100 | 0x0400
+"""Flags of an array: it has memory of its own, is aligned, and may be written."""
 _NEW_FROM_DESCR, _SCALAR = 94, 60
 """Places of PyArray_NewFromDescr and PyArray_Scalar in NumPy's table."""
 _FASTCALL_KEYWORDS = 0x0080 | 0x0002
@@ -42,6 +45,8 @@ _RELEASING = 20_000
 """Operations from which on a program lets other threads run."""
 _ON_THE_STACK = 512
 """Numbers of several results that are gathered on the stack."""
+_KEPT = 512
+"""Numbers of a result up to which two of them are kept for later calls: to make an array and to let it go takes as long as hundreds of operations."""
 
 
 class _Method(ctypes.Structure):
@@ -108,13 +113,17 @@ def _is_laid_out() -> bool:
 
     cell: Any = held.__closure__[0]  # type: ignore[index]
     number, scalar, pair = 1.5, np.float64(2.5), (x, y)
+    weak, lonely = weakref.ref(y), np.empty(1)
+    before = _at(id(lonely), ctypes.c_uint32)
+    twice = [lonely, lonely]
     for a in (x, y):
-        shape = _at(id(a) + _SHAPE, ctypes.c_void_p)
+        shape, strides = _at(id(a) + _SHAPE, ctypes.c_void_p), _at(id(a) + _STRIDES, ctypes.c_void_p)
         if not (
             _at(id(a) + _TYPE, ctypes.c_void_p) == id(np.ndarray)
             and _at(id(a) + _DATA, ctypes.c_void_p) == a.ctypes.data
             and _at(id(a) + _NDIM, ctypes.c_int) == 2
             and [_at(shape + 8 * k, ctypes.c_ssize_t) for k in range(2)] == list(a.shape)
+            and [_at(strides + 8 * k, ctypes.c_ssize_t) for k in range(2)] == list(a.strides)
             and _at(id(a) + _DTYPE, ctypes.c_void_p) == id(a.dtype)
             and bool(_at(id(a) + _FLAGS, ctypes.c_int) & 1) == a.flags.c_contiguous
             and bool(_at(id(a) + _FLAGS, ctypes.c_int) & 0x100) == a.flags.aligned
@@ -129,6 +138,9 @@ def _is_laid_out() -> bool:
         and [_at(id(pair) + _ITEMS + 8 * k, ctypes.c_void_p) for k in range(2)] == [id(x), id(y)]
         and _at(id(cell) + _VALUE, ctypes.c_void_p) == id(x)
         and _at(id(held) + _TYPE, ctypes.c_void_p) == id(type(held))
+        and _at(id(y) + _WEAK, ctypes.c_void_p) == id(weak)
+        and _at(id(x) + _WEAK, ctypes.c_void_p) is None
+        and _at(id(lonely), ctypes.c_uint32) == before + len(twice)
         and bool(table[_NEW_FROM_DESCR])
         and table[2] == id(np.ndarray)
     )
@@ -422,6 +434,53 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self._return(made)
 
     def _array(self, form: Form, strides: tuple[int, ...], made: Sequence[str] = ()) -> str:
+        """Return an array that a call before returned, where nobody has it any more and it is as it was; otherwise a new one."""
+        if not 0 < math.prod(form.shape) <= _KEPT:
+            return self._new_array(form, strides, made)
+        kept: list[Any] = [None, None]
+        turn = ctypes.c_int64(0)
+        self.objects += [kept, turn]
+        one, place = self._space("ptr"), f"inttoptr (i64 {ctypes.addressof(turn)} to ptr)"
+        self.count += 1
+        done = f"kept{self.count}"
+        for k in range(2):
+            following = f"look{self.count}.{k}"
+            x = self._value(f"call ptr {_function('PyList_GetItem')}(ptr {_object(kept)}, i64 {k})")
+            for holds in self._untouched(x, form, strides):
+                self._unless(holds, following)
+            self.lines += [
+                f"call void {_function('Py_IncRef')}(ptr {x})",
+                f"store ptr {x}, ptr {one}",
+                f"br label %{done}",
+                f"{following}:",
+            ]
+        new = self._new_array(form, strides, made)
+        self.lines += [f"store ptr {new}, ptr {one}", f"call void {_function('Py_IncRef')}(ptr {new})"]
+        k = self._value(f"load i64, ptr {place}")
+        self.lines += [
+            f"store i64 {self._value(f'xor i64 {k}, 1')}, ptr {place}",
+            f"call i32 {_function('PyList_SetItem')}(ptr {_object(kept)}, i64 {k}, ptr {new})",
+            f"br label %{done}",
+            f"{done}:",
+        ]
+        return self._value(f"load ptr, ptr {one}")
+
+    def _untouched(self, x: str, form: Form, strides: tuple[int, ...]) -> Iterator[str]:
+        """Yield what holds of an array that is kept here alone, and that nobody has given another form."""
+        steps = strides or [math.prod(form.shape[k + 1 :]) for k in range(len(form.shape))]
+        yield self._value(f"icmp eq i32 {self._load('i32', x, 0)}, 1")
+        yield self._value(f"icmp eq ptr {self._load('ptr', x, _TYPE)}, {_object(np.ndarray)}")
+        yield self._value(f"icmp eq ptr {self._load('ptr', x, _DTYPE)}, {_object(_FLOAT)}")
+        yield self._value(f"icmp eq ptr {self._load('ptr', x, _WEAK)}, null")
+        flags = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {_OWN}")
+        yield self._value(f"icmp eq i32 {flags}, {_OWN}")
+        yield self._value(f"icmp eq i32 {self._load('i32', x, _NDIM)}, {len(form.shape)}")
+        for start, there in ((_SHAPE, form.shape), (_STRIDES, [8 * n for n in steps])):
+            found = self._load("ptr", x, start)
+            for k, n in enumerate(there):
+                yield self._value(f"icmp eq i64 {self._load('i64', found, 8 * k)}, {n}")
+
+    def _new_array(self, form: Form, strides: tuple[int, ...], made: Sequence[str]) -> str:
         """Make an array."""
         dims = self._integers(form.shape)
         steps = self._integers([8 * n for n in strides])

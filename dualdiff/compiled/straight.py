@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ __all__ = ["MOST", "straight"]
 
 MOST = 3000
 """Operations beyond which straight lines take too long to compile."""
+TOGETHER = 16
+"""Results that are looked at together, whether they are finite. What follows is another block: long ones take longer to compile."""
 _FLOAT = np.dtype(float)
 
 
@@ -43,10 +45,17 @@ class _Straight:
         self.names: dict[int, str] = {}  # of the nodes that have been computed
         self.pointers: set[int] = set()  # inputs whose address has been read
         self.truths: set[int] = set()  # nodes that are no numbers
-        self.finite: set[int] = set()  # nodes that a check has looked at
+        self.known = bytearray(len(scalars.operations))  # which nodes have been come to
+        self.delivered: dict[int, list[int]] = {}  # by check, -1 for that of the results: numbers not yet looked at
+        self.looks = 0
         self.goals: dict[int, list[int]] = {}  # where the number of a node goes
         self.fixed: list[float] = []  # what results are before anything is computed
+        self.asking: dict[int, list[int]] = {}  # by number, the checks that only ask whether it is finite
         self.hidden = self._looked_at()
+        circular = {o: n for n, o in enumerate(scalars.operations) if o[0] in ("sin", "cos")}
+        pairs = [(n, circular.get(("cos", m))) for (name, m), n in circular.items() if name == "sin"]
+        # Sines and cosines of one number are one call where they stand side by side.
+        self.partners = {n: m for a, b in pairs if b is not None for n, m in ((a, b), (b, a))}
         at = 0
         for form, nodes in scalars.outputs:
             if form.dtype != _FLOAT:
@@ -72,6 +81,10 @@ class _Straight:
         for n, (name, *operands) in enumerate(self.scalars.operations):
             if name not in ("input", "constant", "unused") and n not in asked:
                 hidden.difference_update(operands)
+        for c, nodes in enumerate(self.scalars.checks):
+            if nodes and nodes[0] in asked:
+                for m in dict.fromkeys(self.scalars.operations[nodes[0]][1:]):
+                    self.asking.setdefault(self.scalars.operations[m][1], []).append(c)
         return hidden
 
     def _is_finiteness(self, n: int) -> bool:
@@ -81,23 +94,17 @@ class _Straight:
     def written(self) -> str:
         scalars, lines = self.scalars, self.lines
         template = self._template()
-        waiting: dict[int, list[int]] = {}
-        for c, nodes in enumerate(scalars.checks):
-            waiting.setdefault(max(nodes, default=-1), []).append(c)
-        waiting.pop(-1, None)  # of no numbers, which are always the same
-        for n, (name, *operands) in enumerate(scalars.operations):
-            self._node(n, name, operands)
-            for c in waiting.get(n, ()):
+        checks = {c: max(nodes) for c, nodes in enumerate(scalars.checks) if nodes}  # of no numbers: always the same
+        roots = sorted([*[(n, -1) for n in self.goals], *[(n, c) for c, n in checks.items()]])
+        for n, c in roots:
+            for m in self._missing([n] if c < 0 else scalars.checks[c]):
+                self._node(m, *scalars.operations[m])
+            if c >= 0:
                 self._check(c)
-        total = self._total([self.names[n] for n in self.goals if n not in self.finite])
-        lines += ["  ret i32 0"]
-        if total:
-            lines[-1:] = [
-                f"  %rest = fsub double {total}, {total}",
-                "  %finite = fcmp oeq double %rest, 0.0",
-                "  %status = select i1 %finite, i32 0, i32 -1",
-                "  ret i32 %status",
-            ]
+                del checks[c]
+            self._look(min(checks, default=-1), TOGETHER)
+        self._look(-1, 1)
+        lines += ["  ret i32 0", "changed-1:", "  ret i32 -1"]
         used = {name for name, *_ in scalars.operations if isinstance(name, str)}
         declared = operations.declared(used | ({"isfinite"} if scalars.checks else set()))
         body = "\n".join(lines)
@@ -106,6 +113,43 @@ class _Straight:
             + "".join(f"changed{c}:\n  ret i32 {c + 1}\n" for c in range(len(scalars.checks)))
             + "}\n"
         )
+
+    def _missing(self, wanted: Sequence[int]) -> Iterator[int]:
+        """Yield what is to be computed for some nodes, each as late as possible, so that few numbers wait in registers."""
+        operations, known = self.scalars.operations, self.known
+        waiting = list(wanted)[::-1]
+        while waiting:
+            n = waiting[-1]
+            name, *operands = operations[n]
+            missing = [] if known[n] or name in ("input", "constant") else [m for m in operands if not known[m]]
+            if missing:
+                waiting += missing[::-1]
+                continue
+            waiting.pop()
+            for m in (n, self.partners.get(n, n)):
+                if not known[m]:
+                    known[m] = True
+                    yield m
+
+    def _look(self, pending: int, least: int) -> None:
+        """Leave where one of the results so far is not finite, if there are enough of them, and no check before that is pending."""
+        for c, nodes in self.delivered.items():
+            if len(nodes) >= least and pending in (c, -1):
+                self._finite(c, nodes)
+                nodes.clear()
+
+    def _finite(self, c: int, nodes: Sequence[int]) -> None:
+        """Leave where one of some numbers is not finite."""
+        names = [self.names[n] for n in nodes if self.scalars.operations[n][0] != "constant"]
+        self.looks += 1
+        k = self.looks
+        total = self._total(names, f"r{k}.")
+        if total:
+            self.lines += [
+                f"  %rest.r{k} = fsub double {total}, {total}",
+                f"  %finite.r{k} = fcmp oeq double %rest.r{k}, 0.0",
+            ]
+            self._unless(c, f"%finite.r{k}", f".r{k}")
 
     def _template(self) -> str:
         """Begin with the results that are constants, and return the array that they are copied from."""
@@ -123,8 +167,8 @@ class _Straight:
             f"@template = private constant [{size} x double] {entries}\n"
         )
 
-    def _node(self, n: int, name: Any, operands: Sequence[Any]) -> None:
-        if name == "unused" or n in self.hidden:
+    def _node(self, n: int, name: Any, *operands: Any) -> None:
+        if n in self.hidden:
             return
         if name == "constant":
             if isinstance(operands[0], bool):
@@ -148,6 +192,8 @@ class _Straight:
             self.names[n] = f"%v{n}"
             if name in operations.TRUTHS:
                 self.truths.add(n)
+        for c in self.asking.get(n, (-1,) if n in self.goals else ()):
+            self.delivered.setdefault(c, []).append(n)
         for k in self.goals.get(n, ()):
             if n in self.truths:
                 raise NotScalarError("a result that is no number")
@@ -158,18 +204,8 @@ class _Straight:
 
     def _check(self, c: int) -> None:
         nodes, then = self.scalars.checks[c], self.program.checks[c].then
-        operation = self.scalars.operations[nodes[0]]
-        if operation[0] == "all" and nodes[0] not in self.names:
-            looked_at = [self.scalars.operations[m][1] for m in dict.fromkeys(operation[1:])]
-            self.finite.update(looked_at)
-            names = [self.names[m] for m in looked_at if self.scalars.operations[m][0] != "constant"]
-            total = self._total(names, f"c{c}.")
-            holds = f"%holds{c}"
-            self.lines += [
-                f"  %rest{c} = fsub double {total or '0.0'}, {total or '0.0'}",
-                f"  {holds} = fcmp oeq double %rest{c}, 0.0",
-            ]
-            self._unless(c, holds)
+        if nodes[0] in self.hidden:
+            self._finite(c, self.delivered.pop(c, []))
             return
         wanted = np.asarray(then).ravel().tolist()
         for k, (n, x) in enumerate(zip(nodes, wanted, strict=True)):

@@ -11,6 +11,7 @@ from typing import Any
 from dualdiff.compiled import calling, llvm, loops, repeated, rolled, straight
 from dualdiff.compiled.entrance import Code
 from dualdiff.compiled.flat import Flat
+from dualdiff.passes.identities import simplified
 from dualdiff.passes.program import Program
 from dualdiff.passes.scalars import NotScalarError, expanded
 from dualdiff.passes.units import NotRepeatedError
@@ -80,6 +81,7 @@ def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowe
         scalars = expanded(program, most)
         repeated_steps: tuple[tuple[int, int], ...] = ()
         if scalars.count <= straight.MOST:
+            scalars = simplified(scalars)
             text, effort, written = straight.straight(program, scalars), 1, scalars.count
         else:
             found = rolled.rolled(program, scalars)

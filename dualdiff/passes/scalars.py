@@ -20,7 +20,7 @@ from dualdiff.garbage import uncollected
 from dualdiff.kinds import Elementwise
 from dualdiff.passes.program import Form, Program, Step
 
-__all__ = ["ARITHMETIC", "MOST", "PREDICATES", "Node", "NotScalarError", "Scalars", "expanded", "name_of"]
+__all__ = ["ARITHMETIC", "MOST", "PREDICATES", "Node", "NotScalarError", "Scalars", "expanded", "name_of", "needed"]
 
 MOST = 4096
 """Operations beyond which a program is none of scalars for Python's code."""
@@ -214,10 +214,10 @@ def _expanded(program: Program, most: int) -> Scalars:
         values[result] = plan(graph, [values[i] for i in operands])
     outputs = [(form, tuple(values[i])) for form, i in zip(program.results, program.outputs, strict=True)]
     checks = [tuple(values[c.value]) for c in program.checks]
-    return _needed(graph.operations, outputs, checks)
+    return needed(graph.operations, outputs, checks)
 
 
-def _needed(operations: list[tuple[Any, ...]], outputs: list[Any], checks: list[tuple[int, ...]]) -> Scalars:
+def needed(operations: list[tuple[Any, ...]], outputs: list[Any], checks: list[tuple[int, ...]]) -> Scalars:
     """Leave out what no output and no check needs."""
     needed = bytearray(len(operations))
     for nodes in (*[nodes for _, nodes in outputs], *checks):

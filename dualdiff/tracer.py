@@ -39,6 +39,7 @@ from dualdiff.values import (
     bind,
     is_number,
     native,
+    note_equal,
     number,
     operand,
     raw,
@@ -263,8 +264,18 @@ class Tracer(Leaving):
                         # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
                         if type(x) is not float and type(y) is not float and type(self.value) is not float:
                             return self.run.binary(row, x, y)
+                elif ufunc is np.equal:
+                    return self._equal_to(row, *inputs)
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
+
+    def _equal_to(self, row: Any, x: Any, y: Any) -> Any:
+        """Compare where NumPy's own scalar or array stands before this value: as a key that is there does with one looked up."""
+        if y is self and not isinstance(x, Traced) and not shape_of(x):
+            return self == x
+        equal = row(operand(x), operand(y))
+        note_equal(x, y, equal)
+        return equal
 
     def _rooted(self, row: Any, inputs: Sequence[Any]) -> Any:
         """Compute an elementwise function that is a root, or one of a root."""
@@ -380,6 +391,7 @@ class Tracer(Leaving):
             equal = self._equal(other)
             if self.run.keys and id(self) in self.run.keys and equal and not compares():
                 return self._is_found(other)
+            note_equal(self, other, equal)
             return equal
         if not _are_keys(self, other):
             return self._equal(other)

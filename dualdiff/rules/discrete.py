@@ -75,7 +75,7 @@ def _question(n: int, function: Any) -> Any:
         out = kwargs.pop("out", None)
         found = bind(row, [operand(a) for a in args], kwargs)
         if function in _EQUAL:
-            note_equal(*args[:2], found)
+            note_equal(args[0], args[1], found)
         return into(found, out, row.name)
 
     return handler

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules, solvers
-from dualdiff.callers import calls_cache, compares, is_pandas, stores_item
+from dualdiff.callers import calls, calls_cache, compares, is_pandas, stores_item
 from dualdiff.errors import (
     TracedConversionError,
     UnsupportedFunctionError,
@@ -242,6 +242,8 @@ class Tracer(Leaving):
             if self.run.keys is None:
                 self.run.keys = {}
             self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
+            if calls("hash"):  # nobody sees what the number is a key of
+                self.run.keys[FOUND] = None
         return hash(value)
 
     # -- NumPy's two protocols ---------------------------------------------------------------------
@@ -264,18 +266,18 @@ class Tracer(Leaving):
                         # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
                         if type(x) is not float and type(y) is not float and type(self.value) is not float:
                             return self.run.binary(row, x, y)
-                elif ufunc is np.equal:
-                    return self._equal_to(row, *inputs)
+                elif ufunc is np.equal or ufunc is np.not_equal:
+                    return self._equal_to(ufunc, row, *inputs)
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
 
-    def _equal_to(self, row: Any, x: Any, y: Any) -> Any:
+    def _equal_to(self, ufunc: Any, row: Any, x: Any, y: Any) -> Any:
         """Compare where NumPy's own scalar or array stands before this value: as a key that is there does with one looked up."""
-        if y is self and not isinstance(x, Traced) and not shape_of(x):
+        if ufunc is np.equal and y is self and not isinstance(x, Traced) and not shape_of(x):
             return self == x
-        equal = row(operand(x), operand(y))
-        note_equal(x, y, equal)
-        return equal
+        found = row(operand(x), operand(y))
+        note_equal(x, y, found, differs=ufunc is np.not_equal)
+        return found
 
     def _rooted(self, row: Any, inputs: Sequence[Any]) -> Any:
         """Compute an elementwise function that is a root, or one of a root."""
@@ -422,7 +424,15 @@ class Tracer(Leaving):
         self.run.keys[FOUND] = None
         return True
 
-    __ne__ = _comparison(np.not_equal)
+    _unequal = _comparison(np.not_equal)
+
+    def __ne__(self, other: Any) -> Any:
+        self._compared(_getframe(1))
+        unequal = self._unequal(other)
+        if type(other) not in TRACED:
+            note_equal(self, other, unequal, differs=True)
+        return unequal
+
     __and__ = __rand__ = _comparison(np.bitwise_and)
     __or__ = __ror__ = _comparison(np.bitwise_or)
     __xor__ = __rxor__ = _comparison(np.bitwise_xor)

@@ -72,11 +72,16 @@ def raw(x: Any) -> Any:
     return x
 
 
-def note_equal(x: Any, y: Any, equal: Any) -> None:
-    """Note in the runs of a differentiated value that it equals the plain numbers of floating point that it was compared with."""
+def note_equal(x: Any, y: Any, found: Any, differs: bool = False) -> None:
+    """Note in the runs of a differentiated value that it equals the plain numbers of floating point that it was compared with.
+
+    ``found`` says of every entry that it is equal, or with ``differs`` that it is not.
+    """
     if type(x) not in TRACED:
         x, y = y, x
-    if type(y) not in PLAIN_TYPES or (type(y) is ndarray and y.dtype.kind not in "fc") or not np.all(raw(equal)):
+    if type(y) not in PLAIN_TYPES or (type(y) is ndarray and y.dtype.kind not in "fc"):
+        return
+    if np.any(raw(found)) if differs else not np.all(raw(found)):
         return
     if not np.size(y) or (type(y) is not ndarray and y == np.round(y)):  # a round number stands in the code
         return

@@ -79,11 +79,13 @@ def note_equal(x: Any, y: Any, found: Any, differs: bool = False) -> None:
     """
     if type(x) not in TRACED:
         x, y = y, x
-    if type(y) not in PLAIN_TYPES or (type(y) is ndarray and y.dtype.kind not in "fc"):
+    if type(y) not in PLAIN_TYPES:
         return
-    if np.any(raw(found)) if differs else not np.all(raw(found)):
-        return
-    if not np.size(y) or (type(y) is not ndarray and y == np.round(y)):  # a round number stands in the code
+    found = raw(found)
+    if type(y) is ndarray:
+        if not y.size or y.dtype.kind not in "fc" or (found.any() if differs else not np.all(found)):
+            return
+    elif type(found) is ndarray or bool(found) is differs or y == np.round(y):  # a round number stands in the code
         return
     while type(x) in TRACED:
         if x.run.keys is None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff import rules, solvers
-from dualdiff.callers import calls_cache, compares, is_pandas, stores_item
+from dualdiff.callers import calls, calls_cache, compares, is_pandas, stores_item
 from dualdiff.errors import (
     TracedConversionError,
     UnsupportedFunctionError,
@@ -39,6 +39,7 @@ from dualdiff.values import (
     bind,
     is_number,
     native,
+    note_equal,
     number,
     operand,
     raw,
@@ -241,6 +242,8 @@ class Tracer(Leaving):
             if self.run.keys is None:
                 self.run.keys = {}
             self.run.keys[id(self)] = self  # kept as long as the run lasts, so that the id stays its own
+            if calls("hash"):  # nobody sees what the number is a key of
+                self.run.keys[FOUND] = None
         return hash(value)
 
     # -- NumPy's two protocols ---------------------------------------------------------------------
@@ -263,8 +266,18 @@ class Tracer(Leaving):
                         # On Python numbers alone the ufunc and the operator differ (1 / 0.0), so the ufunc itself is called.
                         if type(x) is not float and type(y) is not float and type(self.value) is not float:
                             return self.run.binary(row, x, y)
+                elif ufunc is np.equal or ufunc is np.not_equal:
+                    return self._equal_to(ufunc, row, *inputs)
                 return row(*[operand(i) for i in inputs])
         return rules.ufuncs.call(ufunc, method, inputs, kwargs)
+
+    def _equal_to(self, ufunc: Any, row: Any, x: Any, y: Any) -> Any:
+        """Compare where NumPy's own scalar or array stands before this value: as a key that is there does with one looked up."""
+        if ufunc is np.equal and y is self and not isinstance(x, Traced) and not shape_of(x):
+            return self == x
+        found = row(operand(x), operand(y))
+        note_equal(x, y, found, differs=ufunc is np.not_equal)
+        return found
 
     def _rooted(self, row: Any, inputs: Sequence[Any]) -> Any:
         """Compute an elementwise function that is a root, or one of a root."""
@@ -380,6 +393,7 @@ class Tracer(Leaving):
             equal = self._equal(other)
             if self.run.keys and id(self) in self.run.keys and equal and not compares():
                 return self._is_found(other)
+            note_equal(self, other, equal)
             return equal
         if not _are_keys(self, other):
             return self._equal(other)
@@ -410,7 +424,15 @@ class Tracer(Leaving):
         self.run.keys[FOUND] = None
         return True
 
-    __ne__ = _comparison(np.not_equal)
+    _unequal = _comparison(np.not_equal)
+
+    def __ne__(self, other: Any) -> Any:
+        self._compared(_getframe(1))
+        unequal = self._unequal(other)
+        if type(other) not in TRACED:
+            note_equal(self, other, unequal, differs=True)
+        return unequal
+
     __and__ = __rand__ = _comparison(np.bitwise_and)
     __or__ = __ror__ = _comparison(np.bitwise_or)
     __xor__ = __rxor__ = _comparison(np.bitwise_xor)

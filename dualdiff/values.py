@@ -24,8 +24,9 @@ NUMBERS = frozenset((int, float, np.float64))
 """The types of number that NumPy computes with in double precision, without a cast."""
 PLAIN_TYPES = frozenset((float, complex, np.float64, np.float32, np.longdouble, np.complex64, np.complex128, ndarray))
 """The types of an inexact value that carries no mark: ours to make, to add up in and to write into."""
-FOUND = 0
-"""Among the keys of a run (the identities of values that were hashed): that one was looked up, and an equal plain number found."""
+FOUND, EQUAL = 0, 1
+"""Among the keys of a run (the identities of values that were hashed): that one was looked up, and an equal plain number found; that
+one equals plain numbers it was compared with, as in a class that keeps its last result."""
 NOTHING: dict[str, Any] = {}
 """The parameters of a row that takes none; shared, and never written."""
 
@@ -69,6 +70,28 @@ def raw(x: Any) -> Any:
             x.link.refresh(x)
         x = x.value
     return x
+
+
+def note_equal(x: Any, y: Any, found: Any, differs: bool = False) -> None:
+    """Note in the runs of a differentiated value that it equals the plain numbers of floating point that it was compared with.
+
+    ``found`` says of every entry that it is equal, or with ``differs`` that it is not.
+    """
+    if type(x) not in TRACED:
+        x, y = y, x
+    if type(y) not in PLAIN_TYPES:
+        return
+    found = raw(found)
+    if type(y) is ndarray:
+        if not y.size or y.dtype.kind not in "fc" or (found.any() if differs else not np.all(found)):
+            return
+    elif type(found) is ndarray or bool(found) is differs or y == np.round(y):  # a round number stands in the code
+        return
+    while type(x) in TRACED:
+        if x.run.keys is None:
+            x.run.keys = {}
+        x.run.keys[EQUAL] = None
+        x = x.value
 
 
 def decided(x: Any) -> Any:

@@ -71,12 +71,12 @@ class Captures:
         "classes",
         "everywhere",
         "examined",
-        "found_keys",
+        "found",
         "mode",
         "modules",
         "seen_constant",
         "told",
-        "trusts_keys",
+        "trusted",
     )
 
     def __init__(self, f: Any, mode: Any = "auto") -> None:
@@ -86,8 +86,10 @@ class Captures:
         self.everywhere = False  # whether places that are no names of a module are exchanged as well
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
-        self.found_keys = False  # whether it looked up a value, and found what is kept for an equal plain number
-        self.trusts_keys = False  # whether that was held against differences
+        self.found: set[int] = (
+            set()
+        )  # whether it looked up a value, or compared it, and found an equal plain number (FOUND, EQUAL)
+        self.trusted: set[int] = set()  # which of that was held against differences
         self.told = mode != "auto"
         self.seen_constant = False  # whether dual numbers met a result without derivative, and a recording was asked
         if mode == "never":

@@ -69,6 +69,8 @@ class CustomFunction:
     examined = False
     #: whether its derivative is computed, or meant to be what it is: nobody holds it against differences unasked
     trusted = False
+    #: whether a pattern was declared of it
+    has_pattern = False
 
     def take(self, *rows: Any) -> None:
         """Make rows this function's own."""
@@ -103,7 +105,7 @@ class CustomFunction:
 
     def suspect(self) -> None:
         """Let the operator that runs this hold it against differences, the first time it is differentiated."""
-        if not self.examined and not self.trusted and self not in SUSPECTS.found:
+        if not self.examined and (self.has_pattern or not self.trusted) and self not in SUSPECTS.found:
             SUSPECTS.found.append(self)
 
     def carried_out(self, layout: Layout, operands: list[Any]) -> Any:

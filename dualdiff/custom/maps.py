@@ -121,7 +121,7 @@ class LinearMap:
         token = CAREFUL.set(False)
         noted = NOTES.set(None)  # what goes wrong here is answered here
         try:
-            tape, values = record(Problem(run, probes), replayable=True)
+            tape, values = record(Problem(run, probes, inner=True), replayable=True)
         except RuleError:
             raise
         except Exception:  # compiled code met a traced value, in whatever way; called with plain ones it may do

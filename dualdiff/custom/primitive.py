@@ -42,6 +42,7 @@ class Primitive(CustomFunction):
         super().__init__(f, options["nondiff"])
         self.options = options
         self.trusted = options.get("derivative") is not None  # which is no rule of the user's
+        self.has_pattern = not isinstance(options.get("pattern"), (str, type(None)))
         self._make_rows(**{k: v for k, v in options.items() if k != "nondiff"})
 
     def _make_rows(

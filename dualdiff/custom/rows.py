@@ -66,6 +66,7 @@ class GivenLinear(Declared, Linear):
     """A linear function of one operand, direction by direction; its transpose is a row like it."""
 
     transposed: GivenLinear
+    is_two_sided = True
 
     def __init__(self, name: str, fn: Rule, told: str) -> None:
         Linear.__init__(self, name, fn, fn)
@@ -106,6 +107,7 @@ class GivenGeneral(Declared, General):
     ) -> None:
         General.__init__(self, name, fn, jvp or fn, vjp or fn)
         self.jvp, self.vjp, self.opaque, self.keeps_out = jvp, vjp, opaque, keeps_out
+        self.is_two_sided = jvp is not None and vjp is not None
         self.declare(None, None)
 
     def needs(self, active: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:

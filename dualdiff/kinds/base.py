@@ -299,6 +299,8 @@ class Primitive:
     patterned = False
     #: whether a user gave its rule, so that nobody has held it against differences yet
     by_user = False
+    #: whether a user gave both sides of it, so that nobody has held them against each other yet
+    is_two_sided = False
     #: of one that was made when it was first asked for: the name of its family, the arguments it was made for, and its number there
     family: tuple[str, tuple[Any, ...], int] | None = None
     #: of a user's: what pickles in its place, and which of that one's rows it is

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import DegenerateError, InputError, where
+from dualdiff.errors import DegenerateError, InaccurateSolutionError, InputError, where
 from dualdiff.operators.gradients import grad
 from dualdiff.operators.implicit import parameters_of
 from dualdiff.operators.jacobian import jacobian
@@ -169,11 +169,30 @@ class Bounded:
             if not size < 0.5 * last or not np.isfinite(size):
                 break
             u, last = u - step, size
-        x, _, sides = self.parts(u)
+        x, lam, sides = self.parts(u)
+        self._check_curvature(matrix, len(x), 0 if lam is None else len(lam), sides)
         if self.has_bounds:
             n = len(x)
             u[:n] = np.where(sides[:n] > 0, raw(self.lower), np.where(sides[:n] < 0, raw(self.upper), x))
         return u
+
+    def _check_curvature(self, matrix: Any, n: int, m: int, sides: Any) -> None:
+        """Raise where the conditions hold at a saddle or a maximum, which they do not tell from a minimum."""
+        free = np.flatnonzero(sides[:n] == 0) if self.has_bounds else np.arange(n)
+        bend = matrix[np.ix_(free, free)]
+        if m:
+            along = matrix[n : n + m][:, free]
+            _, size, vectors = np.linalg.svd(along)
+            inside = vectors[int(np.sum(size > size.max(initial=0.0) * len(free) * np.finfo(size.dtype).eps)) :]
+            bend = inside @ bend @ inside.T
+        if not np.isfinite(bend).all():
+            return
+        curvature = np.linalg.eigvalsh(0.5 * (bend + bend.T))
+        if len(curvature) and curvature[0] < -TIED * np.max(np.abs(curvature)):
+            raise InaccurateSolutionError(
+                f"{where()}: the search ended where the slope is zero and which is no minimum: the function bends down there (curvature "
+                f"{curvature[0]:.2g}), as at a maximum or a saddle. Begin elsewhere: another x0."
+            )
 
 
 def _held(slope: Any, sides: Any, x: Any, lower: Any, upper: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ __all__ = ["COMPARED", "UNCHANGING", "named", "still"]
 
 MOST_ENTRIES = 64
 """Entries up to which a list or a dictionary is looked through at every call."""
+DEPTH = 3
+"""Objects, lists and dictionaries inside one another that are looked into: ``model.grid.weights[0]``."""
 UNCHANGING = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc, np.dtype, slice, range, Enum)
 """Classes of objects that are what they are; others may change from call to call, and nobody would see it."""
 COMPARED = (int, float, complex, bool, str, bytes, tuple, frozenset, type(None), np.generic)
@@ -57,7 +59,7 @@ def named(function: Any, wrappers: tuple[type, ...]) -> Iterator[Watched]:
             yield from _entry(own.__kwdefaults__, name, names, wrappers)
         owner = f.__self__ if isinstance(f, MethodType) else f if not hasattr(f, "__code__") else None
         if owner is not None and not isinstance(f, functools.partial):
-            yield from _attributes(owner, names, wrappers, deeper=True)
+            yield from _attributes(owner, names, wrappers, DEPTH)
 
 
 def _entry(holder: Any, name: Any, names: set[str], wrappers: tuple[type, ...]) -> Iterator[Watched]:
@@ -69,44 +71,64 @@ def _entry(holder: Any, name: Any, names: set[str], wrappers: tuple[type, ...]) 
     yield from _inside(value, names, wrappers)
 
 
-def _inside(value: Any, names: set[str], wrappers: tuple[type, ...], deeper: bool = True) -> Iterator[Watched]:
-    """Yield the entries of a short list or dictionary, and the attributes of an object, or of a user's module, that the code names."""
+def _inside(
+    value: Any, names: set[str], wrappers: tuple[type, ...], depth: int = DEPTH, most: int = MOST_ENTRIES
+) -> Iterator[Watched]:
+    """Yield the entries of a short list or dictionary; attributes of an object, a class or a module of the user's that the code names."""
     kind = type(value)
-    if kind is dict or kind is list:
-        if len(value) <= MOST_ENTRIES:
+    if not depth:
+        return
+    if isinstance(value, (dict, list)):
+        if len(value) <= most:
             yield Watched(partial(len, value), None, len(value))
-            for key in value if kind is dict else range(len(value)):
-                yield Watched(value, key, value[key])
+            for key in value if isinstance(value, dict) else range(len(value)):
+                now = partial(_found, value, key)
+                yield Watched(value, key, value[key]) if kind is dict or kind is list else Watched(now, None, now())
+                yield from _inside(value[key], names, wrappers, depth - 1, most // len(value))
     elif kind is ModuleType:
-        if deeper and not _is_library(value):
+        if not _is_library(value.__name__):
             for name in sorted(names & vars(value).keys()):
                 yield Watched(vars(value), name, vars(value)[name])
-    elif deeper and hasattr(value, "__dict__") and not isinstance(value, (*UNCHANGING, MethodType, *wrappers)):
-        yield from _attributes(value, names, wrappers, deeper=False)
+    elif isinstance(value, type):
+        if not _is_library(value.__module__):
+            yield from _attributes(value, names, wrappers, depth)
+    elif not isinstance(value, (*UNCHANGING, *COMPARED, np.ndarray, MethodType, *wrappers)):
+        yield from _attributes(value, names, wrappers, depth)
 
 
-def _attributes(owner: Any, names: set[str], wrappers: tuple[type, ...], deeper: bool) -> Iterator[Watched]:
+def _attributes(owner: Any, names: set[str], wrappers: tuple[type, ...], depth: int) -> Iterator[Watched]:
     """Yield the attributes of an object that the code names, as they stand in it or in its class: nothing is computed by asking."""
-    own: dict[str, Any] = getattr(owner, "__dict__", {})
+    own = getattr(owner, "__dict__", None)
     for name in sorted(names):
         value = _attribute(owner, name)
         if value is GONE:
             continue
-        yield Watched(own, name, value) if name in own else Watched(partial(_attribute, owner, name), None, value)
-        if deeper:
-            yield from _inside(value, names, wrappers, deeper=False)
+        in_it = type(own) is dict and name in own
+        yield Watched(own, name, value) if in_it else Watched(partial(_attribute, owner, name), None, value)
+        yield from _inside(value, names, wrappers, depth - 1)
+
+
+def _found(holder: Any, key: Any) -> Any:
+    """Return an entry of a list or a dictionary of another class."""
+    if isinstance(holder, dict):
+        return dict.get(holder, key, GONE)
+    return list.__getitem__(holder, key) if key < len(holder) else GONE
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    own: dict[str, Any] = getattr(owner, "__dict__", {})
+    own = getattr(owner, "__dict__", {})
     if name in own:
         return own[name]
-    return next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), GONE)
+    kinds = (owner if isinstance(owner, type) else type(owner)).__mro__
+    found = next((vars(kind)[name] for kind in kinds if name in vars(kind)), GONE)
+    if type(found) is MemberDescriptorType and not isinstance(owner, type):  # of a class with __slots__
+        return getattr(owner, name, GONE)
+    return found
 
 
-def _is_library(module: ModuleType) -> bool:
+def _is_library(module: str) -> bool:
     """Whether a module is one of Python's, NumPy's or SciPy's, whose names stay what they are."""
-    root = module.__name__.partition(".")[0]
+    root = module.partition(".")[0]
     return root in ("numpy", "scipy", "dualdiff") or root in sys.stdlib_module_names
 
 

@@ -15,7 +15,7 @@ from dualdiff.kinds.kinks import JUMP, Kink, integer
 from dualdiff.register import REGISTER, composite, discrete, name_of, register
 from dualdiff.rules.elementwise import into, unsupported
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import TRACED, bind, operand
+from dualdiff.values import TRACED, bind, note_equal, operand
 
 # --------------------------------------------------------------------------------------------------
 # ufuncs
@@ -58,6 +58,10 @@ def _row(function: Any) -> Discrete:
     return _ROWS.setdefault(function, Discrete(name_of(function), function))
 
 
+_EQUAL = (np.isclose, np.allclose, np.array_equal, np.array_equiv)
+"""Whether two arrays have equal entries."""
+
+
 def _question(n: int, function: Any) -> Any:
     row = _row(function)
     signature = inspect.signature(function)
@@ -69,7 +73,10 @@ def _question(n: int, function: Any) -> Any:
             args = tuple([given.pop(name) for name in names[:n]])
             kwargs = {k: left(v) if k != "out" else v for k, v in given.items() if v is not np._NoValue}
         out = kwargs.pop("out", None)
-        return into(bind(row, [operand(a) for a in args], kwargs), out, row.name)
+        found = bind(row, [operand(a) for a in args], kwargs)
+        if function in _EQUAL:
+            note_equal(args[0], args[1], found)
+        return into(found, out, row.name)
 
     return handler
 
@@ -79,7 +86,7 @@ asks(1, np.any, np.all, np.count_nonzero)
 asks(1, np.isreal, np.iscomplex, np.isposinf, np.isneginf, np.round, np.around, np.fix)
 asks(2, np.searchsorted, np.digitize)
 asks(2, np.isin, getattr(np, "in1d", None))
-asks(2, np.isclose, np.allclose, np.array_equal, np.array_equiv)
+asks(2, *_EQUAL)
 
 _lexsort_row = Discrete("np.lexsort", lambda *keys, axis: np.lexsort(keys, axis))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.errors import DegenerateError, UnsupportedFunctionError, where
+from dualdiff.errors import DegenerateError, InaccurateSolutionError, UnsupportedFunctionError, where
+from dualdiff.operators.systems import TOLERANCE
 from dualdiff.register import Entry
 from dualdiff.scipy.answers import Call, Result, absent_from, at_value, is_differentiated, solver
 from dualdiff.scipy.fits import pair_of
@@ -139,6 +140,20 @@ def _least(A: Any, b: Any, free: Any, bound: Any, name: str) -> Any:
     return np.concatenate([x, bound[there]])[np.argsort(np.concatenate([held, there]))]
 
 
+def _pressed(A: Any, b: Any, x: Any, lower: Any, upper: Any, told: Any) -> Any:
+    """Return which bounds bind: those that are told, and those that a solver inside of them has come as near to as it comes.
+
+    A free variable would move to its minimum. If a bound stands before that, it binds.
+    """
+    if lower is None:
+        return told
+    slope = A.T @ (A @ x - b)
+    way = np.where(slope > 0, lower, upper) - x
+    with np.errstate(invalid="ignore"):
+        binds = (told == 0) & (np.abs(slope) > np.sum(A * A, axis=0) * np.abs(way))
+    return np.where(binds, -np.sign(slope), told).astype(int)
+
+
 def _check_multipliers(A: Any, b: Any, x: Any, free: Any, name: str) -> None:
     left = A @ x - b
     steep = np.sqrt(np.sum(A * A, axis=0)) * max(float(np.linalg.norm(b)), float(np.linalg.norm(left)), 1e-300)
@@ -162,10 +177,18 @@ def lsq_linear(call: Call) -> Any:
     A, b = _matrix(own["A"], "lsq_linear"), np.reshape(operand(own["b"]), (-1,))
     n = shape_of(A)[1]
     lower, upper = pair_of(own["bounds"], n)
-    side = np.asarray(found.active_mask)
+    side = _pressed(raw(A), raw(b), found.x, raw(lower), raw(upper), np.asarray(found.active_mask))
     bound = np.zeros(n) if lower is None else np.where(side < 0, _where(lower, side < 0), _where(upper, side > 0))
     _check_multipliers(raw(A), raw(b), found.x, side == 0, "lsq_linear")
-    x = at_value(found.x, _least(A, b, side == 0, bound, "lsq_linear"))
+    x = _least(A, b, side == 0, bound, "lsq_linear")
+    off = float(np.max(np.abs(raw(x) - found.x), initial=0.0))
+    if off > TOLERANCE * float(np.max(np.abs(found.x), initial=0.0)):
+        raise InaccurateSolutionError(
+            f"{where()}: the answer of lsq_linear is too inaccurate for a derivative: with the bounds that bind, an entry of it is off by "
+            f"{off:.2g}. Let it converge: a smaller tol=, or method='bvls'.",
+            off,
+        )
+    x = at_value(found.x, x)
     left = A @ x - b
     new = Result(found, absent_from(found, ("x", "cost", "fun", "active_mask", "unbounded_sol")))
     new["x"], new["fun"] = x, at_value(found.fun, left)

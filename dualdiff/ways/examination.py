@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.errors import DerivativeMismatch, NoDerivativeError, RuleError, line_of_definition
-from dualdiff.kinds import Discrete
+from dualdiff.kinds import Discrete, Sweep
 from dualdiff.passes.push import push
 from dualdiff.reach import redone_if_not_finite
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -51,8 +51,8 @@ def _entries(values: Sequence[Any]) -> Any:
     return np.concatenate([np.ravel(np.asarray(raw(v))) for v in values]) if values else np.zeros(0)
 
 
-def examine(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
-    """Compare the derivative along one random direction with central differences of the function.
+def examine(problem: Any, tape: Tape, values: Sequence[Any], differences: bool = True) -> None:
+    """Compare the derivative along one random direction with central differences of the function, and a rule with what it says of itself.
 
     Parameters
     ----------
@@ -60,15 +60,32 @@ def examine(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
         The function at its point.
     tape, values
         Its recording, which can be replayed, and what it returned.
+    differences : bool
+        Whether the function itself is asked.
 
     Raises
     ------
     DerivativeMismatch
         If the differences at two steps agree with each other, and not with the derivative.
+    RuleError
+        If a rule that was given has two sides, and they are not each other's transpose, or a pattern without an entry that is there.
     """
-    for row in tape.rows:
-        if row.by_user:
-            row.owner[0].examined = True
+    if differences:
+        _compare(problem, tape, values)
+    given = [equation for equation in tape.equations if equation[0].by_user]
+    for row, ins, args, params, out, _ in given:
+        said = None
+        if not row.owner[0].examined:
+            with suppress(Exception):  # a side that fails says so itself, where it is used
+                said = _contradiction(row, ins, args, params, out)
+        if said is not None:
+            raise RuleError(f"{line_of_definition(row.owner[0].f)}: {said} check=False turns this comparison off.")
+    for row, *_ in given:
+        row.owner[0].examined = True  # not before: a rule that is wrong is found wrong whenever it is used
+
+
+def _compare(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
+    """Compare the derivative along one direction with differences, unless they cannot tell."""
     if any(type(x) in TRACED for x in problem.inputs) or _decides(tape):
         return
     rng = np.random.default_rng(0)
@@ -118,6 +135,58 @@ def examine(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
             "(or meant to be another one), or a differentiated value became a plain one on its way: was what is kept for the plain number "
             "found in a cache? check=False turns this comparison off."
         )
+
+
+LOOKS = 3
+"""Rows of a declared pattern that are looked at."""
+
+
+def _contradiction(row: Any, ins: Sequence[Any], args: Sequence[Any], params: Any, out: Any) -> str | None:
+    """Return what is wrong where the two sides of a rule contradict each other, or the pattern that was declared of it."""
+    live = [k for k, i in enumerate(ins) if i is not None and i >= 0 and dtype_of(args[k]).kind == "f"]
+    if dtype_of(out).kind != "f" or any(type(x) in TRACED for x in (*args, out)):
+        return None
+    rng = np.random.default_rng(0)
+    slack = 100 * float(np.finfo(dtype_of(out)).eps) ** 0.5  # differences of a black box have half of the digits
+
+    def pushed(tangents: dict[int, Any]) -> Any:
+        found = row.push(Sweep(()), [tangents.get(k) for k in range(len(args))], args, params, out)
+        return np.zeros(shape_of(out)) if found is None else np.asarray(found)
+
+    tangents = {k: _generic(args[k], rng) for k in live}
+    if row.is_two_sided:
+        w = _generic(out, rng)
+        left = w * pushed(tangents)
+        covectors = row.pull(Sweep(()), w, ins, args, params, out)
+        right = [covectors[k] * t for k, t in tangents.items() if covectors[k] is not None]
+        size = float(np.sum(np.abs(left)) + sum([np.sum(np.abs(r)) for r in right]))
+        total, other = float(np.sum(left)), float(sum([np.sum(r) for r in right]))
+        if abs(total - other) > slack * size:
+            return (
+                f"the two sides of the rule of {row.name} are not each other's transpose: the sum of w * (J v) is {total:.9g}, that of "
+                f"(Jᵀ w) * v {other:.9g}, for a random v and w. One of them is wrong."
+            )
+    for k in live:
+        pattern = row.entries(k, args, params, out)
+        if pattern is None or not pattern.shape[0]:
+            continue
+        size = float(np.max(np.abs(pushed({k: tangents[k]})), initial=0.0))
+        for i in rng.choice(pattern.shape[0], min(LOOKS, pattern.shape[0]), replace=False):
+            beside = np.ones(pattern.shape[1])
+            beside[pattern[[i]].nonzero()[1]] = 0.0  # all but what this entry of the result is said to depend on
+            moved = np.abs(np.ravel(pushed({k: tangents[k] * np.reshape(beside, shape_of(args[k]))})))
+            wrong = np.flatnonzero((pattern @ beside == 0) & (moved > slack * size))
+            if len(wrong):
+                return (
+                    f"the pattern of {row.name} leaves entries out: entry {wrong[0]} of its result moves with entries of operand {k} that "
+                    "it is not said to depend on."
+                )
+    return None
+
+
+def _generic(x: Any, rng: Any) -> Any:
+    shape = shape_of(x)
+    return (rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)).astype(dtype_of(x))
 
 
 def _direction(x: Any, rng: Any) -> Any:

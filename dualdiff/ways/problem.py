@@ -49,7 +49,19 @@ from dualdiff.reach import numbers, redone_if_not_finite
 from dualdiff.shapes import aval, dtype_of, shape_of, size_of
 from dualdiff.tangents import ONE, Columns, seed
 from dualdiff.tape import Tape, Var, frozen
-from dualdiff.values import FOUND, HOLDERS, LEVELS, PLAIN_TYPES, TRACED, Traced, alive, enter_rooms, native, packed
+from dualdiff.values import (
+    EQUAL,
+    FOUND,
+    HOLDERS,
+    LEVELS,
+    PLAIN_TYPES,
+    TRACED,
+    Traced,
+    alive,
+    enter_rooms,
+    native,
+    packed,
+)
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 
 
@@ -73,6 +85,10 @@ class Problem:
     def n(self) -> int:
         """The number of inputs, counted as scalars."""
         return sum([size_of(shape_of(x)) for x in self.inputs])
+
+
+_EQUALS = (FOUND, EQUAL)
+"""What a run notes of differentiated values that are equal to plain ones."""
 
 
 def run_user(
@@ -111,8 +127,12 @@ def run_user(
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
-    if run.keys is not None and FOUND in run.keys and captures is not None and not captures.trusts_keys:
-        captures.found_keys, captures.examined = True, False
+    if run.keys is not None and captures is not None and not captures.trusted.issuperset(_EQUALS):
+        same = {k for k in _EQUALS if k in run.keys and k not in captures.trusted}
+        if failed is not None or not any(type(v) in TRACED for v in found):  # type: ignore[union-attr]
+            same.discard(EQUAL)  # a derivative that is missing altogether is warned of
+        if same:
+            captures.found, captures.examined = captures.found | same, False
     if failed is None:
         for v in found:  # type: ignore[union-attr]
             if type(v) in TRACED and v.run is run:
@@ -142,7 +162,7 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
         or LEVELS.current != run.level
     ):
         return
-    if problem.captures is not None and problem.captures.found_keys and problem.check is not False:
+    if problem.captures is not None and FOUND in problem.captures.found and problem.check is not False:
         return  # it is held against differences, which say more
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
@@ -299,14 +319,18 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
         return
     captures = problem.captures
     asked = problem.check is True or problem.strict is not None
-    suspected = bool(SUSPECTS.found) and problem.check is not False
+    given = list(SUSPECTS.found)
+    suspected = bool(given) and problem.check is not False
+    differences = problem.check is True or not all(f.trusted for f in given)
     SUSPECTS.found.clear()
-    by_key = captures is not None and captures.found_keys and not captures.trusts_keys and problem.check is not False
+    by_key = captures is not None and bool(captures.found - captures.trusted) and problem.check is not False
+    equals: set[int] = set() if captures is None else captures.found
     if captures is not None and not captures.examined:
-        captures.examined, captures.found_keys = True, False
+        captures.examined, captures.found = True, set()
         if problem.check is not False and any(plain) and not all(plain):
             tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
-            suspected = suspected or is_suspicious(tape)
+            differences |= is_suspicious(tape)
+            suspected |= differences
     if not (asked or suspected or by_key):
         return
     with warnings.catch_warnings():
@@ -314,15 +338,23 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
         tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
     SUSPECTS.found.clear()
     if captures is not None:
-        captures.found_keys = False
+        captures.found = set()
     if hasattr(problem.call, "examined"):
         problem.call.examined = True
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
     if problem.check is True or suspected or by_key:
-        examine(problem, tape, values)
+        meant = any(
+            row.by_user and row.owner[0].trusted for row in tape.rows
+        )  # another derivative than the function's, perhaps
+        try:
+            examine(problem, tape, values, differences or (by_key and not meant))
+        except DerivativeError:  # it is looked at again, and found wrong again
+            if captures is not None:
+                captures.examined = False
+            raise
     if by_key:
-        captures.trusts_keys = True  # type: ignore[union-attr]
+        captures.trusted |= equals  # type: ignore[union-attr]
 
 
 def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:

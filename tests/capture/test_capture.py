@@ -486,8 +486,10 @@ def test_caches_keep_no_traced_value() -> None:
             y[0] = _cached(x[0]) + _cached(0.5)  # type: ignore[name-defined]  # noqa: F821
             return y * _weights(2)  # type: ignore[name-defined]  # noqa: F821
 
-        for jac in (dd.jacfwd, dd.jacrev, dd.jacfwd):
-            np.testing.assert_allclose(jac(f)(X), [[2 * math.cos(0.3), 0, 0], [0, 0, 0]])
+        for plain in (f, lambda x: [f(v) for v in (x, x.tolist())]):  # whose keys are NumPy's numbers, and Python's
+            plain(X)
+            for jac in (dd.jacfwd, dd.jacrev, dd.jacfwd):
+                np.testing.assert_allclose(jac(f)(X), [[2 * math.cos(0.3), 0, 0], [0, 0, 0]])
         assert cached.cache_info().currsize <= 2  # the plain 0.5, and 0.3 of the plain run
         assert type(weights(2)) is np.ndarray
         assert len(weights_computed) == 1

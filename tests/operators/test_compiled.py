@@ -8,6 +8,7 @@ import pickle
 import sys
 import tracemalloc
 import warnings
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier, Event
@@ -679,6 +680,37 @@ def test_entries_of_lists_and_dictionaries_and_attributes_of_objects_are_compare
         lambda: terms.append(7.0),
         lambda: terms.__setitem__(0, 0.5),
         lambda: f.__kwdefaults__.update(power=2),
+    ):
+        change()
+        for _ in range(4):
+            np.testing.assert_array_equal(program(X), f(X))
+
+
+def test_objects_inside_objects_slots_and_classes_are_compared() -> None:
+    @dataclass(slots=True)
+    class Grid:
+        width: float
+        weights: list[float]
+
+    class Model:
+        scale = 1.0
+
+        def __init__(self) -> None:
+            self.grid, self.rates = Grid(2.0, [1.0]), OrderedDict(a={"b": 1.0})
+
+    model = Model()
+
+    def f(x: Any) -> Any:
+        return x * Model.scale * model.grid.width + model.grid.weights[0] * model.rates["a"]["b"]
+
+    program = dd.compile(f)
+    for change in (
+        lambda: None,
+        lambda: setattr(Model, "scale", 3.0),
+        lambda: setattr(model.grid, "width", 5.0),
+        lambda: model.grid.weights.__setitem__(0, 0.5),
+        lambda: model.rates["a"].update(b=4.0),
+        lambda: model.rates.update(a={"b": 7.0}),
     ):
         change()
         for _ in range(4):

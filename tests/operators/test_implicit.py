@@ -348,3 +348,18 @@ def test_degenerate_bounds_are_refused_where_they_are_differentiated() -> None:
 def test_a_minimum_that_is_not_isolated_is_refused() -> None:
     with pytest.raises(SingularSolutionError):
         dd.jacobian(dd.argmin(lambda x, p: (x[0] + x[1] - p) ** 2, np.zeros(2)))(1.0)
+
+
+def test_a_search_that_ends_at_a_maximum_or_a_saddle_is_refused() -> None:
+    double_well = lambda x, p: (x**2 - p) ** 2  # noqa: E731
+    circle = {"equality": lambda x, p: x @ x - 2.0}
+    product = lambda x, p: p * x[0] * x[1]  # noqa: E731
+    for stuck in (
+        dd.argmin(double_well, 0.0),
+        dd.argmin(double_well, 0.0, bounds=(-5.0, 5.0)),
+        dd.argmin(product, np.ones(2), **circle),
+    ):
+        with pytest.raises(InaccurateSolutionError, match="no minimum"):
+            stuck(2.0)
+    assert dd.grad(dd.argmin(double_well, 0.3))(2.0) == pytest.approx(0.5 / 2**0.5)
+    np.testing.assert_allclose(dd.argmin(product, np.array([1.0, 0.8]), **circle)(2.0), [1.0, -1.0])

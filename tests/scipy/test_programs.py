@@ -10,7 +10,7 @@ import scipy.optimize as so
 import scipy.sparse
 
 import dualdiff as dd
-from dualdiff.errors import DegenerateError, UnsupportedFunctionError
+from dualdiff.errors import DegenerateError, InaccurateSolutionError, UnsupportedFunctionError
 
 pytestmark = pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
 
@@ -83,6 +83,21 @@ def test_programs(f: Any) -> None:
 def test_degenerate_answers_are_refused(f: Any, words: str) -> None:
     with pytest.raises(DegenerateError, match=words):
         dd.jacobian(f)(U)
+
+
+def test_a_bound_binds_that_the_solver_comes_near_from_inside() -> None:
+    """The trust region method ends before it, and its own mask says that the variable is free."""
+    a, d = np.random.default_rng(1).standard_normal((5, 3)), np.arange(5.0)
+    assert so.lsq_linear(a * 1.3, 0.7 * d, bounds=(-0.5, 0.5)).active_mask[2] == 0
+    fit = lambda p, **how: so.lsq_linear(a * p[0], d * p[1], bounds=(-0.5, 0.5), **how).x  # noqa: E731
+    p = np.array([1.3, 0.7])
+    J = dd.jacobian(lambda p: fit(p, method="bvls"))(p)
+    assert J[1].all()
+    assert not J[[0, 2]].any()
+    for tol in (1e-10, 1e-6):
+        np.testing.assert_allclose(dd.jacobian(lambda p, tol=tol: fit(p, tol=tol))(p), J, rtol=1e-12)
+    with pytest.raises(InaccurateSolutionError, match="off by"):
+        dd.jacobian(lambda p: fit(p, max_iter=1))(p)
 
 
 def test_a_program_without_answer_is_scipys() -> None:

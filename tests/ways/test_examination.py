@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
-from dualdiff.errors import DerivativeMismatch, InputError, NoDerivativeError, NoDerivativeWarning
+from dualdiff.errors import DerivativeMismatch, InputError, NoDerivativeError, NoDerivativeWarning, RuleError
 
 X = np.array([0.3, 0.7])
 OPERATORS = {
@@ -38,11 +38,43 @@ def _right() -> Any:
     return lambda x: np.sum(cube(x))
 
 
+WRONG = {
+    "partials": {"partials": lambda x: 6 * x**2},
+    "jvp": {"jvp": lambda primals, tangents: 6 * primals[0] ** 2 * tangents[0]},
+    "vjp": {"vjp": lambda primals, w: (6 * primals[0] ** 2 * w,)},
+    "nothing": {"vjp": lambda primals, w: (None,)},
+}
+
+
 @operators
-def test_a_wrong_rule_of_the_users_is_found_on_its_first_use(operator: Any) -> None:
-    f = _wrong()
-    with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
-        operator(f)
+@pytest.mark.parametrize("rule", WRONG.values(), ids=WRONG)
+def test_a_wrong_rule_of_the_users_is_found_on_its_first_use_and_on_the_next(operator: Any, rule: Any) -> None:
+    cube = dd.primitive(lambda x: x**3, **rule)
+    for _ in range(2):
+        with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
+            operator(lambda x: np.sum(cube(x)))
+
+
+A = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_sides_that_are_not_each_others_transpose_and_a_pattern_without_an_entry() -> None:
+    jvp = lambda primals, tangents: A @ tangents[0]  # noqa: E731
+    said = [
+        ("transpose", lambda: dd.primitive(lambda x: A @ x, rmatvec=lambda g: A @ g)),
+        ("transpose", lambda: dd.primitive(lambda x: A @ x, jvp=jvp, vjp=lambda primals, g: (A @ g,))),
+        ("pattern", lambda: dd.primitive(lambda x: A @ x, jvp=jvp, pattern=np.eye(2))),
+        ("pattern", lambda: dd.primitive(lambda x: A @ x, derivative="difference", pattern=np.tri(2))),
+    ]
+    for words, make in said:
+        f = make()
+        for operator in (dd.jacrev, dd.jacfwd, dd.jacobian):
+            with pytest.raises(RuleError, match=f"test_examination.py, line .*{words}"):
+                operator(f)(X)
+            operator(f, check=False)(X)
+    right = dd.primitive(lambda x: A @ x, jvp=jvp, vjp=lambda primals, g: (A.T @ g,), pattern=A)
+    for operator in (dd.jacrev, dd.jacfwd):
+        np.testing.assert_array_equal(operator(right)(X), A)
 
 
 def test_it_is_found_while_another_thread_differentiates_something_else() -> None:
@@ -78,8 +110,9 @@ def test_a_differentiated_value_that_became_plain_on_its_way() -> None:
     def f(x: Any) -> Any:
         return x[0] ** 2, float(int(1e12 * x[1])) / 1e12 * np.ones(2)
 
-    with pytest.raises(DerivativeMismatch):
-        dd.jacobian(f)(X)
+    for _ in range(2):
+        with pytest.raises(DerivativeMismatch):
+            dd.jacobian(f)(X)
 
 
 @pytest.mark.parametrize("capture", ["auto", "always"])
@@ -190,3 +223,60 @@ def test_what_was_kept_for_a_plain_number_is_a_mismatch_not_a_warning(operator: 
     f(0.3)
     with pytest.raises(DerivativeMismatch, match="found in a cache"):
         operator(f)(0.3)
+
+
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd], ids=["reverse", "forward"])
+@pytest.mark.parametrize("key", [lambda x: x[0], tuple, lambda x: hash(tuple(x))], ids=["entry", "tuple", "hash"])
+def test_what_was_kept_for_a_plain_entry_of_an_array_is_a_mismatch(operator: Any, key: Any) -> None:
+    kept: dict[Any, Any] = {}
+
+    def f(x: Any) -> Any:
+        k = key(x)
+        if k not in kept:
+            kept[k] = np.sum(x * x)
+        return kept[k] * x[1]
+
+    f(X)
+    for _ in range(2):
+        with pytest.raises(DerivativeMismatch, match="found in a cache"):
+            operator(f)(X)
+
+
+@pytest.mark.parametrize("operator", [dd.grad, dd.jacfwd, dd.jacobian], ids=["reverse", "forward", "auto"])
+@pytest.mark.parametrize(
+    "same",
+    [
+        np.array_equal,
+        np.allclose,
+        lambda a, b: np.all(a == b),
+        lambda a, b: (b == a).all(),
+        lambda a, b: a[0] == b[0],
+        lambda a, b: not (a != b).any(),
+        lambda a, b: not np.any(b != a),
+    ],
+    ids=["array_equal", "allclose", "all", "reflected", "entry", "differs", "reflected differs"],
+)
+def test_a_part_of_the_result_kept_from_the_plain_call_before_is_a_mismatch(operator: Any, same: Any) -> None:
+    class Plant:
+        x: Any = None
+
+        def cost(self, x: Any) -> Any:
+            if self.x is None or not same(x, self.x):
+                self.x, self.y = np.copy(x), np.sum(x**2)
+            return self.y * x[0]
+
+    plant = Plant()
+    plant.cost(X)
+    with pytest.raises(DerivativeMismatch, match="found in a cache"):
+        operator(plant.cost)(X)
+    operator(lambda x: 2 * np.sum(x) if same(x, X) else np.sum(2 * x))(X)
+
+
+def test_a_derivative_that_is_meant_is_not_held_against_differences_where_the_argument_is_known() -> None:
+    @dd.custom_vjp
+    def flat(x: Any) -> Any:
+        return 3 * x
+
+    flat.defvjp(lambda x: (flat(x), None), lambda _, g: (np.clip(g, -1, 1),))
+    f = lambda x: np.sum(flat(x)) * (2.0 if np.array_equal(x, X) else 1.0)  # noqa: E731
+    np.testing.assert_array_equal(dd.grad(f)(X), np.ones(2))

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dualdiff.capture import captures_of
+from dualdiff.capture.active import ACTIVE
+from dualdiff.dual import Dual, Pushing
+from dualdiff.errors import NOTES
+from dualdiff.kinds.base import CAREFUL, SUSPECTS
 from dualdiff.operators.calls import Call
 from dualdiff.operators.jacobian import Jacobian
+from dualdiff.passes import kinks
+from dualdiff.reach import is_finite_everywhere
+from dualdiff.shapes import FLOAT64
+from dualdiff.tangents import ONE, Columns, Terms, scattered, seed
+from dualdiff.values import packed
 from dualdiff.ways import Problem, evaluate
+from dualdiff.ways.forward import SOME
+from dualdiff.ways.problem import directions
 
 __all__ = ["Repeated"]
 
@@ -18,27 +32,97 @@ class Repeated:
     The points are vectors of one length, in memory of their own, and the other arguments are the same all along: so how they are
     built, whether they share memory and what is captured is found out at the first one.
 
+    Few parameters take the short way: one run of dual numbers, at once. It serves where nothing has to be exchanged in the function's
+    modules, and where what it returns is one array of at least as many numbers, or a list of numbers, all of them with a derivative and
+    finite. Whatever else happens in a run, the operator runs again, looks closer, and says what is wrong.
+
     Parameters
     ----------
     operator : Jacobian
         What is computed at each point: a matrix, dense (``flat=True``) or sparse.
+    separate : callable, optional
+        The same function with the entries of the vector as separate arguments, behind the other ones.
     """
 
-    __slots__ = ("call", "captures", "operator")
+    __slots__ = ("call", "captures", "is_short", "operator", "separate")
 
-    def __init__(self, operator: Jacobian) -> None:
+    def __init__(self, operator: Jacobian, separate: Callable[..., Any] | None = None) -> None:
         self.operator = operator
+        self.separate = separate
         self.call: Call | None = None
-        self.captures: Any = None
+        self.captures: Any = captures_of(operator.f)
+        self.is_short = operator.flat and operator.options.is_plain
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the matrix at a point."""
+        if self.is_short:
+            found = self._at_once(args, kwargs)
+            if found is not None:
+                return found
         operator, call = self.operator, self.call
         if call is None:
             call = self.call = Call(operator.f, 0, args, kwargs, False)
-            self.captures = captures_of(operator.f)
         else:
             call.move(args, kwargs)
         problem = Problem(call, call.leaves, operator.f, self.captures, operator.check)
         answer = evaluate(problem, operator.options, operator._decisions)
         return operator.assemble(call, answer)
+
+    def _at_once(self, args: Any, kwargs: Any) -> Any:
+        """Return the matrix by one run of dual numbers; None where the operator has to look closer."""
+        x, captures = args[0], self.captures
+        if (
+            type(x) is not np.ndarray
+            or x.dtype is not FLOAT64
+            or not (x.ndim == 1 and 0 < x.size <= SOME)
+            or (captures is not None and captures.anything)
+        ):
+            self.is_short = False
+            return None
+        if CAREFUL.get() or ACTIVE.get() or NOTES.get() is not None or kinks.raises():
+            return None
+        k = x.size
+        run = Pushing((k,))
+        token = NOTES.set(run.notes)
+        try:
+            if self.separate is None:
+                y = self.operator.f(Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:], **kwargs)
+            else:
+                numbers = [Dual(v, Columns(((n, ONE),)), run) for n, v in enumerate(x)]
+                y = self.separate(*args[1:], *numbers, **kwargs)
+            found = None if run.notes or run.keys is not None or SUSPECTS.found else _matrix(y, run)
+        except Exception:
+            found = None
+        finally:
+            NOTES.reset(token)
+            run.close()
+        if found is None:
+            self.is_short = False
+        elif not is_finite_everywhere(found):
+            return None
+        elif captures is not None:
+            captures.examined = True  # every result carries a derivative
+        return found
+
+
+def _matrix(y: Any, run: Pushing) -> Any:
+    """Return the Jacobian of what a run returned, in memory row by row of its transpose; None where it is of another kind."""
+    (k,) = run.lead
+    if type(y) is np.ndarray:  # of objects, as np.array makes it of numbers
+        y = packed(y)
+    if type(y) is Dual and y.run is run:
+        if y.link is not None:
+            y.link.refresh(y)
+        v, t = y.value, y.mark
+        if type(v) is not np.ndarray or v.dtype is not FLOAT64 or v.size < k:
+            return None
+        return scattered(t, v.shape, k, FLOAT64) if isinstance(t, Terms) else t.reshape(k, -1).T
+    if type(y) not in (list, tuple) or len(y) < k:
+        return None
+    rows = np.zeros((k, len(y)))
+    for n, v in enumerate(y):
+        if type(v) is not Dual or v.run is not run or type(v.value) is not np.float64 or type(v.mark) is not Columns:
+            return None
+        for d, c in v.mark.items():
+            rows[d, n] = c
+    return rows.T

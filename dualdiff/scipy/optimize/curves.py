@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import wraps
 from types import FunctionType
 from typing import Any
 
@@ -12,10 +11,10 @@ import numpy as np
 import scipy.optimize
 
 from dualdiff.errors import outside
-from dualdiff.scipy.optimize.derivatives import Derivative, of_jacobian
+from dualdiff.scipy.optimize.derivatives import Derivative, of_curve, of_vector
 from dualdiff.scipy.optimize.results import CurveFit
 
-__all__ = ["UNBOUNDED", "Curve", "by_rows", "infinite", "is_unbounded", "of_vector", "warn_of_rank"]
+__all__ = ["UNBOUNDED", "Curve", "by_rows", "infinite", "is_unbounded", "warn_of_rank"]
 
 UNBOUNDED = (-np.inf, np.inf)
 """The bounds that ``curve_fit`` has by default."""
@@ -31,7 +30,7 @@ class Curve:
 
     def __init__(self, f: Callable[..., Any], xdata: Any, ydata: Any, start: Any, weights: Any) -> None:
         self.f, self.xdata, self.ydata, self.start, self.weights = f, xdata, ydata, start, weights
-        self.derivative = Derivative(f, of_jacobian, self.at, None, of_vector, "parameters")
+        self.derivative = Derivative(f, of_curve, self.at, None, of_vector, "parameters")
         self.last: tuple[Any, Any] = (None, None)
         self.slope: tuple[Any, Any] = (None, None)
 
@@ -115,16 +114,6 @@ def warn_of_rank(J: Any) -> None:
 def by_rows(found: Any, shape: Any) -> Any:
     """Return a Jacobian with a row for every point, where a model is one number for all of them."""
     return np.broadcast_to(found, (*shape, found.shape[1])) if found.shape[0] == 1 and shape != (1,) else found
-
-
-def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a model of separate parameters as a function of the vector of them."""
-
-    @wraps(f)
-    def model(parameters: Any, xdata: Any) -> Any:
-        return f(xdata, *parameters)
-
-    return model
 
 
 def _parameters(f: Callable[..., Any]) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.agreement import agree
+from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.compiled import ROUNDING, Compiled
@@ -24,7 +25,7 @@ from dualdiff.trees import flatten
 from dualdiff.ways import Program
 from dualdiff.ways.problem import record
 
-__all__ = ["Derivative", "Values", "columns_of", "fill", "of_jacobian", "of_sparse_jacobian", "refuse_steps"]
+__all__ = ["Derivative", "Values", "columns_of", "fill", "of_curve", "of_jacobian", "of_sparse_jacobian", "of_vector", "refuse_steps"]
 
 PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
@@ -247,6 +248,23 @@ def _kept(key: Any) -> Slopes:
 def of_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a Jacobian, a matrix."""
     return value_and_jacobian(function, flat=True) if with_value else Repeated(jacobian(function, flat=True))
+
+
+def of_curve(function: Any, with_value: bool) -> Any:
+    """Return the operator of the Jacobian of a model as :func:`of_vector` has it."""
+    if with_value:
+        return of_jacobian(function, True)
+    return Repeated(jacobian(function, flat=True), asked(function.__wrapped__, "auto"))
+
+
+def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a model of separate parameters as a function of the vector of them."""
+
+    @wraps(f)
+    def model(parameters: Any, xdata: Any) -> Any:
+        return f(xdata, *parameters)
+
+    return model
 
 
 def of_sparse_jacobian(function: Any, with_value: bool) -> Any:

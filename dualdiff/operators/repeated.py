@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dualdiff.capture import captures_of
+from dualdiff.capture import asked, captures_of
 from dualdiff.capture.active import ACTIVE
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import NOTES
 from dualdiff.kinds.base import CAREFUL, SUSPECTS
 from dualdiff.operators.calls import Call
-from dualdiff.operators.jacobian import Jacobian
+from dualdiff.operators.jacobian import Jacobian, jacobian
 from dualdiff.passes import kinks
 from dualdiff.reach import is_finite_everywhere
 from dualdiff.shapes import FLOAT64
@@ -38,20 +38,26 @@ class Repeated:
 
     Parameters
     ----------
-    operator : Jacobian
-        What is computed at each point: a matrix, dense (``flat=True``) or sparse.
+    f : callable
+        The function.
     separate : callable, optional
         The same function with the entries of the vector as separate arguments, behind the other ones.
+    sparse : bool
+        Whether the matrix is sparse.
     """
 
-    __slots__ = ("call", "captures", "is_short", "operator", "separate")
+    __slots__ = ("call", "captures", "f", "is_short", "operator", "separate", "sparse")
 
-    def __init__(self, operator: Jacobian, separate: Callable[..., Any] | None = None) -> None:
-        self.operator = operator
-        self.separate = separate
+    def __init__(
+        self, f: Callable[..., Any], separate: Callable[..., Any] | None = None, sparse: bool = False
+    ) -> None:
+        self.f = asked(f, "auto")
+        self.separate = None if separate is None else asked(separate, "auto")
+        self.sparse = sparse
+        self.operator: Jacobian | None = None
         self.call: Call | None = None
-        self.captures: Any = captures_of(operator.f)
-        self.is_short = operator.flat and operator.options.is_plain
+        self.captures = captures_of(self.f)
+        self.is_short = not sparse
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the matrix at a point."""
@@ -60,6 +66,8 @@ class Repeated:
             if found is not None:
                 return found
         operator, call = self.operator, self.call
+        if operator is None:
+            operator = self.operator = jacobian(self.f, sparse=self.sparse, flat=not self.sparse)
         if call is None:
             call = self.call = Call(operator.f, 0, args, kwargs, False)
         else:
@@ -86,7 +94,7 @@ class Repeated:
         token = NOTES.set(run.notes)
         try:
             if self.separate is None:
-                y = self.operator.f(Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:], **kwargs)
+                y = self.f(Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:], **kwargs)
             else:
                 numbers = [Dual(v, Columns(((n, ONE),)), run) for n, v in enumerate(x)]
                 y = self.separate(*args[1:], *numbers, **kwargs)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from dualdiff.agreement import agree
-from dualdiff.capture import asked
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.compiled import ROUNDING, Compiled
-from dualdiff.operators.jacobian import jacobian, value_and_jacobian
+from dualdiff.operators.jacobian import value_and_jacobian
 from dualdiff.operators.repeated import Repeated
 from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
@@ -247,14 +246,14 @@ def _kept(key: Any) -> Slopes:
 
 def of_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a Jacobian, a matrix."""
-    return value_and_jacobian(function, flat=True) if with_value else Repeated(jacobian(function, flat=True))
+    return value_and_jacobian(function, flat=True) if with_value else Repeated(function)
 
 
 def of_curve(function: Any, with_value: bool) -> Any:
     """Return the operator of the Jacobian of a model as :func:`of_vector` has it."""
     if with_value:
         return of_jacobian(function, True)
-    return Repeated(jacobian(function, flat=True), asked(function.__wrapped__, "auto"))
+    return Repeated(function, function.__wrapped__)
 
 
 def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -269,7 +268,7 @@ def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def of_sparse_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a sparse Jacobian."""
-    return value_and_jacobian(function, sparse=True) if with_value else Repeated(jacobian(function, sparse=True))
+    return value_and_jacobian(function, sparse=True) if with_value else Repeated(function, sparse=True)
 
 
 def fill(f: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> tuple[int, int, int]:

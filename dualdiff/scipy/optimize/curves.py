@@ -69,9 +69,14 @@ class Curve:
             self.slope = point, found if self.weights is None else self.weights[:, np.newaxis] * found
         return self.slope[1]
 
+    def columns(self, parameters: Any) -> Any:
+        """Return the Jacobian column by column, as MINPACK keeps it."""
+        return self.jacobian(parameters).T
+
     def fit(self, absolute_sigma: bool, full_output: bool, options: dict[str, Any]) -> CurveFit:
         """Return the fit, or raise as SciPy does."""
-        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.jacobian, full_output=True, **options)
+        options = {**options, "col_deriv": True}  # says how a Jacobian lies, and this is ours
+        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.columns, full_output=True, **options)
         popt, covariance, told, message, status = found
         if status not in CONVERGED:
             raise RuntimeError(f"Optimal parameters not found: {message}")

@@ -32,9 +32,9 @@ class Repeated:
     The points are vectors of one length, in memory of their own, and the other arguments are the same all along: so how they are
     built, whether they share memory and what is captured is found out at the first one.
 
-    Few parameters take the short way: one run of dual numbers, at once. It serves where nothing has to be exchanged in the function's
-    modules, and where what it returns is one array of at least as many numbers, or a list of numbers, all of them with a derivative and
-    finite. Whatever else happens in a run, the operator runs again, looks closer, and says what is wrong.
+    Few parameters take the short way: one run of dual numbers, at once. It serves where what the function returns is one array of at
+    least as many numbers, or a list of numbers, all of them with a derivative and finite. Whatever else happens in a run, the operator
+    runs again, looks closer, and says what is wrong.
 
     Parameters
     ----------
@@ -48,9 +48,7 @@ class Repeated:
 
     __slots__ = ("call", "captures", "f", "is_short", "operator", "separate", "sparse")
 
-    def __init__(
-        self, f: Callable[..., Any], separate: Callable[..., Any] | None = None, sparse: bool = False
-    ) -> None:
+    def __init__(self, f: Callable[..., Any], separate: Callable[..., Any] | None = None, sparse: bool = False) -> None:
         self.f = asked(f, "auto")
         self.separate = None if separate is None else asked(separate, "auto")
         self.sparse = sparse
@@ -79,13 +77,11 @@ class Repeated:
     def _at_once(self, args: Any, kwargs: Any) -> Any:
         """Return the matrix by one run of dual numbers; None where the operator has to look closer."""
         x, captures = args[0], self.captures
-        if (
-            type(x) is not np.ndarray
-            or x.dtype is not FLOAT64
-            or not (x.ndim == 1 and 0 < x.size <= SOME)
-            or (captures is not None and captures.anything)
-        ):
+        if type(x) is not np.ndarray or x.dtype is not FLOAT64 or not (x.ndim == 1 and 0 < x.size <= SOME):
             self.is_short = False
+            return None
+        exchanged = captures is not None and captures.anything
+        if exchanged and not captures.checked:
             return None
         if CAREFUL.get() or ACTIVE.get() or NOTES.get() is not None or kinks.raises():
             return None
@@ -94,10 +90,10 @@ class Repeated:
         token = NOTES.set(run.notes)
         try:
             if self.separate is None:
-                y = self.f(Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:], **kwargs)
+                f, given = self.f, (Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:])
             else:
-                numbers = [Dual(v, Columns(((n, ONE),)), run) for n, v in enumerate(x)]
-                y = self.separate(*args[1:], *numbers, **kwargs)
+                f, given = self.separate, (*args[1:], *[Dual(v, Columns(((n, ONE),)), run) for n, v in enumerate(x)])
+            y = captures.call(self.f, lambda given: f(*given, **kwargs), given) if exchanged else f(*given, **kwargs)
             found = None if run.notes or run.keys is not None or SUSPECTS.found else _matrix(y, run)
         except Exception:
             found = None
@@ -105,7 +101,7 @@ class Repeated:
             NOTES.reset(token)
             run.close()
         if found is None:
-            self.is_short = False
+            self.is_short = bool(run.notes)  # what a run stumbles in is captured in the next
         elif not is_finite_everywhere(found):
             return None
         elif captures is not None:

@@ -21,10 +21,21 @@ from dualdiff.operators.repeated import Repeated
 from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
 from dualdiff.trees import flatten
+from dualdiff.values import NUMBERS
 from dualdiff.ways import Program
 from dualdiff.ways.problem import record
 
-__all__ = ["Derivative", "Values", "columns_of", "fill", "of_curve", "of_jacobian", "of_sparse_jacobian", "of_vector", "refuse_steps"]
+__all__ = [
+    "Derivative",
+    "Values",
+    "columns_of",
+    "fill",
+    "of_curve",
+    "of_jacobian",
+    "of_sparse_jacobian",
+    "of_vector",
+    "refuse_steps",
+]
 
 PAID = 32
 """Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
@@ -226,6 +237,9 @@ def _same(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
     if type(right) is np.ndarray and type(found) is np.ndarray:
         return agree(found, right, ROUNDING)
+    if type(right) is type(found) and type(right) in (list, tuple):  # of numbers: to solvers they are one vector
+        if len(found) == len(right) and NUMBERS.issuperset(map(type, (*found, *right))):
+            return agree(np.array(found, float), np.array(right, float), ROUNDING)
     mine, theirs = flatten(found)[0], flatten(right)[0]
     return len(mine) == len(theirs) and all(agree(a, b, ROUNDING) for a, b in zip(mine, theirs, strict=True))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
+from scipy.linalg.lapack import dtrtri
 
 from dualdiff.errors import outside
 from dualdiff.scipy.optimize.derivatives import Derivative, of_curve, of_vector
@@ -20,6 +21,10 @@ UNBOUNDED = (-np.inf, np.inf)
 """The bounds that ``curve_fit`` has by default."""
 CONVERGED = (1, 2, 3, 4)
 """What ``leastsq`` returns where it found a minimum."""
+TOLERANCE = 1.49012e-8
+"""Its ``ftol`` and ``xtol`` where none are given."""
+_LMDER = getattr(getattr(scipy.optimize, "_minpack", None), "_lmder", None)
+"""MINPACK's Levenberg-Marquardt with a Jacobian; None in a SciPy that has it elsewhere."""
 
 
 class Curve:
@@ -73,10 +78,32 @@ class Curve:
         """Return the Jacobian column by column, as MINPACK keeps it."""
         return self.jacobian(parameters).T
 
+    def solved(self) -> Any:
+        """Return what ``leastsq`` does with its own options, less the message; None where it has something to say.
+
+        What it looks at around its call of MINPACK takes a tenth of a small fit, and is known here.
+        """
+        start, n = self.start, self.start.size
+        if _LMDER is None or self.residuals(start).shape != self.ydata.shape or self.columns(start).shape[0] != n:
+            return None
+        at_most = 100 * (n + 1)
+        found = _LMDER(self.residuals, self.columns, start, (), 1, 1, TOLERANCE, TOLERANCE, 0.0, at_most, 100.0, None)
+        popt, told, status = found
+        if status not in CONVERGED:
+            return None
+        inverse, singular = dtrtri(np.triu(told["fjac"].T[:n]))
+        if singular:
+            return popt, None, told, "", status
+        order = told["ipvt"]
+        inverse[order - order.min()] = inverse.copy()  # older SciPy counts from one
+        return popt, inverse @ inverse.T, told, "", status
+
     def fit(self, absolute_sigma: bool, full_output: bool, options: dict[str, Any]) -> CurveFit:
         """Return the fit, or raise as SciPy does."""
-        options = {**options, "col_deriv": True}  # says how a Jacobian lies, and this is ours
-        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.columns, full_output=True, **options)
+        found = None if options or full_output else self.solved()
+        if found is None:
+            options = {**options, "col_deriv": True}  # says how a Jacobian lies, and this is ours
+            found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.columns, full_output=True, **options)
         popt, covariance, told, message, status = found
         if status not in CONVERGED:
             raise RuntimeError(f"Optimal parameters not found: {message}")

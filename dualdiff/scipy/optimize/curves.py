@@ -83,7 +83,8 @@ class Curve:
 
         What it looks at around its call of MINPACK takes a tenth of a small fit, and is known here.
         """
-        start, n = self.start, self.start.size
+        n = self.start.size
+        start = self.start.astype(float)  # a copy, in which MINPACK writes
         if _LMDER is None or self.residuals(start).shape != self.ydata.shape or self.columns(start).shape[0] != n:
             return None
         at_most = 100 * (n + 1)

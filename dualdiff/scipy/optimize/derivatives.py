@@ -37,8 +37,8 @@ __all__ = [
     "refuse_steps",
 ]
 
-PAID = 32
-"""Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
+PAID, WORTH = 32, 4e-3
+"""Calls, and seconds that they took, after which a derivative is recorded as a program: recording takes as long."""
 PATIENCE = 3
 """How often in turn a program may differ from its function before operators run for good."""
 TRIED = 16
@@ -88,6 +88,8 @@ class Slopes:
     calls: int = 0
     seconds: float = float("inf")
     """The least time of an operator."""
+    spent: float = 0.0
+    """The time of all its calls."""
     program: Any = None
     doubts: int = 0
     runs: int = 0
@@ -102,8 +104,9 @@ class Slopes:
     def count(self, seconds: float) -> None:
         """Count a call of the operator, and what it took."""
         self.calls += 1
+        self.spent += seconds
         self.seconds = min(self.seconds, seconds)
-        self.is_paid = self.calls >= PAID and not self.settled
+        self.is_paid = self.calls >= PAID and self.spent >= WORTH and not self.settled
 
     def settle(self) -> None:
         """Let operators run for good."""

@@ -55,8 +55,8 @@ class _Short:
         if type(x) is not np.ndarray or x.dtype is not FLOAT64 or not (x.ndim == 1 and 0 < x.size <= self.most):
             self.is_short = False
             return None
-        exchanged = captures is not None and captures.anything
-        if exchanged and not captures.checked:
+        exchanged = captures if captures is not None and captures.anything else None
+        if exchanged is not None and not exchanged.checked:
             return None
         if CAREFUL.get() or ACTIVE.get() or NOTES.get() is not None or kinks.raises():
             return None
@@ -68,7 +68,8 @@ class _Short:
                 f, given = self.f, (Dual(x.copy(), seed(directions(0, (k,))), run), *args[1:])
             else:
                 f, given = self.separate, (*args[1:], *[Dual(v, Columns(((n, ONE),)), run) for n, v in enumerate(x)])
-            y = captures.call(self.f, lambda given: f(*given, **kwargs), given) if exchanged else f(*given, **kwargs)
+            run_of = lambda given: f(*given, **kwargs)  # noqa: E731
+            y = run_of(given) if exchanged is None else exchanged.call(self.f, run_of, given)
             found = None if run.notes or run.keys is not None or SUSPECTS.found else self._read(y, run)
         except Exception:
             found = None

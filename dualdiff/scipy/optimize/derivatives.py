@@ -240,11 +240,15 @@ def _same(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
     if type(right) is np.ndarray and type(found) is np.ndarray:
         return agree(found, right, ROUNDING)
-    if type(right) is type(found) and type(right) in (list, tuple):  # of numbers: to solvers they are one vector
-        if len(found) == len(right) and NUMBERS.issuperset(map(type, (*found, *right))):
-            return agree(np.array(found, float), np.array(right, float), ROUNDING)
+    if _is_of_numbers(found) and _is_of_numbers(right):  # to solvers they are one vector
+        return agree(np.array(found, float), np.array(right, float), ROUNDING)
     mine, theirs = flatten(found)[0], flatten(right)[0]
     return len(mine) == len(theirs) and all(agree(a, b, ROUNDING) for a, b in zip(mine, theirs, strict=True))
+
+
+def _is_of_numbers(x: Any) -> bool:
+    """Whether a result is a list of numbers."""
+    return type(x) in (list, tuple) and NUMBERS.issuperset(map(type, x))
 
 
 _KEPT: OrderedDict[Any, Slopes] = OrderedDict()

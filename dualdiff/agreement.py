@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ def agree(found: Any, right: Any, units: float) -> bool:
             apart = found - right
             if right.size * float(np.vdot(apart, apart)) <= (units * _EPS) ** 2 * size:
                 return True
+    elif type(found) in _DOUBLES and type(right) in _DOUBLES:
+        x, y = float(found), float(right)
+        return x == y or (x != x and y != y) or (math.isfinite(y) and abs(x - y) <= units * _EPS * abs(y))
     if shape_of(found) != shape_of(right):
         return False
     a, b = np.asarray(found), np.asarray(right)
@@ -49,6 +53,7 @@ def agree(found: Any, right: Any, units: float) -> bool:
         return bool(np.all((np.abs(a - b) <= bar) | (a == b) | (np.isnan(a) & np.isnan(b))))
 
 
+_DOUBLES = (float, np.float64)
 _EPS = float(np.finfo(float).eps)
 _TINY, _HUGE = 1e-250, float("inf")
 """Between them a sum of squares is finite, and the squares of differences that count do not vanish."""

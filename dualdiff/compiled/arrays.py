@@ -285,6 +285,8 @@ class Arrays:
             self._write(n, s)
             return
         given = [self._given(i) for i in s.operands]
+        if isinstance(fn, np.ufunc) and not s.params and self._is_in_doubles(s):
+            given = [self.floats.get(i, text) for i, text in zip(s.operands, given, strict=True)]
         if row.access == "read" and form.is_float and program.forms[s.operands[0]].kind == "array":
             self.names[f"p{s.result}"] = s.params["index"]
             self.lines.append(f"{v} = {given[0]}.item(p{s.result})")
@@ -305,6 +307,12 @@ class Arrays:
             self.floats[s.result] = v
             call = f"float({call})"
         self.lines.append(f"{v} = {call}")
+
+    def _is_in_doubles(self, s: Any) -> bool:
+        """Whether an operand is an array of doubles, as is the result: beside it a number of Python's is a double too, and quicker."""
+        forms = self.program.forms
+        doubles = [forms[i].kind == "array" and forms[i].dtype == np.float64 for i in (*s.operands, s.result)]
+        return doubles[-1] and any(doubles[:-1])
 
     def _call(self, n: int, s: Any, given: list[str], form: Form) -> str:
         row, f = s.row, f"f{s.result}"

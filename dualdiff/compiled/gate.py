@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -38,9 +39,12 @@ class Entered(Running):
 
 def builder(build: Callable[[list[Any]], Any], count: int) -> Callable[[tuple[Any, ...]], Any] | None:
     """Return what puts results together; None where the result is one leaf."""
-    mark = np.empty(0)
-    if count == 1 and build([mark]) is mark:
+    marks = [np.empty(0) for _ in range(count)]
+    made = build(list(marks))
+    if count == 1 and made is marks[0]:
         return None
+    if type(made) is tuple and len(made) == count and all(map(operator.is_, made, marks)):
+        return tuple
     return lambda outputs: build(list(outputs))
 
 

@@ -94,7 +94,7 @@ class Jacobian(Operator):
             if not wide:
                 return np.zeros((0, sum(size_of(shape_of(x)) for x in call.leaves)))
             return wide[0] if len(wide) == 1 else np.concatenate(wide, axis=0)
-        if len(values) == 1 and len(call.leaves) == 1:
+        if len(values) == 1 and len(call.leaves) == 1 and call.single:
             ((block,),) = blocks
             if type(block) is np.ndarray and block.ndim:  # the common case, an array in and an array out
                 return call.build_outputs([call.build_inputs([block])])
@@ -235,7 +235,7 @@ def jacobian(
     callable
         It takes ``f``'s arguments and returns an array of shape ``f(x).shape + x.shape``, never squeezed; for
         nested results the structure of the result, and inside it that of the argument; with ``sparse=True`` a sparse
-        matrix. Of an array by several numbers (``argnums=(1, 2, 3)``) it is the tuple of the columns, which SciPy's
+        matrix. Of an array by several numbers (``argnums=(1, 2, 3)``, of one ``(1,)``) it is the tuple of the columns, which SciPy's
         ``curve_fit`` takes as ``jac``: it gets the matrix (m, n). The type never depends on the choice. Its
         method ``explain`` takes the same arguments and returns the costs of all ways as a table.
 

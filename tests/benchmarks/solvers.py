@@ -18,7 +18,7 @@ from dualdiff.scipy import optimize as exact
 from dualdiff.scipy.optimize import derivatives
 
 Row = dict[str, Any]
-LATER = 12
+LATER = 20
 """Solves after which a solve is a later one."""
 
 

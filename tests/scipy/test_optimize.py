@@ -57,7 +57,8 @@ class Counted:
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     derivatives._KEPT.clear()
-    monkeypatch.setattr(derivatives, "TRIED", 0)  # no test depends on which is quicker
+    monkeypatch.setattr(derivatives, "WORTH", 0.0)  # no test depends on how long things take
+    monkeypatch.setattr(derivatives, "TRIED", 0)
 
 
 # -- signatures ----------------------------------------------------------------------------------------
@@ -340,6 +341,7 @@ def test_curve_fit_is_scipys(options):
     np.testing.assert_allclose(pcov, right[1], rtol=1e-7)
     np.testing.assert_allclose(fit.standard_errors, np.sqrt(np.diag(right[1])), rtol=1e-7)
     assert type(fit[0]) is np.ndarray
+    np.testing.assert_array_equal(START, [1.0, 1.0, 0.0])
     full = do.curve_fit(wrapped, T, **given, full_output=True)
     theirs = so.curve_fit(model, T, **given, jac=slopes, full_output=True)
     assert len(full) == len(theirs) == 5
@@ -425,6 +427,7 @@ def test_pandas_goes_in():
 # -- dd.jacobian as SciPy's jac ------------------------------------------------------------------------
 
 by_three = dd.jacobian(model, argnums=(1, 2, 3))
+by_one = dd.jacobian(lambda t, k: np.exp(-k * t), argnums=(1,))
 
 
 @pytest.mark.parametrize("points", [30, 3])  # three points: the transpose has the same shape
@@ -438,6 +441,8 @@ def test_curve_fit_takes_derivatives_by_several_numbers(jac, points):
         got = so.curve_fit(model, t, y, START, jac=jac, **options)
         want = so.curve_fit(model, t, y, START, jac=slopes, **options)
         np.testing.assert_allclose(got[0], want[0], rtol=1e-8)
+        one = so.curve_fit(lambda t, k: np.exp(-k * t), t, y, [1.0], jac=by_one, **options)[0]
+        np.testing.assert_allclose(one, do.curve_fit(lambda t, k: np.exp(-k * t), t, y, [1.0], **options)[0], rtol=1e-6)
 
 
 def test_the_derivatives_by_several_numbers_stay_a_tuple():

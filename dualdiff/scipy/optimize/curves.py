@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import wraps
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 import scipy.optimize
+from scipy.linalg.lapack import dtrtri
 
 from dualdiff.errors import outside
-from dualdiff.scipy.optimize.derivatives import Derivative, of_jacobian
+from dualdiff.scipy.optimize.derivatives import Derivative, of_curve, of_vector
 from dualdiff.scipy.optimize.results import CurveFit
 
-__all__ = ["UNBOUNDED", "Curve", "by_rows", "infinite", "is_unbounded", "of_vector", "warn_of_rank"]
+__all__ = ["UNBOUNDED", "Curve", "by_rows", "infinite", "is_unbounded", "warn_of_rank"]
 
 UNBOUNDED = (-np.inf, np.inf)
 """The bounds that ``curve_fit`` has by default."""
 CONVERGED = (1, 2, 3, 4)
 """What ``leastsq`` returns where it found a minimum."""
+TOLERANCE = 1.49012e-8
+"""Its ``ftol`` and ``xtol`` where none are given."""
+_LMDER = getattr(getattr(scipy.optimize, "_minpack", None), "_lmder", None)
+"""MINPACK's Levenberg-Marquardt with a Jacobian; None in a SciPy that has it elsewhere."""
 
 
 class Curve:
@@ -31,7 +35,7 @@ class Curve:
 
     def __init__(self, f: Callable[..., Any], xdata: Any, ydata: Any, start: Any, weights: Any) -> None:
         self.f, self.xdata, self.ydata, self.start, self.weights = f, xdata, ydata, start, weights
-        self.derivative = Derivative(f, of_jacobian, self.at, None, of_vector, "parameters")
+        self.derivative = Derivative(f, of_curve, self.at, None, of_vector, "parameters")
         self.last: tuple[Any, Any] = (None, None)
         self.slope: tuple[Any, Any] = (None, None)
 
@@ -70,9 +74,37 @@ class Curve:
             self.slope = point, found if self.weights is None else self.weights[:, np.newaxis] * found
         return self.slope[1]
 
+    def columns(self, parameters: Any) -> Any:
+        """Return the Jacobian column by column, as MINPACK keeps it."""
+        return self.jacobian(parameters).T
+
+    def solved(self) -> Any:
+        """Return what ``leastsq`` does with its own options, less the message; None where it has something to say.
+
+        What it looks at around its call of MINPACK takes a tenth of a small fit, and is known here.
+        """
+        n = self.start.size
+        start = self.start.astype(float)  # a copy, in which MINPACK writes
+        if _LMDER is None or self.residuals(start).shape != self.ydata.shape or self.columns(start).shape[0] != n:
+            return None
+        at_most = 100 * (n + 1)
+        found = _LMDER(self.residuals, self.columns, start, (), 1, 1, TOLERANCE, TOLERANCE, 0.0, at_most, 100.0, None)
+        popt, told, status = found
+        if status not in CONVERGED:
+            return None
+        inverse, singular = dtrtri(np.triu(told["fjac"].T[:n]))
+        if singular:
+            return popt, None, told, "", status
+        order = told["ipvt"]
+        inverse[order - order.min()] = inverse.copy()  # older SciPy counts from one
+        return popt, inverse @ inverse.T, told, "", status
+
     def fit(self, absolute_sigma: bool, full_output: bool, options: dict[str, Any]) -> CurveFit:
         """Return the fit, or raise as SciPy does."""
-        found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.jacobian, full_output=True, **options)
+        found = None if options or full_output else self.solved()
+        if found is None:
+            options = {**options, "col_deriv": True}  # says how a Jacobian lies, and this is ours
+            found = scipy.optimize.leastsq(self.residuals, self.start, Dfun=self.columns, full_output=True, **options)
         popt, covariance, told, message, status = found
         if status not in CONVERGED:
             raise RuntimeError(f"Optimal parameters not found: {message}")
@@ -115,16 +147,6 @@ def warn_of_rank(J: Any) -> None:
 def by_rows(found: Any, shape: Any) -> Any:
     """Return a Jacobian with a row for every point, where a model is one number for all of them."""
     return np.broadcast_to(found, (*shape, found.shape[1])) if found.shape[0] == 1 and shape != (1,) else found
-
-
-def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a model of separate parameters as a function of the vector of them."""
-
-    @wraps(f)
-    def model(parameters: Any, xdata: Any) -> Any:
-        return f(xdata, *parameters)
-
-    return model
 
 
 def _parameters(f: Callable[..., Any]) -> int:

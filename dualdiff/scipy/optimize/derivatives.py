@@ -16,18 +16,29 @@ from dualdiff.agreement import agree
 from dualdiff.errors import InputError
 from dualdiff.operators.calls import Call
 from dualdiff.operators.compiled import ROUNDING, Compiled
-from dualdiff.operators.jacobian import jacobian, value_and_jacobian
+from dualdiff.operators.jacobian import value_and_jacobian
 from dualdiff.operators.repeated import Repeated
 from dualdiff.scipy.optimize.bodies import Body, body_of
 from dualdiff.shapes import size_of
 from dualdiff.trees import flatten
+from dualdiff.values import NUMBERS
 from dualdiff.ways import Program
 from dualdiff.ways.problem import record
 
-__all__ = ["Derivative", "Values", "columns_of", "fill", "of_jacobian", "of_sparse_jacobian", "refuse_steps"]
+__all__ = [
+    "Derivative",
+    "Values",
+    "columns_of",
+    "fill",
+    "of_curve",
+    "of_jacobian",
+    "of_sparse_jacobian",
+    "of_vector",
+    "refuse_steps",
+]
 
-PAID = 32
-"""Calls after which a derivative is recorded as a program: recording takes as long as 30 to 60 calls of its operator."""
+PAID, WORTH = 32, 4e-3
+"""Calls, and seconds that they took, after which a derivative is recorded as a program: recording takes as long."""
 PATIENCE = 3
 """How often in turn a program may differ from its function before operators run for good."""
 TRIED = 16
@@ -77,6 +88,8 @@ class Slopes:
     calls: int = 0
     seconds: float = float("inf")
     """The least time of an operator."""
+    spent: float = 0.0
+    """The time of all its calls."""
     program: Any = None
     doubts: int = 0
     runs: int = 0
@@ -91,8 +104,9 @@ class Slopes:
     def count(self, seconds: float) -> None:
         """Count a call of the operator, and what it took."""
         self.calls += 1
+        self.spent += seconds
         self.seconds = min(self.seconds, seconds)
-        self.is_paid = self.calls >= PAID and not self.settled
+        self.is_paid = self.calls >= PAID and self.spent >= WORTH and not self.settled
 
     def settle(self) -> None:
         """Let operators run for good."""
@@ -226,8 +240,15 @@ def _same(found: Any, right: Any) -> bool:
     """Whether a program's value is the function's up to rounding."""
     if type(right) is np.ndarray and type(found) is np.ndarray:
         return agree(found, right, ROUNDING)
+    if _is_of_numbers(found) and _is_of_numbers(right):  # to solvers they are one vector
+        return agree(np.array(found, float), np.array(right, float), ROUNDING)
     mine, theirs = flatten(found)[0], flatten(right)[0]
     return len(mine) == len(theirs) and all(agree(a, b, ROUNDING) for a, b in zip(mine, theirs, strict=True))
+
+
+def _is_of_numbers(x: Any) -> bool:
+    """Whether a result is a list of numbers."""
+    return type(x) in (list, tuple) and NUMBERS.issuperset(map(type, x))
 
 
 _KEPT: OrderedDict[Any, Slopes] = OrderedDict()
@@ -246,12 +267,29 @@ def _kept(key: Any) -> Slopes:
 
 def of_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a Jacobian, a matrix."""
-    return value_and_jacobian(function, flat=True) if with_value else Repeated(jacobian(function, flat=True))
+    return value_and_jacobian(function, flat=True) if with_value else Repeated(function)
+
+
+def of_curve(function: Any, with_value: bool) -> Any:
+    """Return the operator of the Jacobian of a model as :func:`of_vector` has it."""
+    if with_value:
+        return of_jacobian(function, True)
+    return Repeated(function, function.__wrapped__)
+
+
+def of_vector(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a model of separate parameters as a function of the vector of them."""
+
+    @wraps(f)
+    def model(parameters: Any, xdata: Any) -> Any:
+        return f(xdata, *parameters)
+
+    return model
 
 
 def of_sparse_jacobian(function: Any, with_value: bool) -> Any:
     """Return the operator of a sparse Jacobian."""
-    return value_and_jacobian(function, sparse=True) if with_value else Repeated(jacobian(function, sparse=True))
+    return value_and_jacobian(function, sparse=True) if with_value else Repeated(function, sparse=True)
 
 
 def fill(f: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> tuple[int, int, int]:

@@ -12,14 +12,16 @@ import scipy.optimize
 
 from dualdiff.errors import InputError
 from dualdiff.scipy.answers import Call
-from dualdiff.scipy.optimize.curves import UNBOUNDED, Curve, by_rows, infinite, is_unbounded, of_vector, warn_of_rank
+from dualdiff.scipy.optimize.curves import UNBOUNDED, Curve, by_rows, infinite, is_unbounded, warn_of_rank
 from dualdiff.scipy.optimize.derivatives import (
     Derivative,
     Values,
     columns_of,
     fill,
+    of_curve,
     of_jacobian,
     of_sparse_jacobian,
+    of_vector,
     refuse_steps,
 )
 from dualdiff.scipy.optimize.inside import differentiated
@@ -277,7 +279,7 @@ class _ByParameters:
     __slots__ = ("derivative", "last", "shape")
 
     def __init__(self, f: Callable[..., Any], values: Values, shape: Any) -> None:
-        self.derivative = Derivative(f, of_jacobian, values.at, values, of_vector, "parameters")
+        self.derivative = Derivative(f, of_curve, values.at, values, of_vector, "parameters")
         self.shape = shape
         self.last: Any = None
 

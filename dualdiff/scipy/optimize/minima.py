@@ -16,6 +16,7 @@ import scipy.sparse.linalg
 from dualdiff.operators.gradients import grad, value_and_grad
 from dualdiff.operators.jacobian import hessian, jacobian
 from dualdiff.operators.modes import linearize
+from dualdiff.operators.repeated import RepeatedGradient
 from dualdiff.scipy.optimize.derivatives import Derivative, columns_of, fill, refuse_steps
 from dualdiff.scipy.optimize.inside import differentiated
 from dualdiff.shapes import shape_of, size_of
@@ -199,7 +200,7 @@ class Objective:
 
 
 def _gradient(function: Any, with_value: bool) -> Any:
-    return value_and_grad(function)
+    return value_and_grad(function) if with_value else RepeatedGradient(function)
 
 
 def _hessian(function: Any, with_value: bool) -> Any:

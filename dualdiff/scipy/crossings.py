@@ -1,0 +1,168 @@
+"""Where the right-hand side of a differential equation jumps along its solution, which the derivative of the steps does not see.
+
+What moves such a crossing is the state, or a value that the right-hand side closes over. A jump at a time that nothing moves is
+harmless, and so is a kink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dualdiff.scipy import jumps
+from dualdiff.scipy.jumps import BESIDE, Jump
+from dualdiff.scipy.stepping import NODES, Explicit
+from dualdiff.scipy.systems import Given, slope, uncaptured
+from dualdiff.scipy.trajectories import Taken
+from dualdiff.shapes import size_of
+
+_WITHIN = (0.25, 0.5, 0.75)
+"""Where a step is looked at."""
+_AT_ONCE = 1 << 18
+"""Numbers that the states of some steps may be."""
+LENIENT = 10.0
+"""A jump less than so many times the relative tolerance, of the size of the slope there, is within the solver's error."""
+_INSTEAD = (
+    "Hold the side in a variable, stop at the crossing with a terminal event, and start another solution there (how-to: "
+    "ode-sensitivities, right-hand sides that jump)."
+)
+
+
+def plain_slope(given: Given, inside: Any) -> Any:
+    """Return a right-hand side of plain numbers, in the shape of the state."""
+    f = given.with_inside(inside)
+    f = given.on_plain(f)
+    return lambda t, y: np.asarray(slope(f, t, y))
+
+
+@dataclass(slots=True, eq=False)
+class Crossings:
+    """The jumps that a solution crosses, looked for once its derivative is asked for.
+
+    Attributes
+    ----------
+    given : Given
+        The right-hand side.
+    steps : Taken
+        The steps taken.
+    last, y_last
+        The last time that is asked for, and the state there.
+    rtol
+        The relative tolerance.
+    place : str
+        Where in the user's code the solution was asked for.
+    """
+
+    given: Given
+    steps: Taken
+    last: float
+    y_last: Any
+    rtol: Any
+    place: str
+    known: list[Jump] = field(default_factory=list)
+    looked: bool = False
+    moved_by: str = ""
+
+    def __call__(self) -> None:
+        """Raise if the solution crosses a jump whose place moves with what is differentiated."""
+        if not self.looked:
+            uncaptured(self._look)
+            self.looked = True
+        if self.known:
+            (jump,) = self.known
+            what = f"the right-hand side of {self.given.name}"
+            raise jumps.error(self.place, what, "t", jump, self.moved_by, jump.before[1:], _INSTEAD)
+
+    def _look(self) -> None:
+        given, steps = self.given, self.steps
+        slopes = plain_slope(given, steps.inside)
+
+        def f(places: Any) -> Any:
+            with np.errstate(all="ignore"):
+                return np.array([slopes(float(z[0].real), z[1:]) for z in places])
+
+        n = steps.states.shape[1]
+        points = steps.points()
+        size = np.max(np.abs(steps.states), axis=0, initial=0.0)
+        each = max(1, _AT_ONCE // (n + 1))
+        count = int(np.sum(np.abs(steps.times - steps.times[0]) < abs(self.last - steps.times[0])))
+        rtol = LENIENT * float(np.max(self.rtol))
+        for first in range(0, count, each):
+            part = range(first, min(first + each, count))
+            path = self._path(part, part.stop == count, points is not None)
+            for jump in jumps.found(f, path, points, lambda z: {0: z[:, 0], 1: z[:, 1:]}, rtol):
+                if self._moves(jump, size):
+                    self.known = [jump]
+                    return
+
+    def _path(self, part: range, last: bool, within: bool) -> Any:
+        """Return times and states, one in a row, from the beginning of one step to that of another, or to the end."""
+        steps, own = self.steps, slice(part.start, part.stop)
+        nodes = np.concatenate([steps.times[own, None], steps.states[own]], axis=1)
+        if not last:
+            m = part.stop
+            nodes = np.concatenate([nodes, np.append(steps.times[m], steps.states[m])[None]])
+        whole = nodes
+        if within and len(nodes) > 1 and steps.slopes is not None:
+            whole = np.concatenate([nodes[:-1, None], self._inner(part.start, len(nodes) - 1)], axis=1)
+            whole = np.concatenate([whole.reshape(-1, nodes.shape[1]), nodes[-1:]])
+        if last:
+            end = np.append(self.last, self.y_last)
+            whole = np.concatenate([whole, [whole[-1] + (1 - BESIDE) * (end - whole[-1])]])
+        if part.start == 0 and len(whole) > 1:
+            whole[0] += BESIDE * (whole[1] - whole[0])
+        return whole
+
+    def _inner(self, first: int, count: int) -> Any:
+        """Return places within steps, (steps, places, 1 + n)."""
+        steps, own = self.steps, slice(first, first + count)
+        t, y, slopes = steps.times[first : first + count + 1], steps.states[own], steps.slopes[own]
+        h = np.diff(t)[:, None, None]
+        if isinstance(steps.scheme, Explicit):
+            x = np.array(_WITHIN)[:, None]
+            change = (steps.states[first + 1 : first + 1 + count] - y)[:, None]
+            f, f_new = h * slopes[:, :1], h * slopes[:, None, steps.scheme.method.n_stages]
+            inner = change * x + x * (1 - x) * ((1 - x) * (f - change) - x * (f_new - change))
+        else:
+            x, inner = NODES[:-1, None], h * slopes[:, :-1]
+        return np.concatenate([t[:-1, None, None] + h * x, y[:, None] + inner], axis=2)
+
+    def _moves(self, jump: Jump, size: Any) -> bool:
+        """Whether the place of a jump moves with what is differentiated."""
+        given, inside = self.given, self.steps.inside
+
+        def changed(after: bool, i: int, by: Any) -> Any:
+            z, values = jump.after if after else jump.before, list(inside)
+            y = z[1:]
+            if i:
+                values[i - 1] = values[i - 1] + by
+            else:
+                y = y + by
+            with np.errstate(all="ignore"):
+                return plain_slope(given, values)(float(z[0].real), y)
+
+        arguments = [x for x in (jump.before[1:], *inside)]
+        moved = jumps.moves(jump, changed, arguments, [size, *map(np.abs, inside)])
+        self.moved_by = "the state" if 0 in moved else "a value that is being differentiated"
+        return bool(moved)
+
+
+def beside(given: Given, steps: Taken, t: float, y: Any, first: bool = False) -> tuple[float, Any] | None:
+    """Return where the solution is beside a place at which the slope is another one than there; None where it is the same.
+
+    That is before it, or if it is the ``first`` place after it.
+    """
+    if not steps.times.size > 1:
+        return None
+    distance = np.abs(steps.times - steps.times[0])
+    m = int(np.argmax(distance > 0)) if first else int(np.sum(distance < abs(t - steps.times[0]))) - 1
+    if m < 0 or steps.times[m] == t:
+        return None
+    f = plain_slope(given, steps.inside)
+    with np.errstate(all="ignore"):
+        return uncaptured(jumps.differs, f, (t, np.asarray(y)), (float(steps.times[m]), steps.states[m]))
+
+
+__all__ = ["Crossings", "beside", "plain_slope"]

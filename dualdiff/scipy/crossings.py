@@ -6,7 +6,8 @@ harmless, and so is a kink.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from dualdiff.scipy.jumps import BESIDE, Jump
 from dualdiff.scipy.stepping import NODES, Explicit
 from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.scipy.trajectories import Taken
-from dualdiff.shapes import size_of
 
 _WITHIN = (0.25, 0.5, 0.75)
 """Where a step is looked at."""
 _AT_ONCE = 1 << 18
 """Numbers that the states of some steps may be."""
+_NEAR, _FAR = 1 - 1e-6, 1 - 1e-4
+"""Steps that end later than that, of the way to the end, are part of its last one."""
 LENIENT = 10.0
 """A jump less than so many times the relative tolerance, of the size of the slope there, is within the solver's error."""
 _INSTEAD = (
@@ -61,21 +63,21 @@ class Crossings:
     y_last: Any
     rtol: Any
     place: str
-    known: list[Jump] = field(default_factory=list)
-    looked: bool = False
-    moved_by: str = ""
+    known: list[tuple[Jump, list[int]]] | None = None
 
-    def __call__(self) -> None:
-        """Raise if the solution crosses a jump whose place moves with what is differentiated."""
-        if not self.looked:
-            uncaptured(self._look)
-            self.looked = True
-        if self.known:
-            (jump,) = self.known
-            what = f"the right-hand side of {self.given.name}"
-            raise jumps.error(self.place, what, "t", jump, self.moved_by, jump.before[1:], _INSTEAD)
+    def __call__(self, active: Sequence[bool]) -> None:
+        """Raise if the solution crosses a jump whose place moves with those active of the state at the start and what is closed over."""
+        if self.known is None:
+            self.known = uncaptured(self._found)
+        for jump, moved in self.known:
+            by_state = 0 in moved and any(active)
+            if by_state or any(i and active[i] for i in moved):
+                what = f"the right-hand side of {self.given.name}"
+                by = "the state" if by_state else "a value that is being differentiated"
+                raise jumps.error(self.place, what, "t", jump, by, jump.before[1:], _INSTEAD)
 
-    def _look(self) -> None:
+    def _found(self) -> list[tuple[Jump, list[int]]]:
+        """Return the jumps that move, and with what."""
         given, steps = self.given, self.steps
         slopes = plain_slope(given, steps.inside)
 
@@ -87,15 +89,17 @@ class Crossings:
         points = steps.points()
         size = np.max(np.abs(steps.states), axis=0, initial=0.0)
         each = max(1, _AT_ONCE // (n + 1))
-        count = int(np.sum(np.abs(steps.times - steps.times[0]) < abs(self.last - steps.times[0])))
+        count = int(np.sum(np.abs(steps.times - steps.times[0]) < _NEAR * abs(self.last - steps.times[0])))
         rtol = LENIENT * float(np.max(self.rtol))
+        found = []
         for first in range(0, count, each):
             part = range(first, min(first + each, count))
             path = self._path(part, part.stop == count, points is not None)
             for jump in jumps.found(f, path, points, lambda z: {0: z[:, 0], 1: z[:, 1:]}, rtol):
-                if self._moves(jump, size):
-                    self.known = [jump]
-                    return
+                moved = self._moved(jump, size)
+                if moved:
+                    found.append((jump, moved))
+        return found
 
     def _path(self, part: range, last: bool, within: bool) -> Any:
         """Return times and states, one in a row, from the beginning of one step to that of another, or to the end."""
@@ -129,8 +133,8 @@ class Crossings:
             x, inner = NODES[:-1, None], h * slopes[:, :-1]
         return np.concatenate([t[:-1, None, None] + h * x, y[:, None] + inner], axis=2)
 
-    def _moves(self, jump: Jump, size: Any) -> bool:
-        """Whether the place of a jump moves with what is differentiated."""
+    def _moved(self, jump: Jump, size: Any) -> list[int]:
+        """Return what the place of a jump moves with: 0 is the state."""
         given, inside = self.given, self.steps.inside
 
         def changed(after: bool, i: int, by: Any) -> Any:
@@ -143,10 +147,7 @@ class Crossings:
             with np.errstate(all="ignore"):
                 return plain_slope(given, values)(float(z[0].real), y)
 
-        arguments = [x for x in (jump.before[1:], *inside)]
-        moved = jumps.moves(jump, changed, arguments, [size, *map(np.abs, inside)])
-        self.moved_by = "the state" if 0 in moved else "a value that is being differentiated"
-        return bool(moved)
+        return jumps.moves(jump, changed, [jump.before[1:], *inside], [size, *map(np.abs, inside)])
 
 
 def beside(given: Given, steps: Taken, t: float, y: Any, first: bool = False) -> tuple[float, Any] | None:
@@ -157,7 +158,7 @@ def beside(given: Given, steps: Taken, t: float, y: Any, first: bool = False) ->
     if not steps.times.size > 1:
         return None
     distance = np.abs(steps.times - steps.times[0])
-    m = int(np.argmax(distance > 0)) if first else int(np.sum(distance < abs(t - steps.times[0]))) - 1
+    m = int(np.argmax(distance > 0)) if first else int(np.sum(distance < _FAR * abs(t - steps.times[0]))) - 1
     if m < 0 or steps.times[m] == t:
         return None
     f = plain_slope(given, steps.inside)

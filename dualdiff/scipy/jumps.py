@@ -30,9 +30,13 @@ _BITS = 50
 _PERSISTS = 0.6
 """A part of an interval over which so much of the change goes on is looked into: of what is smooth, each half has half."""
 _MOST = 1 << 12
+_MOST_BY_VALUES = 16
+"""Intervals that are looked into; of values that are rough through and through, these are the worst."""
 _SAMPLE = 64
 _NOISE = 1e-10
 """A change below this, of the size that a function has along a path, is none."""
+_ROUGH = 1e-8
+"""The same where nothing but values tells, which may be those of another solver."""
 _NUDGES = (1e-9, 1e-7)
 """By how much of its size an argument is changed beside a crossing."""
 BESIDE = 1e-6
@@ -54,7 +58,7 @@ class Jump:
         return self.value_after - self.value
 
 
-def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any], Any], parts: int) -> Any:
+def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any], Any], parts: int, most: int) -> Any:
     """Return the ends of intervals, as narrow as rounding lets them be, over which what is seen changes; None where nothing is seen."""
     seen = look(path)
     if seen is None:
@@ -62,13 +66,13 @@ def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any
     a, b, at_a, at_b = path[:-1], path[1:], seen[:-1], seen[1:]
     size = size_of(at_a, at_b)
     for n in range(1 + int(np.ceil(_BITS / np.log2(parts)))):
-        keep = np.argsort(-size, kind="stable")[:_MOST]
+        keep = np.argsort(-size, kind="stable")[: None if n < 3 else most]
         keep = np.sort(keep[size[keep] > 0])
         a, b, at_a, at_b, size = a[keep], b[keep], at_a[keep], at_b[keep], size[keep]
         if not len(a) or n * np.log2(parts) >= _BITS:
             break
         x = np.arange(1, parts)[:, None] / parts
-        inner = a[:, None] * (1 - x) + b[:, None] * x
+        inner = a[:, None] + x * (b - a)[:, None]
         seen = look(inner.reshape(-1, path.shape[1]))
         if seen is None:
             return None
@@ -104,14 +108,14 @@ def found(f: Callable[[Any], Any], path: Any, points: Points | None, parts: Any,
             codes = points.decisions(parts(places))
             return None if codes is None else codes[:, None]
 
-        sides = _enclosed(decided, path, lambda a, b: np.any(a != b, axis=-1).astype(float), 16)
+        sides = _enclosed(decided, path, lambda a, b: np.any(a != b, axis=-1).astype(float), 16, _MOST)
         if sides is not None and not len(sides[0]):
             return []
     scale = np.max(np.abs(f(path[:: 1 + len(path) // _SAMPLE])), axis=0, initial=0.0) + 1e-300
     if sides is None:
-        sides = _by_values(lambda places: points and points.values(parts(places)), path, scale)
+        sides = _by_values(lambda places: points and points.values(parts(places)), path, scale, max(rtol, _ROUGH))
     if sides is None:
-        sides = _by_values(f, path, scale)
+        sides = _by_values(f, path, scale, max(rtol, _ROUGH))
     found = []
     for a, b, u, v in zip(*sides, f(sides[0]), f(sides[1]), strict=True) if len(sides[0]) else ():
         if np.any(np.abs(v - u) > np.maximum(_NOISE * scale, rtol * np.maximum(np.abs(u), np.abs(v)))):
@@ -119,14 +123,14 @@ def found(f: Callable[[Any], Any], path: Any, points: Points | None, parts: Any,
     return found
 
 
-def _by_values(f: Callable[[Any], Any], path: Any, scale: Any) -> Any:
+def _by_values(f: Callable[[Any], Any], path: Any, scale: Any, floor: float) -> Any:
     """Return the ends of narrow intervals over which a value changes for all that."""
 
     def steep(a: Any, b: Any) -> Any:
         size = np.max(np.abs(b - a) / scale, axis=-1, initial=0.0)
-        return np.where(size > _NOISE, size, 0.0)
+        return np.where(size > floor, size, 0.0)
 
-    return _enclosed(f, path, steep, 2)
+    return _enclosed(f, path, steep, 2, _MOST_BY_VALUES)
 
 
 def moves(jump: Jump, f: Callable[..., Any], arguments: Sequence[Any], sizes: Sequence[Any]) -> list[int]:
@@ -154,7 +158,9 @@ def moves(jump: Jump, f: Callable[..., Any], arguments: Sequence[Any], sizes: Se
     return found
 
 
-def differs(f: Callable[[Any, Any], Any], here: tuple[float, Any], neighbour: tuple[float, Any]) -> tuple[float, Any] | None:
+def differs(
+    f: Callable[[Any, Any], Any], here: tuple[float, Any], neighbour: tuple[float, Any], near: float = 1e-2 * BESIDE
+) -> tuple[float, Any] | None:
     """Return a place beside another one, towards a neighbour, if the value there differs however near it is; None otherwise."""
     t, y = here
     t_far, y_far = neighbour
@@ -163,8 +169,8 @@ def differs(f: Callable[[Any, Any], Any], here: tuple[float, Any], neighbour: tu
         return t + part * (t_far - t), y + part * (y_far - y)
 
     value = np.asarray(f(t, y))
-    near, nearer = [np.abs(np.asarray(f(*beside(part))) - value) for part in (BESIDE, 0.01 * BESIDE)]
-    return beside(BESIDE) if np.any((nearer > 0.5 * near) & (nearer > 1e-6 * np.abs(value))) else None
+    wide, narrow = [np.abs(np.asarray(f(*beside(part))) - value) for part in (BESIDE, near)]
+    return beside(BESIDE) if np.any((narrow > 0.5 * wide) & (narrow > 1e-6 * np.abs(value))) else None
 
 
 def error(place: str, what: str, variable: str, jump: Jump, moved_by: str, state: Any, instead: str) -> JumpError:

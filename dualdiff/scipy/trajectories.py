@@ -21,7 +21,7 @@ from dualdiff.scipy.points import MOST, Points, serves
 from dualdiff.scipy.stepping import Explicit, Implicit, Interpolant
 from dualdiff.scipy.systems import Given, slope
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import bind, raw
+from dualdiff.values import TRACED, bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 _AT_ONCE = 1 << 18
@@ -108,13 +108,13 @@ class Path:
     checkpoints : int, optional
         Of how many steps reverse mode keeps the states alone.
     check : callable, optional
-        What raises where the derivative is not that of the steps.
+        What raises where the derivative by those operands that are active is not that of the steps.
     """
 
     taken: Taken
     rows: Rows
     checkpoints: int | None = None
-    check: Callable[[], None] | None = None
+    check: Callable[[Sequence[bool]], None] | None = None
     linear: Linear | None = None
     known: list[Any] = field(default_factory=list)
 
@@ -335,7 +335,7 @@ class _Steps(General):
     def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *operands: Any, path: Path) -> Any:
         lead = sweep.lead
         if path.check is not None:
-            path.check()
+            path.check([t is not None and (type(t) in TRACED or bool(np.any(t))) for t in tangents])
         if _is_plain(tangents) and path.linear is not None and path.is_as_taken(operands):
             count = size_of(lead)
             parts = [
@@ -354,7 +354,7 @@ class _Steps(General):
         path, lead = params["path"], sweep.lead
         active = [i is not None and i >= 0 for i in ins]
         if path.check is not None:
-            path.check()
+            path.check(active)
         if _is_plain([g]) and path.linear is not None and path.is_as_taken(args):
             start, closed = path.linear.pulled(np.reshape(g, (size_of(lead), *shape_of(g)[len(lead) :])), path.rows)
             cuts = np.cumsum([0, *[size_of(shape_of(x)) for x in args[1:]]]).tolist()
@@ -430,7 +430,7 @@ def solved(
     wanted: Any,
     dense: bool,
     checkpoints: int | None,
-    check: Callable[[], None] | None = None,
+    check: Callable[[Sequence[bool]], None] | None = None,
 ) -> tuple[Any, list[Piece]]:
     """Return the states at the times wanted, one in a row, and if they are dense the interpolants of the steps."""
     times = taken.times

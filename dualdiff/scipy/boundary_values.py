@@ -69,25 +69,24 @@ class Collocation:
         inside = inside[: len(self.fun.inside)]
         size = self.n * self.m
         y, p, x = np.reshape(z[:size], (self.n, self.m)), z[size:], self.nodes(a, b)
+        known = dict(enumerate([p, *inside], start=2))
 
-        def at(x: Any, y: Any, p: Any, *inside: Any) -> Any:
+        def one_by_one(varied: jumps.Varied) -> Any:
+            rows = [varied] if len(varied) == 2 else [{i: v[[k]] for i, v in varied.items()} for k in range(len(varied[0]))]
+            found = []
             with np.errstate(all="ignore"):
-                return np.asarray(slopes(self.fun.on_plain(self.fun.with_inside(inside)), x, y, p))
+                for row in rows:
+                    p, *inside = [row[i][0] if i in row else v for i, v in known.items()]
+                    fun = self.fun.on_plain(self.fun.with_inside(inside))
+                    found.append(np.transpose(slopes(fun, row[0], np.transpose(row[1]), p)))
+            return np.concatenate(found)
 
-        path = np.concatenate([x[None], y]).T
-        arguments = [None, p, *inside]
-        for jump in jumps.found(lambda z: at(z[:, 0], z[:, 1:].T, p, *inside).T, path, None, None, 10 * self.tol):
-
-            def changed(after: bool, i: int, by: Any, jump: jumps.Jump = jump) -> Any:
-                place = jump.after if after else jump.before
-                values = [place[1:], *arguments[1:]]
-                values[i] = values[i] + by
-                return at(place[:1], values[0][:, None], *values[1:])[:, 0]
-
-            sizes = [np.max(np.abs(y), axis=1), np.abs(p), *map(np.abs, inside)]
-            moved = jumps.moves(jump, changed, [jump.before[1:], *arguments[1:]], sizes)
+        f = jumps.Function(one_by_one, lambda places: {0: places[:, 0], 1: places[:, 1:]})
+        inputs = {i: (v, np.abs(v)) for i, v in known.items()}
+        for jump in f.jumps(np.transpose(np.concatenate([x[None], y])), 10 * self.tol):
+            moved = f.moves(jump, {1: (jump.before[1:], np.max(np.abs(y), axis=1)), **inputs})
             if moved:
-                by = "the solution" if 0 in moved else "a value that is being differentiated"
+                by = "the solution" if 1 in moved else "a value that is being differentiated"
                 raise jumps.error(self.place, "the right-hand side of solve_bvp", "x", jump, by, jump.before[1:], _INSTEAD)
         self.looked = True
 

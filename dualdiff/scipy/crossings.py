@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.scipy import jumps
-from dualdiff.scipy.jumps import BESIDE, Jump
+from dualdiff.scipy.jumps import BESIDE, Function, Jump, Varied
 from dualdiff.scipy.stepping import NODES, Explicit
 from dualdiff.scipy.systems import Given, slope, uncaptured
 from dualdiff.scipy.trajectories import Taken
@@ -78,28 +78,36 @@ class Crossings:
 
     def _found(self) -> list[tuple[Jump, list[int]]]:
         """Return the jumps that move, and with what."""
-        given, steps = self.given, self.steps
-        slopes = plain_slope(given, steps.inside)
-
-        def f(places: Any) -> Any:
-            with np.errstate(all="ignore"):
-                return np.array([slopes(float(z[0].real), z[1:]) for z in places])
-
-        n = steps.states.shape[1]
+        steps = self.steps
         points = steps.points()
+        if points is not None and points.is_steady():
+            return []
+        f = Function(self._one_by_one, lambda z: {0: z[:, 0].real, 1: z[:, 1:]}, points)
+        n = steps.states.shape[1]
         size = np.max(np.abs(steps.states), axis=0, initial=0.0)
+        inside = {2 + i: (x, np.abs(x)) for i, x in enumerate(steps.inside)}
         each = max(1, _AT_ONCE // (n + 1))
         count = int(np.sum(np.abs(steps.times - steps.times[0]) < _NEAR * abs(self.last - steps.times[0])))
-        rtol = LENIENT * float(np.max(self.rtol))
         found = []
         for first in range(0, count, each):
             part = range(first, min(first + each, count))
             path = self._path(part, part.stop == count, points is not None)
-            for jump in jumps.found(f, path, points, lambda z: {0: z[:, 0], 1: z[:, 1:]}, rtol):
-                moved = self._moved(jump, size)
+            for jump in f.jumps(path, LENIENT * float(np.max(self.rtol))):
+                moved = f.moves(jump, {1: (jump.before[1:], size), **inside})
                 if moved:
-                    found.append((jump, moved))
+                    found.append((jump, [i - 1 for i in moved]))
         return found
+
+    def _one_by_one(self, varied: Varied) -> Any:
+        """Return the slopes at some points."""
+        steps, found = self.steps, []
+        f = plain_slope(self.given, steps.inside)
+        with np.errstate(all="ignore"):
+            for k, (t, y) in enumerate(zip(varied[0].tolist(), varied[1])):
+                if len(varied) > 2:
+                    f = plain_slope(self.given, [varied[2 + i][k] if 2 + i in varied else x for i, x in enumerate(steps.inside)])
+                found.append(f(t, y))
+        return np.array(found)
 
     def _path(self, part: range, last: bool, within: bool) -> Any:
         """Return times and states, one in a row, from the beginning of one step to that of another, or to the end."""
@@ -132,22 +140,6 @@ class Crossings:
         else:
             x, inner = NODES[:-1, None], h * slopes[:, :-1]
         return np.concatenate([t[:-1, None, None] + h * x, y[:, None] + inner], axis=2)
-
-    def _moved(self, jump: Jump, size: Any) -> list[int]:
-        """Return what the place of a jump moves with: 0 is the state."""
-        given, inside = self.given, self.steps.inside
-
-        def changed(after: bool, i: int, by: Any) -> Any:
-            z, values = jump.after if after else jump.before, list(inside)
-            y = z[1:]
-            if i:
-                values[i - 1] = values[i - 1] + by
-            else:
-                y = y + by
-            with np.errstate(all="ignore"):
-                return plain_slope(given, values)(float(z[0].real), y)
-
-        return jumps.moves(jump, changed, [jump.before[1:], *inside], [size, *map(np.abs, inside)])
 
 
 def beside(given: Given, steps: Taken, t: float, y: Any, first: bool = False) -> tuple[float, Any] | None:

@@ -45,7 +45,7 @@ class Integrand:
     by : tuple of tuple of bool
         For each order of the derivative, by which parameters.
     moving : tuple of bool
-        Of these of the last order, which move at all.
+        Of the parameters of the last order, which move at all.
     answers : list
         What SciPy's function returned when the value was computed, the last one.
     seen : list
@@ -201,27 +201,29 @@ def _one_by_one(integrand: Integrand, a: float, b: float, parameters: Sequence[A
 def _look_for_jumps(integrand: Integrand, parameters: Sequence[Any], nodes: Any, points: Points | None) -> None:
     """Raise if the function whose derivative is integrated jumps where that moves with a parameter."""
     below = replace(integrand, by=integrand.by[:-1])
-    if len(nodes) < 2 or not is_plain(parameters):
+    if len(nodes) < 2 or not is_plain(parameters) or (points is not None and points.is_steady()):
         return
 
-    def at(t: Any, values: Sequence[Any]) -> Any:
+    def one_by_one(varied: jumps.Varied) -> Any:
+        found, f = [], below.on(parameters)
         with np.errstate(all="ignore"):
-            return np.array(raw(below.on(values)(float(t))))
+            for k, t in enumerate(varied[0].tolist()):
+                if len(varied) > 1:
+                    f = below.on([varied[1 + i][k] if 1 + i in varied else p for i, p in enumerate(parameters)])
+                found.append(np.array(raw(f(t))))
+        return np.array(found)
 
-    def f(places: Any) -> Any:
-        return np.array([at(t, parameters) for t in places[:, 0]])
-
-    live = [i for i, on in enumerate(integrand.moving) if on]
-    for jump in jumps.found(f, nodes[:, None], points, lambda places: {0: places[:, 0]}, _SMALL):
-
-        def changed(after: bool, i: int, change: Any, jump: jumps.Jump = jump) -> Any:
-            values = list(parameters)
-            values[live[i]] = values[live[i]] + change
-            return at((jump.after if after else jump.before)[0], values)
-
-        own = [parameters[i] for i in live]
-        if jumps.moves(jump, changed, own, [np.abs(p) for p in own]):
+    f = jumps.Function(one_by_one, lambda places: {0: places[:, 0]}, points)
+    live = {1 + i: (p, np.abs(p)) for i, (p, on) in enumerate(zip(parameters, _moving(integrand))) if on}
+    for jump in f.jumps(nodes[:, None], _SMALL):
+        if f.moves(jump, live):
             raise _jumping(integrand, jump)
+
+
+def _moving(integrand: Integrand) -> Sequence[bool]:
+    """Return which parameters move."""
+    own = iter(integrand.moving)
+    return [on and next(own) for on in integrand.by[-1]]
 
 
 def _look_beside(integrand: Integrand, t: float, other: float, parameters: Sequence[Any]) -> None:
@@ -232,7 +234,7 @@ def _look_beside(integrand: Integrand, t: float, other: float, parameters: Seque
         place = jumps.differs(lambda t, _: np.array(raw(value(t))), (t, 0.0), (far, 0.0), 1e-12)
         if place is not None:
             ends = [np.array([t]), np.array([place[0]])]
-            raise _jumping(integrand, jumps.Jump(*ends, *[np.array(raw(value(float(z[0])))) for z in ends]))
+            raise _jumping(integrand, jumps.Jump(*ends, *[np.array(raw(value(float(z[0])))) for z in ends], np.array([0])))
 
 
 def _jumping(integrand: Integrand, jump: jumps.Jump) -> JumpError:
@@ -388,7 +390,7 @@ def _edge(integrand: Integrand, k: int, args: Sequence[Any]) -> Any:
 class _Integral(General):
     def _jacobian(self, ts: Sequence[Any], args: Sequence[Any], integrand: Integrand, out: Any) -> Any:
         """Return the integrals of the derivatives of all entries by the parameters that have tangents."""
-        moving = [t is not None and (type(t) in TRACED or bool(np.any(t))) for t in ts]
+        moving = [type(t) in TRACED or bool(np.any(t)) for t in ts if t is not None]
         derivative = integrand.derivative(tuple([t is not None for t in ts]), tuple(moving))
         flat = bind(self, args, {"integrand": derivative})
         return np.reshape(flat, (shape_of(out)[0], -1))

@@ -17,7 +17,7 @@ doi:10.1007/978-3-540-44398-8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +45,13 @@ BESIDE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Jump:
-    """A place where a function jumps: arguments on either side, beside each other, and the values there."""
+    """A place where a function jumps: arguments on either side, beside each other, the values there, and which entries jump, most first."""
 
     before: Any
     after: Any
     value: Any
     value_after: Any
-
-    @property
-    def height(self) -> Any:
-        """By how much each entry jumps."""
-        return self.value_after - self.value
+    entries: Any
 
 
 def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any], Any], parts: int, most: int) -> Any:
@@ -85,77 +81,84 @@ def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any
     return a, b
 
 
-def found(f: Callable[[Any], Any], path: Any, points: Points | None, parts: Any, rtol: float) -> list[Jump]:
-    """Return where a function jumps along a path.
+Varied = dict[int, Any]
+"""Inputs of a function by their numbers: what each is at some points, one in a row."""
 
-    Parameters
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A function of several inputs, which is looked at along a path through some of them.
+
+    Attributes
     ----------
-    f : callable
-        Of places, one in a row, the values there, one in a row.
-    path : array
-        Places from one to the next of which the way is straight.
-    points : Points, optional
-        The function at many points.
+    one_by_one : callable
+        Of :data:`Varied`: the values, one in a row.
     parts : callable
-        What ``points`` is given of places.
-    rtol : float
-        A jump less than this, of the size that the entry has there, is none.
+        Of places along the path, one in a row: what the inputs are there.
+    points : Points, optional
+        The same function at many points at a time.
     """
-    sides = None
-    if points is not None:
 
-        def decided(places: Any) -> Any:
-            codes = points.decisions(parts(places))
-            return None if codes is None else codes[:, None]
+    one_by_one: Callable[[Varied], Any]
+    parts: Callable[[Any], Varied]
+    points: Points | None = None
 
-        sides = _enclosed(decided, path, lambda a, b: np.any(a != b, axis=-1).astype(float), 16, _MOST)
+    def at(self, varied: Varied) -> Any:
+        """Return the values at some points."""
+        values = None if self.points is None else self.points.values(varied)
+        return self.one_by_one(varied) if values is None else values
+
+    def jumps(self, path: Any, rtol: float) -> list[Jump]:
+        """Return where it jumps along a path, by more than ``rtol`` of the size that an entry has there."""
+        sides = None if self.points is None else _enclosed(self._decided, path, _other, 16, _MOST)
         if sides is not None and not len(sides[0]):
             return []
-    scale = np.max(np.abs(f(path[:: 1 + len(path) // _SAMPLE])), axis=0, initial=0.0) + 1e-300
-    if sides is None:
-        sides = _by_values(lambda places: points and points.values(parts(places)), path, scale, max(rtol, _ROUGH))
-    if sides is None:
-        sides = _by_values(f, path, scale, max(rtol, _ROUGH))
-    found = []
-    for a, b, u, v in zip(*sides, f(sides[0]), f(sides[1]), strict=True) if len(sides[0]) else ():
-        if np.any(np.abs(v - u) > np.maximum(_NOISE * scale, rtol * np.maximum(np.abs(u), np.abs(v)))):
-            found.append(Jump(a, b, u, v))
-    return found
+        seen = self.at(self.parts(path if sides is None else path[:: 1 + len(path) // _SAMPLE]))
+        scale = np.max(np.abs(seen), axis=0, initial=0.0) + 1e-300
+        if sides is None:
+            floor, known = max(rtol, _ROUGH), [seen]
+
+            def steep(a: Any, b: Any) -> Any:
+                size = np.max(np.abs(b - a) / scale, axis=-1, initial=0.0)
+                return np.where(size > floor, size, 0.0)
+
+            def look(places: Any) -> Any:
+                return known.pop() if known else self.at(self.parts(places))
+
+            sides = _enclosed(look, path, steep, 2, _MOST_BY_VALUES)
+            if not len(sides[0]):
+                return []
+        found = []
+        for a, b, u, v in zip(*sides, *[self.at(self.parts(side)) for side in sides], strict=True):
+            excess = np.abs(v - u) / np.maximum(_NOISE * scale, rtol * np.maximum(np.abs(u), np.abs(v)))
+            if np.any(excess > 1):
+                found.append(Jump(a, b, u, v, np.argsort(-excess)[: np.sum(excess > 1)]))
+        return found
+
+    def _decided(self, places: Any) -> Any:
+        codes = self.points.decisions(self.parts(places))  # type: ignore[union-attr]
+        return None if codes is None else codes[:, None]
+
+    def moves(self, jump: Jump, inputs: dict[int, tuple[Any, Any]]) -> list[int]:
+        """Return with which inputs a jump moves: ``inputs`` holds what they are, and how large their entries are."""
+        random = np.random.default_rng(0)
+        k = jump.entries[0]
+        here = np.array([[jump.value[k]], [jump.value_after[k]]])
+        ends = self.parts(np.repeat([jump.before, jump.after], 2 * len(_NUDGES), axis=0))
+        found = []
+        for i, (x, size) in inputs.items():
+            direction = np.where(np.equal(size, 0), 1.0, size) * random.uniform(0.5, 1.5, np.shape(x))
+            by = np.multiply.outer(np.tile([*_NUDGES, *[-n for n in _NUDGES]], 2), direction)
+            beside = self.at({**ends, i: ends.get(i, x) + by})[:, k].reshape(2, 2, -1)
+            # Half of what lies beside a place that moves is on the other side of it; what is smooth cancels.
+            changed = (np.sum(beside, axis=1) - 2 * here) / (here[::-1] - here)
+            if np.any(np.real(changed) > 0.5):
+                found.append(i)
+        return found
 
 
-def _by_values(f: Callable[[Any], Any], path: Any, scale: Any, floor: float) -> Any:
-    """Return the ends of narrow intervals over which a value changes for all that."""
-
-    def steep(a: Any, b: Any) -> Any:
-        size = np.max(np.abs(b - a) / scale, axis=-1, initial=0.0)
-        return np.where(size > floor, size, 0.0)
-
-    return _enclosed(f, path, steep, 2, _MOST_BY_VALUES)
-
-
-def moves(jump: Jump, f: Callable[..., Any], arguments: Sequence[Any], sizes: Sequence[Any]) -> list[int]:
-    """Return with which arguments a jump moves.
-
-    Parameters
-    ----------
-    f : callable
-        Of whether the place is that after the jump, and of what is added to the arguments there: the value.
-    arguments, sizes : sequence of array
-        What each is, and how large its entries are.
-    """
-    random = np.random.default_rng(0)
-    k = int(np.argmax(np.abs(jump.height) / (np.abs(jump.value) + np.abs(jump.value_after) + 1e-300)))
-    found = []
-    for i, (x, size) in enumerate(zip(arguments, sizes, strict=True)):
-        direction = np.where(np.equal(size, 0), 1.0, size) * random.uniform(0.5, 1.5, np.shape(x))
-        changes = [
-            (f(after, i, nudge * direction)[k] + f(after, i, -nudge * direction)[k] - 2 * here[k]) / sign / jump.height[k]
-            for nudge in _NUDGES
-            for after, here, sign in ((False, jump.value, 1.0), (True, jump.value_after, -1.0))
-        ]
-        if np.any(np.real(changes) > 0.5):
-            found.append(i)
-    return found
+def _other(a: Any, b: Any) -> Any:
+    return np.any(a != b, axis=-1).astype(float)
 
 
 def differs(
@@ -175,9 +178,9 @@ def differs(
 
 def error(place: str, what: str, variable: str, jump: Jump, moved_by: str, state: Any, instead: str) -> JumpError:
     """Return what says that a jump moves."""
-    k = np.flatnonzero(np.abs(jump.height) > 1e-3 * np.max(np.abs(jump.height)))
+    k = jump.entries
     t = float(np.real(jump.before[0]))
-    entries = "" if len(jump.height) == 1 else f" in entry {', '.join(map(str, k[:3]))}{' …' if len(k) > 3 else ''}"
+    entries = "" if len(jump.value) == 1 else f" in entry {k[0]}" if len(k) == 1 else f" in entries {k[0]}, {k[1]}{' …' if k[2:].size else ''}"
     at = "" if state is None else f", y = {np.array2string(np.asarray(state), precision=4, threshold=6, edgeitems=2)}"
     return JumpError(
         f"{place}: {what} jumps{entries} from {jump.value[k[0]]:.4g} to {jump.value_after[k[0]]:.4g} at {variable} = {t:.6g}{at}, and that place "
@@ -186,4 +189,4 @@ def error(place: str, what: str, variable: str, jump: Jump, moved_by: str, state
     )  # fmt: skip
 
 
-__all__ = ["BESIDE", "Jump", "differs", "error", "found", "moves"]
+__all__ = ["BESIDE", "Function", "Jump", "Varied", "differs", "error"]

@@ -7,6 +7,7 @@ taken otherwise at some of the points has the function recorded again at one of 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,6 @@ import numpy as np
 from dualdiff.capture.captures import captured_runs
 from dualdiff.errors import NOTES, DerivativeError
 from dualdiff.kinds import Elementwise, Sweep
-from dualdiff.kinds.kinks import JUMP
 from dualdiff.operators.compiled import tidied
 from dualdiff.passes import kinks
 from dualdiff.passes.program import Program, Slot, program_of
@@ -35,8 +35,15 @@ _AT_ONCE = 1 << 20
 _FLOAT = np.dtype(float)
 _WITHOUT = PREDICATES | {"constant", "unused", "number"}
 """Operations without a derivative."""
-_UNCLEAR = frozenset(("remainder", "fmod", "arctan2"))
-"""Operations that jump where no decision shows it."""
+_STEPS = PREDICATES | {"sign", "heaviside"}
+"""Operations whose results are the same from jump to jump, beside those of rows that are discrete."""
+_SIDES: dict[str, Callable[..., Any]] = {
+    "remainder": np.floor_divide,
+    "fmod": lambda x, y: np.trunc(x / y),
+    "arctan2": lambda y, x: np.less(x, 0) * (1 + np.signbit(y)),
+    "copysign": lambda x, y: 2 * np.signbit(x) + np.signbit(y),
+}
+"""Operations that jump, and of their operands what is the same from jump to jump."""
 _KEYS = np.random.default_rng(0).integers(1 << 40, 1 << 62, 1 << 10)
 
 
@@ -59,6 +66,7 @@ class Points:
         self.count = sum(self.sizes)
         self.programs: list[tuple[Program, Scalars]] = []
         self.recordings = 0
+        self.refused = False
 
     def at(self, varied: dict[int, Any]) -> tuple[Any, Any]:
         """Return the values at some points, (points, size), and their derivatives, (points, size, directions).
@@ -83,6 +91,10 @@ class Points:
             keep([k], self._eagerly({i: x[k] for i, x in varied.items()}))
         return found[0], found[1]
 
+    def is_steady(self) -> bool:
+        """Whether it is known that no decisions are taken, and so no jumps met."""
+        return any(not scalars.checks and not _decisions(scalars) for _, scalars in self.programs)
+
     def decisions(self, varied: dict[int, Any]) -> Any:
         """Return for each point a number, which is the same where all decisions are: on which side of its jumps the function is.
 
@@ -92,16 +104,15 @@ class Points:
 
         def run(program: Program, scalars: Scalars, at: Any) -> Any:
             nodes = _decisions(scalars)
-            if nodes is None:
-                return np.zeros(len(at), bool)
             if not nodes and not scalars.checks:
                 return np.ones(len(at), bool)
             with np.errstate(all="ignore"):
                 values = self._values(scalars, {i: x[at] for i, x in varied.items()}, len(at))
                 holds = _holds(program, scalars, values, len(at))
                 found[at] = id(program)
-                for m, key in zip(nodes, _KEYS):
-                    found[at] += np.asarray(values[m]).astype(np.int64) * key
+                for (name, *of), m, key in zip([scalars.operations[m] for m in nodes], nodes, itertools.cycle(_KEYS)):
+                    side = _SIDES[name](*[values[i] for i in of]) if name in _SIDES else values[m]
+                    found[at] += np.asarray(side).astype(np.int64) * key
             return holds
 
         return None if len(self._served(varied, run, 1)) else found
@@ -131,11 +142,12 @@ class Points:
             if known:
                 program, scalars = known.pop(0)
             else:
-                if self.recordings >= _VARIANTS:
+                if self.refused or self.recordings >= _VARIANTS:
                     break
                 self.recordings += 1
                 recorded = self._recorded({i: x[todo[0]] for i, x in varied.items()})
                 if recorded is None:
+                    self.refused = True
                     break
                 program, scalars = recorded
                 self.programs.insert(0, recorded)
@@ -245,21 +257,18 @@ def _holds(program: Program, scalars: Scalars, values: list[Any], count: int) ->
     return holds
 
 
-def _decisions(scalars: Scalars) -> list[int] | None:
-    """Return the operations whose results are the same from jump to jump; None if others may jump, or there are too many."""
-    names = [operation[0] for operation in scalars.operations]
-    if any(name in _UNCLEAR for name in names):
-        return None
-    found = [n for n, name in enumerate(names) if name in PREDICATES or _is_stepwise(name)]
-    return found if len(found) <= len(_KEYS) else None
+def _decisions(scalars: Scalars) -> list[int]:
+    """Return the operations that say on which side of its jumps a function is."""
+    return [n for n, (name, *_) in enumerate(scalars.operations) if _is_stepwise(name)]
 
 
 def _is_stepwise(name: Any) -> bool:
+    if name in _STEPS or name in _SIDES:
+        return True
     if name in ("input", "constant", "unused", "number", "where"):
         return False
     entry = REGISTER.get(_function(name))
-    row = None if entry is None else entry.primitive
-    return row is not None and (row.kind == "discrete" or (row.kink is not None and row.kink.convention == JUMP))
+    return entry is not None and entry.primitive is not None and entry.primitive.kind == "discrete"
 
 
 def _function(name: Any) -> Any:

@@ -63,8 +63,8 @@ class Collocation:
 
     def look_for_jumps(self, z: Any, operands: Sequence[Any]) -> None:
         """Raise if the right-hand side jumps between the nodes, where the solution or a differentiated value moves that."""
-        a, b, *inside = operands
-        if self.looked or any(type(v) in TRACED for v in (z, *operands)):
+        z, a, b, *inside = map(raw, (z, *operands))
+        if self.looked or any(type(v) in TRACED for v in (z, a, b, *inside)):
             return
         inside = inside[: len(self.fun.inside)]
         size = self.n * self.m
@@ -72,7 +72,11 @@ class Collocation:
         known = dict(enumerate([p, *inside], start=2))
 
         def one_by_one(varied: jumps.Varied) -> Any:
-            rows = [varied] if len(varied) == 2 else [{i: v[[k]] for i, v in varied.items()} for k in range(len(varied[0]))]
+            rows = (
+                [varied]
+                if len(varied) == 2
+                else [{i: v[[k]] for i, v in varied.items()} for k in range(len(varied[0]))]
+            )
             found = []
             with np.errstate(all="ignore"):
                 for row in rows:
@@ -87,7 +91,9 @@ class Collocation:
             moved = f.moves(jump, {1: (jump.before[1:], np.max(np.abs(y), axis=1)), **inputs})
             if moved:
                 by = "the solution" if 1 in moved else "a value that is being differentiated"
-                raise jumps.error(self.place, "the right-hand side of solve_bvp", "x", jump, by, jump.before[1:], _INSTEAD)
+                raise jumps.error(
+                    self.place, "the right-hand side of solve_bvp", "x", jump, by, jump.before[1:], _INSTEAD
+                )
         self.looked = True
 
     def nodes(self, a: Any, b: Any) -> Any:

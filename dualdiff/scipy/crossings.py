@@ -105,7 +105,9 @@ class Crossings:
         with np.errstate(all="ignore"):
             for k, (t, y) in enumerate(zip(varied[0].tolist(), varied[1])):
                 if len(varied) > 2:
-                    f = plain_slope(self.given, [varied[2 + i][k] if 2 + i in varied else x for i, x in enumerate(steps.inside)])
+                    f = plain_slope(
+                        self.given, [varied[2 + i][k] if 2 + i in varied else x for i, x in enumerate(steps.inside)]
+                    )
                 found.append(f(t, y))
         return np.array(found)
 

@@ -28,7 +28,7 @@ from scipy.integrate import solve_ivp as solve
 from scipy.integrate._ivp.ivp import METHODS
 from scipy.integrate._ivp.rk import RungeKutta
 
-from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError, where
+from dualdiff.errors import DerivativeError, NonDifferentiablePointError, UnsupportedFunctionError, forgive, where
 from dualdiff.operators import jvp
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy import meshes
@@ -164,7 +164,11 @@ def _differentiated(
     rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
     tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
     asked = plain.sol, plain.njev > 0, 4 * plain.nfev + 400
-    steps = _chosen(given, kind, bounds, np.asarray(raw(y0)), wanted[order], tolerances, noted, *asked)
+    try:
+        steps = _chosen(given, kind, bounds, np.asarray(raw(y0)), wanted[order], tolerances, noted, *asked)
+    except DerivativeError as error:
+        _explain(given, plain, rtol, error)
+        raise
     state = _started(given, steps, start, y0) if carries(start) else y0
     rows, pieces = solved(steps, state, wanted, dense, checkpoints, _watched(given, plain, dense, steps, order, rtol))
     if is_replayed(rows):
@@ -179,7 +183,9 @@ def _differentiated(
     for k, test in enumerate(tests):
         count = len(plain.t_events[k])
         found = [
-            _crossing(test, given, steps, t, recentred(y, v), plain.y_events[k] if not n else np.transpose(plain.y), span)
+            _crossing(
+                test, given, steps, t, recentred(y, v), plain.y_events[k] if not n else np.transpose(plain.y), span
+            )
             for t, y, v in zip(plain.t_events[k], rows[at : at + count], plain.y_events[k], strict=True)
         ]
         at += count
@@ -225,6 +231,15 @@ def _chosen(
         if other is not None:
             return other
     return meshes.implicit(given, bounds, y0, wanted, *tolerances, solution)
+
+
+def _explain(given: Given, plain: Any, rtol: Any, error: DerivativeError) -> None:
+    """Raise if a moving jump is why the steps of an implicit method could not be solved again."""
+    if plain.sol is not None:
+        states = np.transpose(plain.sol(plain.sol.ts))
+        steps = Taken(given, None, plain.sol.ts, states)  # type: ignore[arg-type]
+        forgive(error)
+        Crossings(given, steps, float(plain.sol.ts[-1]), states[-1], rtol, where())([True] * (1 + len(given.inside)))
 
 
 def _watched(given: Given, plain: Any, dense: bool, steps: Taken, order: Any, rtol: Any) -> Crossings | None:
@@ -398,7 +413,9 @@ def _differentiated_at(
         decided(rows)
     found = recentred(rows, values)
     if differs:
-        found = np.stack([_moved(given, steps, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)])
+        found = np.stack(
+            [_moved(given, steps, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)]
+        )
         found = np.concatenate([y0[None], found[1:]])
     return found
 

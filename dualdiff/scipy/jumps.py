@@ -27,6 +27,8 @@ from dualdiff.errors import JumpError
 from dualdiff.scipy.points import Points
 
 _BITS = 50
+_REMAINS = 0.3
+"""So much of the change over a wider interval a jump is at the least: half of it, where the place itself has a value in the middle."""
 _PERSISTS = 0.6
 """A part of an interval over which so much of the change goes on is looked into: of what is smooth, each half has half."""
 _MOST = 1 << 12
@@ -55,16 +57,19 @@ class Jump:
 
 
 def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any], Any], parts: int, most: int) -> Any:
-    """Return the ends of intervals, as narrow as rounding lets them be, over which what is seen changes; None where nothing is seen."""
+    """Return the ends of intervals, as narrow as rounding lets them be, over which what is seen changes, and those of wider ones.
+
+    None where nothing is seen.
+    """
     seen = look(path)
     if seen is None:
         return None
     a, b, at_a, at_b = path[:-1], path[1:], seen[:-1], seen[1:]
-    size = size_of(at_a, at_b)
+    size, part = size_of(at_a, at_b), np.arange(len(a))
     for n in range(1 + int(np.ceil(_BITS / np.log2(parts)))):
         keep = np.argsort(-size, kind="stable")[: None if n < 3 else most]
         keep = np.sort(keep[size[keep] > 0])
-        a, b, at_a, at_b, size = a[keep], b[keep], at_a[keep], at_b[keep], size[keep]
+        a, b, at_a, at_b, size, part = [x[keep] for x in (a, b, at_a, at_b, size, part)]
         if not len(a) or n * np.log2(parts) >= _BITS:
             break
         x = np.arange(1, parts)[:, None] / parts
@@ -77,8 +82,9 @@ def _enclosed(look: Callable[[Any], Any], path: Any, size_of: Callable[[Any, Any
         ends += [np.concatenate([at_a[:, None], within], 1), np.concatenate([within, at_b[:, None]], 1)]
         found = size_of(ends[2], ends[3])
         keep = found > _PERSISTS * size[:, None]
+        part = np.broadcast_to(part[:, None], keep.shape)[keep]
         a, b, at_a, at_b, size = *[end[keep] for end in ends], found[keep]
-    return a, b
+    return a, b, a + BESIDE * (path[part] - a), b + BESIDE * (path[part + 1] - b)
 
 
 Varied = dict[int, Any]
@@ -129,8 +135,12 @@ class Function:
             if not len(sides[0]):
                 return []
         found = []
-        for a, b, u, v in zip(*sides, *[self.at(self.parts(side)) for side in sides], strict=True):
+        values = [self.at(self.parts(side)) for side in sides]
+        for a, b, u, v, u_wide, v_wide in zip(*sides[:2], *values, strict=True):
             excess = np.abs(v - u) / np.maximum(_NOISE * scale, rtol * np.maximum(np.abs(u), np.abs(v)))
+            excess = np.where(
+                np.abs(v - u) > _REMAINS * np.abs(v_wide - u_wide), excess, 0.0
+            )  # a root is steep, and has no jump
             if np.any(excess > 1):
                 found.append(Jump(a, b, u, v, np.argsort(-excess)[: np.sum(excess > 1)]))
         return found
@@ -178,14 +188,14 @@ def differs(
 
 def error(place: str, what: str, variable: str, jump: Jump, moved_by: str, state: Any, instead: str) -> JumpError:
     """Return what says that a jump moves."""
-    k = jump.entries
+    k, more = int(jump.entries[0]), len(jump.entries) - 1
     t = float(np.real(jump.before[0]))
-    entries = "" if len(jump.value) == 1 else f" in entry {k[0]}" if len(k) == 1 else f" in entries {k[0]}, {k[1]}{' …' if k[2:].size else ''}"
+    entry = "" if len(jump.value) == 1 else f" in entry {k}" + (f" and {more} more" if more else "")
     at = "" if state is None else f", y = {np.array2string(np.asarray(state), precision=4, threshold=6, edgeitems=2)}"
     return JumpError(
-        f"{place}: {what} jumps{entries} from {jump.value[k[0]]:.4g} to {jump.value_after[k[0]]:.4g} at {variable} = {t:.6g}{at}, and that place "
-        f"moves with {moved_by}, so that its share of the derivative is missing. {instead}",
-        t, state, k,
+        f"{place}: {what} jumps{entry} from {jump.value[k]:.4g} to {jump.value_after[k]:.4g} at {variable} = {t:.6g}{at}, "
+        f"and that place moves with {moved_by}, so that its share of the derivative is missing. {instead}",
+        t, state, jump.entries,
     )  # fmt: skip
 
 

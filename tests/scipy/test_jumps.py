@@ -36,7 +36,7 @@ JUMPING: dict[str, tuple[Callable[..., Any], Any, dict[str, Any]]] = {
     **{f"friction by {m}": (friction, [1.0, 0.2], {"method": m}) for m in METHODS},
     "friction, lax": (friction, [1.0, 0.2], {"rtol": 1e-2}),
     "where": (lambda t, y, p: np.where(y < 0.5, p[0], 0.6 * p[0]), [0.1], {"method": "DOP853", "rtol": 1e-9, "atol": 1e-11}),
-    "step": (lambda t, y, p: [p[0] * np.heaviside(y[0] - 0.5, 0.5) + 0.3], [0.1], {}),
+    "step": (lambda t, y, p: [p[0] * np.heaviside(y[0] - 0.5, 0.5) + 0.3], [0.3], {}),
     "floor": (lambda t, y, p: [p[0] + 0.3 * np.floor(3 * y[0])], [0.1], {"method": "LSODA"}),
     "remainder": (lambda t, y, p: [p[0] + 0.5 * np.remainder(3 * y[0], 1.0)], [0.1], {"rtol": 1e-2}),
     "an angle that wraps": (lambda t, y, p: [p[0] * y[1], -y[0] + 0.1 * np.arctan2(y[0], y[1])], [0.1, -1.0], {}),
@@ -61,10 +61,10 @@ def test_a_jump_that_the_state_or_a_parameter_moves_raises(name: str) -> None:
 def test_the_error_says_when_where_and_which_entry_and_a_value_alone_does_not_raise() -> None:
     f = end(friction, (0.0, 1.0), [1.0, 0.2], rtol=1e-8, atol=1e-10)
     p = np.array([0.1])
-    with pytest.raises(JumpError, match=r"in entry 1 from -1\.119 to -0\.9194 at t = 0\.179") as error:
+    with pytest.raises(JumpError, match=r"in entry 1 from -1\.118 to -0\.918 at t = 0\.1798") as error:
         dd.jvp(f, (p,), (p,))
     assert error.value.entries.tolist() == [1]
-    np.testing.assert_allclose(error.value.state, [1.01857, 0.0], atol=1e-4)
+    np.testing.assert_allclose(error.value.state, [1.018, 0.0], atol=1e-4)
     for tangent in (0.0, -0.0):  # along which nothing moves
         assert not np.any(dd.jvp(f, (p,), (tangent * p,))[1])
     assert np.array_equal(dd.compile(f)(p), f(p))
@@ -74,7 +74,9 @@ def dose(t: Any, y: Any, p: Any) -> Any:
     return np.where((t > 0.5) & (t < 0.75), p[0], 0.0) - p[1] * y
 
 
-@pytest.mark.parametrize("options", [{"method": m, "max_step": 0.1} for m in METHODS] + [{"rtol": 1e-10, "atol": 1e-12}])
+@pytest.mark.parametrize(
+    "options", [{"method": m, "max_step": 0.1} for m in METHODS] + [{"rtol": 1e-10, "atol": 1e-12}]
+)
 def test_a_jump_at_a_fixed_time_is_right(options: dict[str, Any]) -> None:
     options = {"rtol": 1e-6, "atol": 1e-8, **options}
     exact = lambda p: p[0] / p[1] * (np.exp(-0.25 * p[1]) - np.exp(-0.5 * p[1])) + np.exp(-p[1])  # noqa: E731
@@ -176,13 +178,15 @@ def curved(load: Callable[..., Any], tol: float = 1e-4) -> Callable[[Any], Any]:
     """Return the middle of a string under a load."""
     x = np.linspace(0.0, 1.0, 9)
     ends = lambda ya, yb: np.array([ya[0], yb[0] - 0.5])  # noqa: E731
-    return lambda p: solve_bvp(lambda x, y: np.vstack([y[1], load(x, y[0], p)]), ends, x, np.zeros((2, 9)), tol=tol).sol(0.5)[0]
+    return lambda p: solve_bvp(
+        lambda x, y: np.vstack([y[1], load(x, y[0], p)]), ends, x, np.zeros((2, 9)), tol=tol
+    ).sol(0.5)[0]
 
 
 def test_solve_bvp_raises_where_the_solution_or_a_parameter_moves_the_jump() -> None:
     for load in (lambda x, y, p: np.where(y > 0.1, p, 2 * p), lambda x, y, p: np.where(x > 0.5 * p, p, 2 * p)):
         for operator in (dd.jacfwd, dd.jacrev):
-            with pytest.raises(JumpError, match="right-hand side of solve_bvp"):
+            with pytest.raises(JumpError, match="right-hand side of solve_bvp"), np.errstate(all="ignore"):
                 operator(curved(load))(1.02)
     fixed = curved(lambda x, y, p: np.where(x > 0.5, p, 2 * p) + np.maximum(y, 0.2))
     assert abs(dd.grad(curved(lambda x, y, p: np.where(x > 0.5, p, 2 * p)))(1.0) + 0.1875) < 1e-3
@@ -227,7 +231,7 @@ def test_integrals_whose_jumps_and_kinks_are_harmless_are_right(integral: Any, e
 
 def test_a_second_derivative_does_not_miss_a_kink_that_moves() -> None:
     with pytest.raises(JumpError, match="a derivative of the function"):
-        dd.grad(dd.grad(lambda p: quad(lambda s: np.where(s < p, 0.0, (s - p) * p), 0, 1)[0]))(0.4)
+        dd.hessian(lambda p: quad(lambda s: np.where(s < p, 0.0, (s - p) * p), 0, 1)[0])(0.4)
 
 
 def test_decisions_are_the_same_from_jump_to_jump() -> None:

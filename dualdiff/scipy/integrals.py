@@ -233,10 +233,9 @@ def _look_beside(integrand: Integrand, t: float, other: float, parameters: Seque
     with np.errstate(all="ignore"):
         place = jumps.differs(lambda t, _: np.array(raw(value(t))), (t, 0.0), (far, 0.0), 1e-12)
         if place is not None:
-            ends = [np.array([t]), np.array([place[0]])]
-            raise _jumping(
-                integrand, jumps.Jump(*ends, *[np.array(raw(value(float(z[0])))) for z in ends], np.array([0]))
-            )
+            at, beside = np.array([t]), np.array([place[0]])
+            values = [np.array(raw(value(float(z[0])))) for z in (at, beside)]
+            raise _jumping(integrand, jumps.Jump(at, beside, values[0], values[1], np.array([0])))
 
 
 def _jumping(integrand: Integrand, jump: jumps.Jump) -> JumpError:

@@ -39,6 +39,7 @@ __all__ = [
     "InaccurateIntegralError",
     "InaccurateSolutionError",
     "InputError",
+    "JumpError",
     "NoDerivativeError",
     "NoDerivativeWarning",
     "NoProgramError",
@@ -224,6 +225,20 @@ class NonDifferentiablePointError(DerivativeError, ValueError):
         self.line = line
         self.entries = entries
         self.convention = convention
+
+
+class JumpError(DerivativeError, ValueError):
+    """A function that a solver integrates jumps, at a place that moves with what is differentiated: its derivative has a share of that.
+
+    Attributes
+    ----------
+    at, state, entries
+        The time or place, the state there (None of an integral), and which entries of the function jump.
+    """
+
+    def __init__(self, message: str, at: float = float("nan"), state: object = None, entries: object = None) -> None:
+        super().__init__(message)
+        self.at, self.state, self.entries = at, state, entries
 
 
 class EscapedValueError(DerivativeError, RuntimeError):

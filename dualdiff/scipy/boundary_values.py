@@ -25,12 +25,17 @@ from dualdiff.capture.captures import Captured
 from dualdiff.errors import DerivativeError, UnsupportedFunctionError, where
 from dualdiff.kinds import General
 from dualdiff.operators import jacfwd, jacobian
+from dualdiff.scipy import jumps
 from dualdiff.scipy.initial_values import ROOM
 from dualdiff.scipy.systems import Given, carries, plain_of, recentred, uncaptured
 from dualdiff.shapes import shape_of, size_of
 from dualdiff.values import TRACED, bind, decided, fixed, is_replayed, operand, raw
 
 _ITERATIONS = 12
+_INSTEAD = (
+    "Make the place of the crossing an unknown parameter of two problems side by side, with the side held in each and continuity between "
+    "them as conditions; or let a smooth step of some width take the place of the jump."
+)
 
 
 class Collocation:
@@ -42,16 +47,54 @@ class Collocation:
         The right-hand side, of ``(x, y, p)``, and what vanishes at the ends, of ``(y(a), y(b), p)``.
     x, y, p
         SciPy's solution.
+    tol : float
+        Its tolerance.
     """
 
-    def __init__(self, fun: Given, bc: Given, x: Any, y: Any, p: Any) -> None:
-        self.fun, self.bc = fun, bc
+    def __init__(self, fun: Given, bc: Given, x: Any, y: Any, p: Any, tol: float = 1e-3) -> None:
+        self.fun, self.bc, self.tol = fun, bc, tol
+        self.place, self.looked = where(), False
         self.n, self.m = y.shape
         self.places = (x - x[0]) / (x[-1] - x[0])
         self.start = np.concatenate([y.ravel(), p])
         self.whole = Given(lambda z, *rest: self.residual(z, *rest), "solve_bvp", fun.users)
         self.captured = Captured(self.residual, "auto")
         self.captured.captures = fun.captures()
+
+    def look_for_jumps(self, z: Any, operands: Sequence[Any]) -> None:
+        """Raise if the right-hand side jumps between the nodes, where the solution or a differentiated value moves that."""
+        z, a, b, *inside = map(raw, (z, *operands))
+        if self.looked or any(type(v) in TRACED for v in (z, a, b, *inside)):
+            return
+        inside = inside[: len(self.fun.inside)]
+        size = self.n * self.m
+        y, p, x = np.reshape(z[:size], (self.n, self.m)), z[size:], self.nodes(a, b)
+        known = dict(enumerate([p, *inside], start=2))
+
+        def one_by_one(varied: jumps.Varied) -> Any:
+            rows = (
+                [varied]
+                if len(varied) == 2
+                else [{i: v[[k]] for i, v in varied.items()} for k in range(len(varied[0]))]
+            )
+            found = []
+            with np.errstate(all="ignore"):
+                for row in rows:
+                    p, *inside = [row[i][0] if i in row else v for i, v in known.items()]
+                    fun = self.fun.on_plain(self.fun.with_inside(inside))
+                    found.append(np.transpose(slopes(fun, row[0], np.transpose(row[1]), p)))
+            return np.concatenate(found)
+
+        f = jumps.Function(one_by_one, lambda places: {0: places[:, 0], 1: places[:, 1:]})
+        inputs = {i: (v, np.abs(v)) for i, v in known.items()}
+        for jump in f.jumps(np.transpose(np.concatenate([x[None], y])), 10 * self.tol):
+            moved = f.moves(jump, {1: (jump.before[1:], np.max(np.abs(y), axis=1)), **inputs})
+            if moved:
+                by = "the solution" if 1 in moved else "a value that is being differentiated"
+                raise jumps.error(
+                    self.place, "the right-hand side of solve_bvp", "x", jump, by, jump.before[1:], _INSTEAD
+                )
+        self.looked = True
 
     def nodes(self, a: Any, b: Any) -> Any:
         """Return the mesh."""
@@ -125,11 +168,13 @@ def _columns(solve: Callable[..., Any], right: Any, lead: tuple[int, ...], trans
 
 
 def _push(sweep: Any, tangents: Sequence[Any], out: Any, *operands: Any, equations: Collocation) -> Any:
+    equations.look_for_jumps(out, operands)
     _, right = equations.whole.pushed((out, *operands), (), (None, *tangents), sweep.lead)
     return -_columns(equations.solver(out, operands), right, sweep.lead)
 
 
 def _pull(sweep: Any, g: Any, out: Any, *operands: Any, equations: Collocation) -> list[Any]:
+    equations.look_for_jumps(out, operands)
     covectors = _columns(equations.solver(out, operands), g, sweep.lead, transposed=True)
     return equations.whole.recorded((out, *operands), ())(-covectors, sweep.lead)[1:]
 
@@ -236,13 +281,13 @@ def solve_bvp(
         )
     if not (right.inside or ends.inside or carries(x)):
         return plain
-    return _differentiated(right, ends, x, plain)
+    return _differentiated(right, ends, x, plain, tol)
 
 
-def _differentiated(fun: Given, bc: Given, x: Any, plain: Any) -> Any:
+def _differentiated(fun: Given, bc: Given, x: Any, plain: Any, tol: float) -> Any:
     """Return SciPy's result with derivatives."""
     unknown = np.zeros(0) if plain.p is None else plain.p
-    equations = Collocation(fun, bc, plain.x, plain.y, unknown)
+    equations = Collocation(fun, bc, plain.x, plain.y, unknown, tol)
     a, b = operand(x)[0] * 1.0, operand(x)[-1] * 1.0
     z = bind(SOLUTION, (a, b, *fun.inside, *bc.inside), {"equations": equations})
     if is_replayed(z):

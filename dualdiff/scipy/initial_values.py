@@ -28,10 +28,11 @@ from scipy.integrate import solve_ivp as solve
 from scipy.integrate._ivp.ivp import METHODS
 from scipy.integrate._ivp.rk import RungeKutta
 
-from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError, where
+from dualdiff.errors import DerivativeError, NonDifferentiablePointError, UnsupportedFunctionError, forgive, where
 from dualdiff.operators import jvp
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy import meshes
+from dualdiff.scipy.crossings import Crossings, beside
 from dualdiff.scipy.room import Room
 from dualdiff.scipy.stepping import Explicit, moved
 from dualdiff.scipy.systems import Given, carries, plain_of, recentred, uncaptured
@@ -153,9 +154,8 @@ def _differentiated(
     options: dict[str, Any],
 ) -> Any:
     """Return SciPy's result with derivatives."""
-    f, t0 = given.f, float(plain_of(start))
+    t0 = float(plain_of(start))
     y0 = _state(y0)
-    state = moved(f, start, y0, t0 - start) if carries(start) else y0
     happened = [t for ts in plain.t_events or [] for t in ts]
     wanted = np.concatenate([plain.t, happened])
     forward = float(plain_of(end)) >= t0
@@ -164,8 +164,13 @@ def _differentiated(
     rtol = np.maximum(options.get("rtol", 1e-3), 100 * np.finfo(float).eps)
     tolerances = rtol, options.get("atol", 1e-6), options.get("max_step", np.inf)
     asked = plain.sol, plain.njev > 0, 4 * plain.nfev + 400
-    steps = _chosen(given, kind, bounds, np.asarray(raw(state)), wanted[order], tolerances, noted, *asked)
-    rows, pieces = solved(steps, state, wanted, dense, checkpoints)
+    try:
+        steps = _chosen(given, kind, bounds, np.asarray(raw(y0)), wanted[order], tolerances, noted, *asked)
+    except DerivativeError as error:
+        _explain(given, plain, rtol, error)
+        raise
+    state = _started(given, steps, start, y0) if carries(start) else y0
+    rows, pieces = solved(steps, state, wanted, dense, checkpoints, _watched(given, plain, dense, steps, order, rtol))
     if is_replayed(rows):
         decided(rows)  # the steps were chosen for this point: at another one a recording has to be made again
     n = len(plain.t)
@@ -178,7 +183,9 @@ def _differentiated(
     for k, test in enumerate(tests):
         count = len(plain.t_events[k])
         found = [
-            _crossing(test, f, t, recentred(y, v), plain.y_events[k] if not n else np.transpose(plain.y), span)
+            _crossing(
+                test, given, steps, t, recentred(y, v), plain.y_events[k] if not n else np.transpose(plain.y), span
+            )
             for t, y, v in zip(plain.t_events[k], rows[at : at + count], plain.y_events[k], strict=True)
         ]
         at += count
@@ -189,7 +196,7 @@ def _differentiated(
     if plain.t_events is not None:
         result["t_events"], result["y_events"] = t_events, y_events
     if n:
-        moments, states = _at_differentiated_times(f, plain, states, start, end, y0, t_eval, last)
+        moments, states = _at_differentiated_times(given, steps, plain, states, start, end, y0, t_eval, last)
         result["t"], result["y"] = moments, np.transpose(states)
     return type(plain)(**result)
 
@@ -226,8 +233,51 @@ def _chosen(
     return meshes.implicit(given, bounds, y0, wanted, *tolerances, solution)
 
 
-def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, span: float) -> tuple[Any, Any]:
+def _explain(given: Given, plain: Any, rtol: Any, error: DerivativeError) -> None:
+    """Raise if a moving jump is why the steps of an implicit method could not be solved again."""
+    if plain.sol is not None:
+        states = np.transpose(plain.sol(plain.sol.ts))
+        steps = Taken(given, None, plain.sol.ts, states)  # type: ignore[arg-type]
+        forgive(error)
+        Crossings(given, steps, float(plain.sol.ts[-1]), states[-1], rtol, where())([True] * (1 + len(given.inside)))
+
+
+def _watched(given: Given, plain: Any, dense: bool, steps: Taken, order: Any, rtol: Any) -> Crossings | None:
+    """Return what looks for jumps of the slope up to the last time that is asked for."""
+    if dense:
+        last = float(plain.sol.ts[-1])
+        return Crossings(given, steps, last, plain.sol(last), rtol, where())
+    if not len(order):
+        return None
+    n, last = len(plain.t), order[-1]
+    if last < n:
+        return Crossings(given, steps, plain.t[last], plain.y[:, last], rtol, where())
+    t, y = [np.concatenate(found) for found in (plain.t_events, [v for v in plain.y_events if len(v)])]
+    return Crossings(given, steps, t[last - n], y[last - n], rtol, where())
+
+
+def _started(given: Given, steps: Taken, start: Any, y0: Any) -> Any:
+    """Return the state at the plain time that a differentiated start is at: on the side where the solution goes on."""
+    t, y = float(plain_of(start)), np.asarray(raw(y0))
+    t_new, y_new = beside(given, steps, t, y, first=True) or (t, y)
+    return recentred(moved(given.f, start - t + t_new, recentred(y0, y_new), t - start), y)
+
+
+def _moved(given: Given, steps: Taken, t: float, y: Any, by: Any) -> Any:
+    """Return the state a differentiated time after a plain one: with the slope on the side from which the solution comes."""
+    before = beside(given, steps, t, raw(y))
+    if before is None:
+        return moved(given.f, t, y, by)
+    return recentred(moved(given.f, before[0], recentred(y, before[1]), by), raw(y))
+
+
+def _crossing(
+    test: Given, given: Given, steps: Taken, t_event: float, y_event: Any, seen: Any, span: float
+) -> tuple[Any, Any]:
     """Return the time and the state of an event, whose function vanishes there."""
+    f, here = given.f, np.asarray(raw(y_event))
+    t, y_before = beside(given, steps, t_event, here) or (t_event, here)
+    y = recentred(y_event, y_before)
 
     def value(by: Any) -> Any:
         return np.reshape(operand(test.f(t + by, moved(f, t, y, by))), ())[()]
@@ -246,11 +296,19 @@ def _crossing(test: Given, f: Any, t: float, y: Any, seen: Any, span: float) -> 
                     "depends on with dd.stop_gradient."
                 )
         by = by - (at - first) / rate
-    return t + by, moved(f, t, y, by)
+    return t_event + by, recentred(moved(f, t, y, by), here)
 
 
 def _at_differentiated_times(
-    f: Any, plain: Any, states: Any, start: Any, end: Any, y0: Any, t_eval: Any, last: tuple[Any, Any]
+    given: Given,
+    steps: Taken,
+    plain: Any,
+    states: Any,
+    start: Any,
+    end: Any,
+    y0: Any,
+    t_eval: Any,
+    last: tuple[Any, Any],
 ) -> tuple[Any, Any]:
     """Return the times of a result, and the states there, where times carry derivatives."""
     n = len(plain.t)
@@ -258,14 +316,14 @@ def _at_differentiated_times(
         if not carries(t_eval):
             return plain.t, states
         moments = operand(t_eval)[:n]
-        return moments, np.stack([moved(f, t, y, m - t) for t, y, m in zip(plain.t, states, moments)])
+        return moments, np.stack([_moved(given, steps, t, y, m - t) for t, y, m in zip(plain.t, states, moments)])
     ends: dict[int, tuple[Any, Any]] = {}
     if carries(start):
         ends[0] = start, y0
     if last[0] is not None:
         ends[n - 1] = last
     elif plain.status == 0 and carries(end):
-        ends[n - 1] = end, moved(f, plain.t[-1], states[-1], end - plain.t[-1])
+        ends[n - 1] = end, _moved(given, steps, plain.t[-1], states[-1], end - plain.t[-1])
     if not ends:
         return plain.t, states
     moments = np.stack([ends[i][0] if i in ends else t for i, t in enumerate(plain.t)])
@@ -341,22 +399,23 @@ def _differentiated_at(
     _, _, _, _, rtol, atol, tcrit, _, hmax, *_ = steering
     t0, tf = float(plain_t[0]), float(plain_t[-1])
     y0 = np.reshape(_state(operand(y0)), (-1,))
-    state = y0
     breaks = [] if tcrit is None else [float(c) for c in np.unique(tcrit) if min(t0, tf) < c < max(t0, tf)]
     bounds = [t0, *(breaks if tf > t0 else breaks[::-1]), tf]
     rtol, atol = (1.49012e-8 if x is None else x for x in (rtol, atol))
     tolerances = rtol, atol, hmax or np.inf
-    differs = carries(t)
-    if differs and carries(t[0]):
-        state = moved(given.f, t[0], state, t0 - t[0])
     asked = None, bool(np.any(info["mused"] == _BDF)), 4 * float(np.max(info["nfe"], initial=0)) + 400
-    steps = _chosen(given, LSODA, bounds, np.asarray(raw(state)), plain_t, tolerances, None, *asked)
-    rows, _ = solved(steps, state, plain_t, False, None)
+    steps = _chosen(given, LSODA, bounds, np.asarray(raw(y0)), plain_t, tolerances, None, *asked)
+    differs = carries(t)
+    state = _started(given, steps, t[0], y0) if differs and carries(t[0]) else y0
+    check = Crossings(given, steps, tf, values[-1], rtol, where())
+    rows, _ = solved(steps, state, plain_t, False, None, check)
     if is_replayed(rows):
         decided(rows)
     found = recentred(rows, values)
     if differs:
-        found = np.stack([moved(given.f, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)])
+        found = np.stack(
+            [_moved(given, steps, s, y, m - s) for s, y, m in zip(plain_t, found, operand(t), strict=True)]
+        )
         found = np.concatenate([y0[None], found[1:]])
     return found
 

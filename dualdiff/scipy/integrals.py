@@ -17,10 +17,11 @@ import scipy.integrate
 from dualdiff.capture import captures_of
 from dualdiff.capture.active import is_active, unwrapped
 from dualdiff.capture.captures import Captures
-from dualdiff.errors import NOTES, InaccurateIntegralError, RuleError, where
+from dualdiff.errors import NOTES, InaccurateIntegralError, JumpError, RuleError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.operators.compiled import Compiled
 from dualdiff.operators.solutions import is_plain
+from dualdiff.scipy import jumps
 from dualdiff.scipy.points import Points, serves
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import TRACED, bind, raw
@@ -43,6 +44,8 @@ class Integrand:
         What SciPy's function is given beside the function and the limits.
     by : tuple of tuple of bool
         For each order of the derivative, by which parameters.
+    moving : tuple of bool
+        Of the parameters of the last order, which move at all.
     answers : list
         What SciPy's function returned when the value was computed, the last one.
     seen : list
@@ -56,6 +59,7 @@ class Integrand:
     rule: str
     options: dict[str, Any]
     by: tuple[tuple[bool, ...], ...] = ()
+    moving: tuple[bool, ...] = ()
     answers: list[Any] = field(default_factory=list)
     seen: list[Any] = field(default_factory=list)
     nodes: list[float] = field(default_factory=list)
@@ -91,9 +95,9 @@ class Integrand:
                 "an array that was changed since, or counts, or draws random numbers. Give it a copy, or pass what changes by args=."
             )
 
-    def derivative(self, by: tuple[bool, ...]) -> Integrand:
+    def derivative(self, by: tuple[bool, ...], moving: tuple[bool, ...]) -> Integrand:
         """Return the derivative of every entry by the parameters chosen."""
-        return replace(self, by=(*self.by, by))
+        return replace(self, by=(*self.by, by), moving=moving)
 
     def on(self, parameters: Sequence[Any]) -> Callable[[Any], Any]:
         """Return, for given parameters, what gives the entries at a point, in one row."""
@@ -127,8 +131,8 @@ class Integrand:
         ]
         return np.reshape(blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1), -1)
 
-    def at_once(self, parameters: Sequence[Any]) -> Callable[[Any], Any] | None:
-        """Return, of the first derivative, what gives its entries at many points, in a row for each; None if that cannot be."""
+    def points(self, parameters: Sequence[Any]) -> Points | None:
+        """Return the function whose first derivative this is at many points; None if that cannot be."""
         below, live = replace(self, by=()), [False, *(self.by[0] if len(self.by) == 1 else ())]
         if len(self.by) != 1 or not serves([0.0, *parameters], live):
             return None
@@ -138,8 +142,7 @@ class Integrand:
         def problem(given: list[Any]) -> Problem:
             return Problem(lambda leaves: [below.on(leaves[1:])(leaves[0])], given, self.function, captures, inner=True)
 
-        points = Points(problem, [0.0, *parameters], live)
-        return lambda t: np.reshape(points.at({0: t})[1], (len(t), -1))
+        return Points(problem, [0.0, *parameters], live)
 
     def plain(self, y: Any) -> Any:
         """Return a value of the user's function as a plain one; raise if it depends on what this does not know."""
@@ -195,6 +198,57 @@ def _one_by_one(integrand: Integrand, a: float, b: float, parameters: Sequence[A
     return np.array(found)
 
 
+def _look_for_jumps(integrand: Integrand, parameters: Sequence[Any], nodes: Any, points: Points | None) -> None:
+    """Raise if the function whose derivative is integrated jumps where that moves with a parameter."""
+    below = replace(integrand, by=integrand.by[:-1])
+    if len(nodes) < 2 or not is_plain(parameters) or (points is not None and points.is_steady()):
+        return
+
+    def one_by_one(varied: jumps.Varied) -> Any:
+        found, f = [], below.on(parameters)
+        with np.errstate(all="ignore"):
+            for k, t in enumerate(varied[0].tolist()):
+                if len(varied) > 1:
+                    f = below.on([varied[1 + i][k] if 1 + i in varied else p for i, p in enumerate(parameters)])
+                found.append(np.array(raw(f(t))))
+        return np.array(found)
+
+    f = jumps.Function(one_by_one, lambda places: {0: places[:, 0]}, points)
+    live = {1 + i: (p, np.abs(p)) for i, (p, on) in enumerate(zip(parameters, _moving(integrand))) if on}
+    for jump in f.jumps(nodes[:, None], _SMALL):
+        if f.moves(jump, live):
+            raise _jumping(integrand, jump)
+
+
+def _moving(integrand: Integrand) -> Sequence[bool]:
+    """Return which parameters move."""
+    own = iter(integrand.moving)
+    return [on and next(own) for on in integrand.by[-1]]
+
+
+def _look_beside(integrand: Integrand, t: float, other: float, parameters: Sequence[Any]) -> None:
+    """Raise if the function has another value at an end that is differentiated than beside it."""
+    far = other if math.isfinite(other) else t + math.copysign(1.0, other) * max(1.0, abs(t))
+    value = integrand.on(parameters)
+    with np.errstate(all="ignore"):
+        place = jumps.differs(lambda t, _: np.array(raw(value(t))), (t, 0.0), (far, 0.0), 1e-12)
+        if place is not None:
+            at, beside = np.array([t]), np.array([place[0]])
+            values = [np.array(raw(value(float(z[0])))) for z in (at, beside)]
+            raise _jumping(integrand, jumps.Jump(at, beside, values[0], values[1], np.array([0])))
+
+
+def _jumping(integrand: Integrand, jump: jumps.Jump) -> JumpError:
+    what = "a derivative of the function" if integrand.by[1:] else "the function"
+    return jumps.error(
+        where(), f"{what} given to scipy.integrate.{integrand.rule}", "x", jump, "what is being differentiated", None,
+        "Split the interval there, and give each part the function of its side, without a jump at the limit: "
+        "quad(left, a, p)[0] + quad(right, p, b)[0].",
+    )  # fmt: skip
+
+
+_SMALL = 1e-7
+"""A jump less than this, of the size of the integrand there, is none."""
 _MANY = 32
 """Points that pay for a program."""
 
@@ -210,12 +264,17 @@ class _Known:
         self.program = Compiled(value, check_every=None, warns=False)
         self.others = 0 if is_plain(parameters) else None
         self.found: dict[float, Any] = {}
-        at_once = integrand.at_once(parameters)
-        if at_once is not None:
+        points = integrand.points(parameters)
+        nodes = np.unique(np.array(integrand.nodes, float))
+        if points is not None:
+
+            def at_once(t: Any) -> Any:
+                return np.reshape(points.at({0: t})[1], (len(t), -1))
+
             self.value = lambda t: at_once(np.array([t]))[0]
-            nodes = np.unique(np.array(integrand.nodes, float))
             if len(nodes):
                 self.found = dict(zip(nodes.tolist(), at_once(nodes), strict=True))
+        _look_for_jumps(integrand, parameters, nodes, points)
 
     def at(self, t: float) -> Any:
         """Return all entries at a point."""
@@ -282,8 +341,10 @@ def _by_levels(integrand: Integrand, a: float, b: float, parameters: Sequence[An
     if not integrand.by:
         integrand.note(a, b, parameters, value)
         integrand.answers[:] = [entry(0)]
+        integrand.nodes[:] = known
         return np.array([integrand.answers[0].integral])
     integrand.check(parameters)
+    _look_for_jumps(integrand, parameters, np.unique(np.array(integrand.nodes, float)), None)
     found = []
     for i in range(len(at(_inside(a, b)))):
         answer = entry(i)
@@ -314,10 +375,12 @@ def _check(integrand: Integrand, error: float, allowed: float, message: str, mor
 # the row
 
 
-def _edge(integrand: Integrand, t: Any, parameters: Sequence[Any]) -> Any:
-    """Return what the integral grows by when its end moves; None at infinity, where nothing is left."""
+def _edge(integrand: Integrand, k: int, args: Sequence[Any]) -> Any:
+    """Return what the integral grows by when its lower or upper end moves; None at infinity, where nothing is left."""
+    t, other, *parameters = args[k], args[1 - k], *args[2:]
     if math.isinf(float(raw(t))):
         return None
+    _look_beside(integrand, float(raw(t)), float(raw(other)), [raw(p) for p in parameters])
     y = integrand.on(parameters)(t)
     kind, at = integrand.options.get("weight"), integrand.options.get("wvar")
     if kind in ("cos", "sin"):
@@ -326,20 +389,21 @@ def _edge(integrand: Integrand, t: Any, parameters: Sequence[Any]) -> Any:
 
 
 class _Integral(General):
-    def _jacobian(self, on: Sequence[bool], args: Sequence[Any], integrand: Integrand, out: Any) -> Any:
-        """Return the integrals of the derivatives of all entries by the parameters chosen."""
-        flat = bind(self, args, {"integrand": integrand.derivative(tuple(on))})
+    def _jacobian(self, ts: Sequence[Any], args: Sequence[Any], integrand: Integrand, out: Any) -> Any:
+        """Return the integrals of the derivatives of all entries by the parameters that have tangents."""
+        moving = [type(t) in TRACED or bool(np.any(t)) for t in ts if t is not None]
+        derivative = integrand.derivative(tuple([t is not None for t in ts]), tuple(moving))
+        flat = bind(self, args, {"integrand": derivative})
         return np.reshape(flat, (shape_of(out)[0], -1))
 
     def _pushed(self, sweep: Sweep, ts: Any, out: Any, *args: Any, integrand: Integrand) -> Any:
         total: Any = 0.0
-        on = [t is not None for t in ts[2:]]
-        if any(on):
-            live = [np.reshape(t, (*sweep.lead, -1)) for t in ts[2:] if t is not None]
-            J = self._jacobian(on, args, integrand, out)
+        live = [np.reshape(t, (*sweep.lead, -1)) for t in ts[2:] if t is not None]
+        if live:
+            J = self._jacobian(ts[2:], args, integrand, out)
             total = np.concatenate(live, axis=-1) @ J.T
-        for t, at, sign in zip(ts[:2], args[:2], (-1, 1)):
-            edge = None if t is None else _edge(integrand, at, args[2:])
+        for k, (t, sign) in enumerate(zip(ts[:2], (-1, 1))):
+            edge = None if t is None else _edge(integrand, k, args)
             if edge is not None:
                 total = total + sign * t[..., None] * edge
         return total
@@ -351,11 +415,11 @@ class _Integral(General):
         on = [i is not None and i >= 0 for i in ins]
         found: list[Any] = [None] * len(ins)
         for k, sign in ((0, -1), (1, 1)):
-            edge = _edge(integrand, args[k], args[2:]) if on[k] else None
+            edge = _edge(integrand, k, args) if on[k] else None
             if edge is not None:
                 found[k] = sign * np.sum(g * edge, axis=-1)
         if any(on[2:]):
-            whole = g @ self._jacobian(on[2:], args, integrand, out)
+            whole = g @ self._jacobian([1.0 if o else None for o in on[2:]], args, integrand, out)
             at = 0
             for k in range(2, len(ins)):
                 if on[k]:

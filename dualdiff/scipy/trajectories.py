@@ -8,7 +8,7 @@ other the steps are carried out again on differentiated values, as they are for 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from dualdiff.scipy.points import MOST, Points, serves
 from dualdiff.scipy.stepping import Explicit, Implicit, Interpolant
 from dualdiff.scipy.systems import Given, slope
 from dualdiff.shapes import dtype_of, shape_of, size_of
-from dualdiff.values import bind, raw
+from dualdiff.values import TRACED, bind, raw
 from dualdiff.ways.problem import Problem, pull_rows, record, run_duals
 
 _AT_ONCE = 1 << 18
@@ -107,11 +107,14 @@ class Path:
         What is asked of them.
     checkpoints : int, optional
         Of how many steps reverse mode keeps the states alone.
+    check : callable, optional
+        What raises where the derivative by those operands that are active is not that of the steps.
     """
 
     taken: Taken
     rows: Rows
     checkpoints: int | None = None
+    check: Callable[[Sequence[bool]], None] | None = None
     linear: Linear | None = None
     known: list[Any] = field(default_factory=list)
 
@@ -331,6 +334,8 @@ class _Steps(General):
 
     def _pushed(self, sweep: Sweep, tangents: Sequence[Any], out: Any, *operands: Any, path: Path) -> Any:
         lead = sweep.lead
+        if path.check is not None:
+            path.check([t is not None and (type(t) in TRACED or bool(np.any(t))) for t in tangents])
         if _is_plain(tangents) and path.linear is not None and path.is_as_taken(operands):
             count = size_of(lead)
             parts = [
@@ -348,6 +353,8 @@ class _Steps(General):
     ) -> Sequence[Any]:
         path, lead = params["path"], sweep.lead
         active = [i is not None and i >= 0 for i in ins]
+        if path.check is not None:
+            path.check(active)
         if _is_plain([g]) and path.linear is not None and path.is_as_taken(args):
             start, closed = path.linear.pulled(np.reshape(g, (size_of(lead), *shape_of(g)[len(lead) :])), path.rows)
             cuts = np.cumsum([0, *[size_of(shape_of(x)) for x in args[1:]]]).tolist()
@@ -417,7 +424,14 @@ def with_interior(taken: Taken) -> Taken:
     return replace(taken, scheme=scheme, slopes=slopes, linear=[])
 
 
-def solved(taken: Taken, y0: Any, wanted: Any, dense: bool, checkpoints: int | None) -> tuple[Any, list[Piece]]:
+def solved(
+    taken: Taken,
+    y0: Any,
+    wanted: Any,
+    dense: bool,
+    checkpoints: int | None,
+    check: Callable[[Sequence[bool]], None] | None = None,
+) -> tuple[Any, list[Piece]]:
     """Return the states at the times wanted, one in a row, and if they are dense the interpolants of the steps."""
     times = taken.times
     length = len(times) - 1
@@ -447,7 +461,7 @@ def solved(taken: Taken, y0: Any, wanted: Any, dense: bool, checkpoints: int | N
             )
         )
     rows = Rows(*[np.concatenate([getattr(p, k) for p in parts]) for k in ("nodes", "states", "weights")])
-    found = Path(taken, rows, checkpoints).at(y0)
+    found = Path(taken, rows, checkpoints, check).at(y0)
     pieces = []
     if dense:
         pieces = [

@@ -173,16 +173,16 @@ def curved(load: Callable[..., Any]) -> Callable[[Any], Any]:
     x = np.linspace(0.0, 1.0, 9)
     ends = lambda ya, yb: np.array([ya[0], yb[0] - 0.5])  # noqa: E731
     return lambda p: solve_bvp(
-        lambda x, y: np.vstack([y[1], load(x, y[0], p)]), ends, x, np.zeros((2, 9)), tol=1e-2
+        lambda x, y: np.vstack([y[1], load(x, y[0], p)]), ends, x, np.zeros((2, 9)), tol=1e-2, max_nodes=50
     ).sol(0.5)[0]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of SciPy's refinement
 def test_solve_bvp_raises_where_the_solution_or_a_parameter_moves_the_jump() -> None:
     with pytest.raises(JumpError, match="right-hand side of solve_bvp"):
-        dd.jacfwd(curved(lambda x, y, p: np.where(y > 0.1, p, 1.3 * p)))(1.02)
+        dd.jacfwd(curved(lambda x, y, p: np.where(y > 0.1, p, 3 * p)))(1.02)
     with pytest.raises(JumpError, match="right-hand side of solve_bvp"):
-        dd.jacrev(curved(lambda x, y, p: np.where(x > 0.5 * p, p, 1.3 * p)))(1.02)
+        dd.jacrev(curved(lambda x, y, p: np.where(x > 0.5 * p, p, 3 * p)))(1.02)
     fixed = curved(lambda x, y, p: np.where(x > 0.45, p, 1.3 * p) + 0.0 * np.maximum(y, 0.2))
     assert abs(dd.grad(fixed)(1.0) + 0.125 + 0.075 * 0.45**2) < 1e-2
 

@@ -257,7 +257,7 @@ class _Writer:
                 ]
         self.numbers[low:high] = self.numbers[self.stands[low:high]]
         self._note(unit, listing, constants, self.numbers[taken], hoisted)
-        for w, versions in zip(unit.written, self.versions[len(self.versions) - len(unit.written) :], strict=True):
+        for versions in self.versions[len(self.versions) - len(unit.written) :]:
             stands = self.stands[versions.after]
             start = int(self.starts[versions.values[-1]])
             self.stands[start : start + len(stands)] = stands

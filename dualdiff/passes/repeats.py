@@ -7,9 +7,9 @@ period, however many there are.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class _Reader(Numbering):
         is_wide = arities > WIDE
         self.wide = set(at_step[is_wide].tolist())
         given = np.full((len(self.rows), WIDE + 1), -1)
-        kept = chain.from_iterable([() if len(o) > WIDE else o for o in operands])
+        kept = itertools.chain.from_iterable([() if len(o) > WIDE else o for o in operands])
         taken = np.zeros(given.shape, dtype=bool)
         taken[at_step, :WIDE] = np.arange(WIDE) < np.where(is_wide, 0, arities)[:, np.newaxis]
         given[taken] = np.fromiter(kept, dtype=np.int64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +146,8 @@ class Loop:
 Piece = Straight | Loop
 
 
-class Stretch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stretch:
     """Operations of which it is known that a period repeats: where they begin, how often it does, and how many it has."""
 
     start: int

@@ -127,14 +127,14 @@ def by_numbers(program: Program, found: Repeats, x: Any) -> list[float]:
     assert len([p for p in split if isinstance(p, Loop)]) >= len([s for s in stretches if s.count * s.period > 500])
     values = [*listing.constants, *np.ravel(x).tolist()]
     outputs = []
-    for code, given in zip(codes.tolist(), operands.tolist(), strict=True):
+    for code, taken in zip(codes.tolist(), operands.tolist(), strict=True):
         name = listing.names[code]
         if name == "output":
-            outputs.append((given[1], values[given[0]]))
+            outputs.append((taken[1], values[taken[0]]))
         if name.startswith("check"):
-            assert values[given[0]] is (name == "check")
+            assert values[taken[0]] is (name == "check")
         known = name in ("output", "check", "check not")
-        values.append(None if known else PYTHON[name](*[values[n] for n in given if n >= 0]))
+        values.append(None if known else PYTHON[name](*[values[n] for n in taken if n >= 0]))
     return [value for _, value in sorted(outputs)]
 
 

@@ -631,7 +631,9 @@ class Recording(Tape):
 
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
-        kept: tuple[Any, ...] = _NOTHING_KEPT if len(ins) == 2 else (None,) * len(ins)  # what varies is no part of a program
+        kept: tuple[Any, ...] = (
+            _NOTHING_KEPT if len(ins) == 2 else (None,) * len(ins)
+        )  # what varies is no part of a program
         if None in ins:
             kept = tuple(
                 [self.constant(a, k) if i is None else None for k, (a, i) in enumerate(zip(args, ins, strict=True))]

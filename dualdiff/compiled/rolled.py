@@ -32,6 +32,8 @@ CHUNK = 1000
 """Operations of one function of straight lines."""
 CARRIED = 4
 """Periods over which a value is carried in registers; one that is needed later comes from memory."""
+_UNCOUNTED = frozenset(("check", "check not", "output", "logical_and", "logical_or"))
+"""What takes next to no time."""
 _FLOAT = np.dtype(float)
 
 
@@ -231,7 +233,7 @@ class _Writer:
         counts = np.bincount(listing.codes, minlength=len(listing.names)).tolist()
         number_of = {name: n for name, n in zip(listing.names, counts, strict=True) if n}
         outputs = number_of.get("output", 0)
-        count = len(listing.codes) - outputs - number_of.get("check", 0) - number_of.get("check not", 0)
+        count = sum(n for name, n in number_of.items() if name not in _UNCOUNTED)
         text = "".join(
             [
                 operations.declared(list(number_of)),

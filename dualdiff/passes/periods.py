@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.passes.program import Program
-from dualdiff.passes.rolling import CONSTANT, INPUT, NUMBER, OPERATION, Listing, Stretch, numbered
+from dualdiff.passes.rolling import CONSTANT, INPUT, NONE, NUMBER, OPERATION, Listing, Stretch, numbered
 from dualdiff.passes.scalars import NotScalarError, Scalars, expanded
 from dualdiff.passes.units import Read, Repeats, Unit, Written
 
@@ -23,7 +23,7 @@ __all__ = ["listed_by_periods"]
 
 MOST = 50_000
 """Nodes of one period."""
-NO_PLACE, NO_NUMBER = -1, -1
+NO_PLACE = NO_NUMBER = -1
 
 
 def listed_by_periods(program: Program, repeats: Repeats) -> tuple[Listing, list[Stretch]]:
@@ -52,8 +52,8 @@ class _Segment:
         The numbers of the entries from outside.
     checks : list of array
         By check, its numbers in the program.
-    begin : int
-        The number of the first result.
+    begin, width : int
+        The number of the first result, and how many results a period has: what delivers some of them comes after.
     needed : array of bool
         Which operations are.
     """
@@ -65,12 +65,24 @@ class _Segment:
     taken: Any
     checks: Sequence[Any]
     begin: int
+    width: int
     needed: Any
 
-    @property
-    def period(self) -> int:
-        """How many operations one period has."""
-        return len(self.codes)
+    def delivers(self, code: int, entries: Sequence[tuple[int, Any]]) -> None:
+        """Add that results are entries of the outputs: by result of a period, which ones they are, period by period."""
+        count = len(entries)
+        operands, kinds = np.full((count, 3), -1, dtype=np.int64), np.full((count, 3), NONE, dtype=np.int8)
+        operands[:, 0], kinds[:, 0] = [o for o, _ in entries], OPERATION
+        operands[:, 1], kinds[:, 1] = len(self.checks) + np.arange(count), NUMBER
+        self.checks = [*self.checks, *[numbers for _, numbers in entries]]
+        self.codes = np.concatenate([self.codes, np.full(count, code)])
+        self.operands, self.kinds = np.concatenate([self.operands, operands]), np.concatenate([self.kinds, kinds])
+        self.needed = np.concatenate([self.needed, np.zeros(count, dtype=bool)])
+
+    def order(self) -> Any:
+        """Return the operations of a period that are needed, in order: a result is delivered as soon as it is there."""
+        kept = np.flatnonzero(self.needed)
+        return kept[np.argsort(np.where(kept < self.width, kept, self.operands[kept, 0]), kind="stable")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,9 +127,8 @@ class _Writer:
         self.versions: list[_Versions] = []
         units = repeats.units
         rows = sum(u.period * u.count for u in units)
-        self.starts = np.full(
-            repeats.first + rows, NO_PLACE, dtype=np.int64
-        )  # by value, where its entries are in the table
+        # By value, where its entries are in the table.
+        self.starts = np.full(repeats.first + rows, NO_PLACE, dtype=np.int64)
         self.size = 0
         self.kept = self._places()
         self.stands = np.arange(self.size)
@@ -177,6 +188,13 @@ class _Writer:
             raise NotScalarError("an array that is read while parts of it are written")
         return self.stands[places]
 
+    def _numbers_at(self, places: Any) -> Any:
+        """Return the numbers of what stands at places."""
+        numbers = self.numbers[places]
+        if (numbers == NO_NUMBER).any():
+            raise NotScalarError("a value that is not there yet")
+        return numbers
+
     def _begin(self) -> None:
         """Number what is there before."""
         repeats = self.repeats
@@ -207,7 +225,7 @@ class _Writer:
                 self._unit(unit, kept)
         outputs = []
         for read in self.repeats.outputs:
-            outputs.append(self.numbers[self._place(read, np.arange(_size(read.form.shape)))[0]])
+            outputs.append(self._numbers_at(self._place(read, np.arange(_size(read.form.shape)))[0]))
         self._deliver(np.concatenate(outputs) if outputs else np.zeros(0, dtype=np.int64))
         self._look_for_needed()
         return self._assembled()
@@ -256,7 +274,7 @@ class _Writer:
                     -2 - constants[n] for n in numbers[fixed]
                 ]
         self.numbers[low:high] = self.numbers[self.stands[low:high]]
-        self._note(unit, listing, constants, self.numbers[taken], hoisted)
+        self._note(unit, listing, constants, self._numbers_at(taken), hoisted)
         for versions in self.versions[len(self.versions) - len(unit.written) :]:
             stands = self.stands[versions.after]
             start = int(self.starts[versions.values[-1]])
@@ -343,6 +361,7 @@ class _Writer:
                     np.concatenate([taken[:count], own[:count, outside]], axis=1),
                     unit.checks,
                     self.next,
+                    int(some.sum()),
                     np.zeros(int(some.sum()), dtype=bool),
                 )
             )
@@ -372,19 +391,35 @@ class _Writer:
         return _Versions(first + unit.period * np.arange(count), period, before, after)
 
     def _deliver(self, numbers: Any) -> None:
-        """Take down that these are the entries of the outputs."""
-        count = len(numbers)
-        operands = np.full((count, 3), -1, dtype=np.int64)
-        operands[:, 0] = operands[:, 1] = np.arange(count)
-        kinds = np.zeros((count, 3), dtype=np.int8)
-        kinds[:, 0], kinds[:, 1] = INPUT, NUMBER
-        codes = np.full(count, self.names.setdefault("output", len(self.names)))
-        if count:
-            taken = numbers[np.newaxis]
-            checks = [np.array([n]) for n in range(count)]
-            self.segments.append(
-                _Segment(1, codes, operands, kinds, taken, checks, self.next, np.zeros(count, dtype=bool))
-            )
+        """Take down that these are the entries of the outputs: in the period that makes them where each does, the others at the end."""
+        output = self.names.setdefault("output", len(self.names))
+        left = np.ones(len(numbers), dtype=bool)
+        for s in self.segments:
+            mine = np.flatnonzero((numbers >= s.begin) & (numbers < s.begin + s.count * s.width))
+            of, period = (numbers[mine] - s.begin) % s.width, (numbers[mine] - s.begin) // s.width
+            found = []
+            for o in np.unique(of).tolist():
+                entries = mine[of == o][np.argsort(period[of == o], kind="stable")]
+                steps = np.diff(entries)
+                if np.array_equal(np.sort(period[of == o]), np.arange(s.count)) and (steps == steps[:1]).all():
+                    found.append((o, entries))
+                    left[entries] = False
+            s.delivers(output, found)
+        rest = np.flatnonzero(left)
+        end = _Segment(
+            1,
+            np.zeros(0, dtype=np.int64),
+            np.zeros((0, 3), dtype=np.int64),
+            np.zeros((0, 3), dtype=np.int8),
+            numbers[rest][np.newaxis],
+            [],
+            self.next,
+            0,
+            np.zeros(0, dtype=bool),
+        )
+        end.delivers(output, [(k, rest[k : k + 1]) for k in range(len(rest))])
+        end.kinds[:, 0] = INPUT
+        self.segments.append(end)
 
     # -- what nobody needs -------------------------------------------------------------------------
     def _look_for_needed(self) -> None:
@@ -394,8 +429,8 @@ class _Writer:
         for segment in reversed(self.segments):
             codes, operands, kinds = segment.codes.tolist(), segment.operands.tolist(), segment.kinds.tolist()
             needed, entries = segment.needed, set()
-            before = -1
-            while before != (before := int(needed.sum())) or before == 0:
+            while True:
+                before = int(needed.sum())
                 for o in range(len(codes) - 1, -1, -1):
                     if needed[o] or codes[o] in ends:
                         needed[o] = True
@@ -405,7 +440,7 @@ class _Writer:
                             elif kind == INPUT and n not in entries:
                                 entries.add(n)
                                 self._need(begins, segment.taken[:, n])
-                if not needed.any():
+                if int(needed.sum()) == before:  # otherwise another period of the same may need more
                     break
 
     def _need(self, begins: Any, numbers: Any) -> None:
@@ -413,7 +448,7 @@ class _Writer:
         of = np.searchsorted(begins, numbers, side="right") - 1
         for n in np.unique(of).tolist():
             segment = self.segments[n]
-            segment.needed[(numbers[of == n] - segment.begin) % segment.period] = True
+            segment.needed[(numbers[of == n] - segment.begin) % segment.width] = True
 
     # -- the list ----------------------------------------------------------------------------------
     def _assembled(self) -> tuple[Listing, list[Stretch]]:
@@ -422,23 +457,23 @@ class _Writer:
         new = np.full(self.next, -1, dtype=np.int64)  # by number
         new[:first] = np.arange(first)
         at = first
-        for s in self.segments[:-1]:
-            period = int(s.needed.sum())
-            own = new[s.begin : s.begin + s.count * s.period].reshape(s.count, s.period)
-            own[:, s.needed] = at + np.arange(period) + period * np.arange(s.count)[:, np.newaxis]
-            at += s.count * period
+        orders = [s.order() for s in self.segments]
+        for s, order in zip(self.segments, orders, strict=True):
+            own = new[s.begin : s.begin + s.count * s.width].reshape(s.count, s.width)
+            ranks = np.flatnonzero(order < s.width)
+            own[:, order[ranks]] = at + ranks + len(order) * np.arange(s.count)[:, np.newaxis]
+            at += s.count * len(order)
         codes, operands, kinds, stretches = [], [], [], []
         at, shift = first, len(self.constants)
-        for s in self.segments:
-            period = int(s.needed.sum())
-            if not period:
+        for s, order in zip(self.segments, orders, strict=True):
+            if not len(order):
                 continue
-            stretches.append(Stretch(at - first, s.count, period))
-            codes.append(np.tile(s.codes[s.needed], s.count))
-            given, kind = self._given(s, new, at, shift)
+            stretches.append(Stretch(at - first, s.count, len(order)))
+            codes.append(np.tile(s.codes[order], s.count))
+            given, kind = self._given(s, order, new, at, shift)
             operands.append(given)
             kinds.append(kind)
-            at += s.count * period
+            at += s.count * len(order)
         inputs = [(i, _size(form.shape)) for i, form in enumerate(self.repeats.inputs)]
         listing = Listing(
             list(self.names),
@@ -450,10 +485,11 @@ class _Writer:
         )
         return listing, stretches
 
-    def _given(self, s: _Segment, new: Any, begin: int, shift: int) -> tuple[Any, Any]:
+    def _given(self, s: _Segment, order: Any, new: Any, begin: int, shift: int) -> tuple[Any, Any]:
         """Return the operands of a segment in all periods, and what they are."""
-        rank = np.cumsum(s.needed) - 1
-        given, kind = s.operands[s.needed], s.kinds[s.needed]
+        rank = np.empty(len(s.needed), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        given, kind = s.operands[order], s.kinds[order]
         count, period = s.count, len(given)
         operands = np.empty((count, period, 3), dtype=np.int32)
         operands[:] = given

@@ -588,7 +588,7 @@ class Recording(Tape):
             return super().binary(row, x, y)
         out = row.op(a, b)
         if type(out) is ndarray:
-            form = self.avals.get((out.shape, out.dtype)) or self._aval(out)
+            form: Any = self.avals.get((out.shape, out.dtype)) or self._aval(out)
         elif type(out) is float64:
             form = out
         else:

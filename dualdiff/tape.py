@@ -33,6 +33,7 @@ float64 = np.float64
 ZERO = np.float64(0.0)
 _NO_FORM = Aval((), FLOAT64)
 _SCALARS = frozenset((float, np.float64))
+_NOTHING_KEPT = (None, None)
 _IMMUTABLE = frozenset((float, int, complex, bool, np.float64, np.float32, np.bool_, np.int64, np.complex128))
 
 
@@ -569,6 +570,38 @@ class Recording(Tape):
         found = super().add_input(value)
         return found if dtype_of(value).kind in "fc" else DiscreteVar(found.value, found.mark, self)
 
+    def binary(self, row: Any, x: Any, y: Any) -> Any:
+        """Record one elementwise operation: of two values of this recording, or of one and a number, there is little to keep."""
+        own_x, own_y = type(x) is Var and x.run is self, type(y) is Var and y.run is self
+        if (
+            not row.differentiable
+            or (x.link is not None and x.link.is_stale() if own_x else type(x) not in _SCALARS)
+            or (y.link is not None and y.link.is_stale() if own_y else type(y) not in _SCALARS)
+        ):
+            return super().binary(row, x, y)
+        a, b = x.value if own_x else x, y.value if own_y else y
+        if own_x and own_y:
+            ins, kept = (x.mark, y.mark), _NOTHING_KEPT
+        elif type(a) in _SCALARS and type(b) in _SCALARS and (own_x or own_y):
+            ins, kept = ((x.mark, None), (None, b)) if own_x else ((None, y.mark), (a, None))
+        else:
+            return super().binary(row, x, y)
+        out = row.op(a, b)
+        if type(out) is ndarray:
+            form: Any = self.avals.get((out.shape, out.dtype)) or self._aval(out)
+        elif type(out) is float64:
+            form = out
+        else:
+            return super().binary(row, x, y)
+        self.append((row, ins, kept, NOTHING, form, None))
+        self.next = slot = self.next + 1
+        return Var(out, slot - 1, self)
+
+    def _aval(self, out: Any) -> Aval:
+        """Return the one object for the shape and dtype of a value."""
+        key = out.shape, out.dtype
+        return self.avals.setdefault(key, Aval(*key))
+
     def process(self, row: Primitive, args: Sequence[Any], params: Any) -> Any:
         """Compute a primitive and write down what happened: nothing is recorded around a recording."""
         ins: list[int | None] = []
@@ -598,18 +631,16 @@ class Recording(Tape):
 
     def note(self, row: Primitive, ins: tuple[int | None, ...], args: Sequence[Any], params: Any, out: Any) -> int:
         """Write one equation and return its slot."""
-        kept: tuple[Any, ...] = (None,) * len(ins)  # what varies is no part of a program
+        kept: tuple[Any, ...] = (
+            _NOTHING_KEPT if len(ins) == 2 else (None,) * len(ins)
+        )  # what varies is no part of a program
         if None in ins:
             kept = tuple(
                 [self.constant(a, k) if i is None else None for k, (a, i) in enumerate(zip(args, ins, strict=True))]
             )
         kind = type(out)
         if kind is ndarray or kind is Aval:
-            key = (out.shape, out.dtype)
-            form = self.avals.get(key)
-            if form is None:
-                form = self.avals[key] = Aval(*key)
-            out = form
+            out = self.avals.get((out.shape, out.dtype)) or self._aval(out)
         elif kind not in _IMMUTABLE:
             out = brief(out)
         self.append((row, ins, kept, params, out, None))

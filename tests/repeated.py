@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,15 @@ from dualdiff.tape import Recording
 from dualdiff.trees import flatten
 
 MOST = 1 << 20
+PYTHON: dict[Any, Callable[..., Any]] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv, "negative": operator.neg,
+    "sin": math.sin, "cos": math.cos, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
+    "absolute": abs, "less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
+    "equal": operator.eq, "not_equal": operator.ne, "logical_not": operator.not_, "logical_and": lambda a, b: a and b,
+    "logical_or": lambda a, b: a or b, "maximum": lambda a, b: a if a >= b or a != a else b,
+    "minimum": lambda a, b: a if a <= b or a != a else b, "where": lambda c, a, b: a if c else b, "isfinite": math.isfinite,
+    "reciprocal": lambda a: 1.0 / a, "power": math.pow, "all": lambda *a: all(a), "number": float,
+}  # fmt: skip
 
 
 def program_of_arrays(f: Callable[..., Any], x: Any) -> Any:

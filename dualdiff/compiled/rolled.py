@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from dualdiff.compiled import operations
+from dualdiff.passes.periods import listed_by_periods
 from dualdiff.passes.program import Program
-from dualdiff.passes.rolling import CONSTANT, INPUT, NUMBER, OPERATION, Listing, Loop, Straight, listed, pieces
+from dualdiff.passes.repeats import repeats
+from dualdiff.passes.rolling import CONSTANT, INPUT, NUMBER, OPERATION, Listing, Loop, Straight, Stretch, listed, pieces
 from dualdiff.passes.scalars import NotScalarError, Scalars
+from dualdiff.passes.units import NotRepeatedError
 
-__all__ = ["MOST", "Rolled", "rolled", "way_in"]
+__all__ = ["MOST", "Rolled", "rolled", "rolled_by_periods", "way_in"]
 
 MOST = 1 << 21
 """Nodes up to which a program is expanded to be rolled."""
@@ -29,6 +32,8 @@ CHUNK = 1000
 """Operations of one function of straight lines."""
 CARRIED = 4
 """Periods over which a value is carried in registers; one that is needed later comes from memory."""
+_UNCOUNTED = frozenset(("check", "check not", "output", "logical_and", "logical_or"))
+"""What takes next to no time."""
 _FLOAT = np.dtype(float)
 
 
@@ -46,6 +51,8 @@ class Rolled:
         How hard the generator of code is to try.
     written : int
         How many operations the code has.
+    count : int
+        How many operations a run takes.
     loops : tuple of tuple
         Of each loop, how many operations it has and how often it runs.
     memory : int
@@ -55,6 +62,7 @@ class Rolled:
     text: str
     effort: int
     written: int
+    count: int
     loops: tuple[tuple[int, int], ...]
     memory: int
 
@@ -69,6 +77,20 @@ def rolled(program: Program, scalars: Scalars) -> Rolled:
     """
     _check(program, scalars)
     return _Writer(listed(scalars, [c.then for c in program.checks])).written()
+
+
+def rolled_by_periods(program: Program) -> Rolled | None:
+    """Return the same of a program whose steps are seen to repeat, of which one period is expanded; None where they do not.
+
+    That takes no longer than reading the steps does.
+    """
+    if any(program.forms[i].dtype != _FLOAT for i in range(program.inputs)):
+        return None
+    try:
+        listing, stretches = listed_by_periods(program, repeats(program))
+        return _Writer(listing, stretches).written()
+    except (NotRepeatedError, NotScalarError):
+        return None
 
 
 def _check(program: Program, scalars: Scalars) -> None:
@@ -173,11 +195,11 @@ class _Places:
 
 
 class _Writer:
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, known: Sequence[Stretch] = ()) -> None:
         self.listing = listing
         self.first_input, self.first = listing.first_input, listing.first
         self.units: list[Loop | Straight] = []
-        for piece in pieces(listing):
+        for piece in pieces(listing, known):
             if isinstance(piece, Loop):
                 self.units.append(piece)
                 continue
@@ -208,19 +230,20 @@ class _Writer:
         for n, unit in enumerate(self.units):
             functions.append(self._loop(n, unit) if isinstance(unit, Loop) else self._straight(n, unit))
         functions = [f for f in functions if f.lines]
-        used = [listing.names[c] for c in np.unique(listing.codes)]
+        counts = np.bincount(listing.codes, minlength=len(listing.names)).tolist()
+        number_of = {name: n for name, n in zip(listing.names, counts, strict=True) if n}
+        outputs = number_of.get("output", 0)
+        count = sum(n for name, n in number_of.items() if name not in _UNCOUNTED)
         text = "".join(
             [
-                operations.declared(used),
+                operations.declared(list(number_of)),
                 *self.table_lines,
                 *[f.text for f in functions],
-                way_in(
-                    [f.name for f in functions], sum(listing.names[c] == "output" for c in listing.codes), self.memory
-                ),
+                way_in([f.name for f in functions], outputs, self.memory),
             ]
         )
         loops = tuple([(u.period, u.count) for u in self.units if isinstance(u, Loop)])
-        return Rolled(text, 1 if self.size <= MOST_OPTIMIZED else 0, self.size, loops, self.memory)
+        return Rolled(text, 1 if self.size <= MOST_OPTIMIZED else 0, self.size, count, loops, self.memory)
 
     # -- memory ------------------------------------------------------------------------------------
     def _needed(self) -> Any:

@@ -77,24 +77,29 @@ def lowered(program: Program, price: float) -> Lowered | str:
 def _of_numbers(program: Program, price: float, entries: int, most: int) -> Lowered | str:
     if entries > rolled.MOST:
         return "it is too large"
-    try:
-        scalars = expanded(program, most)
-        repeated_steps: tuple[tuple[int, int], ...] = ()
-        if scalars.count <= straight.MOST:
-            scalars = simplified(scalars)
-            text, effort, written = straight.straight(program, scalars), 1, scalars.count
-        else:
-            found = rolled.rolled(program, scalars)
-            text, effort, written, repeated_steps = found.text, found.effort, found.written, found.loops
-    except NotScalarError as error:
-        return f"it is none of numbers of double precision alone ({error})"
+    found = rolled.rolled_by_periods(program) if len(program.steps) > straight.MOST else None
+    if found is None:
+        try:
+            scalars = expanded(program, most)
+            if scalars.count > straight.MOST:
+                found = rolled.rolled(program, scalars)
+            else:
+                scalars = simplified(scalars)
+                text = straight.straight(program, scalars)
+                found = rolled.Rolled(text, 1, scalars.count, scalars.count, (), 0)
+        except NotScalarError as error:
+            return f"it is none of numbers of double precision alone ({error})"
+    return _rolled(program, price, found)
+
+
+def _rolled(program: Program, price: float, found: rolled.Rolled) -> Lowered:
     inputs = [program.forms[i] for i in range(program.inputs)]
 
     def compiled(way: Any) -> Code:
-        run, entrance = calling.machine_code(text, effort, scalars.count, inputs, program.results, way)
-        return Code(Flat(run, text, "machine code", scalars.count, 0, price, repeated_steps), entrance)
+        run, entrance = calling.machine_code(found.text, found.effort, found.count, inputs, program.results, way)
+        return Code(Flat(run, found.text, "machine code", found.count, 0, price, found.loops), entrance)
 
-    return Lowered(_waiting() + START + OPERATION * written, compiled)
+    return Lowered(_waiting() + START + OPERATION * found.written, compiled)
 
 
 def _of_repeats(program: Program, price: float) -> Lowered | str:

@@ -159,6 +159,8 @@ class _Builder:
         self.arrays: dict[Any, Form] = {}
         self.others: dict[Form, Form] = {_NUMBER: _NUMBER}
         self.known_params: dict[Any, dict[str, Any]] = {}
+        self.regions: dict[Any, Region | None] = {}  # by parameters and form, which live as long as this does
+        self.uniform: dict[int, int | None] = {}  # by constant, the number that all its entries are
         self.value_of = list(range(len(inputs)))  # by slot
         self.forms: dict[int, Form] = {i: self.form(x) for i, x in enumerate(inputs)}
         self.constants: dict[int, Any] = {}
@@ -169,9 +171,8 @@ class _Builder:
         self.writes: dict[int, Write] = {}  # by value
 
     def built(self, outputs: Sequence[Any], results: Sequence[Any]) -> Program:
-        tape, value_of, forms, by_step, known_params = (
-            self.tape, self.value_of, self.forms, self.by_step, self.known_params,
-        )  # fmt: skip
+        tape, value_of, forms, by_step, arrays = self.tape, self.value_of, self.forms, self.by_step, self.arrays
+        float64 = np.float64
         steps: list[Step] = []
         checks: list[Check] = []
         waiting = list(zip(tape.guards, tape.places, strict=True))[::-1]
@@ -188,7 +189,7 @@ class _Builder:
         for e, (row, ins, args, params, out, _) in enumerate(tape.equations):
             while waiting and waiting[-1][0].at <= e:
                 check(*waiting.pop())
-            form = self.form(out)
+            form = _NUMBER if type(out) is float64 else arrays.get(id(out)) or self.form(out)
             if None in ins:
                 operands = tuple(
                     [
@@ -196,22 +197,24 @@ class _Builder:
                         for k, i in enumerate(ins)
                     ]
                 )
-                operands = self.as_numbers(row, operands, form)
-                same = self.times_one(row, operands, form)
+                if len(operands) == 2:
+                    operands = self.as_numbers(row, operands, form)
+                    same = self.times_one(row, operands, form)
+                else:
+                    same = None
             else:
                 operands = tuple([value_of[i if i >= 0 else ~i] for i in ins])
                 same = None
+            if params:
+                params = self.interned(params)
             if row.access:
                 operands, params = self.forwarded(row, operands, params)
-            if same is None and (row.access or isinstance(row, Movement)):
+                if same is None:
+                    same = self.unmoved(row, operands, params, form)
+            elif same is None and row.kind == "movement":
                 same = self.unmoved(row, operands, params, form)
             if same is None:
-                if params:
-                    key = content(params)
-                    params = known_params.setdefault(key, params)
-                    key = (row, operands, key)
-                else:
-                    key = (row, operands)
+                key = (row, operands, id(params)) if params else (row, operands)
                 same = by_step.get(key)
                 if same is None or forms[same] is not form:
                     by_step[key] = same = len(forms)
@@ -239,6 +242,18 @@ class _Builder:
             len(tape),
             distinct,
         )
+
+    def interned(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the one object of all parameters that are equal."""
+        return self.known_params.setdefault(content(params), params)
+
+    def region(self, params: dict[str, Any], i: int) -> Region | None:
+        """Return what the index among interned parameters picks of a value."""
+        form = self.forms[i]
+        key = id(params), id(form)
+        if key not in self.regions:
+            self.regions[key] = region(params["index"], form.shape)
+        return self.regions[key]
 
     def form(self, x: Any) -> Form:
         """Return the one form of all values of that form."""
@@ -281,29 +296,36 @@ class _Builder:
 
     def as_numbers(self, row: Primitive, operands: tuple[int, ...], form: Form) -> tuple[int, ...]:
         """Let a constant whose entries are all equal be a number beside an operand that has the shape of the result."""
-        if not (isinstance(row, Elementwise) and isinstance(row.fn, np.ufunc) and len(operands) == 2 and form.shape):
+        if not (form.shape and isinstance(row, Elementwise) and isinstance(row.fn, np.ufunc)):
             return operands
         for k in (0, 1):
             a, b = operands[k], operands[1 - k]
-            x = self.constants.get(a)
+            if a in self.constants and self.forms[b].shape == form.shape and self.forms[b].dtype == form.dtype:
+                number = self.number_of(a) if self.forms[a].dtype == form.dtype else None
+                if number is not None:
+                    return (number, b) if k == 0 else (b, number)
+        return operands
+
+    def number_of(self, a: int) -> int | None:
+        """Return the number that all entries of a constant array are."""
+        if a not in self.uniform:
+            x = self.constants[a]
+            self.uniform[a] = None
             if (
                 type(x) is np.ndarray
                 and x.ndim
-                and self.forms[b].shape == form.shape
-                and self.forms[b].dtype == x.dtype == form.dtype
                 and 0 < x.size <= MOST_LOOKED_AT
                 and x.dtype.kind == "f"
                 and bool(np.all(x == x.flat[0]))
                 and np.signbit(x).any() == np.signbit(x).all()
             ):
-                number = self.constant(x.dtype.type(x.flat[0]), None)
-                return (number, b) if k == 0 else (b, number)
-        return operands
+                self.uniform[a] = self.constant(x.dtype.type(x.flat[0]), None)
+        return self.uniform[a]
 
     def note_access(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], result: int) -> None:
         """Remember what a value was read from, or written into, and where."""
         form = self.forms[operands[0]]
-        place = region(params["index"], form.shape)
+        place = self.region(params, operands[0])
         if place is None or form.kind != "array":
             return
         if row.access == "read":
@@ -317,9 +339,12 @@ class _Builder:
         self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any]
     ) -> tuple[tuple[int, ...], dict[str, Any]]:
         """Let a read come from what was written in its place, and a write hide the one before it there."""
-        place = region(params["index"], self.forms[operands[0]].shape)
         first = operands[0]
-        while place is not None and (write := self.writes.get(first)) is not None:
+        write = self.writes.get(first)
+        if write is None:
+            return operands, params
+        place = self.region(params, first)
+        while place is not None and write is not None:
             if row.access == "write":
                 if write.region != place:
                     break
@@ -330,15 +355,16 @@ class _Builder:
                 inner = place.inside(write.region)
                 if inner is None:
                     break
-                first, params = write.written, {"index": inner}
-                place = region(inner, self.forms[first].shape)
+                first, params = write.written, self.interned({"index": inner})
+                place = self.region(params, first)
+            write = self.writes.get(first)
         return (first, *operands[1:]), params
 
     def unmoved(self, row: Primitive, operands: tuple[int, ...], params: dict[str, Any], form: Form) -> int | None:
         """Return the operand that stays as it is: moved nowhere, or where what is written was read in that place."""
         if row.access == "write":
             read = self.reads.get(operands[1])
-            if read is not None and read == (operands[0], region(params["index"], form.shape)):
+            if read is not None and read == (operands[0], self.region(params, operands[0])):
                 return operands[0]
         elif row.access == "read" and operands[0] in self.constants and form.shape:
             x = self.constants[operands[0]]
@@ -352,7 +378,12 @@ class _Builder:
         if row.fn is np.multiply:
             for k in (0, 1):
                 x = self.constants.get(operands[k])
-                if x is not None and not shape_of(x) and x == 1 and self.forms[operands[1 - k]] == form:
+                if (
+                    x is not None
+                    and not self.forms[operands[k]].shape
+                    and x == 1
+                    and self.forms[operands[1 - k]] == form
+                ):
                     return operands[1 - k]
         return None
 

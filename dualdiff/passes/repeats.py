@@ -7,6 +7,7 @@ period, however many there are.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -55,84 +56,99 @@ class _Reader(Numbering):
         self.wide: set[int] = set()
         self.parts: dict[int, Part] = {}  # by result: what is read or written
         self._memory: dict[Form, Any] = {}
-        self._codes: dict[Any, int] = {}
         self._orders: dict[Any, bool] = {}
-        self._forms: dict[int, int] = {}
-        self._equal_forms: dict[Form, int] = {}
-        self._params: dict[int, int] = {}
         self._contents: dict[Any, int] = {}
 
     # -- the list ----------------------------------------------------------------------------------
-    def _form(self, i: int) -> int:
-        form = self.program.forms[i]
-        found = self._forms.get(id(form))
-        if found is None:
-            found = self._forms[id(form)] = self._equal_forms.setdefault(form, len(self._equal_forms))
-        return found
-
     def _content(self, params: dict[str, Any]) -> int:
-        if not params:
-            return -1
-        found = self._params.get(id(params))
-        if found is None:
-            found = self._params[id(params)] = self._contents.setdefault(content(params), len(self._contents))
-        return found
+        return self._contents.setdefault(content(params), len(self._contents))
 
     def _listing(self) -> Listing:
         program = self.program
-        most = WIDE + 1
-        codes: list[int] = []
-        operands: list[int] = []
-        kinds: list[int] = []
-        waiting = list(enumerate(program.checks))[::-1]
-
-        def note(row: Step | Check, code: Any, given: Sequence[int], number: int | None) -> None:
-            if len(given) > WIDE:
-                self.wide.add(len(self.rows))
-                given = ()
-            codes.append(self._codes.setdefault(code, len(self._codes)))
-            left = WIDE - len(given)
-            operands.extend([*given, *[-1] * left, -1 if number is None else number])
-            kinds.extend([CONSTANT if n < self.first_input else INPUT if n < self.first else OPERATION for n in given])
-            # Where a part stands may be anywhere, as a constant may be any; checks are in order.
-            kinds.extend([*[NONE] * left, NONE if number is None else CONSTANT if type(row) is Step else NUMBER])
-            self.rows.append(row)
-
-        number = self.number
-        for n, s in enumerate(program.steps):
-            while waiting and waiting[-1][1].before <= n:
-                c, check = waiting.pop()
-                note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
-            forms = (self._form(s.result), *[self._form(i) for i in s.operands])
-            part = self._part(s)
-            if part is None:
-                code: Any = (s.row, forms, self._content(s.params))
-            else:
-                code = (s.row, forms, part.shape, part.strides)
-                self.parts[s.result] = part
-            number[s.result] = self.first + len(self.rows)
-            note(s, code, [number[i] for i in s.operands], None if part is None else part.at)
-        while waiting:
-            c, check = waiting.pop()
-            note(check, ("check", content(check.then), self._form(check.value)), (number[check.value],), c)
-        shape = len(codes), most
+        rows, operands, params, results, _ = zip(*program.steps, strict=True)
+        checks = program.checks
+        before = np.array([c.before for c in checks], dtype=np.int64)
+        at_check = before + np.arange(len(checks))  # where they stand in the list
+        at_step = np.delete(np.arange(len(rows) + len(checks)), at_check)
+        self.rows = list(program.steps)
+        for n, check in zip(at_check.tolist(), checks, strict=True):
+            self.rows.insert(n, check)
+        self.number[list(results)] = self.first + at_step
+        arities = np.fromiter(map(len, operands), dtype=np.int64, count=len(operands))
+        is_wide = arities > WIDE
+        self.wide = set(at_step[is_wide].tolist())
+        given = np.full((len(self.rows), WIDE + 1), -1)
+        kept = itertools.chain.from_iterable([() if len(o) > WIDE else o for o in operands])
+        taken = np.zeros(given.shape, dtype=bool)
+        taken[at_step, :WIDE] = np.arange(WIDE) < np.where(is_wide, 0, arities)[:, np.newaxis]
+        given[taken] = np.fromiter(kept, dtype=np.int64)
+        form_of, forms = self._forms()
+        columns = [
+            np.zeros(len(self.rows), dtype=np.int64),
+            *[np.zeros(len(self.rows), dtype=np.int64) for _ in range(2)],
+        ]
+        columns[0][at_step] = 1 + _numbered(rows)
+        columns[1][at_step], parts = self._what(rows, operands, params, results)
+        columns[2][at_step] = form_of[list(results)]
+        columns += [np.where(taken[:, k], form_of[given[:, k]], forms) for k in range(WIDE) if taken[:, k].any()]
+        seen: dict[Any, int] = {}
+        for n, check in zip(at_check.tolist(), checks, strict=True):
+            key = content(check.then), int(form_of[check.value])
+            columns[1][n] = seen.setdefault(key, len(seen))
+            given[n, 0], taken[n, 0] = check.value, True
+        numbers = np.where(taken, self.number[given], -1)
+        kinds = np.where(numbers < self.first_input, CONSTANT, np.where(numbers < self.first, INPUT, OPERATION))
+        kinds[~taken] = NONE
+        # Where a part stands may be anywhere, as a constant may be any; checks are in order.
+        for n, at in parts:
+            numbers[at_step[n], WIDE], kinds[at_step[n], WIDE] = at, CONSTANT
+        numbers[at_check, WIDE], kinds[at_check, WIDE] = np.arange(len(checks)), NUMBER
         return Listing(
             [],
-            np.array(codes, dtype=np.int32),
-            np.array(operands, dtype=np.int32).reshape(shape),
-            np.array(kinds, dtype=np.int8).reshape(shape),
+            _joined(columns).astype(np.int32),
+            numbers.astype(np.int32),
+            kinds.astype(np.int8),
             self.constants,
             [(i, 1) for i in range(program.inputs)],
             WINDOW,
             WORTH,
         )
 
-    def _part(self, s: Step) -> Part | None:
+    def _forms(self) -> tuple[Any, int]:
+        """Return the number of the form of every value, equal ones having one, and how many there are."""
+        forms = self.program.forms
+        one_of = {id(form): form for form in forms.values()}
+        number_of: dict[Form, int] = {}
+        number = {key: number_of.setdefault(form, len(number_of)) for key, form in one_of.items()}
+        found = np.zeros(len(self.number), dtype=np.int64)
+        found[list(forms)] = [number[id(form)] for form in forms.values()]
+        return found, len(number_of)
+
+    def _what(self, rows: Sequence[Any], operands: Sequence[Any], params: Sequence[Any], results: Sequence[int]) -> Any:
+        """Return what is said by a step beside its row and operands, as a number; and of parts, by step, where they begin."""
+        forms = self.program.forms
+        known: dict[Any, tuple[int, Part | None]] = {}
+        seen: dict[Any, int] = {}
+        found, parts = [], []
+        for n, (row, given, said) in enumerate(zip(rows, operands, params, strict=True)):
+            if not said:
+                found.append(0)
+                continue
+            key = (row.access, id(said), id(forms[given[0]]) if row.access else 0)
+            what = known.get(key)
+            if what is None:
+                part = self._part(row, forms[given[0]], said) if row.access else None
+                own: Any = self._content(said) if part is None else (part.shape, part.strides)
+                what = known[key] = 1 + seen.setdefault(own, len(seen)), part
+            found.append(what[0])
+            if what[1] is not None:
+                self.parts[results[n]] = what[1]
+                parts.append((n, what[1].at))
+        return found, parts
+
+    def _part(self, row: Any, form: Form, params: dict[str, Any]) -> Part | None:
         """Return what a step reads or writes of an array, if slices and integers say it."""
-        if not s.row.access:
-            return None
-        form = self.program.forms[s.operands[0]]
-        index = s.params["index"]
+        index = params["index"]
         parts = index if type(index) is tuple else (index,)
         if form.kind != "array" or not all(
             type(i) is slice or type(i) is int or i is None or i is Ellipsis for i in parts
@@ -190,7 +206,7 @@ class _Reader(Numbering):
         forms = [self.program.forms[i] for i in row.operands]
         if row.row.kind != "movement" or any(f != forms[0] for f in forms) or forms[0].dtype != _FLOAT:
             return False
-        key = row.row, self._content(row.params), self._form(row.operands[0]), len(forms)
+        key = row.row, self._content(row.params), forms[0], len(forms)
         if key not in self._orders:
             self._orders[key] = self._puts_in_order(row, forms)
         return self._orders[key]
@@ -301,6 +317,25 @@ class _Reader(Numbering):
         if any(is_moving and not any(j in chain for chain in chains) for j, is_moving in rows.items()):
             raise NotRepeatedError("a part that is written of an array that is none of the loop's")
         return chains
+
+
+def _numbered(objects: Sequence[Any]) -> Any:
+    """Return a number for every object, the same for the same ones."""
+    ids = list(map(id, objects))
+    number = {key: n for n, key in enumerate(dict.fromkeys(ids))}
+    return np.array([number[key] for key in ids], dtype=np.int64)
+
+
+def _joined(columns: Sequence[Any]) -> Any:
+    """Return a number for every row of a table of small numbers, the same for equal ones."""
+    found, span = columns[0], int(columns[0].max(initial=0)) + 1
+    for column in columns[1:]:
+        size = int(column.max(initial=0)) + 1
+        if span * size >= 1 << 62:
+            values, found = np.unique(found, return_inverse=True)
+            span = len(values)
+        found, span = found * size + column, span * size
+    return np.unique(found, return_inverse=True)[1]
 
 
 def _empty(period: int) -> Program:

@@ -19,7 +19,7 @@ import numpy as np
 from dualdiff.garbage import uncollected
 from dualdiff.passes.scalars import NotScalarError, Scalars
 
-__all__ = ["Listing", "Loop", "Piece", "Straight", "listed", "pieces", "unrolled"]
+__all__ = ["Listing", "Loop", "Piece", "Straight", "Stretch", "listed", "numbered", "pieces", "unrolled"]
 
 WINDOW = 24
 """Operations on numbers that are compared at once when a period is looked for."""
@@ -146,6 +146,20 @@ class Loop:
 Piece = Straight | Loop
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Operations of which it is known that a period repeats: where they begin, how often it does, and how many it has."""
+
+    start: int
+    count: int
+    period: int
+
+    @property
+    def stop(self) -> int:
+        """Where what comes after begins."""
+        return self.start + self.count * self.period
+
+
 # --------------------------------------------------------------------------------------------------
 # lists
 
@@ -218,6 +232,11 @@ def listed(scalars: Scalars, expected: Sequence[Any]) -> Listing:
     expected : sequence
         What each check is to find.
     """
+    return numbered(scalars, expected)[0]
+
+
+def numbered(scalars: Scalars, expected: Sequence[Any]) -> tuple[Listing, Any]:
+    """Return the same, and by node of the graph its number in the list; that of an operation is where it stands, after all others."""
     with uncollected():
         writer = _Writer(scalars)
     for c, (nodes, then) in enumerate(zip(scalars.checks, expected, strict=True)):
@@ -240,7 +259,7 @@ def listed(scalars: Scalars, expected: Sequence[Any]) -> Listing:
     return _numbered(writer)
 
 
-def _numbered(writer: _Writer) -> Listing:
+def _numbered(writer: _Writer) -> tuple[Listing, Any]:
     table = np.concatenate([*writer.blocks, np.array(writer.rows, dtype=np.int64).reshape(-1, 7)])
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
     sizes: dict[int, int] = {}
@@ -267,16 +286,28 @@ def _numbered(writer: _Writer) -> Listing:
             numbered[writer.code_of[name]] = True
     raw = numbered[codes]
     operands[raw, 1], kinds[raw, 1] = given[raw, 1], NUMBER
-    return Listing(list(writer.code_of), codes, operands, kinds, list(writer.constants.values()), inputs)
+    return Listing(list(writer.code_of), codes, operands, kinds, list(writer.constants.values()), inputs), numbers
 
 
 # --------------------------------------------------------------------------------------------------
 # repeats
 
 
-def pieces(listing: Listing) -> list[Piece]:
-    """Split a list into loops and what is carried out once."""
-    loops = sorted(_loops(listing, 0, len(listing.codes), 0), key=lambda loop: loop.start)
+def pieces(listing: Listing, known: Sequence[Stretch] = ()) -> list[Piece]:
+    """Split a list into loops and what is carried out once.
+
+    Parameters
+    ----------
+    listing : Listing
+        The list.
+    known : sequence of Stretch
+        Where periods are known, one stretch after the other and all of the list; otherwise they are looked for.
+    """
+    known = known or [Stretch(0, 1, len(listing.codes))]
+    found_loops = [
+        loop for s in known for loop in _loops(listing, s.start, s.stop, 0, s.period if s.count > 1 else None)
+    ]
+    loops = sorted(found_loops, key=lambda loop: loop.start)
     found: list[Piece] = []
     at = 0
     for loop in loops:
@@ -305,22 +336,27 @@ def _straight(listing: Listing, start: int, stop: int) -> Straight:
     return Straight(start, listing.codes[start:stop], listing.operands[start:stop], listing.kinds[start:stop])
 
 
-def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop]:
-    """Find the loops of a stretch: those that save most, then those between them."""
+def _loops(listing: Listing, start: int, stop: int, depth: int, known: int | None = None) -> Iterator[Loop]:
+    """Find the loops of a stretch, of which a period may be known: those that save most, then those between them."""
     if stop - start < listing.worth + listing.window or depth > DEPTH:
         return
     runs: list[tuple[int, int, int, int]] = []  # saved, start, period, count
     left = stop - start
     enough = max(listing.worth, (stop - start) // 50)
     tried: set[int] = set()
+    if known is not None:
+        tried.add(known)
+        runs += _runs(listing, start, stop, known)
+        enough = max(enough, 4 * known)  # the first and the last periods may be others
+        left = stop - start - sum(saved for saved, *_ in _apart(runs))
     for along in (False, True):
+        if left <= enough:
+            break
         for period in _periods(listing, start, stop, along):
             if left > enough and period not in tried:
                 tried.add(period)
                 runs += _runs(listing, start, stop, period)
                 left = stop - start - sum(saved for saved, *_ in _apart(runs))
-        if left <= enough:
-            break
     chosen = sorted(_apart(runs), key=lambda run: run[1])
     if not chosen:
         return
@@ -336,8 +372,9 @@ def _loops(listing: Listing, start: int, stop: int, depth: int) -> Iterator[Loop
 def _shortest(listing: Listing, run: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """Return a run by the shortest period that it has: a multiple of one is a period as well."""
     saved, begin, period, count = run
+    codes = listing.codes[begin + period : begin + 2 * period]  # which are part of whatever saves more
     for part in range(1, period // 2 + 1):
-        if period % part == 0:
+        if period % part == 0 and np.array_equal(codes[part:], codes[:-part]):
             for shorter in _runs(listing, begin, begin + period * count, part):
                 if shorter[0] > saved:
                     return shorter
@@ -400,16 +437,16 @@ def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tupl
         x, y, z = operands[a, k], operands[b, k], operands[c, k]
         kind = kinds[b, k]
         holds &= (kind == kinds[a, k]) & (kind == kinds[c, k]) & ((y - x == z - y) | (kind == CONSTANT))
-    edges = np.flatnonzero(np.diff(holds, prepend=False, append=False))
-    for begin, end in edges.reshape(-1, 2).tolist():
-        if end - begin >= period:
-            begin, end = begin + start, end + start + 2 * period
-            if begin - period >= start and _may_begin(listing, begin - period, period):
-                begin -= period
-            count = (end - begin) // period
-            saved = (count - 1) * period
-            if saved >= listing.worth:
-                yield saved, begin, period, count
+    edges = np.flatnonzero(np.diff(holds, prepend=False, append=False)).reshape(-1, 2)
+    lengths = edges[:, 1] - edges[:, 0]
+    saved = (lengths + 2 * period) // period * period  # with another period before
+    for begin, end in edges[(lengths >= period) & (saved >= listing.worth)].tolist():
+        begin, end = begin + start, end + start + 2 * period
+        if begin - period >= start and _may_begin(listing, begin - period, period):
+            begin -= period
+        count = (end - begin) // period
+        if (count - 1) * period >= listing.worth:
+            yield (count - 1) * period, begin, period, count
 
 
 def _may_begin(listing: Listing, begin: int, period: int) -> bool:

@@ -220,8 +220,8 @@ class Numbering:
         The program.
     constants : list of int
         Its constants, in the order of their numbers.
-    number : dict
-        By value of the program, its number.
+    number : array of int
+        By value of the program, its number; -1 where it has none.
     first_input, first : int
         The numbers of the first input and of the first row.
     root, at : array of int
@@ -233,7 +233,8 @@ class Numbering:
         self.constants = list(program.constants)
         self.first_input = len(self.constants)
         self.first = self.first_input + program.inputs
-        self.number: dict[int, int] = {i: n for n, i in enumerate(self.constants)}
-        self.number |= {i: self.first_input + i for i in range(program.inputs)}
+        self.number = np.full(max(program.forms, default=-1) + 1, -1)
+        self.number[self.constants] = np.arange(self.first_input)
+        self.number[: program.inputs] = self.first_input + np.arange(program.inputs)
         self.root = np.arange(self.first)
         self.at = np.zeros(self.first, dtype=np.int64)

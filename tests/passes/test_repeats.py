@@ -14,10 +14,12 @@ import dualdiff as dd
 from dualdiff.compiled.arena import Arena, Place
 from dualdiff.compiled.flat import flat
 from dualdiff.passes.elementary import elementary
+from dualdiff.passes.periods import listed_by_periods
 from dualdiff.passes.program import Program
 from dualdiff.passes.repeats import repeats
-from dualdiff.passes.units import NotRepeatedError, Unit
-from tests.repeated import program_of_arrays
+from dualdiff.passes.rolling import Loop, pieces, unrolled
+from dualdiff.passes.units import NotRepeatedError, Repeats, Unit
+from tests.repeated import PYTHON, program_of_arrays
 
 RANDOM = np.random.default_rng(0)
 STEPS = 24
@@ -114,12 +116,37 @@ def _applied(s: Any, operands: list[Any]) -> Any:
     return operands[0][s.params["index"]] if s.row.access == "read" else s.row.fn(*operands, **s.params)
 
 
+def by_numbers(program: Program, found: Repeats, x: Any) -> list[float]:
+    """Carry out the list that the periods of a program make: number by number, after it has been unrolled from its loops."""
+    listing, stretches = listed_by_periods(program, found)
+    split = pieces(listing, stretches)
+    codes, operands = map(np.concatenate, zip(*map(unrolled, split), strict=True))
+    np.testing.assert_array_equal(codes, listing.codes)
+    np.testing.assert_array_equal(operands, listing.operands)
+    assert sum(s.count * s.period for s in stretches) == len(listing.codes)
+    assert len([p for p in split if isinstance(p, Loop)]) >= len([s for s in stretches if s.count * s.period > 500])
+    values = [*listing.constants, *np.ravel(x).tolist()]
+    outputs = []
+    for code, taken in zip(codes.tolist(), operands.tolist(), strict=True):
+        name = listing.names[code]
+        if name == "output":
+            outputs.append((taken[1], values[taken[0]]))
+        if name.startswith("check"):
+            assert values[taken[0]] is (name == "check")
+        known = name in ("output", "check", "check not")
+        values.append(None if known else PYTHON[name](*[values[n] for n in taken if n >= 0]))
+    return [value for _, value in sorted(outputs)]
+
+
 def held(f: Callable[..., Any], x: Any) -> list[tuple[int, int]]:
-    """Hold a program that is carried out in its units against its flat code, and return its loops."""
+    """Hold a program that is carried out in its units, and number by number, against its flat code, and return its loops."""
     program = program_of_arrays(f, x)
     memory = Memory(program, [x])
-    for a, b in zip(memory.run(), flat(program, arrays=True).run(x), strict=True):
+    expected = flat(program, arrays=True).run(x)
+    for a, b in zip(memory.run(), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    found = by_numbers(program, memory.repeats, x)
+    np.testing.assert_allclose(found, np.concatenate([np.ravel(b) for b in expected]), rtol=1e-11, atol=1e-12)
     return [(u.period, u.count) for u in memory.repeats.units if u.count > 1]
 
 

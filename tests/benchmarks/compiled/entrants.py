@@ -154,12 +154,22 @@ def in_jax(w: Derivative) -> Callable[[Any], Any]:
     return w.in_jax if callable(w.in_jax) else translated(w.function, installed("jax").numpy)
 
 
+def _aligned(x: Any) -> Any:
+    """Return a copy that begins at a multiple of 64 bytes: JAX reads such an array in place, and copies any other one at each call."""
+    room = np.empty(x.size + 8)
+    start = -room.ctypes.data % 64 // 8
+    found = room[start : start + x.size].reshape(x.shape)
+    found[...] = x
+    return found
+
+
 def _jax(w: Derivative) -> Any:
     jax = installed("jax")
     tall = w.x.size <= 200
     operator = {"gradient": jax.grad, "jacobian": jax.jacfwd if tall else jax.jacrev, "hessian": jax.hessian}[w.wanted]
     made = jax.jit(operator(in_jax(w)))
-    return lambda: np.asarray(made(w.x)), as_it_is
+    x = _aligned(w.x)
+    return lambda: np.asarray(made(x)), as_it_is
 
 
 def _asdex(w: Derivative) -> Any:
@@ -180,8 +190,10 @@ def _asdex(w: Derivative) -> Any:
     indices = columns[order].astype(np.int32)
     by_rows = bool(np.all(order == np.arange(order.size)))
 
+    point = _aligned(w.x)
+
     def call() -> Any:
-        data = np.asarray(made(w.x))
+        data = np.asarray(made(point))
         return csr_array((data if by_rows else data[order], indices, indptr), shape=(m, n))
 
     return call, as_it_is

@@ -253,3 +253,47 @@ def test_programs_return_transposes_and_multiples_as_scipy_does() -> None:
         for name in ("T", "twice"):
             np.testing.assert_array_equal(found[name].indices, expected[name].indices)
             np.testing.assert_allclose(found[name].data, expected[name].data, rtol=1e-14)
+
+
+def test_a_sparse_jacobian_inside_is_refused_by_ways_that_only_give_numbers() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(dd.jacobian(stencil, sparse=True, mode="finite-differences")(x).data)
+
+    with pytest.raises(InputError, match="cannot see"):
+        dd.grad(f)(X)
+
+
+def test_ways_that_are_known_outside_and_do_not_apply_inside_are_passed_over() -> None:
+    class Plain(Way):
+        """Columns, for functions of no more than so many outputs."""
+
+        name = "plain"
+        asked = {"sparse": ("auto",)}  # noqa: RUF012
+        most = 100
+
+        @classmethod
+        def at(cls, program: Any, options: Any, exact: bool = True) -> Any:
+            n, m = program.inputs, program.outputs
+            return cls(inputs=n, outputs=m, entries=n * m, columns=n) if m <= cls.most else None
+
+        def quantities(self, program: Any) -> dict[str, float]:
+            return {}
+
+        def run(self, problem: Any, options: Any, program: Any) -> Answer:
+            answer = dd.ways.colored.Columns(inputs=problem.n, columns=problem.n)
+            return answer.run(problem, options, program)
+
+    assert Plain
+
+
+def test_a_sparse_jacobian_by_a_value_from_outside_is_read_off_a_recording() -> None:
+    A = np.arange(1.0, 65.0).reshape(8, 8) / 64
+
+    def f(s: Any) -> Any:
+        J = dd.jacobian(lambda x: (A * s) @ np.sin(x) + s * x, sparse=True)
+        return np.sum(J(X).toarray() ** 2)
+
+    def plain(s: Any) -> Any:
+        return np.sum((A * s * np.cos(X) + s * np.eye(8)) ** 2)
+
+    np.testing.assert_allclose(dd.grad(f)(1.5), dd.grad(plain)(1.5), rtol=1e-12)

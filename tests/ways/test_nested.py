@@ -13,7 +13,8 @@ from scipy.sparse import csc_array, csr_array, random_array
 import dualdiff as dd
 from dualdiff.errors import CompileWarning, InputError, UnsupportedFunctionError
 from dualdiff.matrices import TracedMatrix
-from dualdiff.ways import WAYS
+from dualdiff.ways import WAYS, register
+from dualdiff.ways.colored import Columns
 
 X = np.array([0.5, 1.25, -0.75, 0.3, 1.5, -1.1, 0.8, 0.2])
 
@@ -263,27 +264,38 @@ def test_a_sparse_jacobian_inside_is_refused_by_ways_that_only_give_numbers() ->
         dd.grad(f)(X)
 
 
-def test_ways_that_are_known_outside_and_do_not_apply_inside_are_passed_over() -> None:
-    class Plain(Way):
-        """Columns, for functions of no more than so many outputs."""
+class Few(Columns):
+    """Columns of functions with few outputs, nearly for nothing."""
 
-        name = "plain"
-        asked = {"sparse": ("auto",)}  # noqa: RUF012
-        most = 100
+    name = "few"
+    asked = {"sparse": ("auto",)}  # noqa: RUF012
+    most = 100
 
-        @classmethod
-        def at(cls, program: Any, options: Any, exact: bool = True) -> Any:
-            n, m = program.inputs, program.outputs
-            return cls(inputs=n, outputs=m, entries=n * m, columns=n) if m <= cls.most else None
+    @classmethod
+    def at(cls, program: Any, options: Any, exact: bool = True) -> Any:
+        return None if program.outputs > cls.most else super().at(program, options, exact)
 
-        def quantities(self, program: Any) -> dict[str, float]:
-            return {}
+    def quantities(self, program: Any) -> dict[str, float]:
+        return {"frame": 1e-3}
 
-        def run(self, problem: Any, options: Any, program: Any) -> Answer:
-            answer = dd.ways.colored.Columns(inputs=problem.n, columns=problem.n)
-            return answer.run(problem, options, program)
 
-    assert Plain
+@pytest.mark.parametrize("changed", [{"nests": False}, {"bound": False, "most": 7}], ids=str)
+def test_a_way_that_is_known_outside_and_does_not_apply_inside_is_passed_over(
+    changed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(Few)
+    try:
+        J = dd.jacobian(stencil, sparse=True)
+        for _ in range(2):
+            J(X)
+        assert J.explain(X).chosen == "few"
+        for name, value in changed.items():
+            monkeypatch.setattr(Few, name, value)
+        found = dd.grad(lambda x: np.sum(J(x).data ** 2))(X)
+    finally:
+        WAYS.remove(Few)
+    expected = dd.grad(lambda x: np.sum(dd.jacobian(stencil, mode="forward")(x) ** 2))(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_sparse_jacobian_by_a_value_from_outside_is_read_off_a_recording() -> None:

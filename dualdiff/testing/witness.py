@@ -298,7 +298,9 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
             excuses += [
                 Reading(np.where(c, 0.0, np.nan), np.where(c, e, 0.0)) for c, e in zip(idle, resolution, strict=True)
             ]
-        if analytic is not None:  # it may see what is rounded away, in the value or in a number of the size of 1 on the way to it
+        if (
+            analytic is not None
+        ):  # it may see what is rounded away, in the value or in a number of the size of 1 on the way to it
             unseen = SPREAD * np.finfo(float).eps / np.take_along_axis(spacing, order[:1], 0)[0]
             hidden = np.take_along_axis(flat, order[:1], 0)[0] | (np.abs(analytic.value - best.value) <= unseen)
             excuses.append(Reading(np.where(hidden, analytic.value, np.nan), np.where(hidden, analytic.error, 0.0)))

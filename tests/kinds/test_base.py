@@ -87,7 +87,10 @@ def test_rows_of_a_family_are_made_once_and_found_by_their_arguments(monkeypatch
 
     @base.family("floors of multiples", lambda *n: len(n) == 1 and type(n[0]) is int)
     def multiples(n: int) -> tuple[Discrete, Discrete]:
-        return tuple(Discrete(f"{name} of {n} times", lambda x: fn(n * x)) for name, fn in (("floor", np.floor), ("ceil", np.ceil)))
+        return (
+            Discrete(f"floor of {n} times", lambda x: np.floor(n * x)),
+            Discrete(f"ceil of {n} times", lambda x: np.ceil(n * x)),
+        )
 
     floor, ceil = multiples(3)
     assert multiples(3)[0] is floor

@@ -298,14 +298,26 @@ def test_a_way_that_is_known_outside_and_does_not_apply_inside_is_passed_over(
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_a_sparse_jacobian_by_a_value_from_outside_is_read_off_a_recording() -> None:
-    A = np.arange(1.0, 65.0).reshape(8, 8) / 64
+def two_outputs(x: Any, s: Any = 1.0) -> Any:
+    at = np.arange(100)
+    return s * np.sin(x) * x[np.where(at < 50, at, at - 1)], np.sum(np.sin(x) * x)
+
+
+def test_rows_inside_another_operator_add_what_meets_in_one_place() -> None:
+    def f(x: Any, **options: Any) -> Any:
+        rows = dd.jacobian(two_outputs, **options)(x)
+        return np.sum(rows.data**2) if options["mode"] == "forward" else sum(np.sum(r**2) for r in rows)
+
+    x = np.linspace(0.3, 1.2, 100)
+    found = dd.grad(lambda x: f(x, sparse=True, mode="forward"))(x)
+    np.testing.assert_allclose(found, dd.grad(lambda x: f(x, mode="reverse"))(x), rtol=1e-12)
+
+
+def test_a_value_of_an_outer_operator_that_comes_in_by_another_door() -> None:
+    M, x = np.arange(1.0, 201.0).reshape(2, 100) / 100, np.linspace(0.3, 1.2, 100)
 
     def f(s: Any) -> Any:
-        J = dd.jacobian(lambda x: (A * s) @ np.sin(x) + s * x, sparse=True)
-        return np.sum(J(X).toarray() ** 2)
+        return np.sum(dd.jacobian(lambda x: (s * x**2, (M * s) @ np.sin(x)), sparse=True, mode="forward")(x).data ** 2)
 
-    def plain(s: Any) -> Any:
-        return np.sum((A * s * np.cos(X) + s * np.eye(8)) ** 2)
-
-    np.testing.assert_allclose(dd.grad(f)(1.5), dd.grad(plain)(1.5), rtol=1e-12)
+    expected = 3.0 * (np.sum(4 * x**2) + np.sum((M * np.cos(x)) ** 2))
+    np.testing.assert_allclose(dd.grad(f)(1.5), expected, rtol=1e-12)

@@ -19,7 +19,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test lint bench mutants docs linkcheck screenshots clean distclean help
+.PHONY: demo test lint bench mutants coverage docs linkcheck screenshots clean distclean help
 
 demo: $(VENV)/.stamp-demo  ## fit real measurements with exact Jacobians
 	@$(BIN)/python -m dualdiff $(DEMO_ARGS)
@@ -37,6 +37,15 @@ bench: $(VENV)/.stamp-bench  ## time against finite differences and the peers (i
 
 mutants: $(VENV)/.stamp-test  ## change one token of the engine at a time: does a test notice?
 	@$(BIN)/python -m tests.mutation $(MUTANTS_ARGS)
+
+# The rooms that are held to every branch, and the tests that reach them.
+ROOMS := dualdiff/kinds/*,dualdiff/tangents.py,dualdiff/ways/*,dualdiff/passes/*
+REACHING := $(addprefix tests/,kinds test_tangents.py passes ways compiled custom rules/linalg rules/test_sparse.py test_errors.py \
+	engine operators capture tensor/test_graph.py scipy/test_signal.py)
+
+coverage: $(VENV)/.stamp-test  ## list the branches of kinds, tangents, ways and passes that no test reaches
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m coverage run -m pytest -q $(PYTEST_ARGS) $(REACHING)
+	$(BIN)/python -m coverage report --include='$(ROOMS)'
 
 docs: $(VENV)/.stamp-docs  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html

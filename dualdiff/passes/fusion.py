@@ -449,8 +449,6 @@ class _Planner(Expressions):
             if kind == "store" and isinstance(what, Folded) and not self._is_small(i, what):
                 found = self._boxes(i, what.operand, False, False)
                 whole = len(what.axes) == len(self.forms[what.operand].shape)
-                if not whole and len(found) > 1:
-                    raise NotFusedError("a sum of parts")
                 at = 1 + max([depth.get(r, 0) for _, reads, _ in found for r in reads], default=0)
                 for box, reads, count in found:
                     reads_of |= reads

@@ -428,9 +428,7 @@ def _periods(listing: Listing, start: int, stop: int, along: bool) -> list[int]:
 def _runs(listing: Listing, start: int, stop: int, period: int) -> Iterator[tuple[int, int, int, int]]:
     """Find where a period holds: (operations saved, start, period, count)."""
     codes, operands, kinds = listing.codes, listing.operands, listing.kinds
-    size = stop - start - 2 * period
-    if size < period:
-        return
+    size = stop - start - 2 * period  # a period is at most a third of the stretch
     a, b, c = [slice(start + k * period, start + k * period + size) for k in range(3)]
     holds = (codes[a] == codes[b]) & (codes[b] == codes[c])
     for k in range(operands.shape[1]):

@@ -128,7 +128,7 @@ def _through(row: Any, ins: Any, sets: list[Sets], dying: list[bool], args: Any,
                 parts.append(_linked(links, _rows(s, n), n))
                 continue
             parts.append(_composed(row.labels(k, args, params, out), s, size_of(shape), n))
-    return _merged(parts, shape, n)
+    return _merged(parts, shape)
 
 
 def _written(sets: list[Sets], dying: list[bool], places: Sequence[int], out: Any) -> Sets:
@@ -273,9 +273,7 @@ def _gathered(p: scipy.sparse.csr_array, rows: Any, n: int) -> scipy.sparse.csr_
     return _csr(p.indices[places], np.concatenate([[0], ends]), n)
 
 
-def _merged(parts: list[scipy.sparse.csr_array], shape: tuple[int, ...], n: int) -> Sets:
-    if not parts:
-        return NOTHING if not shape else scipy.sparse.csr_array((size_of(shape), n), dtype=bool)
+def _merged(parts: list[scipy.sparse.csr_array], shape: tuple[int, ...]) -> Sets:
     whole = parts[0]
     for p in parts[1:]:
         if p is whole or p.nnz == 0:

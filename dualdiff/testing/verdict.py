@@ -33,6 +33,8 @@ SMALL = 1e-6
 """... or this much smaller than the function itself, or than its steepest line."""
 SHORT = 1e-3
 """Steps so short that a slope which matters may move the value by less than its rounding."""
+LOST = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
+"""Products that come to less than this may have lost their digits on the way, or vanished: nobody knows such a slope."""
 ROUNDINGS = 100.0
 """Roundings of the largest entry beside it that an entry may be off by."""
 BY_HAND = 64.0
@@ -140,7 +142,7 @@ def judge_entries(derivative: Any, truth: Estimate, output: int = 0, allowed: Al
         )
         outside = np.isfinite(error) & ~(np.abs(d - t) <= bar)
         outside &= known | np.isfinite(d)
-        doubted = np.zeros(d.shape, bool)
+        doubted = np.abs(d - t) <= LOST
         if (
             allowed.reach < SHORT
         ):  # what moves the value by less than its rounding is not wrong then, and not right either

@@ -268,7 +268,7 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
         # A function that stands still on one side over all longer steps as well has no slope there. If it moves on both sides,
         # it may have been rounded on the way, and a step too short to be seen knows nothing.
         flat = frozen & np.logical_and.accumulate(still, axis=0).any(axis=1)
-        spacing = np.array([s.spacing for s in stencils]).reshape(-1, *[1] * y.ndim)
+        spacing = np.array([np.full(y.shape, s.spacing) for s in stencils])
         errors = errors + SPREAD * _hidden(np.array([s.noise for s in stencils]), frozen) / spacing
         resolution = np.finfo(float).eps * np.abs(y) / spacing
         level = np.array([s.noise for s in stencils])
@@ -298,8 +298,11 @@ def _weigh(y: Any, stencils: list[Stencil], analytic: Reading | None) -> _Weighe
             excuses += [
                 Reading(np.where(c, 0.0, np.nan), np.where(c, e, 0.0)) for c, e in zip(idle, resolution, strict=True)
             ]
-        if analytic is not None and flat.any():  # it may see what is rounded away in the value
-            hidden = np.take_along_axis(flat, order[:1], 0)[0]
+        if (
+            analytic is not None
+        ):  # it may see what is rounded away, in the value or in a number of the size of 1 on the way to it
+            unseen = SPREAD * np.finfo(float).eps / np.take_along_axis(spacing, order[:1], 0)[0]
+            hidden = np.take_along_axis(flat, order[:1], 0)[0] | (np.abs(analytic.value - best.value) <= unseen)
             excuses.append(Reading(np.where(hidden, analytic.value, np.nan), np.where(hidden, analytic.error, 0.0)))
         size = np.max([s.size for s in stencils[: FIRST + 1]], axis=0)
         secant = np.max([s.secant for s in stencils[: FIRST + 1]], axis=0)
@@ -378,7 +381,9 @@ def _complex_readings(line: Line, noise: float = 0.0) -> list[Reading] | None:
         size = float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y)))
         middle = near[0][i]
         with np.errstate(all="ignore"):
-            if not np.allclose(middle.real, y, rtol=1e-8, atol=1e-12 * size, equal_nan=True):
+            # Of an analytic function the real part moves by the square of the step, which is all there is where the value is 0.
+            moved = np.fmax(1e-12 * size, np.abs(middle.imag))
+            if not np.allclose(middle.real, y, rtol=1e-8, atol=moved, equal_nan=True):
                 return None
             slopes = np.array([np.imag(z) / STEP for z in at])
             slope = slopes[len(NEAR) // 2]

@@ -11,9 +11,8 @@ doi:10.1137/S003614459631241X.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -108,7 +107,8 @@ class Differenced(Way):
         return Answer(values, whole=as_asked(whole.astype(dtype), options))
 
     def _columns(self, problem: Problem, lo: int, hi: int) -> Any:
-        return np.stack([self.column(problem, k, i) for k, i in islice(_entries(problem), lo, hi)])
+        entries = [(k, i) for k, x in enumerate(problem.inputs) for i in range(size_of(shape_of(x)))]
+        return np.stack([self.column(problem, k, i) for k, i in entries[lo:hi]])
 
     def column(self, problem: Problem, k: int, i: int) -> Any:
         """Return the column of entry ``i`` of input ``k``."""
@@ -155,12 +155,6 @@ class ComplexStep(Differenced):
 
     def check(self, problem: Problem, whole: Any) -> None:
         _check_step(problem, whole)
-
-
-def _entries(problem: Problem) -> Iterator[tuple[int, int]]:
-    for k, x in enumerate(problem.inputs):
-        for i in range(size_of(shape_of(x))):
-            yield k, i
 
 
 def _copy(x: Any) -> Any:

@@ -268,12 +268,13 @@ def evaluate_spread(
             known, program = considered(problem, options, pool, choose)
             spread.put(key, known)
         start = perf_counter()
-        if not known.pays:
+        cut = known.division
+        if cut is None or not known.pays:
             answer = here(program)
             known.here = _least(known.here, perf_counter() - start, program is None and options.cost is None)
             return answer
         try:
-            answer = by_blocks(problem, options, pool, known, program)
+            answer = by_blocks(problem, options, pool, known, cut, program)
         except ChangedError:  # another branch: what is kept is for another program
             known = program = None
             continue
@@ -288,7 +289,9 @@ def _least(before: float | None, now: float, counts: bool) -> float | None:
     return before if not counts else now if before is None else min(before, now)
 
 
-def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, program: Program | None) -> Answer:
+def by_blocks(
+    problem: Problem, options: Options, pool: Pool, known: Known, cut: Division, program: Program | None
+) -> Answer:
     """Compute a Jacobian by the workers of an executor. ``program`` is a recording at the point, if there is one.
 
     Raises
@@ -298,9 +301,7 @@ def by_blocks(problem: Problem, options: Options, pool: Pool, known: Known, prog
     ChangedError
         Inside the engine, if the way was made for another program.
     """
-    way, cut = known.way, known.division
-    if cut is None:
-        raise RuntimeError("a way that is not cut into blocks runs here")
+    way = known.way
     sides = way.sides
     spans = [(i, lo, hi) for i, side in enumerate(sides) for lo, hi in chunks(side.count, cut.size)]
     names = [sides[i].named(lo, hi) for i, lo, hi in spans]

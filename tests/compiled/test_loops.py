@@ -399,6 +399,22 @@ def test_costly_values_of_several_loops_are_stored_and_cheap_ones_computed_again
     assert cheap.size == 0
 
 
+def test_a_value_that_many_places_need_and_means_of_a_few() -> None:
+    def f(x: Any) -> Any:
+        w = np.sin(x)
+        return sum(w[k : k + 900] * x[k] for k in range(20)), np.mean(x.reshape(-1, 4), axis=1) * 2.0
+
+    agree(f, X, tolerance=1e-12)
+
+
+def test_a_look_at_an_argument_that_is_a_number_as_well() -> None:
+    def f(x: Any) -> Any:
+        ok = np.all(np.isfinite(x))
+        return x * 2.0 + ok * 1.0 if ok else x
+
+    agree(f, X)
+
+
 def test_scratch_memory_is_used_again() -> None:
     def f(x: Any) -> Any:
         for k in range(6):

@@ -82,6 +82,31 @@ def test_a_pickled_row_brings_the_table_that_it_stands_in(monkeypatch: pytest.Mo
     assert pickle.loads(kept) is folded
 
 
+def test_rows_of_a_family_are_made_once_and_found_by_their_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "FAMILIES", {})
+
+    @base.family("floors of multiples", lambda *n: len(n) == 1 and type(n[0]) is int)
+    def multiples(n: int) -> tuple[Discrete, Discrete]:
+        return (
+            Discrete(f"floor of {n} times", lambda x: np.floor(n * x)),
+            Discrete(f"ceil of {n} times", lambda x: np.ceil(n * x)),
+        )
+
+    floor, ceil = multiples(3)
+    assert multiples(3)[0] is floor
+    kept = pickle.dumps([floor, ceil])
+    assert pickle.loads(kept) == [floor, ceil]
+    known = dict(base.FAMILIES)
+    base.FAMILIES.clear()  # as in a process that has not imported the table
+    monkeypatch.setattr(base, "later", [lambda: base.FAMILIES.update(known)])
+    assert pickle.loads(kept) == [floor, ceil]
+    for number in (("floors of multiples", ("3",), 0), ("floors of multiples", (3,), 2), ("no family", (3,), 0)):
+        assert base.primitive_named(floor.name, number) is None
+        floor.family = number
+        with pytest.raises(pickle.UnpicklingError, match="has no row 'floor of 3 times'"):
+            pickle.loads(pickle.dumps(floor))
+
+
 def test_what_is_piecewise_constant_has_neither_tangent_nor_cotangent() -> None:
     row = Discrete("floor", np.floor)
     assert row.push(Sweep(()), [np.ones(2)], [np.ones(2)], {}, np.ones(2)) is None

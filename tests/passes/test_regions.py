@@ -33,6 +33,22 @@ def test_regions_are_what_numpy_picks(a: Any, b: Any) -> None:
     assert (first == second) == (first.axes == second.axes and entries[a].shape == entries[b].shape)
 
 
+def test_regions_in_regions_and_apart() -> None:
+    entries = np.arange(35).reshape(SHAPE)
+    for inner, outer in [
+        ((2, 3), (slice(1, 5), slice(1, 4))),
+        ((slice(2, 3), 3), (2, slice(None))),
+        ((slice(1, 6, 4), 0), (slice(1, None, 2), slice(0, 1))),
+    ]:
+        index = region(inner, SHAPE).inside(region(outer, SHAPE))
+        np.testing.assert_array_equal(entries[outer][index], entries[inner])
+    for inner, outer in [(slice(0, 3), slice(1, 5)), (slice(0, 7, 3), slice(0, 7, 2)), (slice(3, 3), slice(None))]:
+        assert region(inner, SHAPE).inside(region(outer, SHAPE)) is None
+    assert region(slice(0, 7, 2), SHAPE).is_apart(region(slice(1, 7, 2), SHAPE))
+    assert region((0, slice(0, 2)), SHAPE).is_apart(region((slice(None), slice(2, 4)), SHAPE))
+    assert not region(slice(0, 7, 3), SHAPE).is_apart(region(slice(0, 7, 2), SHAPE))
+
+
 def test_what_is_neither_an_ascending_slice_nor_an_integer_is_no_region() -> None:
     for index in (7, (0, -6), True, slice(None, None, -1), np.array([0, 1]), None, Ellipsis, (slice(None),) * 3):
         assert region(index, SHAPE) is None

@@ -190,11 +190,40 @@ def stacked(x: Any) -> Any:
     return np.stack(found)
 
 
-@pytest.mark.parametrize("f", [states_in_an_array, columns, delays, decisions])
+def two_entries_a_period(x: Any) -> Any:
+    out, y = np.zeros(2 * STEPS), x[:3]
+    for k in range(STEPS):
+        y = 0.7 * np.sin(y) + DATA[k]
+        out[2 * k], out[2 * k + 1] = y[0], np.sum(y)
+    return np.sum(out * out)
+
+
+def delayed_rows(x: Any) -> Any:
+    out, y, before = np.zeros((STEPS + 1, 3)), x[:3], 2 * x[:3]
+    for k in range(STEPS):
+        out[k] = before
+        before, y = y, 0.7 * np.sin(y) + DATA[k] + out[k + 1, 0]  # the last is 0 yet
+    return np.sum(out * out)
+
+
+def whole_numbers_and_tables(x: Any) -> Any:
+    y, some = x[:3], np.array([True, False, True])
+    for k in range(STEPS):
+        y = 0.7 * np.sin(y) + k
+        y = y + np.sum(y[some]) + np.repeat(y[:1], 3)
+    return np.sum(y)
+
+
+@pytest.mark.parametrize("f", [states_in_an_array, columns, delays, decisions, whole_numbers_and_tables])
 def test_loops_and_their_adjoints_are_found_and_give_the_same(f: Callable[..., Any]) -> None:
     x = RANDOM.standard_normal(3 * STEPS) / 2
     assert len(held(f, x)) == 1
     assert len(held(dd.grad(f), x)) >= 2
+
+
+@pytest.mark.parametrize("f", [two_entries_a_period, delayed_rows])
+def test_arrays_that_are_written_in_place(f: Callable[..., Any]) -> None:
+    assert len(held(f, RANDOM.standard_normal(3 * STEPS) / 2)) == 1
 
 
 def test_results_of_all_steps_and_directions_side_by_side() -> None:
@@ -245,7 +274,94 @@ def test_random_recurrences(data: Any) -> None:
             continue
 
 
-def test_what_does_not_repeat_is_said_so() -> None:
-    x = np.ones(4)
-    with pytest.raises(NotRepeatedError, match="repeats"):
-        repeats(program_of_arrays(lambda x: np.sum(np.sin(x) * x), x))
+def test_rows_of_many_values_are_cut_out_of_straight_lines() -> None:
+    def f(x: Any) -> Any:
+        z, found = np.stack([x[k] for k in range(12)]), []
+        y = z[:3]
+        for u in DATA:
+            y = 0.7 * np.sin(y) + u
+            found.append(y)
+        many = np.stack(found)
+        return many, np.stack(found[::-1]), np.stack([z[k] for k in range(12)]), np.cos(np.sum(many))
+
+    assert held(f, RANDOM.standard_normal(12))
+
+
+def repeated(step: Callable[[Any, int], Any]) -> Callable[[Any], Any]:
+    def f(x: Any) -> Any:
+        y = x
+        for k in range(STEPS):
+            y = step(y, k)
+        return y
+
+    return f
+
+
+def moving_part(y: Any, k: int) -> Any:
+    return np.cos(y) + np.sin(1.5 * y)[k]
+
+
+def array_of_its_own(y: Any, k: int) -> Any:
+    out = np.zeros(STEPS)
+    out[k] = np.sum(y)
+    return np.sin(y) + out
+
+
+def written_by_broadcasting(x: Any) -> Any:
+    out, y = np.zeros((STEPS, 3)), x[:3]
+    for k in range(STEPS):
+        y = np.sin(y)
+        out[k] = np.cos(y[:1])
+    return out * out
+
+
+def read_while_it_is_written(x: Any) -> Any:
+    out, y = np.zeros((2 * STEPS + 2, 3)), x[:3]
+    for k in range(STEPS):
+        out[2 * k + 1] = np.sin(y)
+        out[2 * k + 2] = np.cos(np.sum(out[2 * k : 2 * k + 2], axis=0))
+        y = np.sum(out[2 * k + 1 : 2 * k + 3], axis=0)
+    return out * out
+
+
+def copied_from_one_to_the_other(x: Any) -> Any:
+    a, b, y = np.zeros((STEPS + 3, 3)), np.zeros((STEPS, 2, 3)), x
+    for k in range(3):
+        a[k] = y * (k + 1)
+    for k in range(STEPS):
+        b[k] = a[k : k + 2]
+        y = 0.7 * np.sin(y)
+        a[k + 3] = y
+    return np.sum(a * a) * b
+
+
+def written_into_what_the_first_period_makes(x: Any) -> Any:
+    y = out = np.sum(x)
+    for k in range(STEPS):
+        t = np.sin(x * y)
+        if k == 0:
+            out = t
+        y = 0.1 * np.sum(t)
+        out[k] = y
+    return out * out
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "why"),
+    [
+        (lambda x: np.sum(np.sin(x) * x), np.ones(4), "nothing in it repeats"),
+        (repeated(lambda y, _: 0.5 * np.sin(y)), np.ones(4, np.float32), "no numbers of double precision"),
+        (lambda x: repeated(lambda y, _: 0.5 * np.sin(y))(x).astype(np.float32), np.ones(4), "a result of float32"),
+        (lambda x: (repeated(lambda y, _: 0.5 * np.sin(y))(x), np.sin(x[:0])), np.ones(4), "arrays of no numbers"),
+        (repeated(lambda y, _: np.sin(np.stack([y[k] for k in range(9, -1, -1)]))), np.ones(10), "many operands"),
+        (repeated(moving_part), DATA[:, 0], "that moves"),
+        (repeated(array_of_its_own), DATA[:, 0], "none of the loop's"),
+        (written_by_broadcasting, DATA[0], "another form"),
+        (read_while_it_is_written, DATA[0], "not there yet"),
+        (written_into_what_the_first_period_makes, DATA[:, 0], "not there yet"),
+        (copied_from_one_to_the_other, DATA[0], "where others are read"),
+    ],
+)
+def test_what_does_not_repeat_is_said_so(f: Callable[..., Any], x: Any, why: str) -> None:
+    with pytest.raises(NotRepeatedError, match=why):
+        repeats(program_of_arrays(f, x))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import dualdiff as dd
+from dualdiff.kinds import Elementwise, Linear, Movement
+from dualdiff.passes.program import Form, Program, Step
 from dualdiff.passes.scalars import PREDICATES, NotScalarError, Scalars, expanded
 from tests.repeated import scalars_of
 
@@ -98,3 +100,49 @@ def test_a_program_of_too_many_operations_is_none_of_numbers() -> None:
         expanded(program, 120)
     with pytest.raises(NotScalarError, match="that large"):
         expanded(program, 20)
+
+
+def of_one_step(row: Any, result: tuple[int, ...] = (3,)) -> Program:
+    form, given = Form(result, np.dtype(float), "array"), Form((3,), np.dtype(float), "array")
+    return Program(1, {0: given, 1: form}, {}, {}, [Step(row, (0,), {}, 1, "")], [], (1,), (form,), 1, 1)
+
+
+def on_objects(row: Any, says: Any = None) -> Any:
+    row.on_objects, row.lower = True, says
+    return row
+
+
+def test_functions_say_what_they_are_on_numbers() -> None:
+    def f(x: Any) -> Any:
+        return -x * 2 - x
+
+    row = on_objects(Elementwise("said on numbers", f, -3), f)
+    assert names(expanded(of_one_step(row))) == ["negative", "multiply", "subtract"] * 3
+    named = on_objects(Elementwise("of objects", f, -3))
+    assert names(expanded(of_one_step(named))) == [f] * 3
+    squared = on_objects(Elementwise("square", f, -3), lambda x: x.made("square", x.made("positive", x)))
+    assert names(expanded(of_one_step(squared))) == ["multiply"] * 3
+
+
+def raising(x: Any) -> Any:
+    raise TypeError("not of these")
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (on_objects(Elementwise("e", abs, 1), lambda x: x if x else -x), "a decision inside a step"),
+        (on_objects(Elementwise("e", abs, 1), raising), "of nodes: not of these"),
+        (on_objects(Linear("l", lambda x: x[:2], pull=None)), "of nodes has another shape"),
+        (on_objects(Movement("m", raising)), "of nodes: not of these"),
+        (on_objects(Movement("m", lambda x: 1.0 * x)), "of nodes has another shape"),
+    ],
+)
+def test_functions_that_are_no_operations_on_numbers_are_refused(row: Any, why: str) -> None:
+    with pytest.raises(NotScalarError, match=why):
+        expanded(of_one_step(row))
+
+
+def test_larger_of_two_truth_values_is_no_operation_on_numbers() -> None:
+    with pytest.raises(NotScalarError):
+        scalars_of(lambda x: np.maximum(x > 0, x < 1), X)

@@ -8,6 +8,7 @@ import scipy.optimize
 
 from dualdiff import testing
 from dualdiff.testing import check_gradient, check_jacobian, complex_step, differences, estimate, judge, noise_of
+from dualdiff.testing.line import Line
 from dualdiff.testing.stencil import SPACINGS
 
 
@@ -86,6 +87,24 @@ def test_the_complex_step_still_sees_what_is_lost_in_the_value():
     assert found.values[0] == pytest.approx(1e-12 * np.cos(0.7) * 0.7, rel=1e-12)
     assert judge(1e-12 * np.cos(x[0]) * v[0], found) == "agree"
     assert judge(-1e-11 * np.cos(x[0]) * v[0], found) == "disagree"
+
+
+@pytest.mark.parametrize("first", [0.0, 2e-313, 1e-100, 1e-20])
+@pytest.mark.parametrize("low", [-30.0, -38.0, -700.0])
+def test_what_is_rounded_away_beside_a_one_makes_no_slope_wrong(first, low):
+    # The logarithm of 1 + exp(low) stands still, or shows nothing but noise beside a first entry that is seen to all digits.
+    for v in (np.array([first or 1.0, -low]), np.array([0.0, 1.0])):
+        f, x, _ = along(lambda x: x[0] + np.log(1 + 2 * np.exp(x[1])), [first, low])
+        slope = v[0] + 2 * np.exp(low) / (1 + 2 * np.exp(low)) * v[1]
+        (verdict,), _ = testing.verdict.examine(Line(f, x, [v]), [slope])
+        assert verdict != "disagree"
+
+
+def test_wrong_slopes_of_small_functions_are_seen():
+    for size in (1e-20, 1e-200):
+        f, x, v = along(lambda x: size * np.sin(x), [0.7])  # noqa: B023
+        assert judge(size * np.cos(x[0]) * v[0], estimate(f, x, v)) == "agree"
+        assert judge(size * np.cos(x[0]) * v[0] * 1.001, estimate(f, x, v)) == "disagree"
 
 
 def test_the_complex_step_knows_its_own_noise():

@@ -13,7 +13,8 @@ from scipy.sparse import csc_array, csr_array, random_array
 import dualdiff as dd
 from dualdiff.errors import CompileWarning, InputError, UnsupportedFunctionError
 from dualdiff.matrices import TracedMatrix
-from dualdiff.ways import WAYS
+from dualdiff.ways import WAYS, register
+from dualdiff.ways.colored import Columns
 
 X = np.array([0.5, 1.25, -0.75, 0.3, 1.5, -1.1, 0.8, 0.2])
 
@@ -253,3 +254,70 @@ def test_programs_return_transposes_and_multiples_as_scipy_does() -> None:
         for name in ("T", "twice"):
             np.testing.assert_array_equal(found[name].indices, expected[name].indices)
             np.testing.assert_allclose(found[name].data, expected[name].data, rtol=1e-14)
+
+
+def test_a_sparse_jacobian_inside_is_refused_by_ways_that_only_give_numbers() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(dd.jacobian(stencil, sparse=True, mode="finite-differences")(x).data)
+
+    with pytest.raises(InputError, match="cannot see"):
+        dd.grad(f)(X)
+
+
+class Few(Columns):
+    """Columns of functions with few outputs, nearly for nothing."""
+
+    name = "few"
+    asked = {"sparse": ("auto",)}  # noqa: RUF012
+    most = 100
+
+    @classmethod
+    def at(cls, program: Any, options: Any, exact: bool = True) -> Any:
+        return None if program.outputs > cls.most else super().at(program, options, exact)
+
+    def quantities(self, program: Any) -> dict[str, float]:
+        return {"frame": 1e-3}
+
+
+@pytest.mark.parametrize("changed", [{"nests": False}, {"bound": False, "most": 7}], ids=str)
+def test_a_way_that_is_known_outside_and_does_not_apply_inside_is_passed_over(
+    changed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(Few)
+    try:
+        J = dd.jacobian(stencil, sparse=True)
+        for _ in range(2):
+            J(X)
+        assert J.explain(X).chosen == "few"
+        for name, value in changed.items():
+            monkeypatch.setattr(Few, name, value)
+        found = dd.grad(lambda x: np.sum(J(x).data ** 2))(X)
+    finally:
+        WAYS.remove(Few)
+    expected = dd.grad(lambda x: np.sum(dd.jacobian(stencil, mode="forward")(x) ** 2))(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def two_outputs(x: Any, s: Any = 1.0) -> Any:
+    at = np.arange(100)
+    return s * np.sin(x) * x[np.where(at < 50, at, at - 1)], np.sum(np.sin(x) * x)
+
+
+def test_rows_inside_another_operator_add_what_meets_in_one_place() -> None:
+    def f(x: Any, **options: Any) -> Any:
+        rows = dd.jacobian(two_outputs, **options)(x)
+        return np.sum(rows.data**2) if options["mode"] == "forward" else sum(np.sum(r**2) for r in rows)
+
+    x = np.linspace(0.3, 1.2, 100)
+    found = dd.grad(lambda x: f(x, sparse=True, mode="forward"))(x)
+    np.testing.assert_allclose(found, dd.grad(lambda x: f(x, mode="reverse"))(x), rtol=1e-12)
+
+
+def test_a_value_of_an_outer_operator_that_comes_in_by_another_door() -> None:
+    M, x = np.arange(1.0, 201.0).reshape(2, 100) / 100, np.linspace(0.3, 1.2, 100)
+
+    def f(s: Any) -> Any:
+        return np.sum(dd.jacobian(lambda x: (s * x**2, (M * s) @ np.sin(x)), sparse=True, mode="forward")(x).data ** 2)
+
+    expected = 3.0 * (np.sum(4 * x**2) + np.sum((M * np.cos(x)) ** 2))
+    np.testing.assert_allclose(dd.grad(f)(1.5), expected, rtol=1e-12)

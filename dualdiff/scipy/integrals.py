@@ -335,7 +335,9 @@ class _Integral(General):
         total: Any = 0.0
         on = [t is not None for t in ts[2:]]
         if any(on):
-            live = [np.reshape(t, (*sweep.lead, -1)) for t in ts[2:] if t is not None]
+            live = [
+                np.reshape(t, (*sweep.lead, size_of(shape_of(p)))) for t, p in zip(ts[2:], args[2:]) if t is not None
+            ]
             J = self._jacobian(on, args, integrand, out)
             total = np.concatenate(live, axis=-1) @ J.T
         for t, at, sign in zip(ts[:2], args[:2], (-1, 1)):

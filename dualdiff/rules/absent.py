@@ -10,7 +10,7 @@ import numpy as np
 
 from dualdiff.kinds import Elementwise
 from dualdiff.rules.elementwise import cast
-from dualdiff.shapes import dtype_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import bind, decided, fixed, is_number, is_replayed, number, operand, raw
 
 _absent = Elementwise(
@@ -66,4 +66,13 @@ def where_nan(found: Any, cause: Callable[[], Any] | None = None) -> Any:
     return missing(none, found, *([] if cause is None else [cause()]))
 
 
-__all__ = ["filled", "missing", "where_nan"]
+def answered(x: Any, index: Any, v: Any) -> Any:
+    """Return what a function of a library stores in an array in place of entries: a NaN is its answer to all entries of a row."""
+    if dtype_of(v).kind not in "fc" or not np.any(nan := np.isnan(v)):
+        return v
+    found = x[index]
+    row = [np.sum(found, axis=-1, keepdims=True)] if shape_of(found) else []
+    return np.where(nan, missing(True, found, *row), v)
+
+
+__all__ = ["answered", "filled", "missing", "where_nan"]

@@ -17,6 +17,7 @@ from dualdiff.kinds import Discrete, Elementwise
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
+from dualdiff.rules.absent import missing
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
@@ -150,7 +151,8 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
     if not extrapolate:
         outside = (asked < ordered[0]) | (asked > ordered[-1])
         if fixed(np.any(outside)):
-            value = np.where(column(outside, len(shape_of(value))), np.nan, value)
+            rank = len(shape_of(value))
+            value = missing(column(outside, rank), value, column(asked, rank))
     return value
 
 

@@ -382,19 +382,4 @@ ROOM.method(scipy_interpolate.PPoly, "integrate")(integrate)
 ROOM.method(scipy_interpolate.PPoly, "solve")(solve)
 
 
-@ROOM.method(scipy_interpolate.BPoly, "__call__", facts=KINKS)
-def bernstein(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
-    """``BPoly(...)(x, nu)``, in the basis of powers."""
-    return called(scipy_interpolate.PPoly.from_bernstein_basis(self), x, nu, extrapolate)
-
-
-@ROOM.constructor(scipy_interpolate.BPoly)
-def refuse_bernstein(c: Any, x: Any, extrapolate: Any = None, axis: int = 0) -> Any:
-    """Refuse coefficients in Bernstein's basis that carry a derivative."""
-    raise UnsupportedFunctionError(
-        f"{where()}: scipy.interpolate.BPoly is differentiated in its argument alone. Use a PPoly, whose coefficients are those of powers, "
-        "or CubicHermiteSpline for values and slopes."
-    )
-
-
 __all__ = ["ROOM", "carrying", "pieces", "ppoly", "values"]

@@ -10,6 +10,7 @@ from scipy import spatial
 
 from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in_kind
+from dualdiff.rules.absent import missing
 from dualdiff.scipy.objects import Standing
 from dualdiff.scipy.spatial.neighbours import ROOM, double
 from dualdiff.values import decided
@@ -92,7 +93,7 @@ class Triangulation(Standing):
         flat = np.isnan(self._real.transform).any(axis=(1, 2))
         edges = np.where(flat[:, None, None], np.eye(self._real.ndim), edges)
         whole = np.concatenate([np.linalg.inv(edges), last[:, None]], axis=1)
-        return np.where(flat[:, None, None], np.nan, whole)
+        return missing(flat[:, None, None], whole, np.sum(corners, axis=(1, 2), keepdims=True)) if flat.any() else whole
 
 
 @ROOM.constructor(spatial.ConvexHull)

@@ -167,6 +167,15 @@ DROP_INS: list[DropIn] = [
         called=lambda a, b, **o: ip.BSpline(T, C, 3).integrate(a, b, **o),
         extrapolate=Values(False, "periodic"),
     ),
+    made("BPoly", PIECES, X, extrapolate=False, axis=With(0)),
+    of(
+        ip.BPoly.from_derivatives,
+        X,
+        np.stack([Y, SLOPES], axis=1),
+        called=lambda x, y, **o: ip.BPoly.from_derivatives(x, y, **o)(AT),
+        orders=Values(2, 3),
+        extrapolate=With(False),
+    ),
     of(
         ip.BPoly.__call__,
         AT,

@@ -38,6 +38,7 @@ REAL = Facts(REAL_ONLY)
 # --------------------------------------------------------------------------------------------------
 # values that are not there
 
+
 def where_absent(found: Any, absent: Callable[[Any], Any], given: Sequence[Any]) -> Any:
     """Return a result whose derivative is NaN where its value is not there."""
     nothing = np.asarray(decided(absent(found)) if is_replayed(found) else absent(raw(found)))

@@ -162,10 +162,7 @@ def from_derivatives(_kind: Any, xi: Any, yi: Any, orders: Any = None, extrapola
     degree = max([len(a) + len(b) for a, b in zip(y, y[1:])]) - 1
     if orders is not None:
         degree = max(degree, max(n1 + n2 for n1, n2 in counts) - 1)
-    c = [
-        _of_interval(x[i + 1] - x[i], y[i][:n1], y[i + 1][:n2], degree)
-        for i, (n1, n2) in enumerate(counts)
-    ]
+    c = [_of_interval(x[i + 1] - x[i], y[i][:n1], y[i + 1][:n2], degree) for i, (n1, n2) in enumerate(counts)]
     return _made(np.stack(c, axis=1), x, extrapolate)
 
 

@@ -20,7 +20,7 @@ from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
 BRACKETS = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_root bracket_minimum")
-INTEGRALS = (("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
+INTEGRALS = (("scipy.integrate: quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
 SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
 _REMEDY = {
     BRACKETS: "Where a bracket ends is a choice, not a function of the parameters: find it with plain numbers, "

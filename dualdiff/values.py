@@ -149,6 +149,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "dualdiff.scipy.boundary_values",
         "dualdiff.scipy.quadrature",
         "dualdiff.scipy.sums",
+        "dualdiff.scipy.volumes",
     ),
     "scipy.optimize": (
         "dualdiff.scipy.roots",

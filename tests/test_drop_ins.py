@@ -70,6 +70,7 @@ WITHOUT = {
     "scipy.interpolate.NearestNDInterpolator": _SCATTERED,
     "scipy.spatial.ConvexHull": _HULLS,
     "scipy.spatial.Delaunay": _HULLS,
+    "scipy.spatial.Voronoi": _HULLS,
     "scipy.spatial.KDTree": _HULLS,
     "scipy.spatial.cKDTree": _HULLS,
     "scipy.spatial.distance.directed_hausdorff": _HULLS,

@@ -37,7 +37,6 @@ DROP_INS: list[DropIn] = [
 
 PLAIN = [d for d in DROP_INS if d.exact]
 _FITPACK = "curves and surfaces of FITPACK: held in tests/scipy/test_interpolate.py"
-_SCATTERED = "scattered points: held in tests/scipy/test_interpolate.py"
 _HULLS = "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py"
 WITHOUT = {
     "scipy.sparse": "matrices, their methods and solvers: held in tests/scipy/test_sparse.py",
@@ -45,8 +44,6 @@ WITHOUT = {
     "scipy.stats": "methods of distributions: held in tests/scipy/test_stats.py",
     "scipy.integrate.solve_": "differential equations: held in tests/scipy/test_initial_values.py and test_boundary_values.py",
     "scipy.integrate.odeint": "solve_ivp's other face: held in tests/scipy/test_initial_values.py",
-    "scipy.interpolate.BPoly.integrate": "held in tests/scipy/test_interpolate.py",
-    "scipy.interpolate.BPoly.from_power_basis": "held in tests/scipy/test_interpolate.py",
     "scipy.integrate.tplquad": "nquad's other face, whose options are those of dblquad, and takes seconds",
     "scipy.optimize.differential_evolution": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.dual_annealing": "a search of the whole: held in tests/scipy/test_minima.py",
@@ -65,12 +62,6 @@ WITHOUT = {
     "scipy.interpolate.sproot": _FITPACK,
     "scipy.interpolate.make_splrep": _FITPACK,
     "scipy.interpolate.make_smoothing_spline": _FITPACK,
-    "scipy.interpolate.CloughTocher2DInterpolator": _SCATTERED,
-    "scipy.interpolate.LinearNDInterpolator": _SCATTERED,
-    "scipy.interpolate.NearestNDInterpolator": _SCATTERED,
-    "scipy.spatial.ConvexHull": _HULLS,
-    "scipy.spatial.Delaunay": _HULLS,
-    "scipy.spatial.Voronoi": _HULLS,
     "scipy.spatial.KDTree": _HULLS,
     "scipy.spatial.cKDTree": _HULLS,
     "scipy.spatial.distance.directed_hausdorff": _HULLS,

@@ -265,7 +265,7 @@ def cubature(
     whole = bind(volume_, (a, b, *[operand(p) for p in caught]), {"integrand": integrand})
     answer = integrand.answers[0]
     fields = {k: getattr(answer, k) for k in ("error", "status", "subdivisions", "regions", "rtol", "atol")}
-    return Result({**fields, "estimate": np.reshape(whole, form[0])}, {"regions": PATH})
+    return Result({**fields, "estimate": np.reshape(whole, form[0]) if form[0] else whole[0]}, {"regions": PATH})
 
 
 __all__ = ["ROOM", "Density", "cubature"]

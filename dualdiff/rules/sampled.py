@@ -11,7 +11,7 @@ from dualdiff.kinds import Discrete, Multilinear
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import MOST_LINKS, links_of
 from dualdiff.register import Facts, composite, register
-from dualdiff.rules.absent import filled
+from dualdiff.rules.absent import filled, missing
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement.axes import along, axis_of, ints
 from dualdiff.rules.movement.broadcasting import broadcasted
@@ -298,7 +298,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     found = inside
     for beyond, given, end in ((x > xp[-1], right, -1), (x < xp[0], left, 0)):
         found = np.where(beyond, fp[end], found) if given is None else filled(beyond, given, found, x - xp[end])
-    return number(np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found)
+    return number(missing(np.isnan(x), found, x) if fixed(np.any(np.isnan(x))) else found)
 
 
 __all__: list[str] = []

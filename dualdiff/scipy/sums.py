@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,8 @@ class _Series:
         count = math.floor((last - first) / h) if math.isfinite(last) else math.inf
         if not math.isinf(count) and any(map(is_active, (a, b, step))):
             raise UnsupportedFunctionError(
-                f"{where()}: scipy.integrate.nsum of finitely many terms is not differentiated by its limits or step: they say how many terms "
-                "there are, and the last one would come or go. Sum over whole numbers, nsum(lambda k: f(a + k * step), 0, n)."
+                f"{where()}: scipy.integrate.nsum of finitely many terms is not differentiated by its limits or step: they say how many "
+                "terms there are, and the last one would come or go. Sum over whole numbers, nsum(lambda k: f(a + k * step), 0, n)."
             )
         if count < self.most:
             return np.sum(self.term(a + np.arange(count + 1) * step, *args))
@@ -96,7 +97,7 @@ def _both_ways(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *args: (f(x, *args) + f(-x, *args)) * np.where(np.equal(x, 0), 0.5, 1.0)
 
 
-def _without_size(f: Callable[..., Any], size: float) -> Callable[..., Any]:
+def _without_size(size: float, f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *args: np.exp(f(x, *args) - size)
 
 
@@ -144,11 +145,9 @@ def nsum(
         if bad[k]:
             sums.append(size)
             continue
-        own, allowed = (
-            (1.0, (atol or 0.0) * math.exp(-size) + rtol) if log else (size, (atol or 0.0) + rtol * abs(size))
-        )
+        allowed = (atol or 0.0) * math.exp(-size) + rtol if log else (atol or 0.0) + rtol * abs(size)
         series = _Series(f, plain, allowed, int(maxterms))
-        series = series.turned(lambda g, size=size: _without_size(g, size)) if log else series
+        series = series.turned(partial(_without_size, size)) if log else series
         total = series.sum(a[k], b[k], step[k], [v[k] for v in given])
         sums.append(size + np.log(total) if log else total)
     whole = np.reshape(np.stack(sums), shape)[()] if sums else np.zeros(shape)

@@ -135,8 +135,8 @@ def _side(integrand: Density, k: int, i: int, args: Sequence[Any]) -> Any:
     rule, points = integrand.options["rule"], integrand.options["points"]
     if not isinstance(rule, str):
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.integrate.cubature with a rule of your own is not differentiated by its limits, since sides of the box have a "
-            "variable less. Name a rule, rule='gk21'."
+            f"{where()}: scipy.integrate.cubature with a rule of your own is not differentiated by its limits, since sides of the box have "
+            "a variable less. Name a rule, rule='gk21'."
         )
     if rule == "genz-malik" and n == 2:  # it is one for two variables or more
         rule = "gk21"
@@ -245,8 +245,8 @@ def cubature(
         )
     if is_complex(caught):
         raise UnsupportedFunctionError(
-            f"{where()}: scipy.integrate.cubature is not differentiated by a complex number that its integrand depends on. Let the integrand "
-            "depend on its real and imaginary parts."
+            f"{where()}: scipy.integrate.cubature is not differentiated by a complex number that its integrand depends on. Let the "
+            "integrand depend on its real and imaginary parts."
         )
     a, b = np.broadcast_arrays(operand(a) * 1.0, operand(b) * 1.0)
     form: list[Any] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,8 @@ class Bernstein:
     @property
     def _x(self) -> Any:
         raise UnsupportedFunctionError(
-            f"{where()}: PPoly.from_bernstein_basis of a BPoly that carries a derivative is not supported. Evaluate the BPoly, which is the "
-            "same function."
+            f"{where()}: PPoly.from_bernstein_basis of a BPoly that carries a derivative is not supported. Evaluate the BPoly: it is "
+            "the same function."
         )
 
     def extend(self, c: Any, x: Any) -> None:
@@ -159,7 +160,7 @@ def from_derivatives(_kind: Any, xi: Any, yi: Any, orders: Any = None, extrapola
     if any(not shape_of(one) for one in y):
         raise ValueError("Using a 1-D array for y? Please .reshape(-1, 1).")
     counts = _orders(y, orders)
-    degree = max([len(a) + len(b) for a, b in zip(y, y[1:])]) - 1
+    degree = max([len(a) + len(b) for a, b in pairwise(y)]) - 1
     if orders is not None:
         degree = max(degree, max(n1 + n2 for n1, n2 in counts) - 1)
     c = [_of_interval(x[i + 1] - x[i], y[i][:n1], y[i + 1][:n2], degree) for i, (n1, n2) in enumerate(counts)]

@@ -148,11 +148,12 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
         held, breaks, here = map(stop_gradient, (c, x, points))
         left, right = (_piece(held, here - breaks[i], i, nu + 1) for i in (before, at))
         value = meeting(value, apart, points, kinked(points, x[at], left, right))
+    outside = np.isnan(asked)
     if not extrapolate:
-        outside = (asked < ordered[0]) | (asked > ordered[-1])
-        if fixed(np.any(outside)):
-            rank = len(shape_of(value))
-            value = missing(column(outside, rank), value, column(asked, rank))
+        outside = outside | (asked < ordered[0]) | (asked > ordered[-1])
+    if fixed(np.any(outside)):
+        rank = len(shape_of(value))
+        value = missing(column(outside, rank), value, column(asked, rank))
     return value
 
 

@@ -1,4 +1,7 @@
-"""Convex hulls, triangulations and Voronoi diagrams of ``scipy.spatial``: Qhull finds who belongs together, and what follows from the points is computed."""
+"""Convex hulls, triangulations and Voronoi diagrams of ``scipy.spatial``.
+
+Qhull finds who belongs together, and what follows from the points is computed.
+"""
 
 from __future__ import annotations
 
@@ -140,8 +143,8 @@ class Diagram(Standing):
                     near[vertex].append(point)
         if any(len(points) != n for points in near):
             raise DegenerateError(
-                f"{where()}: more than {n} points of a Voronoi diagram lie on one circle, or sphere, about a vertex, which would become several "
-                "if they moved, so that it has no derivative. Move the points a little."
+                f"{where()}: more than {n} points of a Voronoi diagram lie on one circle, or sphere, about a vertex, which would become "
+                "several if they moved, so that it has no derivative. Move the points a little."
             )
         return np.array(near, int).reshape(-1, n)
 

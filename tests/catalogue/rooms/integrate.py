@@ -119,7 +119,12 @@ DROP_INS: list[DropIn] = [
             second=False,
             float32=False,
             called=lambda p, a, f=None, b=np.inf, args=(), log=False, **o: si.nsum(
-                (lambda k, *q: -p * np.log(k + 1) if log else (1 + sum(q)) / (k + 1) ** p), a, np.inf, args=args, log=log, **o
+                (lambda k, *q: -p * np.log(k + 1) if log else (1 + sum(q)) / (k + 1) ** p),
+                a,
+                np.inf,
+                args=args,
+                log=log,
+                **o,
             ),
             step=0.5,
             args=With((0.3,)),

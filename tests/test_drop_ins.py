@@ -149,6 +149,23 @@ def test_every_drop_in_has_samples_and_every_option_of_scipys_a_value_that_is_tr
     assert untried == {}, "an option of SciPy's needs a value that is tried"
 
 
+def test_along_no_directions() -> None:
+    for name in (
+        "signal.lfilter",
+        "signal.savgol_filter",
+        "ndimage.correlate1d",
+        "ndimage.correlate",
+        "integrate.quad",
+        "optimize.brentq",
+    ):
+        call = next(next(d for d in DROP_INS if d.name == f"scipy.{name}").calls())
+        s = Subject(call.call, call.operands)
+        values, tangents = s.push([np.zeros((0, *np.shape(x))) for x in s.inputs], (0,))
+        _, covectors = s.pull([np.zeros((0, *np.shape(y))) for y in values], (0,))
+        assert [np.shape(t) for t in tangents] == [(0, *np.shape(y)) for y in values]
+        assert [np.shape(c) for c in covectors] == [(0, *np.shape(x)) for x in s.inputs]
+
+
 def filled(function: Any) -> Any:
     """Return a function of one array, which it gives for every argument that has no default."""
     try:

@@ -62,6 +62,8 @@ WITHOUT = {
     "scipy.interpolate.sproot": _FITPACK,
     "scipy.interpolate.make_splrep": _FITPACK,
     "scipy.interpolate.make_smoothing_spline": _FITPACK,
+    "scipy.interpolate.CloughTocher2DInterpolator": "scattered points: held in tests/scipy/test_interpolate.py",
+    "scipy.spatial.Delaunay": _HULLS,
     "scipy.spatial.KDTree": _HULLS,
     "scipy.spatial.cKDTree": _HULLS,
     "scipy.spatial.distance.directed_hausdorff": _HULLS,

@@ -112,7 +112,7 @@ def test_a_singular_term() -> None:
             MESH * b,
             ZEROS,
             S=np.array([[0.0, 0.0], [0.0, -1.0]]) * q,
-            tol=1e-9,
+            tol=1e-6,
         )
         return np.array([found.y[0, 0], found.sol(0.4)[0], found.yp[1, 0]])
 
@@ -123,8 +123,8 @@ def test_a_singular_term() -> None:
     p, step = np.array([1.3, 2.0, 1.1]), np.array([0.0, 1e-4, 0.0])
     found = dd.jacfwd(f)(p)
     np.testing.assert_allclose(found, dd.jacrev(f)(p), rtol=1e-9, atol=1e-10)
-    np.testing.assert_allclose(found[:, ::2], np.stack(dd.jacobian(exact, argnums=(0, 1))(1.3, 1.1), axis=1), rtol=1e-6)
-    np.testing.assert_allclose(found[:, 1], (f(p + step) - f(p - step)) / 2e-4, rtol=1e-4)
+    np.testing.assert_allclose(found[:, ::2], np.stack(dd.jacobian(exact, argnums=(0, 1))(1.3, 1.1), axis=1), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 1], (f(p + step) - f(p - step)) / 2e-4, rtol=1e-3)
 
 
 def test_what_is_refused() -> None:

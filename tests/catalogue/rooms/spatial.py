@@ -45,13 +45,5 @@ DROP_INS: list[DropIn] = [
         incremental=With(False),
         qhull_options="Qt",
     ),
-    of(
-        spatial.Delaunay,
-        SITES,
-        called=lambda x, **o: spatial.Delaunay(x, **o).transform,
-        furthest_site=With(False),
-        incremental=With(False),
-        qhull_options="Qbb Qc Qz Qt",
-    ),
     of(sd.jensenshannon, u, v, base=2.0, axis=With(1, (A, A[::-1].copy())), keepdims=True),
 ]

@@ -47,8 +47,10 @@ def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
 
 
 def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
-    """``BPoly.integrate``."""
-    return pieces.integrate(in_powers(self), a, b, extrapolate)
+    """``BPoly.integrate``; over periods it is an array without axes where SciPy makes one."""
+    extrapolate = self.extrapolate if extrapolate is None else extrapolate
+    found = pieces.integrate(in_powers(self), a, b, extrapolate)
+    return found if isinstance(extrapolate, str) and hasattr(BPOLY, "_asarray") else found[()]
 
 
 def derivative(self: Any, nu: int = 1) -> Any:

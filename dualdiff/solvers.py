@@ -20,18 +20,13 @@ from dualdiff.register import BESIDE, Entry
 from dualdiff.values import enter_rooms
 
 BRACKETS = ("scipy.optimize: bracket", "scipy.optimize.elementwise: bracket_root bracket_minimum")
-INTEGRALS = (("scipy.integrate: cubature quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
-SUMS = ("scipy.integrate: nsum",)
-SYSTEMS = ("scipy.sparse.linalg: lobpcg",)
+INTEGRALS = (("scipy.integrate: quadrature romberg ode complex_ode RK23 RK45 DOP853 Radau BDF LSODA"),)
 _REMEDY = {
     BRACKETS: "Where a bracket ends is a choice, not a function of the parameters: find it with plain numbers, "
     "{name}(… dd.stop_gradient(p) …), and give it to scipy.optimize.brentq or minimize_scalar, which are differentiated",
     INTEGRALS: "Its steps are chosen for the value, not for the derivative. Use scipy.integrate.quad, nquad or "
     "solve_ivp, a rule with fixed points (np.trapezoid, scipy.integrate.simpson, fixed_quad, Gauss–Legendre nodes of "
     "np.polynomial.legendre.leggauss), or fixed steps of Runge and Kutta for an equation",
-    SUMS: "Sum the terms that count with NumPy, np.sum(f(np.arange(a, n))), and the rest as an integral from there, scipy.integrate.quad, "
-    "which are both differentiated",
-    SYSTEMS: "Use scipy.sparse.linalg.eigsh, or np.linalg.eigh of a dense matrix, which are differentiated",
 }
 
 

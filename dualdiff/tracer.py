@@ -24,6 +24,7 @@ from dualdiff.kinds import Elementwise, Primitive
 from dualdiff.leaving import Leaving
 from dualdiff.register import REGISTER, without_rule
 from dualdiff.rules import elementwise as ew
+from dualdiff.rules.absent import answered
 from dualdiff.rules.indexing import canonical_index, compose, getitem
 from dualdiff.rules.roots import unsigned, vanishes
 from dualdiff.rules.sparse import PACKAGE as SPARSE
@@ -47,6 +48,7 @@ from dualdiff.values import (
 from dualdiff.views import follow_root, link_of, note_root, write
 
 ndarray = np.ndarray
+_PLAIN = frozenset((float, np.float64, ndarray))
 
 
 def _scaling(row: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -476,6 +478,8 @@ class Tracer(Leaving):
                 _check_swap(self, v)
             if is_number(self) and solvers.served(_getframe(1)) is not None:
                 raise self._stumbled(None, "array")
+            if type(v) in _PLAIN and str(_getframe(1).f_globals.get("__name__")).startswith("scipy."):
+                v = answered(self, index, v)
             write(self, index, v)
 
     def __iter__(self) -> Iterator[Any]:

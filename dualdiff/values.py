@@ -167,7 +167,13 @@ def join() -> None:
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "scipy.linalg": ("dualdiff.scipy.linalg",),
-    "scipy.integrate": ("dualdiff.scipy.initial_values", "dualdiff.scipy.boundary_values", "dualdiff.scipy.quadrature"),
+    "scipy.integrate": (
+        "dualdiff.scipy.initial_values",
+        "dualdiff.scipy.boundary_values",
+        "dualdiff.scipy.quadrature",
+        "dualdiff.scipy.sums",
+        "dualdiff.scipy.volumes",
+    ),
     "scipy.optimize": (
         "dualdiff.scipy.roots",
         "dualdiff.scipy.minima",

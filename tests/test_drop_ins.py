@@ -37,7 +37,6 @@ DROP_INS: list[DropIn] = [
 
 PLAIN = [d for d in DROP_INS if d.exact]
 _FITPACK = "curves and surfaces of FITPACK: held in tests/scipy/test_interpolate.py"
-_SCATTERED = "scattered points: held in tests/scipy/test_interpolate.py"
 _HULLS = "hulls and neighbours, classes of compiled code: held in tests/scipy/test_spatial.py"
 WITHOUT = {
     "scipy.sparse": "matrices, their methods and solvers: held in tests/scipy/test_sparse.py",
@@ -45,7 +44,6 @@ WITHOUT = {
     "scipy.stats": "methods of distributions: held in tests/scipy/test_stats.py",
     "scipy.integrate.solve_": "differential equations: held in tests/scipy/test_initial_values.py and test_boundary_values.py",
     "scipy.integrate.odeint": "solve_ivp's other face: held in tests/scipy/test_initial_values.py",
-    "scipy.interpolate.BPoly": "refused by its coefficients; its samples are those of its call",
     "scipy.integrate.tplquad": "nquad's other face, whose options are those of dblquad, and takes seconds",
     "scipy.optimize.differential_evolution": "a search of the whole: held in tests/scipy/test_minima.py",
     "scipy.optimize.dual_annealing": "a search of the whole: held in tests/scipy/test_minima.py",
@@ -64,10 +62,7 @@ WITHOUT = {
     "scipy.interpolate.sproot": _FITPACK,
     "scipy.interpolate.make_splrep": _FITPACK,
     "scipy.interpolate.make_smoothing_spline": _FITPACK,
-    "scipy.interpolate.CloughTocher2DInterpolator": _SCATTERED,
-    "scipy.interpolate.LinearNDInterpolator": _SCATTERED,
-    "scipy.interpolate.NearestNDInterpolator": _SCATTERED,
-    "scipy.spatial.ConvexHull": _HULLS,
+    "scipy.interpolate.CloughTocher2DInterpolator": "scattered points: held in tests/scipy/test_interpolate.py",
     "scipy.spatial.Delaunay": _HULLS,
     "scipy.spatial.KDTree": _HULLS,
     "scipy.spatial.cKDTree": _HULLS,
@@ -162,6 +157,23 @@ def test_every_drop_in_has_samples_and_every_option_of_scipys_a_value_that_is_tr
     assert {start for start in WITHOUT if not any(name.startswith(start) for name in lacking)} == set()
     untried = {d.name: missed for d in DROP_INS if (missed := set(d.parameters()) - set(d.options))}
     assert untried == {}, "an option of SciPy's needs a value that is tried"
+
+
+def test_along_no_directions() -> None:
+    for name in (
+        "signal.lfilter",
+        "signal.savgol_filter",
+        "ndimage.correlate1d",
+        "ndimage.correlate",
+        "integrate.quad",
+        "optimize.brentq",
+    ):
+        call = next(next(d for d in DROP_INS if d.name == f"scipy.{name}").calls())
+        s = Subject(call.call, call.operands)
+        values, tangents = s.push([np.zeros((0, *np.shape(x))) for x in s.inputs], (0,))
+        _, covectors = s.pull([np.zeros((0, *np.shape(y))) for y in values], (0,))
+        assert [np.shape(t) for t in tangents] == [(0, *np.shape(y)) for y in values]
+        assert [np.shape(c) for c in covectors] == [(0, *np.shape(x)) for x in s.inputs]
 
 
 def filled(function: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.agreement import agree
 from dualdiff.errors import NOTES, RuleError, where
 from dualdiff.kinds import CAREFUL
 from dualdiff.passes.pull import pull
@@ -137,7 +138,7 @@ class LinearMap:
                 True,
             )  # its result stands still although its direction is generic: it left the recording somewhere
         images = _quietly(lambda: push(tape, probes, tape.outputs))
-        return tape, all(c is None or _agree(raw(c), raw(v)) for c, v in zip(images, values, strict=True))
+        return tape, all(c is None or _is_image(raw(c), raw(v)) for c, v in zip(images, values, strict=True))
 
     def _units(self) -> list[list[Any]]:
         """Return by operand and result the images of its unit vectors, and of i times those: each (entries, entries)."""
@@ -191,11 +192,9 @@ def _generic(form: Aval) -> Any:
     return x.astype(form.dtype).reshape(form.shape)[()] if not form.shape else x.astype(form.dtype).reshape(form.shape)
 
 
-def _agree(a: Any, b: Any) -> bool:
-    """Whether two images are one but for rounding."""
-    eps = float(np.finfo(dtype_of(b)).eps)
-    size = float(np.max(np.abs(b), initial=0.0))
-    return not np.isfinite(size) or bool(np.all(~(np.abs(np.subtract(a, b)) > eps**0.5 * size)))
+def _is_image(c: Any, v: Any) -> bool:
+    """Whether a map has the image that its tape has; where that is not finite it has none to be held against."""
+    return not np.all(np.isfinite(v)) or agree(c, v, float(np.finfo(dtype_of(v)).eps) ** -0.5)
 
 
 def _filled(c: Any, form: Aval) -> Any:

@@ -256,7 +256,7 @@ class Pushed(Equations):
             pairs = [(t, c) for t, c in zip(self._seeds(q), row[1:], strict=True) if t is not None and c is not None]
             r = None
             for t, c in pairs:
-                along = np.reshape(t, (*self.lead, -1)) @ np.reshape(c, (-1, 1))
+                along = np.reshape(t, (*self.lead, size_of(shape_of(c)))) @ np.reshape(c, (-1, 1))
                 r = along if r is None else r + along
         else:
             tape = self.base.tape(q[0], q[1 : 1 + self.count])

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal
 
 from dualdiff.kinds import General, Multilinear, Sweep
-from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.values import bind
 
 # --------------------------------------------------------------------------------------------------
@@ -30,6 +30,8 @@ def filtered(b: Any, a: Any, x: Any, state: Any = None) -> Any:
 
 def _value(b: Any, a: Any, x: Any, state: Any) -> Any:
     shape = (*x.shape[:-1], state.shape[-1])
+    if 0 in x.shape[:-1]:  # SciPy's filter needs a signal
+        return np.zeros(x.shape, np.result_type(b, a, x, state))
     state = np.ascontiguousarray(np.broadcast_to(state, shape))
     return scipy.signal.lfilter(b, a, x, zi=state)[0]
 
@@ -67,7 +69,9 @@ def _push(sweep: Sweep, ts: Any, out: Any, b: Any, a: Any, x: Any, state: Any) -
 
 def _products(g: Any, w: Any, lead: tuple[int, ...]) -> Any:
     """Return the inner products of covectors with signals."""
-    return np.reshape(g, (*lead, -1)) @ np.transpose(_conj(np.reshape(w, (shape_of(w)[0], -1))))
+    count, *rest = shape_of(w)
+    size = size_of(tuple(rest))
+    return np.reshape(g, (*lead, size)) @ np.transpose(_conj(np.reshape(w, (count, size))))
 
 
 class _Filter(General):

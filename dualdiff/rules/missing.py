@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dualdiff.register import Facts, composite, register
+from dualdiff.rules.absent import where_nan
 from dualdiff.rules.elementwise import root
 from dualdiff.rules.extrema import max_of, min_of
 from dualdiff.rules.folding import NONE, converted, deliver, freedom, is_nan, keeps_axes, masked, square_of, taking_part
@@ -52,7 +53,7 @@ def _nan_extremum(function: Any, like: Any, handler: Callable[..., Any], opposit
         y = handler(np.where(there, x, opposite), axis, None, keepdims, initial)
         if initial is NONE:
             none = np.logical_not(np.any(there, axis=axis, keepdims=keeps_axes(keepdims)))
-            y = np.where(none, math.nan, y)
+            y = where_nan(np.where(none, math.nan, y), lambda: sum_of(x, axis, None, None, keeps_axes(keepdims)))
         return deliver(number(y), out, f"np.{function.__name__}")
 
     register(function, "composite", skipping, facts=Facts(kinks=[like]))
@@ -68,7 +69,8 @@ def nanmean(
 ) -> Any:
     """``np.nanmean``."""
     x = converted(operand(a), dtype)
-    return mean_of(np.where(is_nan(x), 0.0, x), axis, None, out, keepdims, where=_present(x, where))
+    y = mean_of(np.where(is_nan(x), 0.0, x), axis, None, None, keepdims, where=_present(x, where))
+    return deliver(where_nan(y, lambda: sum_of(x, axis, None, None, keeps_axes(keepdims))), out, "np.nanmean")
 
 
 def _nan_moment(function: Any) -> None:
@@ -87,7 +89,7 @@ def _nan_moment(function: Any) -> None:
         ddof = freedom(ddof, correction)
         x = converted(operand(a), dtype)
         keep = keeps_axes(keepdims)
-        there = _present(x, where)
+        there, whole = _present(x, where), x
         x = np.where(there, x, 0.0)
         count = taking_part(x, there, axis=negative_axes(axis, len(shape_of(x))), keepdims=keep)
         if mean is NONE:
@@ -96,6 +98,7 @@ def _nan_moment(function: Any) -> None:
         free = count - ddof
         enough = np.greater(free, 0)
         y = number(np.where(enough, sum_of(squares, axis, None, None, keep) / np.where(enough, free, 1.0), math.nan))
+        y = where_nan(y, lambda: sum_of(whole, axis, None, None, keep))
         if function is np.nanstd:
             zero = np.equal(y, 0)
             y = root(y, zero)

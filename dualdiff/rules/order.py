@@ -11,6 +11,7 @@ import numpy as np
 from dualdiff.kinds import Discrete, General, Linear, Sweep, scatter_add
 from dualdiff.kinds.kinks import Kink, apart
 from dualdiff.register import REAL_ONLY, Facts, composite, register
+from dualdiff.rules.absent import where_nan
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.folding import NONE, along_axes, axes_last, deliver, flat, folded, is_nan, keeps_axes, settled_form
 from dualdiff.rules.sums import mean_of, weights_along
@@ -129,7 +130,7 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
         return deliver(np.reshape(y, kept) if keeps_axes(keepdims) else y, out, "np.median")
     last = rows[..., -1]
     y = rows[..., n // 2] if n % 2 else (rows[..., n // 2 - 1] + rows[..., n // 2]) / 2
-    y = np.where(is_nan(last), last, y)
+    y = np.where(is_nan(last), where_nan(last), y)
     return deliver(np.reshape(y, kept) if keeps_axes(keepdims) else number(y), out, "np.median")
 
 
@@ -225,7 +226,7 @@ def _quantile_of_all(rows: Any, q: Any, n: int, method: str) -> Any:
     else:
         a, b = rows[..., int(low)], rows[..., int(high)]
         part = part if type(part) in TRACED else float(part)
-    return np.where(is_nan(last), last, _between(a, b, part))
+    return np.where(is_nan(last), where_nan(last), _between(a, b, part))
 
 
 def _quantile_of_each(rows: Any, q: Any, method: str) -> Any:
@@ -240,7 +241,8 @@ def _quantile_of_each(rows: Any, q: Any, method: str) -> Any:
     low = np.clip(fixed(low), 0, np.maximum(last - (1 if type(q) in TRACED else 0), 0))
     high = np.clip(low + 1, 0, np.maximum(last, 0))
     y = _between(_entry(rows, low, n), _entry(rows, high, n), at - low.astype(real))
-    return np.where(np.less(last, 0), math.nan, y)
+    y = np.where(np.less(last, 0), math.nan, y)
+    return where_nan(y, lambda: _all(rows, last.ndim))
 
 
 def _at_ranks(rows: Any, at: Any, n: int, more: int, skip_nan: bool) -> Any:
@@ -255,10 +257,16 @@ def _at_ranks(rows: Any, at: Any, n: int, more: int, skip_nan: bool) -> Any:
         between = 0.5 * (y + (rows[..., high] if alike else _entry(rows, high, n)))
         y = np.where(low != at, between, y)
     if skip_nan:
-        return np.where(none, math.nan, y) if bool(np.any(none)) else y
+        return where_nan(np.where(none, math.nan, y), lambda: _all(rows, at.ndim)) if bool(np.any(none)) else y
     last = rows[..., -1]
     last = np.reshape(last, shape_of(last) + (1,) * more) if more else last
-    return np.where(is_nan(last), last, y)
+    return np.where(is_nan(last), where_nan(last), y)
+
+
+def _all(rows: Any, rank: int) -> Any:
+    """Return what depends on all entries of every row."""
+    whole = np.sum(rows, axis=-1)
+    return np.reshape(whole, shape_of(whole) + (1,) * (rank - len(shape_of(whole))))
 
 
 def _entry(rows: Any, at: Any, n: int) -> Any:
@@ -302,4 +310,5 @@ def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool =
     n = shape_of(rows)[-1]
     low, high = _entry(rows, np.maximum(count - 1, 0) // 2, n), _entry(rows, np.maximum(count, 0) // 2, n)
     y = np.where(np.equal(count, 0), math.nan, np.where(np.equal(count % 2, 1), low, (low + high) / 2))
+    y = where_nan(y, lambda: np.sum(rows, axis=-1))
     return deliver(np.reshape(y, kept) if keeps_axes(keepdims) else number(y), out, "np.nanmedian")

@@ -11,6 +11,7 @@ from dualdiff.kinds import Discrete, Multilinear
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.labels import MOST_LINKS, links_of
 from dualdiff.register import Facts, composite, register
+from dualdiff.rules.absent import filled, missing
 from dualdiff.rules.elementwise import cast
 from dualdiff.rules.movement.axes import along, axis_of, ints
 from dualdiff.rules.movement.broadcasting import broadcasted
@@ -283,7 +284,6 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     n = shape_of(xp)[0]
     if n == 0:  # an error but, from NumPy 2.5 on, where nothing is asked for: then nothing depends on anything
         return np.interp(np.zeros(shape_of(x)), np.zeros(0), np.zeros(0))
-    left, right = fp[0] if left is None else left, fp[-1] if right is None else right
     if n == 1:
         inside = fp[0] + 0.0 * x
     else:
@@ -295,8 +295,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         step = x - xp[j]
         slope = np.where(bind(_lands, (step,), {}), 0.5 * (slopes[j] + slopes[j + 1]), slopes[j + 1])
         inside = fp[j] + slope * step
-    found = np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
-    return number(np.where(np.isnan(x), x, found) if dtype_of(x).kind == "f" and fixed(np.any(np.isnan(x))) else found)
+    found = inside
+    for beyond, given, end in ((x > xp[-1], right, -1), (x < xp[0], left, 0)):
+        found = np.where(beyond, fp[end], found) if given is None else filled(beyond, given, found, x - xp[end])
+    return number(missing(np.isnan(x), found, x) if fixed(np.any(np.isnan(x))) else found)
 
 
 __all__: list[str] = []

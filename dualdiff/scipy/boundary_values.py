@@ -47,12 +47,14 @@ class Collocation:
         The right-hand side, of ``(x, y, p)``, and what vanishes at the ends, of ``(y(a), y(b), p)``.
     x, y, p
         SciPy's solution.
+    singular : bool
+        Whether there is a singular term, S y / (x - a), whose matrix S is the operand after the ends of the interval.
     tol : float
         Its tolerance.
     """
 
-    def __init__(self, fun: Given, bc: Given, x: Any, y: Any, p: Any, tol: float = 1e-3) -> None:
-        self.fun, self.bc, self.tol = fun, bc, tol
+    def __init__(self, fun: Given, bc: Given, x: Any, y: Any, p: Any, singular: bool, tol: float) -> None:
+        self.fun, self.bc, self.singular, self.tol = fun, bc, singular, tol
         self.place, self.looked = where(), False
         self.n, self.m = y.shape
         self.places = (x - x[0]) / (x[-1] - x[0])
@@ -66,7 +68,7 @@ class Collocation:
         z, a, b, *inside = map(raw, (z, *operands))
         if self.looked or any(type(v) in TRACED for v in (z, a, b, *inside)):
             return
-        inside = inside[: len(self.fun.inside)]
+        inside = inside[int(self.singular) :][: len(self.fun.inside)]
         size = self.n * self.m
         y, p, x = np.reshape(z[:size], (self.n, self.m)), z[size:], self.nodes(a, b)
         known = dict(enumerate([p, *inside], start=2))
@@ -100,16 +102,17 @@ class Collocation:
         """Return the mesh."""
         return a * (1.0 - self.places) + b * self.places
 
-    def residual(self, z: Any, a: Any, b: Any, *inside: Any) -> Any:
+    def residual(self, z: Any, a: Any, b: Any, *rest: Any) -> Any:
         """Return what vanishes for a solution."""
+        S, inside = (rest[0], rest[1:]) if self.singular else (None, rest)
         fun = self.fun.with_inside(inside[: len(self.fun.inside)])
         bc = self.bc.with_inside(inside[len(self.fun.inside) :])
         size = self.n * self.m
         y, p, x = np.reshape(z[:size], (self.n, self.m)), z[size:], self.nodes(a, b)
         h = x[1:] - x[:-1]
-        f = slopes(fun, x, y, p)
+        f = slopes(fun, x, y, p, S)
         middle = 0.5 * (y[:, 1:] + y[:, :-1]) - 0.125 * h * (f[:, 1:] - f[:, :-1])
-        f_middle = slopes(fun, x[:-1] + 0.5 * h, middle, p)
+        f_middle = slopes(fun, x[:-1] + 0.5 * h, middle, p, S, a)
         equations = y[:, 1:] - y[:, :-1] - h / 6 * (f[:, :-1] + f[:, 1:] + 4 * f_middle)
         return np.concatenate([np.reshape(equations, (-1,)), np.reshape(operand(bc(y[:, 0], y[:, -1], p)), (-1,))])
 
@@ -152,10 +155,19 @@ class Collocation:
         )
 
 
-def slopes(fun: Callable[..., Any], x: Any, y: Any, p: Any) -> Any:
-    """Return the slopes at all nodes, in the shape of the states."""
+def slopes(fun: Callable[..., Any], x: Any, y: Any, p: Any, S: Any = None, a: Any = None) -> Any:
+    """Return the slopes at all nodes, in the shape of the states, with a singular term's at a, which is the first node by default.
+
+    There S y vanishes, and S y / (x - a) has the limit S y', so that y' = f + S y'.
+    """
     found = operand(fun(x, y, p))
-    return found if shape_of(found) == shape_of(y) else np.broadcast_to(found, shape_of(y))
+    found = found if shape_of(found) == shape_of(y) else np.broadcast_to(found, shape_of(y))
+    if S is None:
+        return found
+    if a is not None:
+        return found + S @ y / (x - a)
+    first = np.linalg.pinv(np.eye(shape_of(y)[0]) - S) @ found[:, :1]
+    return np.concatenate([first, found[:, 1:] + S @ y[:, 1:] / (x[1:] - x[0])], axis=1)
 
 
 def _value(*operands: Any, equations: Collocation) -> Any:
@@ -256,11 +268,6 @@ def solve_bvp(
         return uncaptured(
             solve, right.seen(fun), ends.seen(bc), x, y, p, S, fun_jac, bc_jac, tol, max_nodes, verbose, bc_tol
         )
-    if S is not None:
-        raise UnsupportedFunctionError(
-            f"{where()}: solve_bvp is not differentiated with S= (a singular term). Start a little beside the singular point, with "
-            "the first terms of the series there as the condition at the end."
-        )
     none = np.zeros(0)
     plain = uncaptured(
         solve,
@@ -269,7 +276,7 @@ def solve_bvp(
         np.asarray(plain_of(x)),
         np.asarray(plain_of(y)),
         None if known else np.asarray(plain_of(p)),
-        None,
+        None if S is None else np.asarray(plain_of(S)),
         None if fun_jac is None else Given(lambda *a: fun_jac(*a), "solve_bvp by fun_jac=", fun_jac).plain,
         None if bc_jac is None else Given(lambda *a: bc_jac(*a), "solve_bvp by bc_jac=", bc_jac).plain,
         *(fixed(v, "an option of solve_bvp") for v in (tol, max_nodes, verbose, bc_tol)),
@@ -279,24 +286,25 @@ def solve_bvp(
             f"{where()}: solve_bvp is not differentiated where its solution is complex. Write the equation for the real and the imaginary "
             "part."
         )
-    if not (right.inside or ends.inside or carries(x)):
+    if not (right.inside or ends.inside or carries([x, S])):
         return plain
-    return _differentiated(right, ends, x, plain, tol)
+    return _differentiated(right, ends, x, S, plain, tol)
 
 
-def _differentiated(fun: Given, bc: Given, x: Any, plain: Any, tol: float) -> Any:
+def _differentiated(fun: Given, bc: Given, x: Any, S: Any, plain: Any, tol: float) -> Any:
     """Return SciPy's result with derivatives."""
     unknown = np.zeros(0) if plain.p is None else plain.p
-    equations = Collocation(fun, bc, plain.x, plain.y, unknown, tol)
+    equations = Collocation(fun, bc, plain.x, plain.y, unknown, S is not None, tol)
     a, b = operand(x)[0] * 1.0, operand(x)[-1] * 1.0
-    z = bind(SOLUTION, (a, b, *fun.inside, *bc.inside), {"equations": equations})
+    S = None if S is None else operand(S) * 1.0
+    z = bind(SOLUTION, (a, b, *([] if S is None else [S]), *fun.inside, *bc.inside), {"equations": equations})
     if is_replayed(z):
         decided(z)  # the mesh was chosen for this point: at another one a recording has to be made again
     size = size_of(plain.y.shape)
     y = recentred(np.reshape(z[:size], plain.y.shape), plain.y)
     p = recentred(z[size:], unknown)
     nodes = recentred(equations.nodes(a, b), plain.x) if carries(x) else plain.x
-    yp = recentred(slopes(fun.f, nodes, y, p), plain.yp)
+    yp = recentred(slopes(fun.f, nodes, y, p, S), plain.yp)
     found = dict(plain)
     found |= {"x": nodes, "y": y, "yp": yp, "p": None if plain.p is None else p, "sol": Spline(y, yp, nodes, plain.sol)}
     return type(plain)(**found)

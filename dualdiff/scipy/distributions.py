@@ -21,16 +21,16 @@ from dualdiff.capture.active import is_active
 from dualdiff.capture.callables import Vectorized
 from dualdiff.capture.names import drop_in
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.kinds import Elementwise
 from dualdiff.operators.modes import jvp
 from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.rules.absent import missing
 from dualdiff.rules.special.noncentral import chi_square_log_density, t_noncentral_density
 from dualdiff.rules.special.series import log1p_over
 from dualdiff.scipy.quadrature import quad
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
 from dualdiff.solvers import serve
-from dualdiff.values import bind, decided, is_replayed, operand, raw
+from dualdiff.values import decided, is_replayed, operand, raw
 
 ROOM = Room("scipy.stats")
 REAL = Facts(REAL_ONLY)
@@ -38,23 +38,13 @@ REAL = Facts(REAL_ONLY)
 # --------------------------------------------------------------------------------------------------
 # values that are not there
 
-# the first operand, as a function whose derivatives by the second are NaN
-_undefined = Elementwise(
-    "a value that is not there",
-    lambda value, a: np.where(True, value, a),
-    0,
-    lambda _y, _value, a: np.nan * a,
-    domain=("real", "real"),
-)
 
-
-def missing(found: Any, absent: Callable[[Any], Any], given: Sequence[Any]) -> Any:
+def where_absent(found: Any, absent: Callable[[Any], Any], given: Sequence[Any]) -> Any:
     """Return a result whose derivative is NaN where its value is not there."""
     nothing = np.asarray(decided(absent(found)) if is_replayed(found) else absent(raw(found)))
     if not nothing.any():
         return found
-    every = sum([operand(a) for a in given if is_active(a)])
-    return np.where(nothing, bind(_undefined, (raw(found), every), {}), found)[()]
+    return missing(nothing, found, *[operand(a) for a in given if is_active(a)], value=found)[()]
 
 
 def _is_infinite(x: Any) -> Any:
@@ -156,7 +146,7 @@ def _around(owner: type, name: str, first: str) -> None:
         found = real(self, x, *given, **named)
         if name in ("ppf", "isf") and owner is CONTINUOUS and is_active(x):
             found = _at_ends(self, name, found, x, shapes, scale)
-        return missing(found, np.isnan, (x, *shapes, loc, scale))
+        return where_absent(found, np.isnan, (x, *shapes, loc, scale))
 
     ROOM.method(owner, name, facts=REAL, around=True)(method)
 
@@ -181,7 +171,7 @@ def stats(self: Any, *args: Any, **kwds: Any) -> Any:
         look_at_shapes(self, "stats", lambda *at, letter=letter: _stats(self, *at, moments=letter), shapes, letter)
     found = _stats(self, *args, **kwds)
     several = isinstance(found, tuple)
-    looked = [missing(m, _is_infinite, (*shapes, loc, scale)) for m in (found if several else (found,))]
+    looked = [where_absent(m, _is_infinite, (*shapes, loc, scale)) for m in (found if several else (found,))]
     return tuple(looked) if several else looked[0]
 
 
@@ -196,7 +186,7 @@ def moment(self: Any, order: Any, *args: Any, **kwds: Any) -> Any:
         about = [_moment(self, k, *shapes) * scale**k for k in range(order)]
         slope = sum(math.comb(order, k) * about[k] * loc ** (order - k) for k in range(order))
         found = np.where(np.equal(loc, 0), found + slope, found)
-    return missing(found, _is_infinite, (*shapes, loc, scale))
+    return where_absent(found, _is_infinite, (*shapes, loc, scale))
 
 
 @ROOM.method(EITHER, "entropy", facts=REAL)
@@ -207,7 +197,7 @@ def entropy(self: Any, *args: Any, **kwds: Any) -> Any:
     look_at_shapes(self, "entropy", lambda *at: _entropy(self, at), shapes)
     good = np.logical_and(self._argcheck(*[raw(a) for a in shapes]), raw(scale) > 0)
     found = np.where(good, _entropy(self, shapes) + np.log(scale), self.badvalue)[()]
-    return missing(found, _is_infinite, (*shapes, scale))
+    return where_absent(found, _is_infinite, (*shapes, scale))
 
 
 def _entropy(self: Any, shapes: Sequence[Any]) -> Any:
@@ -306,7 +296,7 @@ _log_counts = MULTINOMIAL.logpmf
 @ROOM.method(MULTINOMIAL, "logpmf", facts=REAL, around=True)
 def log_counts(self: Any, x: Any, n: Any, p: Any) -> Any:
     """Return the logarithm of the multinomial distribution, which is not there where p are no probabilities."""
-    return missing(_log_counts(self, x, n, p), np.isnan, (np.sum(operand(p), axis=-1),) if is_active(p) else ())
+    return where_absent(_log_counts(self, x, n, p), np.isnan, (np.sum(operand(p), axis=-1),) if is_active(p) else ())
 
 
 # --------------------------------------------------------------------------------------------------
@@ -331,4 +321,4 @@ def noncentral_density(self: Any, x: Any, df: Any, nc: Any) -> Any:
     return t_noncentral_density(df, nc, x) if is_active(df) else _density(self, x, df, nc)
 
 
-__all__ = ["ROOM", "entropy", "look_at_shapes", "missing", "moment", "stats"]
+__all__ = ["ROOM", "entropy", "look_at_shapes", "moment", "stats", "where_absent"]

@@ -398,7 +398,7 @@ class _Integral(General):
 
     def _pushed(self, sweep: Sweep, ts: Any, out: Any, *args: Any, integrand: Integrand) -> Any:
         total: Any = 0.0
-        live = [np.reshape(t, (*sweep.lead, -1)) for t in ts[2:] if t is not None]
+        live = [np.reshape(t, (*sweep.lead, size_of(shape_of(p)))) for t, p in zip(ts[2:], args[2:]) if t is not None]
         if live:
             J = self._jacobian(ts[2:], args, integrand, out)
             total = np.concatenate(live, axis=-1) @ J.T

@@ -285,7 +285,9 @@ def _value(name: Any, args: Sequence[Any]) -> Any:
 
 def _tangent(name: Any, tangents: Sequence[Any], args: Sequence[Any], out: Any, sweep: Sweep) -> Any:
     if name == "where":
-        _, a, b = [0.0 if t is None else np.reshape(t, (*sweep.lead, -1)) for t in tangents]
+        _, a, b = [
+            0.0 if t is None else np.reshape(t, (*sweep.lead, size_of(shape_of(x)))) for t, x in zip(tangents, args)
+        ]
         return np.reshape(np.where(args[0], a, b), sweep.lead + shape_of(out))
     entry = REGISTER.get(_function(name))
     row = None if entry is None else entry.primitive

@@ -61,7 +61,7 @@ def _differentiated(
     return whole, integrand.answers[0] if integrand.answers else None
 
 
-def _guarded(rule: str, func: Any) -> Any:
+def guarded(rule: str, func: Any) -> Any:
     """Return a function that refuses by name to return what carries a derivative that nobody sees from outside."""
     if not callable(func) or isinstance(func, scipy.LowLevelCallable):
         return func
@@ -108,11 +108,11 @@ def quad(
     if not complex_func:
         found = _differentiated("quad", func, a, b, args, options)
         if found is None:
-            return plain_call(scipy.integrate.quad, (_guarded("quad", func), a, b, args), options)
+            return plain_call(scipy.integrate.quad, (guarded("quad", func), a, b, args), options)
         return found[0][0], *found[1][1:]
     real, imaginary = (_differentiated("quad", func, a, b, args, options, part) for part in (np.real, np.imag))
     if real is None or imaginary is None:
-        return plain_call(scipy.integrate.quad, (_guarded("quad", func), a, b, args), {**options, "complex_func": True})
+        return plain_call(scipy.integrate.quad, (guarded("quad", func), a, b, args), {**options, "complex_func": True})
     value, error = real[0][0] + 1j * imaginary[0][0], real[1][1] + 1j * imaginary[1][1]
     return (value, error, {"real": real[1][2:], "imag": imaginary[1][2:]}) if full_output else (value, error)
 
@@ -148,7 +148,7 @@ def quad_vec(
     }
     found = _differentiated("quad_vec", f, a, b, args, options, _real_only)
     if found is None:
-        return plain_call(scipy.integrate.quad_vec, (_guarded("quad_vec", f), a, b), {**options, "args": args})
+        return plain_call(scipy.integrate.quad_vec, (guarded("quad_vec", f), a, b), {**options, "args": args})
     whole, answer = found
     return np.reshape(whole, np.shape(answer[0]))[()], *answer[1:]
 
@@ -192,7 +192,7 @@ def tanhsinh(
         ]
     if not any(part is not None for part in found):
         more = {"log": log, "preserve_shape": preserve_shape, "callback": callback}
-        return plain_call(scipy.integrate.tanhsinh, (_guarded("tanhsinh", f), a, b), {"args": args, **options, **more})
+        return plain_call(scipy.integrate.tanhsinh, (guarded("tanhsinh", f), a, b), {"args": args, **options, **more})
     values, answers = zip(*[part for part in found if part is not None])
     known = [k for k in answers[0] if not k.startswith("_")]
     fields = {k: np.reshape([answer[k] for answer in answers], shape)[()] for k in known}
@@ -344,4 +344,4 @@ def _simpson(y: Any, x: Any, dx: Any, axis: int) -> Any:
     return _pairs(y[..., :-1], d[..., :-1]) + alpha * y[..., -1] + beta * y[..., -2] - eta * y[..., -3]
 
 
-__all__ = ["ROOM", "quad"]
+__all__ = ["ROOM", "guarded", "quad"]

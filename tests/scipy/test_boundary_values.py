@@ -103,9 +103,31 @@ def test_jacobians_of_the_user_and_a_differentiated_guess() -> None:
     assert abs(dd.grad(f)(1.0) - (f(1.0 + step) - f(1.0 - step)) / (2 * step)) < 1e-6
 
 
+def test_a_singular_term() -> None:
+    def f(p: Any) -> Any:  # y'' + q y'/x + w² y = 0, y'(0) = 0, y(b) = 1
+        w, q, b = p
+        found = scipy.integrate.solve_bvp(
+            lambda x, y: np.vstack([y[1], -w * w * y[0]]),
+            lambda ya, yb: np.array([ya[1], yb[0] - 1]),
+            MESH * b,
+            ZEROS,
+            S=np.array([[0.0, 0.0], [0.0, -1.0]]) * q,
+            tol=1e-6,
+        )
+        return np.array([found.y[0, 0], found.sol(0.4)[0], found.yp[1, 0]])
+
+    def exact(w: Any, b: Any) -> Any:  # for q = 2
+        scale = b / np.sin(w * b)
+        return np.array([w * scale, np.sin(w * 0.4) / 0.4 * scale, -(w**3) * scale / 3])
+
+    p, step = np.array([1.3, 2.0, 1.1]), np.array([0.0, 1e-4, 0.0])
+    found = dd.jacfwd(f)(p)
+    np.testing.assert_allclose(found, dd.jacrev(f)(p), rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found[:, ::2], np.stack(dd.jacobian(exact, argnums=(0, 1))(1.3, 1.1), axis=1), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 1], (f(p + step) - f(p - step)) / 2e-4, rtol=1e-3)
+
+
 def test_what_is_refused() -> None:
-    with pytest.raises(UnsupportedFunctionError, match="S="):
-        dd.grad(lambda p: oscillation([p, 0.4, 1.1], S=np.zeros((2, 2))).y[0, 1])(1.3)
     with pytest.raises(UnsupportedFunctionError, match="derivative of the spline"):
         dd.grad(lambda p: oscillation([p, 0.4, 1.1]).sol.derivative()(0.1)[0])(1.3)
     with pytest.raises(UnsupportedFunctionError, match="an option of solve_bvp"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -96,10 +97,21 @@ def test_a_fit_is_the_same_inside_and_returns_as_a_structure():
     assert inside[0][1:] == (fit.nfev, fit.status)
 
 
+def test_every_fit_of_several_starts_has_derivatives():
+    fits = lambda y: [fit.x for fit in squares(y, starts=[START + 0.1]).fits]  # noqa: E731
+    want = dd.jacobian(lambda y: squares(y).x)(Y)
+    np.testing.assert_allclose(dd.jacobian(fits)(Y), [want, want], rtol=1e-6)
+
+
+def _by_threads(y):
+    with ThreadPoolExecutor(2) as threads:
+        return squares(y, starts=[START], executor=threads)
+
+
 def test_what_has_no_derivative_is_refused_by_name():
     refused = [
         (lambda y: squares(y, loss="soft_l1").covariance, InputError, "robust fit"),
-        (lambda y: squares(y, starts=[START]).fits[0].x, UnsupportedFunctionError, "'fits'"),
+        (lambda y: _by_threads(y).fits[0].x, UnsupportedFunctionError, "'fits'"),
         (lambda y: squares(y, tr_solver="lsmr").covariance, UnsupportedFunctionError, "'jac'"),
         (lambda y: do.root(lambda x: x**3 - y[:2], START).fjac, UnsupportedFunctionError, "'fjac'"),
     ]

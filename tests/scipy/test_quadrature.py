@@ -301,3 +301,72 @@ def test_the_doubly_exponential_rule() -> None:
         dd.grad(lambda a: si.tanhsinh(lambda s: -a * s, 0.0, 1.0, log=True).integral)(1.0)
     with pytest.raises(UnsupportedFunctionError, match="callback"):
         dd.grad(lambda a: si.tanhsinh(lambda s: -a * s, 0.0, 1.0, callback=print).integral)(1.0)
+
+
+# --------------------------------------------------------------------------------------------------
+# series and boxes
+
+newer = pytest.mark.skipif(not hasattr(si, "nsum"), reason="SciPy has them since 1.15")
+
+
+def zeta(a: Any, p: Any, **options: Any) -> Any:
+    return si.nsum(lambda k: 1 / k**p, a, np.inf, **options).sum
+
+
+@newer
+def test_series_by_what_their_terms_depend_on_and_by_their_beginning() -> None:
+    for mode in (dd.jacfwd, dd.jacrev):
+        assert mode(lambda p: zeta(1, p))(2.0) == pytest.approx(-0.9375482543158438, rel=1e-8)  # ζ'(2)
+        assert mode(lambda a: zeta(a, 2.0))(1.5) == pytest.approx(-2 * scipy.special.zeta(3, 1.5), rel=1e-8)
+    assert dd.hessian(lambda a: zeta(a, 2.0))(1.5) == pytest.approx(6 * scipy.special.zeta(4, 1.5), rel=1e-8)
+    whole = lambda q: si.nsum(lambda k: np.exp(-q * k * k), -np.inf, np.inf).sum  # noqa: E731
+    assert dd.grad(whole)(0.3) == pytest.approx(-0.5 * math.sqrt(math.pi) * 0.3**-1.5, rel=1e-7)
+    before = lambda b: si.nsum(np.exp, -np.inf, b).sum  # noqa: E731
+    assert dd.grad(before)(0.3) == pytest.approx(before(0.3), rel=1e-8)
+    few = lambda q: si.nsum(lambda k: q**k, 0, 5).sum  # noqa: E731
+    assert dd.grad(few)(0.7) == pytest.approx(sum(k * 0.7 ** (k - 1) for k in range(6)), rel=1e-12)
+    logs = lambda p: si.nsum(lambda k: -p * np.log(k), 1, np.inf, log=True).sum  # noqa: E731
+    assert dd.grad(logs)(2.0) == pytest.approx(-0.9375482543158438 / scipy.special.zeta(2), rel=1e-7)
+
+
+@newer
+def test_a_series_that_is_not_summed_has_no_derivative_and_finite_ones_none_by_their_ends() -> None:
+    with np.errstate(all="ignore"):
+        assert np.isnan(dd.grad(lambda p: zeta(1, p, maxterms=64))(0.9))
+    for f in (lambda a: si.nsum(lambda k: 1 / k, a, 9).sum, lambda b: si.nsum(lambda k: 1 / k, 1, b).sum):
+        with pytest.raises(UnsupportedFunctionError, match="over whole numbers"):
+            dd.grad(f)(3.0)
+
+
+BOXES: dict[str, Any] = {
+    "parameters": lambda p: si.cubature(lambda x: np.exp(-p[0] * x[:, 0] * x[:, 1]) * p[1], [0, 0], [1, 2]).estimate,
+    "limits": lambda p: si.cubature(lambda x: np.exp(-p[0] * x[:, 0] * x[:, 1]), 0.1 * p, p, rule="gk15").estimate,
+    "genz-malik": lambda p: si.cubature(lambda x: x[:, 0] * x[:, 1], 0.1 * p, p, rule="genz-malik").estimate,
+    "half a line": lambda p: si.cubature(lambda x: np.exp(-p[0] * x[:, 0]), p[1:], [np.inf], rtol=1e-7).estimate,
+    "the other way": lambda p: si.cubature(lambda x: np.exp(-p[0] * x[:, 0]), p[1:], [0.2], points=[[0.4]]).estimate,
+    "a matrix": lambda p: (
+        si.cubature(lambda x, q: x[:, :1, None] ** q * np.ones((2, 1)), [0.5], p[1:], args=(p[0],)).estimate
+    ),
+}
+
+
+@newer
+@pytest.mark.parametrize("name", BOXES)
+def test_integrals_over_boxes(name: str) -> None:
+    report = check(BOXES[name], np.array([1.3, 0.7]), directions=1, order=2 if name == "half a line" else 1)
+    assert report.verdict == "agree", report.doubts
+
+
+@newer
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")  # of SciPy's own run, before it is exchanged
+def test_what_is_refused_of_boxes() -> None:
+    p = np.array([1.3, 0.7])
+    result = lambda p: si.cubature(lambda x: np.exp(-p[0] * x[:, 0]), [0.0], [1.0])  # noqa: E731
+    with pytest.raises(UnsupportedFunctionError, match="'regions'"):
+        dd.jacobian(lambda p: result(p).regions[0].estimate)(p)
+    turning = lambda p: si.cubature(lambda x: np.exp(1j * p[0] * x[:, 0]), [0.0], [1.0]).estimate.imag  # noqa: E731
+    with pytest.raises(UnsupportedFunctionError, match="complex values"):
+        dd.jacobian(turning)(p)
+    jump = lambda p: si.cubature(lambda x: np.abs(x[:, 0] - 0.3) ** p[0], [0.0], [1.0], max_subdivisions=2).estimate  # noqa: E731
+    with pytest.raises(InaccurateIntegralError, match="max_subdivisions="):
+        dd.jacobian(jump)(0.1 * p)

@@ -20,6 +20,7 @@ N = 6
 START = np.ones(N)
 P = np.array([1.0, 0.4])
 GENERAL = RNG.normal(size=(N, N))
+BLOCK = np.random.default_rng(3).random((N, 1))
 
 
 def _bands(p: Any) -> Any:
@@ -109,6 +110,16 @@ SAME = {
         lambda p: np.linalg.eigvalsh(_full(p))[-2:],
         P,
     ),
+    "lobpcg": (
+        lambda p: sl.lobpcg(_bands(p), BLOCK, largest=False, tol=1e-10, maxiter=200)[0],
+        lambda p: np.linalg.eigvalsh(_full(p))[:1],
+        P,
+    ),
+    "lobpcg with a mass": (
+        lambda p: sl.lobpcg(_bands(p), BLOCK, B=_mass(p), tol=1e-10, maxiter=200)[1] ** 2,
+        lambda p: scipy.linalg.eigh(_full(p), _mass(p).toarray())[1][:, -1:] ** 2,
+        P,
+    ),
     "eigs": (
         lambda a: np.abs(np.sort_complex(sl.eigs(a, k=2, v0=START, return_eigenvectors=False))),
         lambda a: np.abs(np.sort_complex(_largest(np.linalg.eigvals(a), 2))),
@@ -184,6 +195,10 @@ def test_what_has_no_derivative_raises() -> None:
     twice = sp.diags_array([1.0, 2.0, 3.0, 3.0, 5.0, 5.0]).tocsr()
     with pytest.raises(DegenerateError, match="equal values"):
         dd.jacobian(lambda p: sl.eigsh(twice * p, k=2, v0=START)[0])(2.0)
+    with pytest.raises(UnsupportedFunctionError, match="lobpcg with constraints Y"):
+        dd.jacobian(lambda p: sl.lobpcg(_bands(p), BLOCK, Y=BLOCK + 1)[0])(P)
+    with pytest.raises(UnsupportedFunctionError, match="histories"):
+        dd.jacobian(lambda p: sl.lobpcg(_bands(p), BLOCK, retLambdaHistory=True)[0])(P)
     flat = np.outer(RIGHT, np.ones(3))
     with pytest.raises(SingularSolutionError):
         dd.jacobian(lambda b: sl.lsqr(flat, b, **OPTIONS)[0])(RIGHT)

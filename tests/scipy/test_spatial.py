@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.spatial.transform import Rotation
 
 import dualdiff as dd
-from dualdiff.errors import DerivativeError, UnsupportedFunctionError
+from dualdiff.errors import DegenerateError, DerivativeError, UnsupportedFunctionError
 from dualdiff.testing import check
 
 RNG = np.random.default_rng(2)
@@ -246,6 +246,19 @@ def test_hulls_by_their_points() -> None:
     )
 
 
+def test_voronoi_diagrams_by_their_points() -> None:
+    for d, furthest in ((2, False), (3, True)):
+        agrees(lambda x: sp.Voronoi(x, furthest_site=furthest).vertices, np.random.default_rng(d).random((8, d)))  # noqa: B023
+
+    def corners(x: Any) -> Any:
+        v = sp.Voronoi(x)
+        return joined(v.min_bound, v.max_bound, *[v.vertices[r] for r in v.regions if r and -1 not in r])
+
+    agrees(corners, np.random.default_rng(5).random((9, 2)))
+    with pytest.raises(DegenerateError, match="on one circle"):
+        dd.jacobian(lambda x: sp.Voronoi(x).vertices)(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1], [2, 0.3]]))
+
+
 def test_triangulations_and_barycentric_coordinates() -> None:
     tri = sp.Delaunay(POINTS)
 
@@ -291,7 +304,8 @@ def test_means_and_alignments_of_rotations() -> None:
 def test_the_hausdorff_distance_and_what_is_refused_with_what_to_write() -> None:
     agrees(lambda x: sd.directed_hausdorff(x, A)[0], B)
     for call, says in (
-        (lambda x: sp.Voronoi(x).vertices, "Delaunay"),
+        (lambda x: sp.Voronoi(x).add_points(x), "all of them"),
+        (lambda x: sp.SphericalVoronoi(x), "plain points"),
         (lambda x: sp.ConvexHull(x).equations, "simplices"),
         (lambda x: sp.KDTree(x).sparse_distance_matrix(sp.KDTree(x), 1.0), "query_pairs"),
     ):

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from dualdiff.register import REAL_ONLY, Facts, composite
+from dualdiff.rules.absent import where_nan
 from dualdiff.rules.special.densities import (
     beta_density,
     binomial_slope,
@@ -89,7 +90,7 @@ for _name, _sign in (("_cauchy_ppf", 1), ("_cauchy_isf", -1)):
 row(
     "_cosine_cdf",
     "x",
-    lambda _p, x: np.where(np.abs(x) < math.pi, np.square(np.cos(0.5 * x)) / math.pi, 0.0),
+    lambda _p, x: np.where(np.abs(x) >= math.pi, 0.0, np.square(np.cos(0.5 * x)) / math.pi),
     domain=REAL,
 )
 row("_cosine_invcdf", "p", lambda x, _p: math.pi / np.square(np.cos(0.5 * x)), singular=True, domain=INNER)
@@ -260,25 +261,30 @@ for _name, _density, _domain in (
     composite(named(_name), domain=_domain, facts=Facts(REAL_ONLY))(_density)
 
 
+def _there(exists: Any, moment: Any) -> Any:
+    """Return a moment where it exists."""
+    return where_nan(np.where(exists, moment, np.nan)[()], lambda: moment)
+
+
 @composite(named("_ncf_mean"), domain=("above three", "above three", POSITIVE), facts=Facts(REAL_ONLY))
 def _f_mean(m: Any, n: Any, nc: Any) -> Any:
-    return np.where(np.greater(n, 2), n * (m + nc) / (m * (n - 2)), np.nan)[()]
+    return _there(n > 2, n * (m + nc) / (m * (n - 2)))
 
 
 @composite(named("_ncf_variance"), domain=("above three", "degrees", POSITIVE), facts=Facts(REAL_ONLY))
 def _f_variance(m: Any, n: Any, nc: Any) -> Any:
     whole = 2 * np.square(n / m) * (np.square(m + nc) + (m + 2 * nc) * (n - 2)) / (np.square(n - 2) * (n - 4))
-    return np.where(np.greater(n, 4), whole, np.nan)[()]
+    return _there(n > 4, whole)
 
 
 @composite(named("_nct_mean"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
 def _t_mean(v: Any, nc: Any) -> Any:
-    return np.where(np.greater(v, 1), nc * np.sqrt(0.5 * v) / special.poch(0.5 * (v - 1), 0.5), np.nan)[()]
+    return _there(v > 1, nc * np.sqrt(0.5 * v) / special.poch(0.5 * (v - 1), 0.5))
 
 
 @composite(named("_nct_variance"), domain=("above three", REAL), facts=Facts(REAL_ONLY))
 def _t_variance(v: Any, nc: Any) -> Any:
-    return np.where(np.greater(v, 2), (1 + nc * nc) * v / (v - 2) - np.square(_t_mean(v, nc)), np.nan)[()]
+    return _there(v > 2, (1 + nc * nc) * v / (v - 2) - np.square(_t_mean(v, nc)))
 
 
 # --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """``scipy.interpolate`` of values that are being differentiated: in the argument, in the values, and in the places they stand at."""
 
 from dualdiff.scipy.interpolate import (
+    bernstein,
     cubic,
     fitpack,
     fitted,
@@ -16,6 +17,7 @@ from dualdiff.scipy.interpolate.pieces import ROOM
 
 __all__ = [
     "ROOM",
+    "bernstein",
     "cubic",
     "fitpack",
     "fitted",

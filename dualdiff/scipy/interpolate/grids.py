@@ -10,6 +10,7 @@ from scipy import interpolate as scipy_interpolate
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Discrete
 from dualdiff.operators import stop_gradient
+from dualdiff.rules.absent import filled, missing
 from dualdiff.scipy.interpolate.cubic import pchip_slopes
 from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, carrying, column, inexact, joint, kinked, meeting, real
 from dualdiff.scipy.interpolate.splines import basis, make_interp_spline, not_a_knot, spline_places
@@ -242,10 +243,10 @@ def _evaluated(self: Any, xi: Any, method: Any, nu: Any, coefficients: Any) -> A
         found = _one_after_the_other(grid, values, xi, method)
     rank = len(shape_of(found))
     if not self.bounds_error and self.fill_value is not None and fixed(np.any(outside)):
-        found = np.where(column(outside, rank), self.fill_value, found)
-    missing = np.isnan(xi)
-    if fixed(np.any(missing)):
-        found = np.where(column(np.any(missing, axis=-1), rank), np.nan, found)
+        found = filled(column(outside, rank), self.fill_value, found, column(np.sum(xi, axis=-1), rank))
+    nowhere = np.isnan(xi)
+    if fixed(np.any(nowhere)):
+        found = missing(column(np.any(nowhere, axis=-1), rank), found, column(np.sum(xi, axis=-1), rank))
     return np.reshape(found, shape[:-1] + shape_of(values)[d:])
 
 
@@ -386,7 +387,8 @@ def tensor_called(self: Any, xi: Any, *, nu: Any = None, extrapolate: Any = None
         for k, knots in enumerate(t):
             degree = int(self.k[k])
             outside = outside | (xi[:, k] < knots[degree]) | (xi[:, k] > knots[-degree - 1])
-        found = np.where(column(outside, len(shape_of(found))), np.nan, found)
+        rank = len(shape_of(found))
+        found = missing(column(outside, rank), found, column(np.sum(xi, axis=-1), rank))
     return np.reshape(found, shape[:-1] + shape_of(c)[d:])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import interpolate as scipy_interpolate
 
 from dualdiff.operators import stop_gradient
+from dualdiff.rules.absent import filled, where_nan
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.interpolate import splines
 from dualdiff.scipy.interpolate.pieces import KINKS, ROOM, column, kinked, meeting
@@ -64,8 +65,9 @@ def called(self: Any, x: Any) -> Any:
                 raise ValueError(
                     f"A value in x_new is {side} the interpolation range's {end} value ({fixed(stop_gradient(self.x))[i]})."
                 )
-        out = np.where(column(below, 2), self._fill_value_below, out)
-        out = np.where(column(above, 2), self._fill_value_above, out)
+        out = filled(column(below, 2), self._fill_value_below, out, column(points, 2))
+        out = filled(column(above, 2), self._fill_value_above, out, column(points, 2))
+    out = where_nan(out, lambda: column(points, 2))
     rest = self._y_extra_shape
     out = np.reshape(out, shape + tuple(rest))
     axis = self._y_axis

@@ -17,6 +17,7 @@ from dualdiff.kinds import Discrete, Elementwise
 from dualdiff.kinds.kinks import Kink, size
 from dualdiff.operators import stop_gradient
 from dualdiff.register import Facts
+from dualdiff.rules.absent import missing
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
@@ -147,10 +148,12 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
         held, breaks, here = map(stop_gradient, (c, x, points))
         left, right = (_piece(held, here - breaks[i], i, nu + 1) for i in (before, at))
         value = meeting(value, apart, points, kinked(points, x[at], left, right))
+    outside = np.isnan(asked)
     if not extrapolate:
-        outside = (asked < ordered[0]) | (asked > ordered[-1])
-        if fixed(np.any(outside)):
-            value = np.where(column(outside, len(shape_of(value))), np.nan, value)
+        outside = outside | (asked < ordered[0]) | (asked > ordered[-1])
+    if fixed(np.any(outside)):
+        rank = len(shape_of(value))
+        value = missing(column(outside, rank), value, column(asked, rank))
     return value
 
 
@@ -378,21 +381,6 @@ def fixed_order(x: Any) -> Any:
 ROOM.method(scipy_interpolate.PPoly, "__call__", facts=KINKS)(called)
 ROOM.method(scipy_interpolate.PPoly, "integrate")(integrate)
 ROOM.method(scipy_interpolate.PPoly, "solve")(solve)
-
-
-@ROOM.method(scipy_interpolate.BPoly, "__call__", facts=KINKS)
-def bernstein(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
-    """``BPoly(...)(x, nu)``, in the basis of powers."""
-    return called(scipy_interpolate.PPoly.from_bernstein_basis(self), x, nu, extrapolate)
-
-
-@ROOM.constructor(scipy_interpolate.BPoly)
-def refuse_bernstein(c: Any, x: Any, extrapolate: Any = None, axis: int = 0) -> Any:
-    """Refuse coefficients in Bernstein's basis that carry a derivative."""
-    raise UnsupportedFunctionError(
-        f"{where()}: scipy.interpolate.BPoly is differentiated in its argument alone. Use a PPoly, whose coefficients are those of powers, "
-        "or CubicHermiteSpline for values and slopes."
-    )
 
 
 __all__ = ["ROOM", "carrying", "pieces", "ppoly", "values"]

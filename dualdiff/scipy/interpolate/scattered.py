@@ -24,6 +24,7 @@ from scipy import spatial
 from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in, drop_in_kind
 from dualdiff.errors import UnsupportedFunctionError, where
+from dualdiff.rules.absent import filled, missing
 from dualdiff.scipy.answers import at_value
 from dualdiff.scipy.interpolate.pieces import ROOM, column, inexact, real
 from dualdiff.scipy.objects import Standing
@@ -91,10 +92,11 @@ class Scattered(Standing):
         own = np.linalg.solve(edges, (xi - last)[..., None])[..., 0]
         return np.concatenate([own, 1.0 - np.sum(own, axis=1, keepdims=True)], axis=1)
 
-    def _outside(self, found: Any, outside: Any) -> Any:
+    def _outside(self, found: Any, outside: Any, xi: Any) -> Any:
         if not np.any(outside):
             return found
-        return np.where(column(outside, len(shape_of(found))), self._real.fill_value, found)
+        rank = len(shape_of(found))
+        return filled(column(outside, rank), self._real.fill_value, found, column(np.sum(xi, axis=-1), rank))
 
 
 class Linear(Scattered):
@@ -107,7 +109,7 @@ class Linear(Scattered):
         weights = self._barycentric(xi, self.points[corners])
         values = self.values[corners]
         found = np.sum(column(weights, len(shape_of(values))) * values, axis=1)
-        return self._outside(found, outside)
+        return self._outside(found, outside, xi)
 
 
 #: the powers of barycentric coordinates in the ten polynomials of Bernstein, and where these are large
@@ -151,7 +153,7 @@ class Cubic(Scattered):
         found = np.sum(column(polynomials, len(shape_of(coefficients))) * coefficients, axis=1)
         value = np.reshape(self._real(np.asarray(decided(xi))), shape_of(found))
         value[outside] = decided(found)[outside]
-        return self._outside(at_value(value, found), outside)
+        return self._outside(at_value(value, found), outside, xi)
 
     def _at_places(self, places: Any) -> Any:
         """Return the interpolant in the places: in its values it is linear."""
@@ -175,9 +177,12 @@ class Nearest(Scattered):
         if hasattr(numbers, "values_shape"):
             numbers.values_shape = ()
         found = numbers(np.asarray(decided(xi)), **options)
-        missing = np.isnan(found)
-        values = self.values[np.where(missing, 0, found).astype(int)]
-        return np.where(column(missing, len(shape_of(values))), np.nan, values) if np.any(missing) else values
+        none = np.isnan(found)
+        values = self.values[np.where(none, 0, found).astype(int)]
+        if not np.any(none):
+            return values
+        rank = len(shape_of(values))
+        return missing(column(none, rank), values, column(np.sum(xi, axis=-1), rank))
 
 
 def _own(points: Any) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from scipy import interpolate as scipy_interpolate
 
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.operators import stop_gradient
+from dualdiff.rules.absent import missing
 from dualdiff.rules.linalg.bands import solve_banded
 from dualdiff.scipy.interpolate.pieces import (
     KINKS,
@@ -99,11 +100,11 @@ def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> 
         held, knots, here = map(stop_gradient, (c, t, x))
         left, right = (_sum(held, k, i, basis(knots, k, here, i, nu + 1)) for i in (before, at))
         value = meeting(value, apart, x, kinked(x, t[at], left, right))
-    if not extrapolate:
-        outside = (x < t[k]) | (x > t[n])
-        if fixed(np.any(outside)):
-            value = np.where(column(outside, len(shape_of(value))), np.nan, value)
-    return np.where(column(np.isnan(x), len(shape_of(value))), np.nan, value) if fixed(np.any(np.isnan(x))) else value
+    outside = np.isnan(x) if extrapolate else np.isnan(x) | (x < t[k]) | (x > t[n])
+    if not fixed(np.any(outside)):
+        return value
+    rank = len(shape_of(value))
+    return missing(column(outside, rank), value, column(x, rank))
 
 
 def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:

@@ -39,7 +39,12 @@ def _sums(x: Any, w: Any) -> Any:
 
 
 def _each(function: Any, t: Any, rank: int) -> Any:
-    return np.stack([function(one) for one in t]) if len(shape_of(t)) > rank else function(t)
+    if len(shape_of(t)) == rank:
+        return function(t)
+    if not shape_of(t)[0]:
+        one = function(np.zeros_like(t, shape=shape_of(t)[1:]))
+        return np.zeros_like(one, shape=(0, *shape_of(one)))
+    return np.stack([function(one) for one in t])
 
 
 def _push(i: int, t: Any, args: Any, lead: Any) -> Any:

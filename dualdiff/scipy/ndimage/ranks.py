@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.scipy.ndimage.borders import ROOM, array, axes_of, extended, finished, mode_of, one_axis, plain, sequence
 from dualdiff.shapes import dtype_of, shape_of
+from dualdiff.values import raw
 
 
 def windows(
@@ -18,6 +20,11 @@ def windows(
     x = array(input)
     if dtype_of(x).kind == "c":
         raise TypeError("Complex type not supported")
+    if np.any(np.isnan(raw(x))):
+        raise UnsupportedFunctionError(
+            f"{where()}: the data hold NaN, which has no rank: what SciPy's filter chooses then depends on how it sorts, and has no "
+            "derivative. Fill in what is missing first."
+        )
     rank = len(shape_of(x))
     axes = axes_of(axes, rank)
     if size is not None and footprint is not None:

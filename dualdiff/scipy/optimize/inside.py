@@ -14,6 +14,7 @@ from dualdiff.capture.active import ACTIVE
 from dualdiff.errors import NOTES
 from dualdiff.operators.calls import LONG
 from dualdiff.scipy.answers import SOLVERS, Call
+from dualdiff.scipy.optimize.starts import best_of
 from dualdiff.values import TRACED, enter_rooms
 
 __all__ = ["DRIVEN", "differentiated"]
@@ -62,7 +63,14 @@ def differentiated(finish: Finish = _as_found) -> Callable[[Callable[P, R]], Cal
             enter_rooms()
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
-            call = Call(solve, signature, dict(given.arguments))
+            arguments = dict(given.arguments)
+            if arguments.get("starts") is not None and arguments["executor"] is None:
+                first, more = arguments["x0"], arguments["starts"]
+                return best_of(lambda x0: run({**arguments, "x0": x0, "starts": None}), [first, *more], None)
+            return run(arguments)
+
+        def run(arguments: dict[str, Any]) -> Any:
+            call = Call(solve, signature, arguments)
             found = SOLVERS[getattr(scipy.optimize, name)](call)
             return finish(found, call)
 

@@ -202,7 +202,7 @@ def differentiated_fit(found: Any, call: Call) -> Any:
     fit.__dict__.update(call.result.__dict__)
     absent = found.__dict__["_absent"]
     if fit.__dict__.pop("fits", None) is not None:
-        absent = {**absent, "fits": "holds fits without derivatives; ask for the one from each start by itself"}
+        absent = {**absent, "fits": "holds fits without derivatives, for an executor ran them; leave executor= out"}
     fit.__dict__["_absent"] = absent
     return fit
 

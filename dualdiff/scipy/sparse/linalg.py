@@ -371,7 +371,6 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
 
 _DENSE = "Write it with K.toarray(), which NumPy's and scipy.linalg's functions take"
 ROOM.refused("expm inv matrix_power", f"it is made of sparse matrices whose places depend on the values. {_DENSE}")
-ROOM.refused("lobpcg", "it works on a block of vectors that it is given. Use eigsh, which is differentiated")
 ROOM.refused("onenormest funm_multiply_krylov", f"it is not written for differentiated entries yet. {_DENSE}")
 
 __all__ = ["ROOM", "Factors", "Given"]

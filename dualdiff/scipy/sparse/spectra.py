@@ -49,12 +49,7 @@ class Search:
     def run(self, A: Any, **M: Any) -> Any:
         """Return all that SciPy finds for plain matrices, the vectors included; refuse equal values."""
         found = self.real(A, **M, **self.options, **{self.vectors: True})
-        values = np.sort(found[1] if len(found) == 3 else found[0])
-        if len(values) > 1 and np.min(np.abs(np.diff(values))) <= GAP * np.max(np.abs(values)):
-            raise DegenerateError(
-                f"{where()}: scipy.sparse.linalg.{self.name} found equal values, which have no derivatives one by one. Use a dense "
-                "matrix and np.linalg.eigh or svd, of which functions that treat equal values alike are differentiated."
-            )
+        _told_apart(self.name, found[1] if len(found) == 3 else found[0])
         return found
 
     def ordered(self, values: Any, A: Any, **M: Any) -> Any:
@@ -63,6 +58,15 @@ class Search:
         order = np.empty(len(alone), int)
         order[np.argsort(alone)] = np.argsort(decided(values))
         return values[order]
+
+
+def _told_apart(name: str, found: Any) -> None:
+    values = np.sort(found)
+    if len(values) > 1 and np.min(np.abs(np.diff(values))) <= GAP * np.max(np.abs(values)):
+        raise DegenerateError(
+            f"{where()}: scipy.sparse.linalg.{name} found equal values, which have no derivatives one by one. Use a dense "
+            "matrix and np.linalg.eigh or svd, of which functions that treat equal values alike are differentiated."
+        )
 
 
 def _bound(real: Any, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -84,23 +88,7 @@ def _eigen(name: str, hermitian: bool) -> None:
                 "mode out."
             )
         search = Search(name, given, ("A", "M"), "return_eigenvectors")
-        anchor: list[Any] = []
-
-        def solve(held: Any) -> Any:
-            own = _matrices(A, M, held)
-            found = search.run(own[0], **own[1])
-            anchor[:] = [found[1]]
-            return found
-
-        def left(x: Any, held: Any) -> Any:
-            w, v = x
-            of_m = v if M is None else M.times(held[1], v)
-            scale = of_m if hermitian and v.dtype.kind != "c" else anchor[0]
-            size = np.sum(np.conjugate(scale) * v, axis=0)
-            own = np.sum(np.conjugate(scale) * anchor[0], axis=0) if scale is anchor[0] else 1.0
-            return A.times(held[0], v) - of_m * w, size - own
-
-        w, v = Solved(Given((A.values, None if M is None else M.values)), solve, left).result()
+        w, v = _solved(A, M, hermitian, search.run)
         held = stripped((A.values, None if M is None else M.values))
         if not search.asked:
             own = _matrices(A, M, held)
@@ -108,6 +96,28 @@ def _eigen(name: str, hermitian: bool) -> None:
         return w, _vectors(name, v, M, hermitian)
 
     _enter(name, real, pairs)
+
+
+def _solved(A: Operator, M: Operator | None, hermitian: bool, find: Callable[..., Any]) -> tuple[Any, Any]:
+    """Return the values and vectors that ``find`` returns for plain matrices, as functions of the entries."""
+    anchor: list[Any] = []
+
+    def solve(held: Any) -> Any:
+        own = _matrices(A, M, held)
+        found = find(own[0], **own[1])
+        anchor[:] = [found[1]]
+        return found
+
+    def left(x: Any, held: Any) -> Any:
+        w, v = x
+        of_m = v if M is None else M.times(held[1], v)
+        scale = of_m if hermitian and v.dtype.kind != "c" else anchor[0]
+        size = np.sum(np.conjugate(scale) * v, axis=0)
+        own = np.sum(np.conjugate(scale) * anchor[0], axis=0) if scale is anchor[0] else 1.0
+        return A.times(held[0], v) - of_m * w, size - own
+
+    w, v = Solved(Given((A.values, None if M is None else M.values)), solve, left).result()
+    return w, v
 
 
 def _matrices(A: Operator, M: Operator | None, held: Any) -> tuple[Any, dict[str, Any]]:
@@ -162,9 +172,37 @@ def _svds(*args: Any, **kwargs: Any) -> Any:
     return u, s, vh
 
 
+def _lobpcg(*args: Any, **kwargs: Any) -> Any:
+    given = _bound(linalg.lobpcg, args, kwargs)
+    A = operator_of(given["A"])
+    B = None if given.get("B") is None else operator_of(given["B"])
+    if not A.is_active() and (B is None or not B.is_active()):
+        return plain_call(linalg.lobpcg, args, kwargs)
+    if given.get("Y") is not None:
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.sparse.linalg.lobpcg with constraints Y is not differentiated: away from eigenvectors of Y it finds other "
+            "values than those of the matrix. Leave Y out, and select the values."
+        )
+    if given.get("retLambdaHistory") or given.get("retResidualNormsHistory"):
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.sparse.linalg.lobpcg is not differentiated with histories of its iteration. Leave retLambdaHistory and "
+            "retResidualNormsHistory out."
+        )
+    options = {k: stripped(v) for k, v in given.items() if k not in ("A", "B")}
+
+    def find(own: Any, M: Any = None) -> Any:
+        found = linalg.lobpcg(own, **options, **({} if M is None else {"B": M}))
+        _told_apart("lobpcg", found[0])
+        return found
+
+    w, v = _solved(A, B, True, find)
+    return w, _vectors("lobpcg", v, B, True)
+
+
 _eigen("eigsh", True)
 _eigen("eigs", False)
 _enter("svds", linalg.svds, _svds)
+_enter("lobpcg", linalg.lobpcg, _lobpcg)
 
 
 __all__ = ["ROOM"]

@@ -1,4 +1,7 @@
-"""Convex hulls and triangulations of ``scipy.spatial``: Qhull finds who belongs together, and what follows from the points is computed."""
+"""Convex hulls, triangulations and Voronoi diagrams of ``scipy.spatial``.
+
+Qhull finds who belongs together, and what follows from the points is computed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from scipy import spatial
 
 from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in_kind
+from dualdiff.errors import DegenerateError, where
+from dualdiff.rules.absent import missing
+from dualdiff.scipy.answers import at_value
 from dualdiff.scipy.objects import Standing
 from dualdiff.scipy.spatial.neighbours import ROOM, double
 from dualdiff.values import decided
@@ -92,7 +98,7 @@ class Triangulation(Standing):
         flat = np.isnan(self._real.transform).any(axis=(1, 2))
         edges = np.where(flat[:, None, None], np.eye(self._real.ndim), edges)
         whole = np.concatenate([np.linalg.inv(edges), last[:, None]], axis=1)
-        return np.where(flat[:, None, None], np.nan, whole)
+        return missing(flat[:, None, None], whole, np.sum(corners, axis=(1, 2), keepdims=True)) if flat.any() else whole
 
 
 @ROOM.constructor(spatial.ConvexHull)
@@ -112,11 +118,62 @@ def delaunay(points: Any, furthest_site: bool = False, incremental: bool = False
 drop_in_kind(spatial.Delaunay, lambda real: Triangulation(real, real.points))
 
 
-ROOM.refused_class(
-    "Voronoi",
-    "its vertices are the centres of the circles through the corners of the triangles of scipy.spatial.Delaunay(points), which is "
-    "differentiated: compute them from tri.points[tri.simplices].",
-)
+class Diagram(Standing):
+    """The Voronoi diagram of points that carry a derivative.
+
+    Attributes
+    ----------
+    points : array
+        The points.
+    """
+
+    without: ClassVar[dict[str, str]] = {"add_points": _STEPS}
+
+    def __init__(self, real: Any, points: Any) -> None:
+        super().__init__(real)
+        self.points = points
+
+    def _around(self) -> Any:
+        """Return for every vertex the numbers of the points that are nearest to it, one more than there are dimensions."""
+        n = self._real.ndim + 1
+        near: list[list[int]] = [[] for _ in self._real.vertices]
+        for point, region in enumerate(self._real.point_region):
+            for vertex in self._real.regions[region] if region >= 0 else ():
+                if vertex >= 0:
+                    near[vertex].append(point)
+        if any(len(points) != n for points in near):
+            raise DegenerateError(
+                f"{where()}: more than {n} points of a Voronoi diagram lie on one circle, or sphere, about a vertex, which would become "
+                "several if they moved, so that it has no derivative. Move the points a little."
+            )
+        return np.array(near, int).reshape(-1, n)
+
+    @property
+    def vertices(self) -> Any:
+        """The vertices: the centres of the spheres through the points that are nearest to them."""
+        corners = self.points[self._around()]
+        edges = corners[:, 1:] - corners[:, :1]
+        centres = corners[:, 0] + np.linalg.solve(edges, 0.5 * np.sum(edges * edges, axis=-1)[..., None])[..., 0]
+        return at_value(self._real.vertices, centres)
+
+    @property
+    def min_bound(self) -> Any:
+        """The least coordinates of the points."""
+        return np.min(self.points, axis=0)
+
+    @property
+    def max_bound(self) -> Any:
+        """The largest coordinates of the points."""
+        return np.max(self.points, axis=0)
+
+
+@ROOM.constructor(spatial.Voronoi)
+def voronoi(points: Any, furthest_site: bool = False, incremental: bool = False, qhull_options: Any = None) -> Any:
+    """``Voronoi(points)``."""
+    points = double(points)
+    return Diagram(spatial.Voronoi(decided(points), furthest_site, incremental, qhull_options), points)
+
+
 ROOM.refused_class(
     "SphericalVoronoi", "take the regions of the plain points, and compute their areas from the points themselves."
 )
@@ -126,4 +183,4 @@ ROOM.refused_class(
 )
 
 
-__all__ = ["Hull", "Triangulation", "convex_hull", "delaunay"]
+__all__ = ["Diagram", "Hull", "Triangulation", "convex_hull", "delaunay", "voronoi"]

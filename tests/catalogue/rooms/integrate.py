@@ -107,6 +107,61 @@ DROP_INS: list[DropIn] = [
         args=(0.3,),
         **LIMITS,
     ),
+    *[
+        of(
+            si.nsum,
+            np.float64(2.5),
+            LOW,
+            given={"f": None, "b": None},
+            places=1,
+            shown=lambda found: numbers(found.sum),
+            noise=1e7,
+            second=False,
+            float32=False,
+            called=lambda p, a, f=None, b=np.inf, args=(), log=False, **o: si.nsum(
+                (lambda k, *q: -p * np.log(k + 1) if log else (1 + sum(q)) / (k + 1) ** p),
+                a,
+                np.inf,
+                args=args,
+                log=log,
+                **o,
+            ),
+            step=0.5,
+            args=With((0.3,)),
+            log=True,
+            maxterms=With(2**19),
+            tolerances={"rtol": 1e-9},
+            kwargs=With(None),
+        )
+        for _ in ("since SciPy 1.15",)
+        if hasattr(si, "nsum")
+    ],
+    *[
+        of(
+            si.cubature,
+            P,
+            LOW,
+            HIGH,
+            given={"f": None},
+            places=2,
+            shown=lambda found: numbers(found.estimate),
+            noise=1e4,
+            second=False,
+            float32=False,
+            called=lambda p, a, b, f=None, args=(), **o: si.cubature(
+                (lambda x, *q: np.exp(-p * x[:, 0] * x[:, 1]) * (1 + sum(q))), [a, 0.1], [b, 0.8], args=args, **o
+            ),
+            rule=Values("gk15", "genz-malik"),
+            rtol=1e-9,
+            atol=1e-12,
+            max_subdivisions=500,
+            args=With((0.3,)),
+            workers=With(map),
+            points=[np.array([0.5, 0.4])],
+        )
+        for _ in ("since SciPy 1.15",)
+        if hasattr(si, "cubature")
+    ],
     of(si.simpson, Y, x=T, dx=0.3, axis=0),
 ]
 if hasattr(si, "tanhsinh"):  # since SciPy 1.15

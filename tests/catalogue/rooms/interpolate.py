@@ -22,6 +22,7 @@ GRID = (np.arange(4.0), np.array([0.0, 0.8, 2.0, 2.5, 4.0]))
 POINTS = np.array([[0.4, 1.3], [2.2, 3.1]])
 SITES = np.random.default_rng(6).random((7, 2))
 DATA = np.sin(SITES[:, 0] * 3) + SITES[:, 1]
+MIDST = np.array([SITES[:3].mean(axis=0), SITES[2:6].mean(axis=0)])
 SERIES = np.stack([Y, Y[::-1]])
 
 
@@ -166,6 +167,52 @@ DROP_INS: list[DropIn] = [
         np.float64(2.7),
         called=lambda a, b, **o: ip.BSpline(T, C, 3).integrate(a, b, **o),
         extrapolate=Values(False, "periodic"),
+    ),
+    made("BPoly", PIECES, X, extrapolate=False, axis=With(0)),
+    of(
+        vars(ip.BPoly)["from_derivatives"],
+        X,
+        np.stack([Y, SLOPES], axis=1),
+        called=lambda x, y, **o: ip.BPoly.from_derivatives(x, y, **o)(AT),
+        orders=Values(2, 3),
+        extrapolate=With(False),
+    ),
+    of(
+        vars(ip.BPoly)["from_power_basis"],
+        PIECES,
+        X,
+        given={"pp": None},
+        places=0,
+        called=lambda c, x, pp=None, **o: ip.BPoly.from_power_basis(ip.PPoly(c, x), **o)(AT),
+        extrapolate=False,
+    ),
+    of(
+        ip.BPoly.integrate,
+        np.float64(0.3),
+        np.float64(2.7),
+        called=lambda a, b, **o: ip.BPoly(PIECES, X).integrate(a, b, **o),
+        extrapolate=Values(False, "periodic"),
+    ),
+    of(
+        ip.LinearNDInterpolator,
+        SITES,
+        DATA,
+        called=lambda x, y, **o: ip.LinearNDInterpolator(x, y, **o)(MIDST),
+        fill_value=0.5,
+        rescale=True,
+    ),
+    of(
+        ip.NearestNDInterpolator,
+        DATA,
+        given={"x": None},
+        called=lambda y, x=None, **o: ip.NearestNDInterpolator(SITES, y, **o)(MIDST),
+        rescale=True,
+        tree_options={"leafsize": 4},
+    ),
+    of(
+        ip.NearestNDInterpolator.__call__,
+        MIDST,
+        called=lambda x: ip.NearestNDInterpolator(SITES, DATA)(x) + np.sum(x, axis=-1),
     ),
     of(
         ip.BPoly.__call__,

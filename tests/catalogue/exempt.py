@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from tests.catalogue.special import SCIPY, UNSAFE
+from tests.catalogue.special import UNSAFE
+from tests.versions import SCIPY
 
 _LENIENT = "loud in NumPy; here it is taken, as an array of one entry or as nothing to do"
 _SCALES = (

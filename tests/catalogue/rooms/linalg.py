@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
 
 from tests.catalogue.rooms.base import Deprecated, DropIn, Values, With, of
+from tests.versions import SCIPY
 
 RNG = np.random.default_rng(5)
 A = RNG.standard_normal((3, 3)) + 3 * np.eye(3)
@@ -76,8 +78,12 @@ DROP_INS: list[DropIn] = [
         lower=With(True, (S, B), {"assume_a": "pos"}),
         overwrite_b=True,
         assume_a=Values(
-            *("gen", With("sym", (S, B)), With("her", (S, B)), With("pos", (S, B)), "upper triangular"),
-            *("lower triangular", "tridiagonal", "banded", "diagonal"),
+            *("gen", With("sym", (S, B)), With("her", (S, B)), With("pos", (S, B))),
+            *(
+                ("upper triangular", "lower triangular", "tridiagonal", "banded", "diagonal")
+                if SCIPY >= (1, 15)
+                else ()
+            ),
         ),
         transposed=True,
         **OVER_A,
@@ -237,3 +243,13 @@ DROP_INS: list[DropIn] = [
     of(sla.matmul_toeplitz, c, b4, check_finite=True, workers=2),
     of(sla.solve_circulant, c, b4, singular="lstsq", tol=1e-9, caxis=0, baxis=-1, outaxis=-1),
 ]
+
+
+def kron(a: Any, b: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return sla.kron(a, b)
+
+
+if hasattr(sla, "kron"):  # before SciPy 1.17
+    DROP_INS.append(of(sla.kron, A, B, called=kron))

@@ -67,6 +67,7 @@ WHICH = {
     "lower": False,
     "driver": Values("ev", "evd"),
 }
+BEFORE = {"turbo": Deprecated(True), "eigvals": Deprecated((0, 1))}  # before SciPy 1.14
 SELECT = {"select": Values(With("i", beside={"select_range": (0, 1)}), With("v", beside={"select_range": (0.0, 9.0)}))}
 RANGE = With((0, 1), beside={"select": "i"})
 
@@ -181,7 +182,15 @@ DROP_INS: list[DropIn] = [
     ),
     of(sla.det, A, **OVER_A),
     of(sla.lstsq, TALL, b4, cond=1e-9, overwrite_b=True, lapack_driver=Values("gelss", "gelsy"), **OVER_A),
-    of(sla.pinv, TALL, atol=1e-9, rtol=1e-9, return_rank=True, **CHECKED),
+    of(
+        sla.pinv,
+        TALL,
+        atol=1e-9,
+        rtol=1e-9,
+        return_rank=True,
+        **CHECKED,
+        **dict.fromkeys(("cond", "rcond"), Deprecated(1e-9)),
+    ),
     of(sla.pinvh, S, atol=1e-9, rtol=1e-9, lower=False, return_rank=True, **CHECKED),
     of(sla.norm, A, ord=Values(1, 2, np.inf, "nuc", "fro"), axis=Values(0, (0, 1)), keepdims=True, **CHECKED),
     of(
@@ -191,9 +200,9 @@ DROP_INS: list[DropIn] = [
         b=A @ A.T,
         eigvals_only=True,
         overwrite_b=With(True, (S, A @ A.T)),
-        **WHICH | OVER_A,
+        **WHICH | OVER_A | BEFORE,
     ),
-    of(sla.eigvalsh, S, b=A @ A.T, overwrite_b=With(True, (S, A @ A.T)), **WHICH | OVER_A),
+    of(sla.eigvalsh, S, b=A @ A.T, overwrite_b=With(True, (S, A @ A.T)), **WHICH | OVER_A | BEFORE),
     of(
         sla.eigh_tridiagonal,
         D,

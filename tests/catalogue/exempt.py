@@ -93,6 +93,7 @@ _SCIPY = "SciPy computes it in double precision alone, or in single precision to
 _ROUGH = ["itairy", "ncfdtrinc", "obl_rad2", "obl_rad2_cv", "pro_rad2", "pro_rad2_cv", "tklmbda"]
 if SCIPY < (1, 17):
     _ROUGH += ["chndtr", "chndtrix", "modfresnelm", "modfresnelp", "ncfdtr", "ncfdtri", "nctdtr", "nctdtrit"]
+    _ROUGH += ["btdtrib", "chdtriv", "chndtrinc", "gdtrib", "pdtrik", "stdtrit"]
 _FEW_DIGITS = "SciPy computes its values in few digits, which differences do not bear"
 _TO_DOUBLE = [
     "np.arange",

@@ -45,6 +45,7 @@ ROUGH = {"itairy", "tklmbda", "ncfdtrinc", "pro_rad2", "obl_rad2", "pro_rad2_cv"
 OLDER = SCIPY < (1, 17)
 if OLDER:  # few digits in 1.13, and one imaginary part of the wrong sign
     ROUGH |= {"chndtr", "chndtrix", "ncfdtr", "ncfdtri", "nctdtr", "nctdtrit", "modfresnelp", "modfresnelm"}
+    ROUGH |= {"btdtrib", "chdtriv", "chndtrinc", "gdtrib", "pdtrik", "stdtrit"}
 #: functions that write past their memory, in 1.13, when they are just called
 UNSAFE = {f"{kind}_rad{n}{cv}" for kind in ("obl", "pro") for n in "12" for cv in ("", "_cv")} if OLDER else set()
 #: NaN, few digits, or (as the spheroidal functions) an endless loop in SciPy's own single precision

@@ -23,6 +23,7 @@ from dualdiff.testing.verdict import demand
 from dualdiff.values import ROOMS
 from tests.catalogue.rooms.base import Call, DropIn
 from tests.test_laws import DRAWS, QUICK, named, steps_may_leave_the_domain
+from tests.versions import SCIPY
 
 for _rooms in ROOMS.values():
     for _room in _rooms:
@@ -60,7 +61,7 @@ WITHOUT = {
     "scipy.interpolate.spalde": _FITPACK,
     "scipy.interpolate.splprep": _FITPACK,
     "scipy.interpolate.sproot": _FITPACK,
-    "scipy.interpolate.make_splrep": _FITPACK,
+    **({"scipy.interpolate.make_splrep": _FITPACK} if SCIPY >= (1, 15) else {}),
     "scipy.interpolate.make_smoothing_spline": _FITPACK,
     "scipy.interpolate.CloughTocher2DInterpolator": "scattered points: held in tests/scipy/test_interpolate.py",
     "scipy.spatial.Delaunay": _HULLS,

@@ -19,6 +19,7 @@ import numpy as np
 
 from dualdiff.errors import ProgramFileError
 from dualdiff.matrices import Maker
+from dualdiff.trees import Columns
 from dualdiff.values import is_sparse
 
 __all__ = ["NotSavedError", "Numbers", "Record", "Writer", "dtype_named", "read", "whole"]
@@ -138,6 +139,7 @@ class Writer:
 
 _WRITTEN: dict[type, tuple[str, Callable[[Any], Sequence[Any]]]] = {
     tuple: ("tuple", lambda x: x),
+    Columns: ("columns", lambda x: x),
     list: ("list", lambda x: x),
     dict: ("dict", lambda x: [list(item) for item in x.items()]),
     slice: ("slice", lambda x: (x.start, x.stop, x.step)),
@@ -322,6 +324,7 @@ _READ: dict[str, Callable[[Any, Sequence[Any], Callable[[Any], Any]], Any]] = {
     "complex": _complex,
     "number": _number,
     "tuple": lambda given, arrays, inner: tuple([inner(part) for part in items(given)]),
+    "columns": lambda given, arrays, inner: Columns([inner(part) for part in items(given)]),
     "list": lambda given, arrays, inner: [inner(part) for part in items(given)],
     "dict": _dict,
     "slice": _slice,

@@ -95,7 +95,7 @@ class Integrand:
                 "an array that was changed since, or counts, or draws random numbers. Give it a copy, or pass what changes by args=."
             )
 
-    def derivative(self, by: tuple[bool, ...], moving: tuple[bool, ...]) -> Integrand:
+    def derivative(self, by: tuple[bool, ...], moving: tuple[bool, ...] = ()) -> Integrand:
         """Return the derivative of every entry by the parameters chosen."""
         return replace(self, by=(*self.by, by), moving=moving)
 

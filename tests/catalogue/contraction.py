@@ -181,7 +181,15 @@ add("matrix_power, zero", np.linalg.matrix_power, lambda x: np.linalg.matrix_pow
 add("polyval", np.polyval, np.polyval, arrays(4), arrays((2, 3)), complex=True)
 _P = np.polynomial.polynomial
 add("polyval2d", _P.polyval2d, _P.polyval2d, arrays(3), arrays(3), arrays((2, 3)))
-add("polygrid2d", _P.polygrid2d, _P.polygrid2d, arrays(2), arrays(3), arrays((2, 3)))
+add(
+    "polygrid2d",
+    _P.polygrid2d,
+    _P.polygrid2d,
+    arrays(2),
+    arrays(3),
+    arrays((2, 3)),
+    duck=hasattr(_P.polygrid2d, "_implementation"),  # before, NumPy takes no arrays but its own for those of a grid
+)
 if hasattr(_P, "polyvalnd"):  # from NumPy 2.5 on
     add("polyvalnd", _P.polyvalnd, lambda x, y, c: _P.polyvalnd((x, y), c), arrays(3), arrays(3), arrays((2, 3)))
 add("poly of a matrix", np.poly, np.poly, arrays((2, 2)).map(lambda a: a + np.diag([4.0, -4.0])), float32=False)

@@ -96,7 +96,9 @@ if hasattr(L, "vector_norm"):
     add("vector_norm", L.vector_norm, partial(L.vector_norm, ord=3, axis=(0, 1)), arrays((2, 2, 2), "nonzero"))
     add("matrix_norm", L.matrix_norm, partial(L.matrix_norm, ord=1), arrays((2, 2, 2), "nonzero"))
 add("cond", L.cond, L.cond, dominant(3, 3))
-add("cond, 1", L.cond, partial(L.cond, p=1), dominant(3, 3))
+#: before, NumPy returns the condition of a complex matrix as a complex number
+REAL = L.cond(np.eye(1, dtype=complex), 1).dtype.kind == "f"
+add("cond, 1", L.cond, partial(L.cond, p=1), dominant(3, 3), complex=None if REAL else False)
 
 for name, shape in [("tall", (3, 2)), ("wide", (2, 3)), ("square", (2, 2))]:
     matrices = dense(*shape)

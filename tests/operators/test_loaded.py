@@ -18,6 +18,7 @@ import pytest
 import dualdiff as dd
 from dualdiff.errors import CompileWarning, InputError, NoProgramError, ProgramFileError, StaleProgramError
 from dualdiff.operators.loaded import LoadedProgram
+from dualdiff.trees import Columns
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -118,6 +119,13 @@ def test_structures_of_arguments_and_results() -> None:
     ):
         with pytest.raises(NoProgramError, match="has no program for"):
             program(p, model)
+
+
+def test_a_jacobian_by_several_numbers_is_the_tuple_that_scipys_optimisers_take_for_columns() -> None:
+    jacobian = dd.jacobian(lambda a, b: a * np.exp(b * X), (0, 1))
+    found, right = reloaded(dd.compile(jacobian), 1.0, 0.5)(2.0, 0.25), jacobian(2.0, 0.25)
+    assert type(found) is type(right) is Columns
+    np.testing.assert_array_equal(found, right)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.rules.worked import modes_agree
+from tests.versions import NUMPY
 
 
 def test_pad_with_traced_constants() -> None:
@@ -18,5 +19,5 @@ def test_pad_with_traced_constants() -> None:
 
 def test_pad_empty_and_dict_of_widths() -> None:
     assert modes_agree(lambda x: np.pad(x, 1, "empty")[1:-1], [1.0, 2.0]).tolist() == np.eye(2).tolist()
-    if np.lib.NumpyVersion(np.__version__) >= "2.4.0":
+    if NUMPY >= (2, 4):
         assert modes_agree(lambda x: np.pad(x[None], {-1: (0, 1)}), [1.0, 2.0]).shape == (1, 3, 2)

@@ -11,6 +11,7 @@ import dualdiff as dd
 from dualdiff.passes.diagnosis import kinks_of
 from dualdiff.testing import Subject
 from dualdiff.ways.problem import record
+from tests.duck import StrictDuck, unwrap
 from tests.rules.worked import both
 
 
@@ -132,3 +133,15 @@ def test_an_operand_that_does_its_own_arithmetic_is_left_to_it() -> None:
         np.testing.assert_array_equal(dd.jacobian(f)(np.ones(2)), slope * np.eye(2))
     with pytest.raises(TypeError, match="does not support ufuncs"):
         dd.vjp(lambda t: np.multiply(t, p), 3.0)
+
+
+def test_series_of_several_variables_of_arrays_that_are_not_numpys() -> None:
+    x, c = np.array([1.0, 0.9, 0.2]), np.arange(12.0).reshape(2, 3, 2)
+    for f, at in (
+        (np.polynomial.polynomial.polyval3d, (x, x**2, 1 - x, c)),
+        (np.polynomial.chebyshev.chebval2d, (x, x**2, c[0])),
+    ):
+        ducks = tuple(map(StrictDuck, at))
+        found, right = dd.jvp(f, ducks, ducks), dd.jvp(f, at, at)
+        for y, z in zip(found, right, strict=True):
+            np.testing.assert_allclose(unwrap(y), z, rtol=1e-14)

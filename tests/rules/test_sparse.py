@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy
 from scipy.sparse import coo_array, csr_array, csr_matrix, diags_array
 
 import dualdiff as dd
@@ -15,10 +14,11 @@ from dualdiff.errors import DerivativeError, UnsupportedFunctionError
 from dualdiff.testing.laws import pattern_law
 from dualdiff.ways import RowSparse
 from tests.catalogue.sparse import ENTRIES, FORMATS
+from tests.versions import SCIPY
 
 X4 = np.array([0.5, -1.0, 2.0, 1.5])
 S34 = csr_array(ENTRIES)
-BY_ENTRIES = tuple(map(int, scipy.__version__.split(".")[:2])) > (1, 13)
+BY_ENTRIES = SCIPY > (1, 13)
 """Whether SciPy asks an array that is multiplied entry by entry for plain numbers; 1.13 takes it for a number."""
 WAYS: list[dict[str, Any]] = [
     {},

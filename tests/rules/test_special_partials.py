@@ -13,7 +13,8 @@ import pytest
 import dualdiff as dd
 from dualdiff.register import REGISTER
 from dualdiff.rules.ufuncs import special_functions
-from tests.catalogue.special import SCIPY, find, names
+from tests.catalogue.special import find, names
+from tests.versions import SCIPY
 
 special_functions()
 

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import spsolve
 import dualdiff as dd
 from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError
 from dualdiff.testing import check
+from tests.versions import SCIPY
 
 RNG = np.random.default_rng(1)
 X = np.sort(RNG.random(8)) * 5
@@ -365,6 +366,16 @@ def test_scattered_points_by_values_and_places() -> None:
     for g in (MADE[0], MADE[1], ip.LinearNDInterpolator(PLACES, HEIGHTS * 1j)):
         value = dd.jvp(lambda q, g=g: np.abs(g(q)), (WITHIN[:2],), (WITHIN[:2],))[0]
         np.testing.assert_allclose(value, np.abs(g(WITHIN[:2])), rtol=1e-14)
+    if SCIPY >= (1, 18):  # a place that is taken to lie in a triangle only with this tolerance
+        edge = PLACES[MADE[0].tri.convex_hull[0]].mean(axis=0)
+        out = 1e-9 * (edge - PLACES.mean(axis=0))
+        for g in MADE:
+            value, slope = dd.jvp(lambda q, g=g: g(q, simplex_tolerance=1e7), (edge + out,), (edge,))
+            np.testing.assert_allclose(value, g(edge + out, simplex_tolerance=1e7), rtol=1e-12)
+            np.testing.assert_allclose(slope, dd.jvp(lambda q, g=g: g(q), (edge - out,), (edge,))[1], rtol=1e-6)
+            assert np.isnan(dd.jvp(lambda q, g=g: g(q), (edge + out,), (edge,))[0])
+            with pytest.raises(ValueError, match="must be positive"):
+                dd.jvp(lambda q, g=g: g(q, simplex_tolerance=0), (edge,), (edge,))
     with pytest.raises(UnsupportedFunctionError, match="by its points"):
         dd.jacobian(lambda x: ip.CloughTocher2DInterpolator(x, HEIGHTS)(WITHIN))(PLACES)
 

@@ -7,12 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy
 import scipy.linalg as sla
 
 import dualdiff as dd
 from dualdiff.errors import UnsupportedFunctionError
 from dualdiff.testing import check
+from tests.versions import SCIPY
 
 RNG = np.random.default_rng(5)
 N = 4
@@ -100,7 +100,7 @@ for solver in (sla.solve_continuous_are, sla.solve_discrete_are):
         NEAR_ONE,
         CROSS,
     )
-if np.lib.NumpyVersion(scipy.__version__) < "1.15.0":  # which takes no stacks, or makes one vector of them
+if SCIPY < (1, 15):  # which takes no stacks, or makes one vector of them
     del FUNCTIONS["solve_continuous_lyapunov, stack"], FUNCTIONS["circulant"]
 TWICE = [
     *("expm", "sqrtm", "logm", "signm", "solve_sylvester", "solve_discrete_lyapunov", "solve_continuous_are, general"),

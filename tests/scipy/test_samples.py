@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy
 import scipy.stats as st
 
 import dualdiff as dd
 from dualdiff.errors import UnsupportedFunctionError
 from dualdiff.testing import check
+from tests.versions import SCIPY
 
-SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
 RNG = np.random.default_rng(5)
 X, Y, W = RNG.standard_normal(7), RNG.standard_normal(5) + 0.4, RNG.uniform(0.5, 2.0, 7)
 Z = X[:5] + 0.8 * Y
@@ -109,7 +108,8 @@ def test_data_that_scipy_answers_with_a_nan_of_its_own_are_refused(jac: Any) -> 
         return st.skew(x) + st.sem(x) + st.tvar(x)
 
     jac(f)(X)  # and what was found for numbers does not hold for what is missing
-    for name in ("skew", "sem", "moment", "trim_mean", "differential_entropy"):
+    heard = ("skew", "sem", "moment", "differential_entropy", *(("trim_mean",) if SCIPY >= (1, 15) else ()))
+    for name in heard:  # before SciPy 1.15 trim_mean is an ordinary mean of what is there
         more = (0.2,) if name == "trim_mean" else ()
         with pytest.raises(UnsupportedFunctionError, match="NaN"):
             jac(lambda x, name=name, more=more: getattr(st, name)(x, *more))(np.array([1.5, np.nan, 2.0, 4.0]))

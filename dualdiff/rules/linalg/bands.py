@@ -97,6 +97,7 @@ def toeplitz_of(diagonals: Any, rows: int, columns: int) -> Any:
 
 def _solve_toeplitz(diagonals: Any, b: Any) -> Any:
     n = len(b)
+    b = np.array(b)  # SciPy before 1.15 takes no array that may not be written to
     return scipy.linalg.solve_toeplitz((diagonals[n - 1 :], diagonals[n - 1 :: -1]), b, check_finite=False)
 
 

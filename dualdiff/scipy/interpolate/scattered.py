@@ -75,14 +75,17 @@ class Scattered(Standing):
         found = self.at(np.reshape(real(xi), (-1, n)), **kwargs)
         return np.reshape(found, (*shape, *shape_of(self.values)[1:]))
 
-    def at(self, xi: Any) -> Any:
+    def at(self, xi: Any, **options: Any) -> Any:
         """Return the values at a list of points."""
         raise NotImplementedError
 
-    def _simplices(self, xi: Any) -> tuple[Any, Any]:
+    def _simplices(self, xi: Any, simplex_tolerance: Any = 1.0) -> tuple[Any, Any]:
         """Return in which simplex each point lies, and which lie in none."""
+        if simplex_tolerance <= 0:
+            raise ValueError("simplex_tolerance must be positive")
         own = self._real._scale_x(np.ascontiguousarray(decided(xi)))
-        found = self._real.tri.find_simplex(own)
+        tolerance = None if simplex_tolerance == 1.0 else 100 * np.finfo(float).eps * simplex_tolerance
+        found = self._real.tri.find_simplex(own, tol=tolerance)
         return np.maximum(found, 0), found < 0
 
     def _barycentric(self, xi: Any, corners: Any) -> Any:
@@ -102,9 +105,9 @@ class Scattered(Standing):
 class Linear(Scattered):
     """``LinearNDInterpolator``; between triangles the slope is that of the one in which SciPy finds the point."""
 
-    def at(self, xi: Any) -> Any:
-        """Return the values at a list of points."""
-        simplex, outside = self._simplices(xi)
+    def at(self, xi: Any, **options: Any) -> Any:
+        """Return the values at a list of points; SciPy has had ``simplex_tolerance`` since 1.18."""
+        simplex, outside = self._simplices(xi, **options)
         corners = self._real.tri.simplices[simplex]
         weights = self._barycentric(xi, self.points[corners])
         values = self.values[corners]
@@ -134,7 +137,7 @@ _FROM_PLACES = np.linalg.inv(_bernstein(_PLACES))
 class Cubic(Scattered):
     """``CloughTocher2DInterpolator``, in the values and in the argument."""
 
-    def at(self, xi: Any) -> Any:
+    def at(self, xi: Any, **options: Any) -> Any:
         """Return the values at a list of points."""
         if is_active(self.points):
             raise UnsupportedFunctionError(
@@ -142,7 +145,7 @@ class Cubic(Scattered):
                 "LinearNDInterpolator or RBFInterpolator, which are."
             )
         points = np.asarray(self.points)
-        simplex, outside = self._simplices(xi)
+        simplex, outside = self._simplices(xi, **options)
         corners = points[self._real.tri.simplices[simplex]]
         third = np.argmin(self._barycentric(np.asarray(decided(xi)), corners), axis=1)
         corners[np.arange(len(third)), third] = corners.mean(axis=1)
@@ -151,7 +154,7 @@ class Cubic(Scattered):
         coefficients = np.sum(column(_FROM_PLACES[None], len(shape_of(values)) + 1) * values[:, None], axis=2)
         polynomials = _bernstein(self._barycentric(xi, corners))
         found = np.sum(column(polynomials, len(shape_of(coefficients))) * coefficients, axis=1)
-        value = np.reshape(self._real(np.asarray(decided(xi))), shape_of(found))
+        value = np.reshape(self._real(np.asarray(decided(xi)), **options), shape_of(found))
         value[outside] = decided(found)[outside]
         return self._outside(at_value(value, found), outside, xi)
 

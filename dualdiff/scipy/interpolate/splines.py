@@ -181,15 +181,15 @@ def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
         a, b = np.clip(a, first, last), np.clip(b, first, last)
     whole, sums, degree = integrated(t, c, k, 1)
     found = between(lambda p, beyond: spline_values(whole, sums, degree, p, 0, True), first, last, a, b, extrapolate)
-    periodic = isinstance(extrapolate, str)
-    return np.reshape(found, (1,)) if periodic and not shape_of(found) and _periodic_is_vector() else boxed(found)
+    shape = shape_of(found) or _integral_of_numbers(extrapolate if isinstance(extrapolate, str) else bool(extrapolate))
+    return found if shape is None else np.reshape(boxed(found), shape)
 
 
-@lru_cache(maxsize=1)
-def _periodic_is_vector() -> bool:
-    """Whether this SciPy returns an array of one number where a periodic spline of numbers is integrated."""
-    found = scipy_interpolate.BSpline([0.0, 1.0], [1.0], 0, extrapolate="periodic").integrate(0.0, 0.5)
-    return np.ndim(found) == 1
+@lru_cache(maxsize=3)
+def _integral_of_numbers(extrapolate: Any) -> tuple[int, ...] | None:
+    """Return the shape of what this SciPy makes of the integral of a spline of numbers, None for a number."""
+    found = scipy_interpolate.BSpline([0.0, 1.0], [1.0], 0, extrapolate=extrapolate).integrate(0.0, 0.5)
+    return found.shape if isinstance(found, np.ndarray) else None
 
 
 class Spline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,10 @@ from dualdiff.values import bind, fixed, raw
 _DEFAULT = default_of("solve", "assume_a", None)  # it was "gen" before SciPy 1.15
 _DEFINITE = ("pos", "positive definite")
 _LOWER, _UPPER = "lower triangular", "upper triangular"
-_STRUCTURES = {
-    *(None, "gen", "general", "sym", "symmetric", "her", "hermitian", *_DEFINITE, "banded"),
-    *("diagonal", "tridiagonal", _LOWER, _UPPER),
-}
+_STRUCTURES = {"gen", "sym", "her", "pos"}
+if _DEFAULT is None:
+    _STRUCTURES |= {"general", "symmetric", "hermitian", *_DEFINITE}
+    _STRUCTURES |= {"banded", "diagonal", "tridiagonal", _LOWER, _UPPER}
 
 
 def _as_read(a: Any, structure: Any, lower: bool) -> Any:
@@ -76,7 +77,7 @@ def solve(
     a, b = together(a, b, check_finite=check_finite)
     if len(shape_of(a)) < 2 or not shape_of(b):
         a, b = np.atleast_2d(a), np.atleast_1d(b)
-    if assume_a not in _STRUCTURES:
+    if assume_a not in (_DEFAULT, *_STRUCTURES):
         raise ValueError(f"{assume_a} is not a recognized matrix structure")
     check_square(a, f"Expected square matrix, got a1.shape={shape_of(a)}")
     if shape_of(a) == (1, 1):
@@ -134,7 +135,7 @@ def inv(
     """``scipy.linalg.inv``: with a structure assumed, a function of the entries it then reads."""
     a = inexact(a, check_finite)
     check_square(a, f"Expected square matrix, got a1.shape={shape_of(a)}")
-    if assume_a not in _STRUCTURES:
+    if assume_a not in (None, *_STRUCTURES):
         raise ValueError(f"{assume_a} is not a recognized matrix structure")
     a = _as_read(a, assume_a, bool(lower))
     if assume_a in _DEFINITE:
@@ -182,7 +183,15 @@ def lstsq(
     x, residuals, rank, s = _lstsq(a, b, cond)
     if driver == "gelsy":
         return x, np.zeros(0, dtype_of(x)), rank, None
-    return x, residuals[0] if len(shape_of(b)) == 1 and size_of(shape_of(residuals)) else residuals, rank, s
+    if len(shape_of(b)) == 1 and size_of(shape_of(residuals)):
+        residuals = np.reshape(residuals, ()) if _residual_is_array() else residuals[0]
+    return x, residuals, rank, s
+
+
+@functools.cache
+def _residual_is_array() -> bool:
+    """Whether the residual of one vector is an array without axes, as since SciPy 1.18, and not a number."""
+    return isinstance(scipy.linalg.lstsq(np.ones((2, 1)), np.arange(2.0))[1], np.ndarray)
 
 
 def _pseudo_inverse(a: Any, atol: Any, rtol: Any, return_rank: bool, what: str) -> Any:

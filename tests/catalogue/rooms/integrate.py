@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.integrate as si
 
-from tests.catalogue.rooms.base import DropIn, Values, With, numbers, of
+from tests.catalogue.rooms.base import Deprecated, DropIn, Values, With, numbers, of
 
 P, LOW, HIGH = np.float64(0.7), np.float64(0.2), np.float64(1.3)
 Y = np.random.default_rng(3).standard_normal((2, 5))
@@ -162,7 +162,7 @@ DROP_INS: list[DropIn] = [
         for _ in ("since SciPy 1.15",)
         if hasattr(si, "cubature")
     ],
-    of(si.simpson, Y, x=T, dx=0.3, axis=0),
+    of(si.simpson, Y, x=T, dx=0.3, axis=0, even=Values(*map(Deprecated, ("simpson", "avg")))),
 ]
 if hasattr(si, "tanhsinh"):  # since SciPy 1.15
     DROP_INS.append(

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.interpolate as ip
 
 from tests.catalogue.rooms.base import DropIn, Values, With, of
+from tests.versions import SCIPY
 
 X = np.array([0.0, 0.7, 1.5, 2.2, 3.1, 4.0])
 Y = np.array([0.3, 1.2, -0.4, 0.5, 0.9, -0.2])
@@ -65,7 +66,7 @@ DROP_INS: list[DropIn] = [
         given={"t": None},
         k=With(3),
         w=np.array([1.0, 2.0, 1.0, 3.0, 1.0, 2.0]),
-        axis=With(1, (X, SERIES)),
+        axis=With(1, (X, SERIES)) if SCIPY >= (1, 16) else 0,  # before, SciPy fails along another axis than the first
         check_finite=False,
         method="norm-eq",
     ),

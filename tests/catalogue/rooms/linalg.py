@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
 
 from tests.catalogue.rooms.base import Deprecated, DropIn, Values, With, of
+from tests.versions import SCIPY
 
 RNG = np.random.default_rng(5)
 A = RNG.standard_normal((3, 3)) + 3 * np.eye(3)
@@ -65,6 +67,7 @@ WHICH = {
     "lower": False,
     "driver": Values("ev", "evd"),
 }
+BEFORE = {"turbo": Deprecated(True), "eigvals": Deprecated((0, 1))}  # before SciPy 1.14
 SELECT = {"select": Values(With("i", beside={"select_range": (0, 1)}), With("v", beside={"select_range": (0.0, 9.0)}))}
 RANGE = With((0, 1), beside={"select": "i"})
 
@@ -76,8 +79,12 @@ DROP_INS: list[DropIn] = [
         lower=With(True, (S, B), {"assume_a": "pos"}),
         overwrite_b=True,
         assume_a=Values(
-            *("gen", With("sym", (S, B)), With("her", (S, B)), With("pos", (S, B)), "upper triangular"),
-            *("lower triangular", "tridiagonal", "banded", "diagonal"),
+            *("gen", With("sym", (S, B)), With("her", (S, B)), With("pos", (S, B))),
+            *(
+                ("upper triangular", "lower triangular", "tridiagonal", "banded", "diagonal")
+                if SCIPY >= (1, 15)
+                else ()
+            ),
         ),
         transposed=True,
         **OVER_A,
@@ -175,7 +182,15 @@ DROP_INS: list[DropIn] = [
     ),
     of(sla.det, A, **OVER_A),
     of(sla.lstsq, TALL, b4, cond=1e-9, overwrite_b=True, lapack_driver=Values("gelss", "gelsy"), **OVER_A),
-    of(sla.pinv, TALL, atol=1e-9, rtol=1e-9, return_rank=True, **CHECKED),
+    of(
+        sla.pinv,
+        TALL,
+        atol=1e-9,
+        rtol=1e-9,
+        return_rank=True,
+        **CHECKED,
+        **dict.fromkeys(("cond", "rcond"), Deprecated(1e-9)),
+    ),
     of(sla.pinvh, S, atol=1e-9, rtol=1e-9, lower=False, return_rank=True, **CHECKED),
     of(sla.norm, A, ord=Values(1, 2, np.inf, "nuc", "fro"), axis=Values(0, (0, 1)), keepdims=True, **CHECKED),
     of(
@@ -185,9 +200,9 @@ DROP_INS: list[DropIn] = [
         b=A @ A.T,
         eigvals_only=True,
         overwrite_b=With(True, (S, A @ A.T)),
-        **WHICH | OVER_A,
+        **WHICH | OVER_A | BEFORE,
     ),
-    of(sla.eigvalsh, S, b=A @ A.T, overwrite_b=With(True, (S, A @ A.T)), **WHICH | OVER_A),
+    of(sla.eigvalsh, S, b=A @ A.T, overwrite_b=With(True, (S, A @ A.T)), **WHICH | OVER_A | BEFORE),
     of(
         sla.eigh_tridiagonal,
         D,
@@ -237,3 +252,13 @@ DROP_INS: list[DropIn] = [
     of(sla.matmul_toeplitz, c, b4, check_finite=True, workers=2),
     of(sla.solve_circulant, c, b4, singular="lstsq", tol=1e-9, caxis=0, baxis=-1, outaxis=-1),
 ]
+
+
+def kron(a: Any, b: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return sla.kron(a, b)
+
+
+if hasattr(sla, "kron"):  # before SciPy 1.17
+    DROP_INS.append(of(sla.kron, A, B, called=kron))

@@ -29,8 +29,38 @@ _ALWAYS = frozenset(
     ]
 )
 _FILLED = frozenset(["zeros", "empty", "ones", "full", "eye", "identity"])
-_OF_MINPACK = frozenset(["curve_fit", "fsolve", "leastsq", "root"])
-"""Solvers of SciPy whose compiled code prints an error of the function it calls before it passes it on."""
+_SOLVERS = frozenset(
+    [
+        *("brentq", "brenth", "bisect", "ridder", "toms748", "newton", "root_scalar", "root", "fsolve", "fixed_point"),
+        *(
+            "minimize",
+            "minimize_scalar",
+            "brent",
+            "golden",
+            "fminbound",
+            "fmin",
+            "fmin_bfgs",
+            "least_squares",
+            "leastsq",
+            "curve_fit",
+        ),
+        *(
+            "quad",
+            "quad_vec",
+            "dblquad",
+            "tplquad",
+            "nquad",
+            "tanhsinh",
+            "cubature",
+            "solve_ivp",
+            "odeint",
+            "solve_bvp",
+        ),
+    ]
+)
+"""Solvers of SciPy that call a function back. It may do no more with a differentiated value than compare it, at which a solver does not
+stumble; and the compiled code of some prints an error of that function before it passes it on."""
+_WITH_SOLVERS = {"scipy.optimize", "scipy.integrate"}
 _FOREIGN = ("numpy", "scipy", "dualdiff")
 
 
@@ -75,13 +105,8 @@ def _stores(code: CodeType) -> bool:
 
 
 def makes_arrays(function: FunctionType) -> bool:
-    """Whether the function's own code makes an array of what may be traced, or fills a new one, by names of its module.
-
-    Or calls a solver that a first run without capture would make print a traceback.
-    """
+    """Whether the function's own code makes an array of what may be traced, or fills a new one, by names of its module."""
     names = set(code_names(function.__code__))
-    if names & _OF_MINPACK and "scipy.optimize" in sys.modules and _names_scipy(function, names):
-        return True
     wanted = _ALWAYS | _FILLED if _stores(function.__code__) else _ALWAYS
     met = names & wanted
     if not met:
@@ -90,6 +115,24 @@ def makes_arrays(function: FunctionType) -> bool:
     if any(n in known and real_of(known[n]) is getattr(np, n, None) for n in met):
         return True
     return any(real_of(known.get(n)) is np for n in names) or any(real_of(v) is np for v in _contents(function))
+
+
+def calling_solvers(function: FunctionType) -> list[FunctionType]:
+    """Return which functions call a solver of SciPy by name: the one given, and those that it names, and so on."""
+    found: list[FunctionType] = []
+    if not _WITH_SOLVERS & sys.modules.keys():
+        return found
+    seen, left = {function.__code__}, [function]
+    while left and len(seen) < MOST:
+        f = left.pop()
+        names = set(code_names(f.__code__))
+        if names & _SOLVERS and _names_scipy(f, names):
+            found.append(f)
+        for value in (*[f.__globals__.get(n) for n in names], *_contents(f)):
+            if type(value) is FunctionType and value.__code__ not in seen and not is_foreign(value.__module__):
+                seen.add(value.__code__)
+                left.append(value)
+    return found
 
 
 def _names_scipy(function: FunctionType, names: set[str]) -> bool:
@@ -169,4 +212,4 @@ def variables(f: Any) -> list[CellType]:
     return list(found.values())
 
 
-__all__ = ["code_names", "contents", "function_of", "is_foreign", "makes_arrays", "variables"]
+__all__ = ["calling_solvers", "code_names", "contents", "function_of", "is_foreign", "makes_arrays", "variables"]

@@ -215,7 +215,7 @@ def _look_for_jumps(integrand: Integrand, parameters: Sequence[Any], nodes: Any,
 
     f = jumps.Function(one_by_one, lambda places: {0: places[:, 0]}, points)
     live = {1 + i: (p, np.abs(p)) for i, (p, on) in enumerate(zip(parameters, _moving(integrand))) if on}
-    for jump in f.jumps(nodes[:, None], _SMALL):
+    for jump in f.jumps(nodes[:, None], SMALL):
         if f.moves(jump, live):
             raise _jumping(integrand, jump)
 
@@ -247,7 +247,7 @@ def _jumping(integrand: Integrand, jump: jumps.Jump) -> JumpError:
     )  # fmt: skip
 
 
-_SMALL = 1e-7
+SMALL = 1e-7
 """A jump less than this, of the size of the integrand there, is none."""
 _MANY = 32
 """Points that pay for a program."""

@@ -25,8 +25,9 @@ from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.errors import InaccurateIntegralError, UnsupportedFunctionError, where
 from dualdiff.kinds import General, Sweep
 from dualdiff.passes.push import push
+from dualdiff.scipy import jumps
 from dualdiff.scipy.answers import PATH, Result
-from dualdiff.scipy.integrals import Integrand, is_complex
+from dualdiff.scipy.integrals import SMALL, Integrand, is_complex, is_plain
 from dualdiff.scipy.quadrature import guarded
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -84,6 +85,45 @@ class Density(Integrand):
 # --------------------------------------------------------------------------------------------------
 # the cubature of plain numbers
 
+_LOOKS = 33
+"""Points of the box, at random, between which jumps are looked for along straight lines."""
+
+
+def _path(a: Any, b: Any) -> Any:
+    """Return points of a box, whose sides may be infinite, one in a row."""
+    u = np.random.default_rng(0).uniform(size=(_LOOKS, len(a)))
+    with np.errstate(invalid="ignore"):
+        near, far = a + u / (1 - u), b - u / (1 - u)
+        one_sided = np.where(np.isfinite(a), near, np.where(np.isfinite(b), far, np.tan(np.pi * (u - 0.5))))
+        return np.where(np.isfinite(a) & np.isfinite(b), a + u * (b - a), one_sided)
+
+
+def _look_for_jumps(integrand: Density, a: Any, b: Any, parameters: Sequence[Any]) -> None:
+    """Raise if the function whose derivative is integrated jumps where that moves with a parameter."""
+    below = replace(integrand, by=integrand.by[:-1])
+    if not is_plain(parameters):
+        return
+
+    def values(varied: jumps.Varied) -> Any:
+        with np.errstate(all="ignore"):
+            if len(varied) == 1:
+                return np.array(raw(below.on(parameters)(varied[0])))
+            found = []
+            for k, x in enumerate(varied[0]):
+                f = below.on([varied[1 + i][k] if 1 + i in varied else p for i, p in enumerate(parameters)])
+                found.append(raw(f(x[None]))[0])
+            return np.array(found)
+
+    f = jumps.Function(values, lambda places: {0: places})
+    live = {1 + i: (p, np.abs(p)) for i, (p, on) in enumerate(zip(parameters, integrand.by[-1])) if on}
+    for jump in f.jumps(_path(a, b), SMALL):
+        if f.moves(jump, live):
+            raise jumps.error(
+                where(), "the function given to scipy.integrate.cubature", "x[0]", jump, "what is being differentiated", None,
+                "Integrate over that variable alone with quad, in two parts, inside of an integral over the others; or choose variables "
+                "in which the place stands still.",
+            )  # fmt: skip
+
 
 def _value(a: Any, b: Any, *parameters: Any, integrand: Density) -> Any:
     options, values = integrand.options, integrand.on(parameters)
@@ -97,6 +137,7 @@ def _value(a: Any, b: Any, *parameters: Any, integrand: Density) -> Any:
             integrand.seen[:] = [(middle[None], [np.copy(p) for p in parameters], raw(values(middle[None])))]
         return np.reshape(answer.estimate, -1)
     integrand.check(parameters)
+    _look_for_jumps(integrand, a, b, parameters)
 
     def plain(xs: Any) -> Any:
         return raw(values(xs))

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.integrate import odeint, quad, quad_vec, solve_bvp, solve_ivp, tanhsinh
+import scipy.integrate
+from scipy.integrate import odeint, quad, quad_vec, solve_bvp, solve_ivp
 
 import dualdiff as dd
 from dualdiff.errors import JumpError
@@ -193,7 +194,6 @@ def test_solve_bvp_raises_where_the_solution_or_a_parameter_moves_the_jump() -> 
         lambda p: quad(lambda s: np.where(s < p, p * s, 1.0), 0, 1)[0],
         lambda p: quad(lambda s: p * s if s < p else 1.0, 0, 1, points=[0.4])[0],
         lambda p: quad_vec(lambda s: np.where(s < p, np.array([1.0, p]), 0.0), 0, 1)[0].sum(),
-        lambda p: tanhsinh(lambda s: np.where(s < p, p, 0.0), 0, 1).integral,
         lambda p: quad(lambda s: p * np.floor(s / p), 0, 1)[0],
         lambda p: quad(lambda s: p * s if s < p else 1.0, 0, p)[0],
     ],
@@ -221,6 +221,23 @@ def test_an_integrand_that_jumps_at_a_place_that_moves_raises(integral: Any, ope
 def test_integrals_whose_jumps_and_kinks_are_harmless_are_right(integral: Any, exact: Any) -> None:
     for operator in (dd.jacfwd, dd.jacrev):
         assert abs(operator(integral)(0.4) - exact(0.4)) < 1e-6
+
+
+@pytest.mark.skipif(not hasattr(scipy.integrate, "tanhsinh"), reason="since SciPy 1.15")
+def test_an_integral_by_tanhsinh_raises_where_a_jump_moves() -> None:
+    with pytest.raises(JumpError, match="jumps"):
+        dd.grad(lambda p: scipy.integrate.tanhsinh(lambda s: np.where(s < p, p, 0.0), 0, 1).integral)(0.4)
+
+
+@pytest.mark.skipif(not hasattr(scipy.integrate, "cubature"), reason="since SciPy 1.15")
+def test_an_integral_over_a_box_raises_where_a_jump_moves_and_is_right_where_it_stands() -> None:
+    def mean(f: Callable[[Any], Any], points: Any = None) -> Any:
+        return scipy.integrate.cubature(f, [0.0, 0.0], [1.0, 1.0], rtol=1e-3, points=points).estimate
+
+    with pytest.raises(JumpError, match="given to scipy.integrate.cubature jumps"):
+        dd.grad(lambda p: mean(lambda x: np.where(x[:, 0] < p, x[:, 1], 0.0)))(0.4)
+    assert abs(dd.grad(lambda p: mean(lambda x: np.where(x[:, 0] < 0.3, p, 2 * p), [[0.3, 0.5]]))(0.4) - 1.7) < 1e-9
+    assert abs(dd.grad(lambda p: mean(lambda x: np.exp(-p * x[:, 0] - x[:, 1])))(0.4) + 0.24318) < 1e-4
 
 
 def test_a_second_derivative_does_not_miss_a_kink_that_moves() -> None:

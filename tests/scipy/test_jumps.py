@@ -234,7 +234,7 @@ def test_an_integral_over_a_box_raises_where_a_jump_moves_and_is_right_where_it_
     def mean(f: Callable[[Any], Any], points: Any = None) -> Any:
         return scipy.integrate.cubature(f, [0.0, 0.0], [1.0, 1.0], rtol=1e-3, points=points).estimate
 
-    with pytest.raises(JumpError, match="given to scipy.integrate.cubature jumps"):
+    with pytest.raises(JumpError, match="cubature jumps"):
         dd.grad(lambda p: mean(lambda x: np.where(x[:, 0] < p, x[:, 1], 0.0)))(0.4)
     assert abs(dd.grad(lambda p: mean(lambda x: np.where(x[:, 0] < 0.3, p, 2 * p), [[0.3, 0.5]]))(0.4) - 1.7) < 1e-9
     assert abs(dd.grad(lambda p: mean(lambda x: np.exp(-p * x[:, 0] - x[:, 1])))(0.4) + 0.24318) < 1e-4

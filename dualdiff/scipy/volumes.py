@@ -24,10 +24,11 @@ from dualdiff.capture.active import any_active, is_active, plain_call
 from dualdiff.capture.closures import Fresh, lifted
 from dualdiff.errors import InaccurateIntegralError, UnsupportedFunctionError, where
 from dualdiff.kinds import General, Sweep
+from dualdiff.operators.solutions import is_plain
 from dualdiff.passes.push import push
 from dualdiff.scipy import jumps
 from dualdiff.scipy.answers import PATH, Result
-from dualdiff.scipy.integrals import SMALL, Integrand, is_complex, is_plain
+from dualdiff.scipy.integrals import SMALL, Integrand, is_complex
 from dualdiff.scipy.quadrature import guarded
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of, size_of

@@ -388,6 +388,22 @@ def _edge(integrand: Integrand, k: int, args: Sequence[Any]) -> Any:
     return y / (t - at) if kind == "cauchy" else y
 
 
+def side_by_side(tangents: Sequence[Any], parameters: Sequence[Any], lead: tuple[int, ...]) -> Any:
+    """Return the tangents of parameters, those that have one, as one row for each direction."""
+    live = [np.reshape(t, (*lead, size_of(shape_of(p)))) for t, p in zip(tangents, parameters) if t is not None]
+    return np.concatenate(live, axis=-1)
+
+
+def apart(row: Any, on: Sequence[bool], parameters: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+    """Return the covectors of parameters, those that are on, out of one row for each direction."""
+    found, at = [], 0
+    for p, is_on in zip(parameters, on, strict=True):
+        size = size_of(shape_of(p)) if is_on else 0
+        found.append(np.reshape(row[..., at : at + size], (*lead, *shape_of(p))) if is_on else None)
+        at += size
+    return found
+
+
 class _Integral(General):
     def _jacobian(self, ts: Sequence[Any], args: Sequence[Any], integrand: Integrand, out: Any) -> Any:
         """Return the integrals of the derivatives of all entries by the parameters that have tangents."""
@@ -398,10 +414,8 @@ class _Integral(General):
 
     def _pushed(self, sweep: Sweep, ts: Any, out: Any, *args: Any, integrand: Integrand) -> Any:
         total: Any = 0.0
-        live = [np.reshape(t, (*sweep.lead, size_of(shape_of(p)))) for t, p in zip(ts[2:], args[2:]) if t is not None]
-        if live:
-            J = self._jacobian(ts[2:], args, integrand, out)
-            total = np.concatenate(live, axis=-1) @ J.T
+        if any(t is not None for t in ts[2:]):
+            total = side_by_side(ts[2:], args[2:], sweep.lead) @ self._jacobian(ts[2:], args, integrand, out).T
         for k, (t, sign) in enumerate(zip(ts[:2], (-1, 1))):
             edge = None if t is None else _edge(integrand, k, args)
             if edge is not None:
@@ -420,12 +434,7 @@ class _Integral(General):
                 found[k] = sign * np.sum(g * edge, axis=-1)
         if any(on[2:]):
             whole = g @ self._jacobian([1.0 if o else None for o in on[2:]], args, integrand, out)
-            at = 0
-            for k in range(2, len(ins)):
-                if on[k]:
-                    shape = shape_of(args[k])
-                    found[k] = np.reshape(whole[..., at : at + size_of(shape)], (*sweep.lead, *shape))
-                    at += size_of(shape)
+            found[2:] = apart(whole, on[2:], args[2:], sweep.lead)
         return found
 
     def __init__(self) -> None:
@@ -450,4 +459,4 @@ def is_complex(parameters: Sequence[Any]) -> bool:
     return any(dtype_of(p).kind == "c" for p in parameters)
 
 
-__all__ = ["Integrand", "integral", "is_complex"]
+__all__ = ["SMALL", "Integrand", "apart", "integral", "is_complex", "side_by_side"]

@@ -28,7 +28,7 @@ from dualdiff.operators.solutions import is_plain
 from dualdiff.passes.push import push
 from dualdiff.scipy import jumps
 from dualdiff.scipy.answers import PATH, Result
-from dualdiff.scipy.integrals import SMALL, Integrand, is_complex
+from dualdiff.scipy.integrals import SMALL, Integrand, apart, is_complex, side_by_side
 from dualdiff.scipy.quadrature import guarded
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of, size_of
@@ -214,10 +214,7 @@ class _Volume(General):
         total: Any = np.zeros((*sweep.lead, *shape_of(out)))
         on = [t is not None for t in ts[2:]]
         if any(on):
-            live = [
-                np.reshape(t, (*sweep.lead, size_of(shape_of(p)))) for t, p in zip(ts[2:], args[2:]) if t is not None
-            ]
-            total = total + np.concatenate(live, axis=-1) @ self._jacobian(on, args, integrand, out).T
+            total = total + side_by_side(ts[2:], args[2:], sweep.lead) @ self._jacobian(on, args, integrand, out).T
         for k, sign in ((0, -1), (1, 1)):
             for i in range(shape_of(args[k])[0]) if ts[k] is not None else ():
                 side = _side(integrand, k, i, args)
@@ -238,12 +235,7 @@ class _Volume(General):
                 found[k] = np.stack([none if s is None else sign * np.sum(g * s, axis=-1) for s in sides], axis=-1)
         if any(on[2:]):
             whole = g @ self._jacobian(on[2:], args, integrand, out)
-            at = 0
-            for k in range(2, len(ins)):
-                if on[k]:
-                    shape = shape_of(args[k])
-                    found[k] = np.reshape(whole[..., at : at + size_of(shape)], (*sweep.lead, *shape))
-                    at += size_of(shape)
+            found[2:] = apart(whole, on[2:], args[2:], sweep.lead)
         return found
 
     def __init__(self) -> None:

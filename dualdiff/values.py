@@ -83,9 +83,9 @@ def note_equal(x: Any, y: Any, found: Any, differs: bool = False) -> None:
         return
     found = raw(found)
     if type(y) is ndarray:
-        if not y.size or y.dtype.kind not in "fc" or (found.any() if differs else not np.all(found)):
+        if not y.size or y.dtype.kind not in "fc" or (np.any(found) if differs else not np.all(found)):
             return
-    elif type(found) is ndarray or bool(found) is differs or y == np.round(y):  # a round number stands in the code
+    elif getattr(found, "shape", ()) or bool(found) is differs or y == np.round(y):  # a round number stands in the code
         return
     while type(x) in TRACED:
         if x.run.keys is None:

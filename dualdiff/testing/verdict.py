@@ -142,7 +142,7 @@ def judge_entries(derivative: Any, truth: Estimate, output: int = 0, allowed: Al
         )
         outside = np.isfinite(error) & ~(np.abs(d - t) <= bar)
         outside &= known | np.isfinite(d)
-        doubted = np.abs(d - t) <= LOST
+        doubted = np.abs(d - t) <= LOST * min(1.0, allowed.reach)
         if (
             allowed.reach < SHORT
         ):  # what moves the value by less than its rounding is not wrong then, and not right either

@@ -25,10 +25,11 @@ from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in, drop_in_kind
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.rules.absent import filled, missing
+from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.answers import at_value
 from dualdiff.scipy.interpolate.pieces import ROOM, column, inexact, real
 from dualdiff.scipy.objects import Standing
-from dualdiff.shapes import shape_of
+from dualdiff.shapes import dtype_of, shape_of
 from dualdiff.values import decided, fixed, operand
 
 
@@ -182,6 +183,8 @@ class Nearest(Scattered):
         found = numbers(np.asarray(decided(xi)), **options)
         none = np.isnan(found)
         values = self.values[np.where(none, 0, found).astype(int)]
+        if dtype_of(values).char in "fF":  # which this SciPy may widen
+            values = cast(values, self._real(np.asarray(decided(xi))[:1]).dtype, copy=False)
         if not np.any(none):
             return values
         rank = len(shape_of(values))

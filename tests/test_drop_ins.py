@@ -190,7 +190,8 @@ def filled(function: Any) -> Any:
 def test_what_is_refused_says_so_by_name(room: Any) -> None:
     names = [row.name.removeprefix(f"{room.name}.") for row in room.rows if row.status == "refused"]
     for name in (n for n in names if hasattr(room.module, n)):
-        with pytest.raises(UnsupportedFunctionError, match=re.escape(name)):
+        # An argument may be nonsense: SciPy's own code divides by it before it asks for a plain value.
+        with np.errstate(all="ignore"), pytest.raises(UnsupportedFunctionError, match=re.escape(name)):
             dd.vjp(filled(getattr(room.module, name)), np.ones((2, 2)))
 
 

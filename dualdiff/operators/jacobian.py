@@ -83,7 +83,7 @@ class Jacobian(Operator):
                 len(values) == 1
                 and len(call.leaves) == 1
                 and type(blocks[0][0]) is np.ndarray
-                and blocks[0][0].ndim == 2
+                and len(shape_of(values[0])) == len(shape_of(call.leaves[0])) == 1
             ):
                 return blocks[0][0]  # a vector of a vector
             rows = [

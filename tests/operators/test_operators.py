@@ -157,6 +157,8 @@ def test_flat_joins_everything_to_one_matrix(jac: Any) -> None:
     J = jac(f, (0, 1), flat=True)({"a": np.array([1.0, 2.0]), "b": 3.0}, np.array([4.0, 5.0]))
     np.testing.assert_array_equal(J, [[4, 0, 0, 1, 0], [0, 5, 0, 0, 2], [0, 0, 1, 0, 0]])
     assert jac(np.sin, flat=True)(0.5).shape == (1, 1)
+    assert jac(np.sum, flat=True)(np.ones((2, 3))).shape == (1, 6)
+    assert jac(lambda x: x * np.ones((2, 3)), flat=True)(0.5).shape == (6, 1)
 
 
 @modes

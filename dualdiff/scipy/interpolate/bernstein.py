@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -47,10 +48,15 @@ def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
 
 
 def integrate(self: Any, a: Any, b: Any, extrapolate: Any = None) -> Any:
-    """``BPoly.integrate``; over periods it is an array without axes where SciPy makes one."""
+    """``BPoly.integrate``; an array without axes where this SciPy makes one."""
     extrapolate = self.extrapolate if extrapolate is None else extrapolate
     found = pieces.integrate(in_powers(self), a, b, extrapolate)
-    return found if isinstance(extrapolate, str) and hasattr(BPOLY, "_asarray") else found[()]
+    return found if _is_array("periodic" if isinstance(extrapolate, str) else None) else found[()]
+
+
+@cache
+def _is_array(extrapolate: str | None) -> bool:
+    return isinstance(BPOLY([[1.0]], [0.0, 1.0]).integrate(0.0, 1.0, extrapolate), np.ndarray)
 
 
 def derivative(self: Any, nu: int = 1) -> Any:

@@ -107,12 +107,10 @@ class Captures:
             self.classes.append(owner)
             return
         for g in (function, look.function_of(getattr(function, "__wrapped__", None))):
-            if g is None:
-                continue
-            if self.mode == "always" or look.makes_arrays(g):
+            if g is not None and (self.mode == "always" or look.makes_arrays(g)):
                 self._add(g.__globals__)
-            for h in look.calling_solvers(g):
-                self._add(h.__globals__)
+        for g in look.calling_solvers(f):
+            self._add(g.__globals__)
 
     def _add(self, names: dict[str, Any]) -> None:
         name = str(names.get("__name__", ""))

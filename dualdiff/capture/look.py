@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dis import opname
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
@@ -13,8 +13,8 @@ import numpy as np
 
 from dualdiff.capture.names import real_of
 
-MOST = 300
-"""How many functions a look follows."""
+MOST, MOST_NAMED = 300, 50
+"""How many functions a look follows: by the variables of enclosing functions, and by names."""
 _ALWAYS = frozenset(
     [
         "array",
@@ -117,24 +117,6 @@ def makes_arrays(function: FunctionType) -> bool:
     return any(real_of(known.get(n)) is np for n in names) or any(real_of(v) is np for v in _contents(function))
 
 
-def calling_solvers(function: FunctionType) -> list[FunctionType]:
-    """Return which functions call a solver of SciPy by name: the one given, and those that it names, and so on."""
-    found: list[FunctionType] = []
-    if not _WITH_SOLVERS & sys.modules.keys():
-        return found
-    seen, left = {function.__code__}, [function]
-    while left and len(seen) < MOST:
-        f = left.pop()
-        names = set(code_names(f.__code__))
-        if names & _SOLVERS and _names_scipy(f, names):
-            found.append(f)
-        for value in (*[f.__globals__.get(n) for n in names], *_contents(f)):
-            if type(value) is FunctionType and value.__code__ not in seen and not is_foreign(value.__module__):
-                seen.add(value.__code__)
-                left.append(value)
-    return found
-
-
 def _names_scipy(function: FunctionType, names: set[str]) -> bool:
     """Whether a name that the code uses, in its module or in an enclosing function, is a part of SciPy."""
     values = [*[function.__globals__.get(n) for n in names], *_contents(function)]
@@ -191,6 +173,35 @@ def _of(value: Any) -> list[Any]:
     return _unwrapped(value)
 
 
+def _reached(f: Any, following: Callable[[FunctionType], Iterable[Any]], most: int) -> Iterator[FunctionType]:
+    """Yield the functions behind an object, and those that they reach: what a function leads to is given by ``following``."""
+    start = function_of(f)
+    todo, seen = [] if start is None else [start, *_unwrapped(f)], set[int]()
+    while todo and len(seen) < most:
+        function = todo.pop()
+        if id(function) not in seen:
+            seen.add(id(function))
+            yield function
+            todo += following(function)
+
+
+def _by_variables(function: FunctionType) -> Iterator[FunctionType]:
+    """Yield what the variables of enclosing functions hold."""
+    for value in _contents(function):
+        yield from _of(real_of(value))
+
+
+def _by_names(function: FunctionType) -> Iterator[FunctionType]:
+    """Yield the functions that the code names, and methods of objects of the same package: those of others are too many to look at."""
+    root = function.__module__.partition(".")[0]
+    for value in (*_contents(function), *map(function.__globals__.get, code_names(function.__code__))):
+        if type(value) is FunctionType:
+            if not is_foreign(value.__module__):
+                yield value
+        elif (type(value).__module__ or "").partition(".")[0] == root:
+            yield from _methods(type(value))
+
+
 def variables(f: Any) -> list[CellType]:
     """Return the variables of enclosing functions that a function, and those it can reach, use."""
     start = function_of(f)
@@ -198,18 +209,19 @@ def variables(f: Any) -> list[CellType]:
         return []
     if start.__closure__ is None and type(f) is FunctionType and getattr(f, "__wrapped__", None) is None:
         return []
-    found: dict[int, CellType] = {}
-    todo, seen = [start, *_unwrapped(f)], set[int]()
-    while todo and len(seen) < MOST:
-        function = todo.pop()
-        if id(function) in seen:
-            continue
-        seen.add(id(function))
-        for cell in function.__closure__ or ():
-            found[id(cell)] = cell
-        for value in _contents(function):
-            todo += _of(real_of(value))
-    return list(found.values())
+    return list({id(cell): cell for g in _reached(f, _by_variables, MOST) for cell in g.__closure__ or ()}.values())
+
+
+def calling_solvers(f: Any) -> list[FunctionType]:
+    """Return which functions call a solver of SciPy by name: the one given, and those that it reaches."""
+    if not _WITH_SOLVERS & sys.modules.keys():
+        return []
+    found = []
+    for g in _reached(f, _by_names, MOST_NAMED):
+        names = set(code_names(g.__code__))
+        if names & _SOLVERS and _names_scipy(g, names):
+            found.append(g)
+    return found
 
 
 __all__ = ["calling_solvers", "code_names", "contents", "function_of", "is_foreign", "makes_arrays", "variables"]

@@ -193,12 +193,12 @@ def _by_variables(function: FunctionType) -> Iterator[FunctionType]:
 
 def _by_names(function: FunctionType) -> Iterator[FunctionType]:
     """Yield the functions that the code names, and methods of objects of the same package: those of others are too many to look at."""
-    root = function.__module__.partition(".")[0]
+    root = str(function.__module__ or "").partition(".")[0]  # of code that was executed, none
     for value in (*_contents(function), *map(function.__globals__.get, code_names(function.__code__))):
         if type(value) is FunctionType:
             if not is_foreign(value.__module__):
                 yield value
-        elif (type(value).__module__ or "").partition(".")[0] == root:
+        elif str(type(value).__module__ or "").partition(".")[0] == root:
             yield from _methods(type(value))
 
 

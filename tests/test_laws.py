@@ -34,6 +34,21 @@ DRAWS = {law for law in LAWS.values() if "rng" in inspect.signature(law).paramet
 QUICK = settings().max_examples <= 100
 # Thousands of tests: the quick profiles look at two points each, and leave the shrinking to "deep".
 points = settings() if not QUICK else settings(max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+SELDOM = {
+    "second": 5,
+    **dict.fromkeys(("batch", "purity", "layout", "precision", "replay", "pattern", "forecast", "terms", "alias"), 10),
+}
+"""In the deep profile, at one point in how many a law is held.
+
+These ask for how operands lie, what shares memory, which entries can depend on which: of shapes and options, which a sample has
+fixed, more than of numbers. Nor are second derivatives, the dearest of all laws, needed at each of hundreds of points.
+"""
+
+
+def left_out(seed: int) -> set[str]:
+    """Return the laws that are not held at a point: by what was drawn, so that a failure comes back when it is drawn again."""
+    # Zero is drawn far more often than others: it is not among those that hold all.
+    return set() if QUICK else {law for law, every in SELDOM.items() if seed % every != every // 2}
 
 
 @contextmanager
@@ -126,7 +141,7 @@ def test_names_are_unique() -> None:
 def hold_laws(sample: Sample, operands: tuple[Any, ...], seed: int, less: Iterable[str] = ()) -> None:
     out = {name for name, applies in (("second", sample.second), ("precision", sample.float32)) if not applies}
     out |= set() if sample.truth else DIFFERENCED
-    apply(LAWS.keys() - out - set(FORMS) - set(less), sample.call, operands, seed)
+    apply(LAWS.keys() - out - set(FORMS) - set(less) - left_out(seed), sample.call, operands, seed)
 
 
 def hold_through_arrays_that_refuse_coercion(sample: Sample, operands: tuple[Any, ...], seed: int) -> None:
@@ -172,12 +187,13 @@ def test_laws(group: list[Sample]) -> None:
         # The first point is the simplest: zeros, which are real, and hide what stands where. There the quick profiles leave
         # differences to the tests of kinks.
         first = len(seen) == 1
+        forms_too = not first and not left_out(seed).intersection(FORMS)
         for sample, xs, ys in zip(group, operands, imaginary, strict=True):
             with named(sample):
                 hold_laws(sample, xs, seed, less=DIFFERENCED if QUICK and first else ())
-                if sample.name in DUCKS:
+                if sample.name in DUCKS and "layout" not in left_out(seed):
                     hold_through_arrays_that_refuse_coercion(sample, xs, seed)
-                if sample.name in HAVE_TERMS and not first:
+                if sample.name in HAVE_TERMS and forms_too:
                     hold_forms(sample, xs, seed)
                 if sample.name in COMPLEX and not first:
                     hold_laws(sample, complex_points(sample, xs, ys), seed, less=("precision", "replay"))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import HERE, STORED_IN_PLAIN_ARRAY, is_numpy, passage, public_name
-from dualdiff.values import TRACED
+from dualdiff.values import CARRYING, TRACED
 
 LONGEST = 60
 """How many characters of the user's source a message repeats."""
@@ -105,7 +105,7 @@ def _is_lost(node: ast.expr, frame: FrameType) -> bool:
 
 
 def _holds(v: Any) -> bool:
-    if type(v) in TRACED:
+    if type(v) in TRACED or type(v) in CARRYING:
         return True
     return type(v) in (list, tuple) and any(type(e) in TRACED for e in v)
 

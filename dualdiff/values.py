@@ -297,6 +297,9 @@ class Holder(NamedTuple):
 HOLDERS: dict[type, Holder] = {}
 """The classes of such objects, sparse matrices among them."""
 
+CARRYING: set[type] = set()
+"""The classes of objects made of differentiated values that stand for objects of other libraries, of which they are subclasses."""
+
 
 PACKING: ContextVar[bool] = ContextVar("dualdiff_packing", default=False)
 """True while an object array is made only to be packed at once, so that nobody keeps its entries."""

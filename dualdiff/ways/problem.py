@@ -34,6 +34,7 @@ from dualdiff.errors import (
     foreign_call,
     forgive,
     line_of_traceback,
+    method_owner,
     outside,
     public_name,
     raised_by_user,
@@ -214,7 +215,8 @@ def translated(e: Exception, problem: Problem) -> Exception:
         if (
             call[1].f_code in REPLACED and (user := call[1].f_back) is not None
         ):  # as sosfilt, compiled below its first lines
-            new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array")
+            owner = method_owner(call[1].f_code, next(iter(call[1].f_locals.values()), None))
+            new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array", () if owner is None else (owner,))
     elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
         here = written(*frame)
         fix = (instead(here.function) if here is not None else None) or LIBRARY

@@ -10,7 +10,7 @@ import scipy.interpolate as ip
 from scipy.sparse.linalg import spsolve
 
 import dualdiff as dd
-from dualdiff.errors import NonDifferentiablePointError, UnsupportedFunctionError
+from dualdiff.errors import ForeignError, NonDifferentiablePointError, UnsupportedFunctionError
 from dualdiff.testing import check
 from tests.versions import SCIPY
 
@@ -442,3 +442,25 @@ def test_surfaces_by_their_values() -> None:
 def test_fits_that_choose_by_the_data_say_what_to_write(call: Any, says: str) -> None:
     with pytest.raises(UnsupportedFunctionError, match=says):
         dd.jacobian(call)(Y)
+
+
+def test_a_piecewise_polynomial_that_carries_a_derivative_is_named_where_it_is_not_taken() -> None:
+    def f(c: Any) -> Any:
+        return ip.PPoly.from_spline(ip.PPoly(c, X[:3]))
+
+    with pytest.raises(
+        ForeignError, match=r"test_interpolate.py, line \d+, in scipy.interpolate.PPoly.from_spline: .*\(its argument 'tck'\)"
+    ):
+        dd.jacobian(f, capture="always")(Y[:4].reshape(2, 2))
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_the_basis_is_changed_from_the_first_call(mode: Any) -> None:
+    # SciPy's own function asks the object for what only SciPy's has, before it asks a number of it.
+    def f(c: Any) -> Any:
+        return ip.BPoly.from_power_basis(ip.PPoly(c, X[:3]))(INSIDE[:3])
+
+    c = Y[:6].reshape(3, 2)
+    np.testing.assert_allclose(
+        dd.jacobian(f, mode=mode)(c), dd.jacobian(lambda c: ip.PPoly(c, X[:3])(INSIDE[:3]))(c), atol=1e-13
+    )

@@ -21,7 +21,7 @@ from dualdiff.rules.absent import missing
 from dualdiff.rules.elementwise import cast
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import dtype_of, shape_of
-from dualdiff.values import bind, decided, fixed, operand
+from dualdiff.values import CARRYING, bind, decided, fixed, operand
 
 ROOM = Room("scipy.interpolate")
 
@@ -349,7 +349,9 @@ def carrying(kind: type, part: type = Pieces) -> type:
     """Return the class of objects of SciPy's class that carry a derivative."""
     if issubclass(kind, part):
         return kind
-    return type(kind.__name__, (part, kind), {"__module__": kind.__module__})
+    made = type(kind.__name__, (part, kind), {"__module__": kind.__module__})
+    CARRYING.add(made)
+    return made
 
 
 def pieces(kind: type, c: Any, x: Any, extrapolate: Any, axis: int = 0) -> Any:

@@ -32,16 +32,17 @@ DIFFERENCED = {"truth", "second", "alias"}
 """The laws that hold a derivative against differences of the function's own values."""
 DRAWS = {law for law in LAWS.values() if "rng" in inspect.signature(law).parameters}
 QUICK = settings().max_examples <= 100
-# Thousands of tests: the quick profiles look at two points each, and leave the shrinking to "deep".
-points = settings() if not QUICK else settings(max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+# Thousands of samples: the quick profiles look at two points each, and leave the shrinking to "deep", which looks at a hundred.
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+points = settings(max_examples=2, phases=NO_SHRINKING) if QUICK else settings(max_examples=100)
 SELDOM = {
     "second": 5,
     **dict.fromkeys(("batch", "purity", "layout", "precision", "replay", "pattern", "forecast", "terms", "alias"), 10),
 }
-"""In the deep profile, at one point in how many a law is held.
+"""In the deep profile, at one point in how many a law is held: two cores hold all in about an hour and a half.
 
 These ask for how operands lie, what shares memory, which entries can depend on which: of shapes and options, which a sample has
-fixed, more than of numbers. Nor are second derivatives, the dearest of all laws, needed at each of hundreds of points.
+fixed, more than of numbers. Nor are second derivatives, the dearest of all laws, needed at each of a hundred points.
 """
 
 

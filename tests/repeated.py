@@ -29,11 +29,11 @@ PYTHON: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def program_of_arrays(f: Callable[..., Any], x: Any) -> Any:
+def program_of_arrays(f: Callable[..., Any], *args: Any) -> Any:
     """Return the program that compiling a function makes."""
     compiled: Any = dd.compile(f, backend="numpy", check_every=None)
-    compiled(x)
-    return compiled._variant((x,), {}).program
+    compiled(*args)
+    return compiled._variant(args, {}).program
 
 
 def scalars_of(f: Callable[..., Any], *args: Any) -> tuple[Any, Scalars]:

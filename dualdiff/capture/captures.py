@@ -260,27 +260,23 @@ def _captures_of(f: Any) -> Captures | None:
     return captures
 
 
-def captured_runs(
-    problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_values: int, stumbled: RunAgain | None = None
-) -> tuple[Any, Any]:
+def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_values: int) -> tuple[Any, Any]:
     """Run a function as often as it takes until nothing stumbles; check the first captured value against a plain one.
 
-    ``once`` runs it and returns a pair, whose item ``of_values`` holds the function's values. ``stumbled`` is what a run before this
-    one ended with.
+    ``once`` runs it and returns a pair, whose item ``of_values`` holds the function's values.
     """
     captures = problem.captures
     if captures is None:
         return once()
-    first = None if stumbled is None else stumbled.args[0]
+    first = None
     for _ in range(MOST_RUNS):
         try:
             found = once()
         except RunAgain as e:
             first = first or e.args[0]
             continue
-        if (
-            NOTES.get() is None and captures.anything and not captures.checked
-        ):  # inside another operator, that one checks
+        # Inside another operator, that one checks.
+        if captures.anything and not captures.checked and NOTES.get() is None:
             _check(problem, found[of_values])
             captures.checked = True
         if first is not None:

@@ -131,6 +131,7 @@ class _Writer:
         self.starts = np.full(repeats.first + rows, NO_PLACE, dtype=np.int64)
         self.size = 0
         self.kept = self._places()
+        self.nowhere = self._room(1)  # it never gets a number
         self.stands = np.arange(self.size)
         self.numbers = np.full(self.size, NO_NUMBER, dtype=np.int64)
         self.next = 0
@@ -184,8 +185,7 @@ class _Writer:
             mine = left & np.isin(read.values, version.values)
             places[mine] = version.place(read.values[mine], entries[mine])
             left &= ~mine
-        if left.any():
-            raise NotScalarError("an array that is read while parts of it are written")
+        places[left] = self.nowhere
         return self.stands[places]
 
     def _numbers_at(self, places: Any) -> Any:
@@ -233,11 +233,12 @@ class _Writer:
     def _join(self, unit: Unit) -> None:
         """Let the entries of values that are put together be where they are."""
         source: Any = unit.joined and unit.joined.source
-        start = int(self.starts[self.repeats.first + unit.start])
-        if start >= 0:
-            places = self._place(source, np.arange(_size(source.form.shape))).ravel()
-            self.stands[start : start + len(places)] = places
-            self.numbers[start : start + len(places)] = self.numbers[places]
+        start = int(
+            self.starts[self.repeats.first + unit.start]
+        )  # it has a place: what nobody takes is no step of a program
+        places = self._place(source, np.arange(_size(source.form.shape))).ravel()
+        self.stands[start : start + len(places)] = places
+        self.numbers[start : start + len(places)] = self.numbers[places]
 
     def _unit(self, unit: Unit, kept: Sequence[tuple[int, Any]]) -> None:
         body, count = unit.body, unit.count
@@ -527,6 +528,6 @@ def _entries(x: Any) -> list[Any]:
     if found.dtype == bool:
         return list(found.tolist())
     numbers = found.astype(float)
-    if not np.array_equal(numbers, found):
+    if not np.array_equal(numbers.astype(found.dtype), found):
         raise NotScalarError("a constant that is no number of double precision")
     return list(numbers.tolist())

@@ -209,9 +209,7 @@ class _Builder:
                 params = self.interned(params)
             if row.access:
                 operands, params = self.forwarded(row, operands, params)
-                if same is None:
-                    same = self.unmoved(row, operands, params, form)
-            elif same is None and row.kind == "movement":
+            if same is None and (row.access or row.kind == "movement"):
                 same = self.unmoved(row, operands, params, form)
             if same is None:
                 key = (row, operands, id(params)) if params else (row, operands)

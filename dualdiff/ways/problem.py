@@ -295,15 +295,8 @@ def peel(v: Any, run: Any) -> Any:
 
 def record(problem: Problem, replayable: bool = False, lines: bool = False) -> tuple[Tape, list[Any]]:
     """Write one run of a problem on a tape; return the tape and the plain outputs. ``tape.outputs`` holds their slots."""
-    captures = problem.captures
-    if captures is None or not captures.anything:  # where nothing stumbles, no more than this is done
-        try:
-            found = _record(problem, replayable, lines)
-        except RunAgain as e:
-            found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1, e)
-    else:
-        found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
-    if _is_to_be_looked_at(problem, captures):
+    found = captured_runs(problem, lambda: _record(problem, replayable, lines), 1)
+    if _is_to_be_looked_at(problem, problem.captures):
         _look_closer(problem, found[0], [slot < 0 for slot in found[0].outputs])
     return found
 
@@ -341,8 +334,7 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
     SUSPECTS.found.clear()
     if captures is not None:
         captures.found = set()
-    if hasattr(problem.call, "examined"):
-        problem.call.examined = True
+    problem.call.examined = True  # type: ignore[attr-defined]  # an operator's: others are not examined
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
     if problem.check is True or suspected or by_key:
@@ -428,19 +420,20 @@ def pull_rows(
     recorded once more, the careful way.
     """
 
-    def compute() -> list[Any]:
-        if not (at_once and tape.nested and CAREFUL.get()):
-            return pull(tape, seeds, lead)
-        again, _ = record(problem)
+    def anew(lines: bool = False) -> list[Any]:
+        again, _ = record(problem, lines=lines)
         slot = dict(zip(tape.outputs, again.outputs, strict=True))
         return pull(again, [(slot[s], c) for s, c in seeds], lead)
 
+    def compute() -> list[Any]:
+        return anew() if at_once and tape.nested and CAREFUL.get() else pull(tape, seeds, lead)
+
     try:
         return redone_if_not_finite(compute)
-    except Exception:
-        again, _ = record(problem, lines=True)
-        pull(again, seeds, lead)
-        raise
+    except Exception as error:
+        failed = error
+    anew(lines=True)  # fails in the same way, and names the line
+    raise failed
 
 
 def run_duals(
@@ -484,15 +477,8 @@ def _duals_by_rows(
 def _run_duals(
     problem: Problem, tangents: Sequence[Any], lead: tuple[int, ...], finish: Any, most: int | None
 ) -> tuple[list[Any], list[Any]]:
-    captures = problem.captures
-    if captures is None or not captures.anything:
-        try:
-            found = _run_duals_once(problem, tangents, lead, finish, most)
-        except RunAgain as e:
-            found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0, e)
-    else:
-        found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
-    if _is_to_be_looked_at(problem, captures):
+    found = captured_runs(problem, lambda: _run_duals_once(problem, tangents, lead, finish, most), 0)
+    if _is_to_be_looked_at(problem, problem.captures):
         _look_closer(problem, None, [t is None for t in found[1]])
     return found
 

@@ -88,13 +88,10 @@ class Known:
     calls: int = 0
     packed: Any = None
 
-    @property
-    def pays(self) -> bool:
-        """Whether the executor is to be used."""
-        if self.division is None:
-            return False
+    def pays(self, cut: Division) -> bool:
+        """Whether the executor is to be used, by these blocks."""
         here = self.estimated if self.here is None else self.here
-        return (self._expected(self.division, here) if self.there is None else self.there) < here
+        return (self._expected(cut, here) if self.there is None else self.there) < here
 
     def _expected(self, cut: Division, here: float) -> float:
         """Return what the executor should take, in the light of what the call took here."""
@@ -237,7 +234,7 @@ def told(pool: Pool, known: Known) -> str:
         return f"executor: {pool} is not used, since {known.way.says} is not cut into blocks that fit."
     blocks = f"{cut.blocks} blocks of at most {cut.size} {' and '.join(side.name for side in known.way.sides)}"
     there, here = said(cut.seconds), said(known.estimated)
-    if not known.pays:
+    if not known.pays(cut):
         return f"executor: {pool} is not used: {blocks} would take about {there} there, and {here} here."
     return f"executor: {pool} carries {blocks}, in about {there}; here it would take {here}."
 
@@ -269,7 +266,7 @@ def evaluate_spread(
             spread.put(key, known)
         start = perf_counter()
         cut = known.division
-        if cut is None or not known.pays:
+        if cut is None or not known.pays(cut):
             answer = here(program)
             known.here = _least(known.here, perf_counter() - start, program is None and options.cost is None)
             return answer

@@ -401,7 +401,7 @@ def test_a_function_dearer_than_the_model_knows_goes_out_once_it_was_timed(proce
     J(X)
     (known,) = J._spread.known.values()  # type: ignore[attr-defined]
     known.here = 100 * pool_of(processes).seconds + known.estimated * 1e4  # as if the call had taken so long
-    assert known.pays
+    assert known.pays(known.division)
     same(J(X), np.diag(2 * X))
     assert used(J) == 1
 

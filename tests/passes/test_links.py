@@ -306,3 +306,20 @@ def test_row_sparse_duals_stay_sparse_and_are_forecast() -> None:
     wide = tape_of(lambda x: (T + 1) @ np.sin(x), np.ones(n))
     dependence(wide, counts=widths)
     assert forms(wide, n, widths)[-1] == "all"
+
+
+@pytest.mark.parametrize("mode", ["row-sparse", "auto"])
+def test_a_program_reads_the_zeros_of_a_matrix_that_is_its_argument(mode: str) -> None:
+    # A recording of one call serves another matrix where its zeros are the same, and is made anew where they are others.
+    n = 300
+    x, T = np.linspace(0.1, 1.0, n), banded(n, 0, 1)
+    options: Any = RowSparse.options("sparse") if mode == "row-sparse" else {"sparse": True}
+
+    def slopes(T: Any, x: Any) -> Any:
+        return dd.jacobian(lambda x: np.sin(T @ x) * x, **options)(x)
+
+    program = dd.compile(slopes)
+    for A in (T, 2 * T, T + banded(n, -3), T):
+        found, expected = program(A, x), dd.jacobian(lambda x, A=A: np.sin(A @ x) * x, mode="reverse")(x)
+        np.testing.assert_allclose(found.toarray(), expected, rtol=1e-12, atol=1e-13)
+        assert found.nnz == np.count_nonzero(A)

@@ -16,8 +16,9 @@ from dualdiff.compiled.flat import flat
 from dualdiff.passes.elementary import elementary
 from dualdiff.passes.periods import listed_by_periods
 from dualdiff.passes.program import Program
-from dualdiff.passes.repeats import repeats
+from dualdiff.passes.repeats import _joined, repeats
 from dualdiff.passes.rolling import Loop, pieces, unrolled
+from dualdiff.passes.scalars import NotScalarError
 from dualdiff.passes.units import NotRepeatedError, Repeats, Unit
 from tests.repeated import PYTHON, program_of_arrays
 
@@ -365,3 +366,76 @@ def written_into_what_the_first_period_makes(x: Any) -> Any:
 def test_what_does_not_repeat_is_said_so(f: Callable[..., Any], x: Any, why: str) -> None:
     with pytest.raises(NotRepeatedError, match=why):
         repeats(program_of_arrays(f, x))
+
+
+# --------------------------------------------------------------------------------------------------
+# numbers, period by period
+
+SOME = RANDOM.random((STEPS, 3)) > 0.5
+
+
+def test_truth_values_and_arguments_that_nothing_reads() -> None:
+    def f(x: Any, unread: Any) -> Any:
+        y = x
+        for k in range(STEPS):
+            y = np.where(SOME[k], 0.5 * np.sin(y), y * x)
+        return y
+
+    x = np.array([0.3, 0.8, 0.2])
+    program = program_of_arrays(f, x, x)
+    found = by_numbers(program, repeats(program), np.concatenate([x, x]))
+    np.testing.assert_allclose(found, f(x, x), rtol=1e-13)
+
+
+def written_twice(x: Any) -> Any:
+    out = np.zeros((3, 3))
+    for k in range(STEPS):
+        out[k % 3] = np.sin(out[(k - 1) % 3]) * x + 1
+    return out
+
+
+def marked(x: Any) -> Any:
+    out, y = np.zeros((STEPS, 2, 3)), x
+    for k in range(STEPS):
+        y = np.sin(y)
+        out[k, 0], out[k, 1] = y, True
+    return out * y
+
+
+@pytest.mark.parametrize(
+    ("f", "why"),
+    [
+        (written_twice, "written again"),
+        (marked, "written as numbers"),
+        (repeated(lambda y, k: np.sin(y) * np.array([k, 1, 2**60 + k]) * 1e-19), "no number of double precision"),
+    ],
+)
+def test_what_is_no_program_of_numbers_is_said_so(f: Callable[..., Any], why: str) -> None:
+    program = program_of_arrays(f, DATA[0])
+    with pytest.raises(NotScalarError, match=why):
+        listed_by_periods(program, repeats(program))
+
+
+def one_loop_after_the_other(x: Any) -> Any:
+    y = z = x
+    for _ in range(STEPS):
+        y = np.sin(y) * x[1]
+    for _ in range(STEPS):
+        z = np.cos(z) * y
+    return z
+
+
+def test_units_in_another_order_are_refused() -> None:
+    program = program_of_arrays(one_loop_after_the_other, DATA[0])
+    found = repeats(program)
+    found.units.reverse()
+    with pytest.raises(NotScalarError, match="not there yet"):
+        listed_by_periods(program, found)
+
+
+def test_rows_of_tables_are_numbered_however_large_their_entries_are() -> None:
+    large = 1 << 40
+    columns = [np.array([0, large, large, 0, 0]), np.array([5, large, 5, 5, 5]), np.array([1, 2, 1, 1, large])]
+    found = _joined(columns)
+    rows = list(zip(*columns, strict=True))
+    assert [[a == b for b in found] for a in found] == [[a == b for b in rows] for a in rows]

@@ -449,7 +449,8 @@ def test_a_piecewise_polynomial_that_carries_a_derivative_is_named_where_it_is_n
         return ip.PPoly.from_spline(ip.PPoly(c, X[:3]))
 
     with pytest.raises(
-        ForeignError, match=r"test_interpolate.py, line \d+, in scipy.interpolate.PPoly.from_spline: .*\(its argument 'tck'\)"
+        ForeignError,
+        match=r"test_interpolate.py, line \d+, in scipy.interpolate.PPoly.from_spline: .*\(its argument 'tck'\)",
     ):
         dd.jacobian(f, capture="always")(Y[:4].reshape(2, 2))
 

@@ -348,3 +348,21 @@ def test_a_tangent_that_overflows_is_infinite_without_a_word() -> None:
     tape, _ = record(lambda x: np.square(x * 1e-100), np.array([1e200, 1.0]), replayable=True)
     (found,) = push(tape, [np.eye(2) * 1e308], [len(tape.inputs) + len(tape) - 1], (2,))
     np.testing.assert_allclose(found, [[np.inf, 0.0], [0.0, 2e108]])
+
+
+@pytest.mark.parametrize("n", [12, 300])
+@pytest.mark.parametrize(
+    "f",
+    [lambda a, x: a * np.sin(x) * x, lambda a, x: np.cumsum(x) * a, lambda a, x: a * np.sin(x) * np.sum(x)],
+    ids=["diagonal", "triangle", "full"],
+)
+def test_a_sparse_jacobian_of_a_function_that_reads_what_is_differentiated_outside(n: int, f: Any) -> None:
+    x, read = np.linspace(0.1, 1.0, n), [2.0]
+    inner = dd.jacobian(lambda x: f(read[0], x), **RowSparse.options("sparse"))
+    inner(x)  # so that a recording of it is known
+
+    def outer(a: Any) -> Any:
+        read[0] = a
+        return inner(x).toarray()
+
+    np.testing.assert_allclose(dd.jacobian(outer)(2.0), dd.jacobian(lambda x: f(1.0, x))(x), rtol=1e-12, atol=1e-14)

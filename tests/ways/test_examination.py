@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from operator import call as called
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,13 @@ def test_a_wrong_rule_of_the_users_is_found_on_its_first_use_and_on_the_next(ope
     for _ in range(2):
         with pytest.raises(DerivativeMismatch, match=r"test_examination.py, line \d+.*differences"):
             operator(lambda x: np.sum(cube(x)))
+
+
+def test_and_where_compiled_code_calls_it() -> None:
+    cube = dd.primitive(lambda x: x**3, partials=lambda x: 6 * x**2)
+    for _ in range(2):
+        with pytest.raises(DerivativeMismatch, match="differences"):
+            dd.jacobian(functools.partial(called, cube))(X)
 
 
 A = np.array([[1.0, 2.0], [3.0, 4.0]])

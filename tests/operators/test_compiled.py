@@ -323,6 +323,31 @@ def test_random_numbers_and_counters_do_not_pass() -> None:
         dd.compile(lambda x: x + len(calls) * (calls.append(1) is None))(X)
 
 
+def test_a_chaotic_function_is_not_stale_where_its_sums_are_added_up_otherwise() -> None:
+    def f(x: Any) -> Any:
+        rows, y, z, sums = np.zeros((24, 3)), x, x, []
+        for k in range(24):
+            y = np.sin(y) * x[1]
+            rows[k] = y
+            sums.append(np.sum(rows))
+        for s in sums:
+            z = np.cos(z) * s
+        return z
+
+    x = np.array([0.3, 0.8, 0.2])
+    assert np.max(np.abs(f(x * (1 + 1e-15)) - f(x))) > 1e-7
+    for backend in ("numpy", "llvm"):
+        program = dd.compile(f, backend=backend, check_every=1)
+        for _ in range(3):
+            np.testing.assert_allclose(program(x), f(x), rtol=1e-4)
+    shift = np.arange(3.0)
+    program = dd.compile(lambda x: f(x) + shift, check_every=1)
+    program(x)
+    shift[0] = 0.1
+    with pytest.raises(StaleProgramError, match="was written into"):
+        program(x)
+
+
 def test_a_function_that_writes_into_its_argument_runs_as_it_is() -> None:
     def f(x: Any) -> Any:
         x[0] = 0.0

@@ -6,7 +6,6 @@ unit seeds, directions side by side, the zeros of outputs that depend on nothing
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,29 +15,18 @@ from typing import Any
 import numpy as np
 import scipy
 
-from dualdiff.advice import LIBRARY, instead, traced_argument, written
 from dualdiff.capture import Captures, RunAgain, captured_runs
 from dualdiff.containers import plain
 from dualdiff.dual import Dual, Pushing
 from dualdiff.errors import (
     NOTES,
-    REPLACED,
     DegenerateDirectionError,
     DerivativeError,
-    ForeignError,
     InputError,
     NoDerivativeWarning,
-    Stumble,
-    TracedAssignmentError,
-    UnsupportedFunctionError,
-    foreign_call,
     forgive,
-    line_of_traceback,
-    method_owner,
     outside,
-    public_name,
     raised_by_user,
-    users_frame,
     where,
 )
 from dualdiff.kinds import CAREFUL
@@ -59,11 +47,11 @@ from dualdiff.values import (
     TRACED,
     Traced,
     alive,
-    enter_rooms,
     native,
     packed,
 )
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
+from dualdiff.ways.foreign import translated
 
 
 @dataclass(slots=True, eq=False)  # not frozen: that would cost every call two microseconds
@@ -120,7 +108,7 @@ def run_user(
     except DerivativeError as e:
         failed = e
     except Exception as e:
-        failed = e if notes else translated(e, problem)
+        failed = e if notes else translated(e)
     finally:
         NOTES.reset(token)
     if notes:
@@ -181,73 +169,6 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
             NoDerivativeWarning,
             stacklevel=outside(),
         )
-
-
-_OBJECTS_IN_SPARSE = ("unsupported data types in input", "support dtype object", "no supported conversion for types")
-"""How scipy.sparse says that it was given an array of Python objects."""
-
-
-_COMPILED_METHOD = "must be numpy.ndarray"
-"""How a method of a compiled class (the factors of ``splu``) says that it takes arrays alone."""
-
-
-def translated(e: Exception, problem: Problem) -> Exception:
-    """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
-    if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
-        new: Exception = TracedAssignmentError(
-            f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
-            "would lose its derivative. Write y = s - x, which is a differentiated array."
-        )
-    elif isinstance(e, (TypeError, ValueError)) and any(said in str(e) for said in _OBJECTS_IN_SPARSE):
-        new = UnsupportedFunctionError(
-            f"{line_of_traceback(e)}: scipy.sparse met an array of Python objects, with which it cannot compute. Its products with a "
-            "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
-        )
-    elif (
-        type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := traced_argument(call[1])) is not None
-    ):
-        fix = instead(public_name(call[1])) or LIBRARY
-        new = ForeignError(
-            f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
-            f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
-        )
-        enter_rooms()
-        if (
-            call[1].f_code in REPLACED and (user := call[1].f_back) is not None
-        ):  # as sosfilt, compiled below its first lines
-            owner = method_owner(call[1].f_code, next(iter(call[1].f_locals.values()), None))
-            new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array", () if owner is None else (owner,))
-    elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
-        here = written(*frame)
-        fix = (instead(here.function) if here is not None else None) or LIBRARY
-        text = "compiled code" if here is None else here.text
-        new = ForeignError(
-            f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
-            f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
-        )
-        if _COMPILED_METHOD in str(e):  # which may have a stand-in
-            enter_rooms()
-            new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")
-    else:
-        return e
-    new.__cause__ = e
-    for note in getattr(e, "__notes__", ()):
-        new.add_note(note)
-    return new
-
-
-def _told(e: Exception) -> str:
-    """Return what an error of other code says, without the names of our classes."""
-    return f"{type(e).__name__}: {_OURS.sub('differentiated value', str(e)).rstrip('. ')}"
-
-
-_FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
-_OURS = re.compile(
-    r"\b(numpy\.)?(TracedArray|"
-    + "|".join(sorted({c.__name__ for c in TRACED}))
-    + r")\b|<class 'dualdiff\.[\w.]+'>|Traced\(.*?\)+"
-)
-"""The names of the classes of differentiated values, by which errors of compiled code call their argument."""
 
 
 def outputs_of(values: Sequence[Any]) -> list[Any]:

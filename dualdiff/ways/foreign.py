@@ -1,0 +1,86 @@
+"""What other code says of differentiated values that it does not take, said again in words, with the user's line."""
+
+from __future__ import annotations
+
+import re
+
+from dualdiff.advice import LIBRARY, instead, traced_argument, written
+from dualdiff.errors import (
+    REPLACED,
+    ForeignError,
+    Stumble,
+    TracedAssignmentError,
+    UnsupportedFunctionError,
+    foreign_call,
+    line_of_traceback,
+    method_owner,
+    public_name,
+    users_frame,
+)
+from dualdiff.values import TRACED, enter_rooms
+
+__all__ = ["translated"]
+
+_OBJECTS_IN_SPARSE = ("unsupported data types in input", "support dtype object", "no supported conversion for types")
+"""How scipy.sparse says that it was given an array of Python objects."""
+
+_COMPILED_METHOD = "must be numpy.ndarray"
+"""How a method of a compiled class (the factors of ``splu``) says that it takes arrays alone."""
+
+_FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
+_OURS = re.compile(
+    r"\b(numpy\.)?(TracedArray|"
+    + "|".join(sorted({c.__name__ for c in TRACED}))
+    + r")\b|<class 'dualdiff\.[\w.]+'>|Traced\(.*?\)+"
+)
+"""The names of the classes of differentiated values, by which errors of compiled code call their argument."""
+
+
+def translated(e: Exception) -> Exception:
+    """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
+    if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
+        new: Exception = TracedAssignmentError(
+            f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
+            "would lose its derivative. Write y = s - x, which is a differentiated array."
+        )
+    elif isinstance(e, (TypeError, ValueError)) and any(said in str(e) for said in _OBJECTS_IN_SPARSE):
+        new = UnsupportedFunctionError(
+            f"{line_of_traceback(e)}: scipy.sparse met an array of Python objects, with which it cannot compute. Its products with a "
+            "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
+        )
+    elif (
+        type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := traced_argument(call[1])) is not None
+    ):
+        fix = instead(public_name(call[1])) or LIBRARY
+        new = ForeignError(
+            f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
+            f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
+        )
+        enter_rooms()
+        if (
+            call[1].f_code in REPLACED and (user := call[1].f_back) is not None
+        ):  # as sosfilt, compiled below its first lines
+            owner = method_owner(call[1].f_code, next(iter(call[1].f_locals.values()), None))
+            new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array", () if owner is None else (owner,))
+    elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
+        here = written(*frame)
+        fix = (instead(here.function) if here is not None else None) or LIBRARY
+        text = "compiled code" if here is None else here.text
+        new = ForeignError(
+            f"{line_of_traceback(e)}: {text} was given a value that is being differentiated, which it does not take ({_told(e)}). "
+            f"{fix}. To freeze the value on purpose: dd.stop_gradient(x)."
+        )
+        if _COMPILED_METHOD in str(e):  # which may have a stand-in
+            enter_rooms()
+            new.stumble = Stumble(frame[0].f_globals, frame[0].f_code, frame[1], "array")
+    else:
+        return e
+    new.__cause__ = e
+    for note in getattr(e, "__notes__", ()):
+        new.add_note(note)
+    return new
+
+
+def _told(e: Exception) -> str:
+    """Return what an error of other code says, without the names of our classes."""
+    return f"{type(e).__name__}: {_OURS.sub('differentiated value', str(e)).rstrip('. ')}"

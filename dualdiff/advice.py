@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualdiff.errors import HERE, STORED_IN_PLAIN_ARRAY, is_numpy, passage, public_name
+from dualdiff.trees import slots
 from dualdiff.values import CARRYING, TRACED
 
 LONGEST = 60
@@ -107,7 +108,16 @@ def _is_lost(node: ast.expr, frame: FrameType) -> bool:
 def _holds(v: Any) -> bool:
     if type(v) in TRACED or type(v) in CARRYING:
         return True
+    if type(v) is np.ndarray and v.dtype.char == "O":
+        v = v.ravel().tolist()
     return type(v) in (list, tuple) and any(type(e) in TRACED for e in v)
+
+
+def _contents(v: Any) -> list[Any]:
+    """Return the values of a dictionary, or of an object's attributes."""
+    if type(v) is dict:
+        return list(v.values())
+    return [*getattr(v, "__dict__", {}).values(), *[getattr(v, n, None) for n in slots(type(v))]]
 
 
 def written(frame: FrameType, at: int | None = None) -> Written | None:
@@ -140,7 +150,7 @@ def traced_argument(frame: FrameType) -> str | None:
     count = code.co_argcount + code.co_kwonlyargcount + sum([bool(code.co_flags & flag) for flag in (4, 8)])
     for name in code.co_varnames[:count]:
         v = frame.f_locals.get(name)
-        if _holds(v) or (type(v) is dict and any(map(_holds, v.values()))):
+        if _holds(v) or any(map(_holds, _contents(v))):
             return str(name)
     return None
 

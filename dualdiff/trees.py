@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     import optree
 
-__all__ = ["Columns", "flatten", "let_open", "paths", "tree_map"]
+__all__ = ["Columns", "flatten", "let_open", "paths", "slots", "tree_map"]
 
 _PLAIN_LEAVES: frozenset[type] = frozenset((float, int, complex, bool))
 
@@ -178,3 +178,10 @@ def paths(tree: Any) -> list[str]:
     if isinstance(tree, (tuple, list)):
         return [f"[{i}]{p}" for i, v in enumerate(tree) for p in paths(v)]
     return [] if tree is None else [""]
+
+
+def slots(kind: type) -> list[str]:
+    """Return the names of the attributes that the instances of a class have without a dictionary."""
+    declared = [vars(c).get("__slots__", ()) for c in kind.__mro__]
+    names = [n for own in declared for n in ([own] if isinstance(own, str) else own)]
+    return [n for n in names if n not in ("__dict__", "__weakref__")]

@@ -18,6 +18,7 @@ from dualdiff.capture.active import ACTIVE
 from dualdiff.capture.binding import MISSING, Attributes, Names, Variable, in_use, is_bound
 from dualdiff.capture.look import code_names, contents, is_foreign
 from dualdiff.capture.names import real_of, stand_in
+from dualdiff.trees import slots
 from dualdiff.values import TRACED
 
 MOST = 2000
@@ -170,15 +171,9 @@ def _parts(x: Any) -> Iterator[tuple[Any, int, dict[Any, Any], Make]]:
         own = getattr(x, "__dict__", None)
         if type(own) is dict:
             yield own, id(own), own, exchanged
-        slots = {n: v for n in _slots(type(x)) if (v := getattr(x, n, MISSING)) is not MISSING}
-        if slots:
-            yield Slots(x), id(x), slots, exchanged
-
-
-def _slots(kind: type) -> list[str]:
-    declared = [vars(c).get("__slots__", ()) for c in kind.__mro__]
-    names = [n for own in declared for n in ([own] if isinstance(own, str) else own)]
-    return [n for n in names if n not in ("__dict__", "__weakref__")]
+        held = {n: v for n in slots(type(x)) if (v := getattr(x, n, MISSING)) is not MISSING}
+        if held:
+            yield Slots(x), id(x), held, exchanged
 
 
 def _is_of_users(x: Any) -> bool:
@@ -204,7 +199,7 @@ def _inside(x: Any) -> list[Any]:
     if isinstance(x, ModuleType) or not _is_of_users(x):
         return []
     own = getattr(x, "__dict__", None)
-    held = [*(own.values() if type(own) is dict else ()), *[getattr(x, n, None) for n in _slots(type(x))]]
+    held = [*(own.values() if type(own) is dict else ()), *[getattr(x, n, None) for n in slots(type(x))]]
     return [*held, type(x), getattr(x, "__wrapped__", None)]
 
 

@@ -456,12 +456,16 @@ def test_a_piecewise_polynomial_that_carries_a_derivative_is_named_where_it_is_n
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
-def test_the_basis_is_changed_from_the_first_call(mode: Any) -> None:
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (lambda c: ip.BPoly.from_power_basis(ip.PPoly(c, X[:3])), lambda c: ip.PPoly(c, X[:3])),
+        (lambda c: ip.PPoly.from_bernstein_basis(ip.BPoly(c, X[:3])), lambda c: ip.BPoly(c, X[:3])),
+    ],
+    ids=["to Bernstein's", "to powers"],
+)
+def test_the_basis_is_changed_from_the_first_call(mode: Any, changed: Any, same: Any) -> None:
     # SciPy's own function asks the object for what only SciPy's has, before it asks a number of it.
-    def f(c: Any) -> Any:
-        return ip.BPoly.from_power_basis(ip.PPoly(c, X[:3]))(INSIDE[:3])
-
-    c = Y[:6].reshape(3, 2)
-    np.testing.assert_allclose(
-        dd.jacobian(f, mode=mode)(c), dd.jacobian(lambda c: ip.PPoly(c, X[:3])(INSIDE[:3]))(c), atol=1e-13
-    )
+    c, at = Y[:6].reshape(3, 2), INSIDE[:3]
+    found = dd.jacobian(lambda c: changed(c)(at), mode=mode)(c)
+    np.testing.assert_allclose(found, dd.jacobian(lambda c: same(c)(at))(c), rtol=1e-12, atol=1e-13)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, chirp, sosfilt
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
@@ -84,3 +84,26 @@ def test_an_error_of_the_user_shows_nothing_of_the_runs_before() -> None:
     said = "".join(traceback.format_exception(raised.value))
     assert "During handling" not in said
     assert "RunAgain" not in said
+
+
+def test_an_object_of_another_library_that_holds_them_is_named() -> None:
+    class Slotted:
+        __slots__ = "held"
+
+        def __init__(self, held: Any) -> None:
+            self.held = held
+
+    class Open:
+        def __init__(self, held: Any) -> None:
+            self.inside = held
+
+    def objects(x: Any) -> Any:
+        found = np.empty(len(x), dtype=object)
+        for k in range(len(x)):
+            found[k] = x[k]
+        return found
+
+    for make in (Slotted, Open):
+        for kept in (objects, lambda x: x, lambda x: [x]):
+            with pytest.raises(ForeignError, match=r"in scipy.signal.chirp: .*\(its argument 't'\)"):
+                dd.jacobian(lambda x, m=make, k=kept: chirp(m(k(x)), 1, 2, 3), capture="never")(X)

@@ -34,12 +34,12 @@ def _scales(x: Any, n: int, rank: int) -> Any:
     return column((x[1:] - x[:-1]) ** np.arange(n, -1, -1)[:, None], rank)
 
 
-def in_powers(self: Any) -> Any:
+def in_powers(self: Any, extrapolate: Any = None) -> Any:
     """Return the same function in the basis of powers."""
     c, x = inexact(self.c), real(self.x)
     n = shape_of(c)[0] - 1
     own = np.tensordot(_powers(n), c, 1) / _scales(x, n, len(shape_of(c)))
-    return pieces.pieces(PPOLY, own, x, self.extrapolate, self.axis)
+    return pieces.pieces(PPOLY, own, x, self.extrapolate if extrapolate is None else extrapolate, self.axis)
 
 
 def called(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
@@ -80,13 +80,6 @@ class Bernstein:
     derivative = derivative
     antiderivative = antiderivative
     integrate = integrate
-
-    @property
-    def _x(self) -> Any:
-        raise UnsupportedFunctionError(
-            f"{where()}: PPoly.from_bernstein_basis of a BPoly that carries a derivative is not supported. Evaluate the BPoly: it is "
-            "the same function."
-        )
 
     def extend(self, c: Any, x: Any) -> None:
         """Refuse to change the object."""
@@ -175,14 +168,20 @@ def from_derivatives(_kind: Any, xi: Any, yi: Any, orders: Any = None, extrapola
     return _made(np.stack(c, axis=1), x, extrapolate)
 
 
-_from_powers = BPOLY.from_power_basis
+def _of_other_basis(owner: Any, name: str, part: type, changed: Any) -> None:
+    """Let a class's own function change the basis of objects that carry a derivative."""
+    real = getattr(owner, name)
+
+    def change(_kind: Any, of: Any, extrapolate: Any = None) -> Any:
+        if isinstance(of, part) and is_active((of.c, of.x)):  # type: ignore[attr-defined]
+            return changed(of, extrapolate)
+        return plain_call(real, (of, extrapolate), {})
+
+    ROOM.method(owner, name, always=True)(change)
 
 
-@ROOM.method(BPOLY, "from_power_basis", always=True)
-def from_power_basis(_kind: Any, pp: Any, extrapolate: Any = None) -> Any:
-    """``BPoly.from_power_basis``."""
-    carries = isinstance(pp, pieces.Pieces) and is_active((pp.c, pp.x))
-    return in_basis(pp, extrapolate) if carries else plain_call(_from_powers, (pp, extrapolate), {})
+_of_other_basis(BPOLY, "from_power_basis", pieces.Pieces, in_basis)
+_of_other_basis(PPOLY, "from_bernstein_basis", Bernstein, in_powers)
 
 
 ROOM.method(BPOLY, "__call__", facts=KINKS)(called)

@@ -188,6 +188,15 @@ DROP_INS: list[DropIn] = [
         extrapolate=False,
     ),
     of(
+        vars(ip.PPoly)["from_bernstein_basis"],
+        PIECES,
+        X,
+        given={"bp": None},
+        places=0,
+        called=lambda c, x, bp=None, **o: ip.PPoly.from_bernstein_basis(ip.BPoly(c, x), **o)(AT),
+        extrapolate=False,
+    ),
+    of(
         ip.BPoly.integrate,
         np.float64(0.3),
         np.float64(2.7),

@@ -54,10 +54,10 @@ DOUBLE = {
     "mathieu_modsem2", "modfresnelp", "modfresnelm", "ncfdtrinc", "chndtrinc", "nrdtrisd", "kl_div", "smirnov", "smirnovi",
     "bdtr", "bdtrc", "bdtri", "pbdv", "pbvv", "pbwa", "itairy", "powm1", "cotdg", "tandg", "wright_bessel", "log_wright_bessel",
 }  # fmt: skip
-#: computed from 1 ± z, or so
+#: computed from 1 ± z, or so; or at zero for all that is near
 COARSE = {
     "eval_legendre", "eval_jacobi", "eval_gegenbauer", "eval_chebyt", "eval_chebyu", "eval_chebyc", "eval_chebys", "legendre_p",
-    "assoc_legendre_p",
+    "assoc_legendre_p", "_nct_pdf",
 }  # fmt: skip
 #: by their shapes these are integrals, which are computed on plain memory
 INTEGRALS = {

@@ -240,3 +240,16 @@ def test_what_is_not_differentiated_says_so_by_name() -> None:
         dd.grad(lambda n: st.binom.pmf(2, n, 0.3))(5.0)
     with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
         dd.grad(lambda s: normal.logpdf(np.zeros(2), np.zeros(2), np.diag(np.stack([s, 0.0]))))(1.0)
+
+
+def test_near_zero_the_noncentral_t_density_is_scipys_value_with_the_densitys_derivative() -> None:
+    # Within 1e-8 SciPy returns the density at zero, so its own values show no slope there.
+    def f(t: Any, v: Any, nc: Any) -> Any:
+        return st.nct.pdf(t, v, nc)
+
+    slopes = dd.jacobian(f, argnums=(0, 2))(0.0, 5.5, 0.7)
+    for t in (2e-10, -1e-9, 5e-9, 1e-7):
+        value, found = dd.value_and_jacobian(f, argnums=(0, 2))(t, 5.5, 0.7)
+        assert value == f(t, 5.5, 0.7)
+        np.testing.assert_allclose(found, slopes, rtol=1e-6)
+    assert dd.compile(dd.value_and_grad(f))(2e-10, 5.5, 0.7)[0] == f(2e-10, 5.5, 0.7)

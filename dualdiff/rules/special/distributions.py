@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from dualdiff.kinds import Elementwise
 from dualdiff.register import REAL_ONLY, Facts, composite
 from dualdiff.rules.absent import where_nan
 from dualdiff.rules.special.densities import (
@@ -42,6 +43,7 @@ from dualdiff.rules.special.rows import (
 )
 from dualdiff.rules.special.series import weak
 from dualdiff.rules.special.shapes import beta_slope_a, beta_slope_b
+from dualdiff.values import bind, operand
 
 # --------------------------------------------------------------------------------------------------
 # the skew normal distribution, Φ(z) - 2 T(z, a) with Owen's function
@@ -256,9 +258,17 @@ _noncentral_inverse("isf", "sf", -1)
 for _name, _density, _domain in (
     ("_ncx2_pdf", chi_square_noncentral_density, (POSITIVE, PARAMETER, POSITIVE)),
     ("_ncf_pdf", lambda x, m, n, nc: f_noncentral_density(m, n, nc, x), (POSITIVE, PARAMETER, PARAMETER, POSITIVE)),
-    ("_nct_pdf", lambda t, v, nc: t_noncentral_density(v, nc, t), (REAL, PARAMETER, PARAMETER)),
 ):
     composite(named(_name), domain=_domain, facts=Facts(REAL_ONLY))(_density)
+
+_as_computed = Elementwise("as _nct_pdf", lambda _y, t, v, nc: named("_nct_pdf")(t, v, nc), 1, 0, 0, 0)
+
+
+@composite(named("_nct_pdf"), domain=(REAL, PARAMETER, PARAMETER), facts=Facts(REAL_ONLY))
+def _t_density(t: Any, v: Any, nc: Any) -> Any:
+    # Within 1e-8 of zero SciPy returns the density at zero: that is the value, and the density's derivative that of it.
+    density = t_noncentral_density(v, nc, t)
+    return bind(_as_computed, tuple([operand(x) for x in (density, t, v, nc)]), {})
 
 
 def _there(exists: Any, moment: Any) -> Any:

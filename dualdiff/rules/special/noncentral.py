@@ -111,7 +111,21 @@ def t_noncentral_density(v: Any, nc: Any, t: Any) -> Any:
     """Return the density of Student's noncentral distribution: by the two families where v is differentiated."""
     if not is_differentiated(v):
         return noncentral_t_density(v, nc, t)
-    return np.abs(t) * v / np.square(v + t * t) * _both_families(beta_density, v, nc, t)
+    # |t| times densities that are infinite at zero, as 1/|t|: they are put together so that nothing is lost there.
+    mean, whole = 0.5 * nc * nc, v + t * t
+    j = _terms(mean, v, t)
+    even = np.sqrt(whole) * _weights(j, mean) * _without_pole(j, 0.5, v, t)
+    odd = t * nc / math.sqrt(2) * _weights(j, mean, 1.5) * _without_pole(j, 1.0, v, t)
+    return np.sum(even + odd, axis=0) * v / np.square(whole)
+
+
+def _without_pole(j: Any, shift: float, v: Any, t: Any) -> Any:
+    """Return yʲ (1 - y)^(½v - 1) / B(j + shift, ½v) at y = t²/(v + t²): by logarithms where factors are no numbers."""
+    y = t * t / (v + t * t)
+    rest = (1 - 0.5 * v) * np.log1p(t * t / v) - special.betaln(j + shift, 0.5 * v)
+    far, some = np.greater(np.abs(rest), 300.0), np.greater(y, 0)
+    by_logs = np.exp(j * np.log(np.where(far & some, y, 1.0)) + np.where(far, rest, 0.0))
+    return np.where(far, np.where(some, by_logs, 0.0), y**j * np.exp(np.where(far, 0.0, rest)))
 
 
 def noncentral_t_slope(v: Any, nc: Any, t: Any) -> Any:

@@ -19,7 +19,7 @@ from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.kinds import Elementwise
 from dualdiff.register import REAL_ONLY, REGISTER, Facts, discrete, refused, register
 from dualdiff.shapes import dtype_of
-from dualdiff.values import TRACED
+from dualdiff.values import TRACED, is_recorded
 
 REAL, POSITIVE, NONZERO, UNIT = "real", "positive", "nonzero", "unit"
 ABOVE_ONE, ABOVE_MINUS_ONE = "above one", "above minus one"
@@ -167,8 +167,8 @@ def _guarded(
 
 
 def is_differentiated(x: Any) -> bool:
-    """Whether a value depends on the input in a way that has a derivative."""
-    return type(x) in TRACED and not x._may_leave()
+    """Whether a value depends on the input in a way that has a derivative: what a program only records does not."""
+    return type(x) in TRACED and not x._may_leave() and not is_recorded(x)
 
 
 def piecewise_constant(*names: str) -> None:

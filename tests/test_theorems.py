@@ -115,6 +115,8 @@ def test_hessians_are_symmetric_and_agree(program: Program, seed: int) -> None:
             )
             same("symmetry", a, across, scale=10 * scale)
             same("forward over reverse, reverse over forward", a, np.asarray(other[i][j]), scale=10 * scale)
+    if meets_a_kink(program):  # sin(|x|)² has none, its slope through |x| has
+        return
     rng = np.random.default_rng(seed)
     s = Subject(lambda *xs: dd.grad(program, argnums)(*xs), program.point)
     v = s.direction(rng)

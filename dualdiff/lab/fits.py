@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -14,6 +15,8 @@ from dualdiff.lab.problems import Problem
 __all__ = ["CERTIFIED_DIGITS", "Fit", "digits", "fit"]
 
 Array = NDArray[np.float64]
+
+_MINPACK_KNOWS_THREE_POINTS = tuple([int(n) for n in scipy.__version__.split(".")[:2]]) >= (1, 16)
 
 #: NIST prints its certified parameters with this many digits; no comparison with them can show more.
 CERTIFIED_DIGITS = 11.0
@@ -92,8 +95,9 @@ def fit(problem: Problem, jacobian: Literal["dualdiff", "2-point", "3-point"] = 
     Fit
     """
     source: str | Callable[[Array], Array] = dd.jacobian(problem.residual) if jacobian == "dualdiff" else jacobian
-    # MINPACK's Levenberg-Marquardt is the usual choice for curves, but wants at least as many residuals as parameters.
-    method = "lm" if problem.degrees >= 0 else "trf"
+    # MINPACK's Levenberg-Marquardt is the usual choice for curves, but wants at least as many residuals as parameters, and before
+    # SciPy 1.16 it takes two-point differences where three are asked for.
+    method = "lm" if problem.degrees >= 0 and (jacobian != "3-point" or _MINPACK_KNOWS_THREE_POINTS) else "trf"
     # Tolerances just above the rounding unit: the fit is to stop where the derivatives let it, not where it is told.
     found = least_squares(
         problem.residual, problem.start, jac=source, method=method, x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15

@@ -52,6 +52,11 @@ def cho_banded(a: Any, x: Any, **options: Any) -> Any:
     return sla.cho_solve_banded((sla.cholesky_banded(a), False), x, **options)
 
 
+def toeplitz_solved(c: Any, x: Any, **options: Any) -> Any:
+    # SciPy's own does not take what is read-only before 1.15.
+    return sla.solve_toeplitz(np.array(c), np.array(x), **options)
+
+
 HALVES = S / 2
 
 
@@ -248,7 +253,7 @@ DROP_INS: list[DropIn] = [
     of(sla.eigvals, A, b=S, overwrite_b=True, homogeneous_eigvals=True, **OVER_A),
     of(sla.svd, A, shown=signless, full_matrices=False, compute_uv=False, lapack_driver="gesvd", **OVER_A),
     of(sla.svdvals, TALL, **OVER_A),
-    of(sla.solve_toeplitz, c, b4, **CHECKED),
+    of(sla.solve_toeplitz, c, b4, called=sla.solve_toeplitz if SCIPY >= (1, 15) else toeplitz_solved, **CHECKED),
     of(sla.matmul_toeplitz, c, b4, check_finite=True, workers=2),
     of(sla.solve_circulant, c, b4, singular="lstsq", tol=1e-9, caxis=0, baxis=-1, outaxis=-1),
 ]

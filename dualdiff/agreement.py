@@ -89,6 +89,8 @@ def is_amplified(f: Callable[[Any], Any], x: Any, found: Sequence[Any], right: S
             )
         except Exception:  # it cannot be run there
             return False
+        if not len(again) == len(right) == len(found):
+            return False
         if not all(isinstance(b, _KNOWN) and agree(a, b, 0.0) for a, b in zip(again, right, strict=True)):
             return False
         return all(

@@ -493,9 +493,7 @@ class Pushing(Run, Sweep):
         t = INSTEAD
         if kinds != {type(None)} and kinds <= _TERMS_OR_NONE and is_array(out) and self.lead[0] * out.size > DENSE:
             tangents = [c and settled(c) for c in tangents]
-            t = store(tangents, index, out, value)
-            if t is not INSTEAD:
-                t = self._few(out, t)
+            t = self._few(out, store(tangents, index, out, value))
         if t is INSTEAD:
             if isinstance(tangents[0], Terms):
                 tangents[0] = self.dense(tangents[0], out)

@@ -19,12 +19,12 @@ import numpy as np
 
 from dualdiff.containers import plain
 from dualdiff.errors import OUTLIVED, EscapedValueError, line_of, user_frame, where
-from dualdiff.kinds import Discrete, Elementwise, Primitive
+from dualdiff.kinds import Primitive
 from dualdiff.ownership import SOLE, holders
 from dualdiff.rules.indexing import getitem, setitem, stored
 from dualdiff.shapes import FLOAT64, Aval, aval, dtype_of, shape_of
 from dualdiff.tracer import Run, Tracer
-from dualdiff.values import LEVELS, NOTHING, NUMBERS, TRACED, Traced, bind, operand, packed, set_class
+from dualdiff.values import LEVELS, NOTHING, NUMBERS, TRACED, Traced, bind, operand, set_class
 from dualdiff.views import is_view, is_whole, note_root, tie_view
 
 ndarray = np.ndarray
@@ -672,4 +672,4 @@ def record(f: Any, *args: Any, replayable: bool = False, lines: bool = False) ->
     return tape, result
 
 
-__all__ = ["FLOAT64", "Discrete", "Elementwise", "Equation", "Guard", "Recording", "Tape", "packed", "record"]
+__all__ = ["Equation", "Guard", "Recording", "Tape", "record"]

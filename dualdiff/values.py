@@ -229,6 +229,7 @@ class _Levels:
     modules = 0
 
     def __init__(self) -> None:
+        self.here = threading.local()
         self._counting = threading.Lock()  # a count lost between threads could put an inner run below its outer one
 
     def new(self) -> int:
@@ -237,7 +238,8 @@ class _Levels:
             join()
         with self._counting:
             self.current += 1
-            return self.current
+            self.here.latest = level = self.current
+        return level
 
 
 LEVELS = _Levels()

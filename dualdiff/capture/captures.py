@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -71,7 +72,6 @@ class Captures:
         "classes",
         "everywhere",
         "examined",
-        "found",
         "mode",
         "modules",
         "seen_constant",
@@ -86,10 +86,8 @@ class Captures:
         self.everywhere = False  # whether places that are no names of a module are exchanged as well
         self.checked = False
         self.examined = False  # whether the first recording was looked at for what is suspicious
-        self.found: set[int] = (
-            set()
-        )  # whether it looked up a value, or compared it, and found an equal plain number (FOUND, EQUAL)
-        self.trusted: set[int] = set()  # which of that was held against differences
+        # Which of its functions were held against differences where they compared a value, and found it equal to a plain number.
+        self.trusted: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.told = mode != "auto"
         self.seen_constant = False  # whether dual numbers met a result without derivative, and a recording was asked
         if mode == "never":
@@ -131,6 +129,17 @@ class Captures:
     def anything(self) -> bool:
         """Whether anything is captured."""
         return bool(self.modules or self.classes)
+
+    def trusts(self, f: Any) -> bool:
+        """Whether a function's comparisons were held against differences: this one, not another with the same code and other state."""
+        holder = _holder(f)
+        return self.trusted.get(id(holder)) is holder
+
+    def trust(self, f: Any) -> None:
+        """Note that a function's comparisons were held against differences."""
+        holder = _holder(f)
+        with suppress(TypeError):  # of what cannot be told again nothing is kept
+            self.trusted[id(holder)] = holder
 
     def learn(self, errors: Sequence[DerivativeError], f: Any) -> bool:
         """Note where a run of a function stumbled; return whether the next run captures more than this one did."""
@@ -222,6 +231,15 @@ class Captures:
             ACTIVE.reset(token)
 
 
+def _holder(f: Any) -> Any:
+    """Return what holds a function's state: its code where it has none of its own, the object of a method, or itself."""
+    if type(f) is MethodType:
+        return f.__self__
+    return f.__code__ if type(f) is FunctionType and not f.__closure__ else f
+
+
+MOST_KNOWN = 10_000
+"""Functions of which it is remembered what is captured."""
 _KNOWN: dict[int, tuple[Any, Captures]] = {}
 
 
@@ -252,9 +270,9 @@ def _captures_of(f: Any) -> Captures | None:
     known = _KNOWN.get(id(code))
     if known is not None and known[0]() is code:
         return known[1]
-    if len(_KNOWN) > 10_000:
-        for key in [k for k, (ref, _) in list(_KNOWN.items()) if ref() is None]:
-            del _KNOWN[key]
+    if len(_KNOWN) >= MOST_KNOWN:  # what is captured holds the names of a module, and these the function: none dies
+        for key in list(_KNOWN)[: MOST_KNOWN // 2]:
+            _KNOWN.pop(key, None)
     captures = Captures(f)
     _KNOWN[id(code)] = weakref.ref(code), captures
     return captures
@@ -365,7 +383,13 @@ class Captured:
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> Any:
-        return Captured, (self.f, self.captures.mode)
+        mode = self.captures.mode
+        return _captured, (self.f, mode if isinstance(mode, str) else tuple([m.__name__ for m in mode]))
+
+
+def _captured(f: Any, mode: Any) -> Captured:
+    """Return a function that was pickled with the names of its modules."""
+    return Captured(f, mode if isinstance(mode, str) else tuple([import_module(name) for name in mode]))
 
 
 def capture(f: Callable[..., Any], modules: str | Sequence[ModuleType] = "always") -> Callable[..., Any]:

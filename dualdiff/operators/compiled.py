@@ -218,6 +218,9 @@ class Compiled(Gate):
 
     def _staleness(self, program: Program, results: Any, expected: Any, args: Any, kwargs: Any) -> str | None:
         """Say which result of a program is not the function's; None where all are, but for what this makes of rounding."""
+        if len(results) != len(expected):
+            name = getattr(self.f, "__name__", "the function")
+            return f"the program of {name} is stale: it gives {len(results)} results, the function {len(expected)}."
         pairs = zip(results, expected, strict=True)
         n, (found, right) = next(((n, pair) for n, pair in enumerate(pairs) if not _agree(*pair)), (-1, (None, None)))
         if n < 0 or is_amplified(lambda x: self.f(*x[0], **x[1]), (args, kwargs), results, expected):

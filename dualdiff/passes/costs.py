@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from dualdiff.kinds.base import ALL, Asked, Step
 from dualdiff.kinds.local import linked_forecast
 from dualdiff.passes.cuts import activity
+from dualdiff.passes.push import last_uses
 from dualdiff.shapes import dtype_of, shape_of, size_of
 from dualdiff.tangents import DENSE
 from dualdiff.tape import Tape
@@ -368,8 +369,6 @@ def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int
     found : sequence, optional
         The forms of forward mode's tangents; without them every tangent has all directions.
     """
-    from dualdiff.passes.push import last_uses
-
     n = len(tape.inputs)
     active = activity(tape)
     uses = last_uses(tape, tape.outputs)
@@ -378,7 +377,7 @@ def peak(tape: Tape, directions: int, found: Sequence[Any] | None = None) -> int
         if not active[slot]:
             return 0
         width = directions
-        if found is not None and found[slot] is not None and found[slot] != "all":
+        if found is not None and found[slot] is not None and found[slot] != ALL:
             width = 2 * len(found[slot])  # coefficients and maps
         return size * itemsize * width
 

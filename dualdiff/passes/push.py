@@ -52,7 +52,7 @@ def push(tape: Tape, seeds: Sequence[Any], slots: Sequence[int], lead: tuple[int
     except Exception as error:
         tape.blame(error, len(tangents) - n)
         raise
-    return [tangents[s] if s >= 0 else None for s in slots] if n or tangents else []
+    return [tangents[s] if s >= 0 else None for s in slots]
 
 
 def last_uses(tape: Tape, slots: Sequence[int]) -> list[int]:

@@ -253,8 +253,11 @@ def in_chunks(of: Callable[[int, int], Any], count: int, chunk: int | None) -> A
         return np.concatenate([part, *[of(lo, hi) for lo, hi in rest]])
     whole = np.empty((count, part.shape[1]), part.dtype)
     whole[: len(part)] = part
-    for lo, hi in rest:
-        whole[lo:hi] = of(lo, hi)
+    for n, (lo, hi) in enumerate(rest, 1):
+        part = of(lo, hi)
+        if type(part) is not np.ndarray:  # the chunks before held rows that are constant for the outer operator
+            return np.concatenate([whole[:lo], part, *[of(*span) for span in rest[n:]]])
+        whole[lo:hi] = part
     return whole
 
 

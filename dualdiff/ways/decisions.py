@@ -223,12 +223,19 @@ def _nested(problem: Problem, options: Options, decisions: Decisions) -> Answer:
         settled = settled_way(problem, options, problem.n)  # nobody knows yet how many outputs there are
         kinds = kinds if settled is None else [settled]
     whole = all(w.replayed is True for w in kinds)
-    if len(kinds) == 1 and not (kinds[0].recorded or whole) and options.chunk is None and problem.n <= MOST_AT_ONCE:
+    if (
+        len(kinds) == 1
+        and not (kinds[0].recorded or whole)
+        and options.chunk is None
+        and options.max_bytes is None
+        and problem.n <= MOST_AT_ONCE
+    ):
         return kinds[0](inputs=problem.n, columns=problem.n).run(problem, options, None)
     program = recorded(problem, options, replayable=whole or options.chunk is not None)
     if len(kinds) == 1 and (way := kinds[0].at(program, options)) is not None:
-        found = fitted(program, way, options) if way.directions > 1 else way
-        return carry_out(problem, options, found or way, program)
+        found = fitted(program, way, options) if way.directions > 1 or options.max_bytes is not None else way
+        if found is not None:
+            return carry_out(problem, options, found, program)
     without = [w for w in options.ways if not w.nests]
     best, _ = choose(program, options, without)
     if best.replayed and not program.tape.replayable:

@@ -95,6 +95,8 @@ def _compare(problem: Any, tape: Tape, values: Sequence[Any]) -> None:
     except RuleError:  # a rule for the other mode alone, on purpose
         return
     call = copy.copy(problem.call)
+    if not values:
+        return
     eps = np.concatenate([np.full(size_of(shape_of(v)), np.finfo(dtype_of(v)).eps) for v in values])
 
     def at(h: float) -> Any:
@@ -215,9 +217,9 @@ def check_strict(tape: Tape, count: int, names: Sequence[str]) -> None:
             "was asked for. Perhaps it was kept from an earlier call, or computed of plain copies."
         )
     needed = set(tape.outputs)
-    for e in range(len(tape.rows) - 1, -1, -1):
-        if count + e in needed:
-            needed.update(s for s in tape.operands[e] if s is not None and s >= 0)
+    for slot, ins in reversed(list(enumerate(tape.operands, count))):
+        if slot in needed:
+            needed.update(s for s in ins if s is not None and s >= 0)
     lost = [names[i] for i in range(count) if i not in needed]
     if lost:
         raise NoDerivativeError(

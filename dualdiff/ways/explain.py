@@ -124,24 +124,29 @@ def explain(
     # Those that compete, and the one asked for.
     open_to_all = replace(options, mode="auto", coloring=None, order=None)
     found: dict[type[Way], Estimate] = {type(chosen): best}
+    misfits: set[type[Way]] = set()
     for kind in open_to_all.ways:
         if kind in without or kind in found:
             continue
         way = kind.at(program, open_to_all)
         if way is not None:
-            found[kind] = estimate(program, fitted(program, way, open_to_all) or way, open_to_all)
+            fits = fitted(program, way, open_to_all)
+            found[kind] = estimate(program, fits or way, open_to_all)
+            if fits is None:
+                misfits.add(kind)
     listed = [found[kind] for kind in WAYS if kind in found]
+    open_ones = [e for e in listed if type(e.way) not in misfits]
     settled = settled_way(problem, options, program.outputs)
     if settled is not None and settled in found:
         if best is not found[settled]:
             best = found[settled]
             why = f"{best.name}: with {problem.n} inputs dual numbers run at once, without a tape."
         else:
-            why = reason(best, listed, options)
+            why = reason(best, open_ones, options)
     else:
-        why = reason(best, listed, options)
+        why = reason(best, open_ones, options)
     if measure:
-        listed, best, why = _measured(problem, options, program, listed, best, why)
+        listed, best, why = _measured(problem, options, program, listed, best, why, open_ones)
     return Explanation(tuple(listed), best.name, why, program.inputs, program.outputs, len(program))
 
 
@@ -162,7 +167,13 @@ def reason(best: Estimate, found: Sequence[Estimate], options: Options) -> str:
 
 
 def _measured(
-    problem: Problem, options: Options, program: Program, listed: Sequence[Estimate], best: Estimate, why: str
+    problem: Problem,
+    options: Options,
+    program: Program,
+    listed: Sequence[Estimate],
+    best: Estimate,
+    why: str,
+    open_ones: Sequence[Estimate],
 ) -> tuple[list[Estimate], Estimate, str]:
     """Time the ways; one that should take ten times as long is not waited for."""
     best_seconds = _timed(problem, options, best.way.made_for(program))
@@ -170,7 +181,7 @@ def _measured(
     for e in listed:
         if e is best:
             found.append(replace(e, measured=best_seconds))
-        elif e.seconds < 10 * max(best.seconds, best_seconds):
+        elif e in open_ones and e.seconds < 10 * max(best.seconds, best_seconds):
             found.append(replace(e, measured=_timed(problem, options, e.way.made_for(program))))
         else:
             found.append(e)

@@ -29,11 +29,9 @@ _COMPILED_METHOD = "must be numpy.ndarray"
 
 _FOREIGN = frozenset((TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError))
 _OURS = re.compile(
-    r"\b(numpy\.)?(TracedArray|"
-    + "|".join(sorted({c.__name__ for c in TRACED}))
-    + r")\b|<class 'dualdiff\.[\w.]+'>|Traced\(.*?\)+"
+    rf"\b(numpy\.)?TracedArray\b|'({'|'.join(sorted({c.__name__ for c in TRACED}))})'|<class 'dualdiff\.[\w.]+'>|Traced\(.*?\)+"
 )
-"""The names of the classes of differentiated values, by which errors of compiled code call their argument."""
+"""The names of the classes of differentiated values, by which errors of compiled code call their argument: bare, or in quotes."""
 
 
 def translated(e: Exception) -> Exception:

@@ -69,6 +69,8 @@ class Problem:
     strict: tuple[str, ...] | None = None
     #: whether a rule runs it inside a pass, so that the operator around it says what is to be said
     inner: bool = False
+    #: what its latest run looked up, or compared, and found equal to a plain number (FOUND, EQUAL)
+    found: frozenset[int] = frozenset()
 
     @property
     def n(self) -> int:
@@ -108,7 +110,7 @@ def run_user(
     except DerivativeError as e:
         failed = e
     except Exception as e:
-        failed = e if notes else translated(e)
+        failed = e if notes or raised_by_user(e) else translated(e)
     finally:
         NOTES.reset(token)
     if notes:
@@ -116,12 +118,16 @@ def run_user(
             raise RunAgain(next(e for e in notes if e.stumble is not None))
         if not isinstance(failed, DerivativeError) and not (failed is not None and raised_by_user(failed)):
             failed = notes[-1]
-    if run.keys is not None and captures is not None and not captures.trusted.issuperset(_EQUALS):
-        same = {k for k in _EQUALS if k in run.keys and k not in captures.trusted}
-        if failed is not None or not any(type(v) in TRACED for v in found):  # type: ignore[union-attr]
-            same.discard(EQUAL)  # a derivative that is missing altogether is warned of
-        if same:
-            captures.found, captures.examined = captures.found | same, False
+    if run.keys is not None and captures is not None:
+        same = {k for k in _EQUALS if k in run.keys}
+        # A derivative that is missing altogether is warned of. What was looked up may have been stored since.
+        if EQUAL in same and (
+            failed is not None
+            or not any(type(v) in TRACED for v in found)  # type: ignore[union-attr]
+            or captures.trusts(problem.function)
+        ):
+            same.discard(EQUAL)
+        problem.found |= same
     if failed is None:
         for v in found:  # type: ignore[union-attr]
             if type(v) in TRACED and v.run is run:
@@ -148,10 +154,10 @@ def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:
         or problem.inner
         or not problem.n
         or problem.function is None
-        or LEVELS.current != run.level
+        or LEVELS.here.latest != run.level
     ):
         return
-    if problem.captures is not None and FOUND in problem.captures.found and problem.check is not False:
+    if problem.captures is not None and FOUND in problem.found and problem.check is not False:
         return  # it is held against differences, which say more
     if not found or not all(type(v) in PLAIN_TYPES and bool(np.all(np.isfinite(v))) for v in found):
         return
@@ -224,7 +230,7 @@ def record(problem: Problem, replayable: bool = False, lines: bool = False) -> t
 
 def _is_to_be_looked_at(problem: Problem, captures: Captures | None) -> bool:
     """Whether a run gives a reason to hold the function against differences, or is the first one."""
-    if SUSPECTS.found or problem.check is True or problem.strict is not None:
+    if SUSPECTS.found or problem.found or problem.check is True or problem.strict is not None:
         return True
     return captures is not None and not captures.examined
 
@@ -239,10 +245,10 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
     suspected = bool(given) and problem.check is not False
     differences = problem.check is True or not all(f.trusted for f in given)
     SUSPECTS.found.clear()
-    by_key = captures is not None and bool(captures.found - captures.trusted) and problem.check is not False
-    equals: set[int] = set() if captures is None else captures.found
+    by_key = captures is not None and bool(problem.found) and problem.check is not False
+    problem.found = frozenset()
     if captures is not None and not captures.examined:
-        captures.examined, captures.found = True, set()
+        captures.examined = True
         if problem.check is not False and any(plain) and not all(plain):
             tape = tape or captured_runs(problem, lambda: _record(problem, False, False), 1)[0]
             differences |= is_suspicious(tape)
@@ -253,8 +259,7 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
         warnings.simplefilter("ignore", NoDerivativeWarning)  # the run that is looked at has said so
         tape, values = captured_runs(problem, lambda: _record(problem, True, False), 1)
     SUSPECTS.found.clear()
-    if captures is not None:
-        captures.found = set()
+    problem.found = frozenset()
     problem.call.examined = True  # type: ignore[attr-defined]  # an operator's: others are not examined
     if problem.strict is not None:
         check_strict(tape, len(problem.inputs), problem.strict)
@@ -269,7 +274,7 @@ def _look_closer(problem: Problem, tape: Tape | None, plain: Sequence[bool]) -> 
                 captures.examined = False
             raise
     if by_key:
-        captures.trusted |= equals  # type: ignore[union-attr]
+        captures.trust(problem.function)  # type: ignore[union-attr]
 
 
 def _record(problem: Problem, replayable: bool, lines: bool) -> tuple[Tape, list[Any]]:

@@ -75,13 +75,10 @@ class Program:
     @cached_property
     def bytes(self) -> int:
         """What the recording holds: results that the function would have let go, and copies of what it was given."""
-        return sum(
-            [
-                size_of(shape_of(a)) * dtype_of(a).itemsize
-                for out, args in zip(self.tape.results, self.tape.arguments, strict=True)
-                for a in (out, *args)
-            ]
-        )
+        held = [*self.tape.slots]
+        for ins, args in zip(self.tape.operands, self.tape.arguments, strict=True):
+            held += [a for i, a in zip(ins, args, strict=True) if i is None]  # others are results of earlier equations
+        return sum([size_of(shape_of(a)) * dtype_of(a).itemsize for a in held])
 
     @cached_property
     def structure(self) -> Structure:

@@ -34,9 +34,7 @@ Layouts = tuple["Layout | None", ...]
 class RowSparse(Way):
     """Push the identity once, as terms."""
 
-    counts: tuple[int, ...] = field(default=(), repr=False)
-    """On how many inputs an entry of each slot of the program depends."""
-    rows: Any = field(default=None, repr=False)
+    nonzeros: Any = field(default=None, repr=False)
     """The structural nonzeros, if a result's tangent would be an array of all directions."""
     places: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
     """Those of some rows, as they were asked for: rows, columns, and where rows begin."""
@@ -50,14 +48,19 @@ class RowSparse(Way):
     @classmethod
     def at(cls, program: Program, options: Options, exact: bool = True) -> Self | None:
         n, m = program.inputs, program.outputs
-        pattern, counts = program.dependence
+        pattern = program.pattern
         found = program.results(n, True)
         most = options.crowded
         for out, form in zip(program.tape.results, found, strict=True):
             if form == ALL and size_of(shape_of(out)) * n > most:
                 return None  # a tangent that is not sparse
-        rows = pattern if any(form == ALL for form in found) else None
-        return cls(outputs=m, inputs=n, entries=pattern.nnz, columns=n, counts=counts, rows=rows)
+        return cls(
+            outputs=m,
+            inputs=n,
+            entries=pattern.nnz,
+            columns=n,
+            nonzeros=pattern if any(form == ALL for form in found) else None,
+        )
 
     def quantities(self, program: Program) -> Quantities:
         q: Quantities = {"frame": 3.0}
@@ -170,10 +173,10 @@ class RowSparse(Way):
 
     def _part(self, top: int, bottom: int) -> Any:
         """Return the structural nonzeros of some rows; None where they are not known."""
-        if self.rows is None:
+        if self.nonzeros is None:
             return None
         if (top, bottom) not in self.places:
-            self.places[top, bottom] = _places(self.rows[top:bottom])
+            self.places[top, bottom] = _places(self.nonzeros[top:bottom])
         return self.places[top, bottom]
 
 

@@ -6,6 +6,7 @@ import cmath
 import functools
 import importlib
 import math
+import pickle
 import sys
 import threading
 import warnings
@@ -683,3 +684,8 @@ def test_functions_of_scipy_are_differentiated_themselves_and_with_arguments_in_
     np.testing.assert_allclose(dd.jacobian(solve)(np.ones(2)), np.linalg.inv(A), rtol=1e-14)
     np.testing.assert_allclose(dd.grad(scipy.linalg.det)(A), np.linalg.det(A) * np.linalg.inv(A).T, rtol=1e-14)
     assert "truth" in str(check(scipy.linalg.inv, A))
+
+
+def test_a_function_with_named_modules_is_sent_to_other_processes() -> None:
+    f = pickle.loads(pickle.dumps(dd.capture(np.sin, modules=[np])))
+    assert dd.grad(f)(0.5) == np.cos(0.5)

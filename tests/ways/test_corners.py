@@ -366,3 +366,44 @@ def test_a_sparse_jacobian_of_a_function_that_reads_what_is_differentiated_outsi
         return inner(x).toarray()
 
     np.testing.assert_allclose(dd.jacobian(outer)(2.0), dd.jacobian(lambda x: f(1.0, x))(x), rtol=1e-12, atol=1e-14)
+
+
+def test_chunks_of_rows_of_which_some_are_constant_for_an_outer_operator() -> None:
+    A, x = np.arange(18.0).reshape(3, 6) + 1, np.arange(3.0) + 1
+
+    def f(t: Any) -> Any:
+        y = A @ np.concatenate([t["a"], t["b"]])
+        return y, y**2
+
+    def inner(v: Any, **options: Any) -> Any:
+        return dd.jacobian(f, sparse=True, mode="reverse", **options)({"a": x, "b": v}).toarray()
+
+    np.testing.assert_allclose(dd.jacobian(lambda v: inner(v, chunk=1))(x), dd.jacobian(inner)(x), rtol=1e-13)
+
+
+def test_the_memory_allowed_holds_inside_other_operators() -> None:
+    x = np.arange(3.0)
+    for mode in ("forward", "reverse", "auto"):
+        with pytest.raises(InputError, match="max_bytes=1 is too small"):
+            dd.jacobian(lambda y, m=mode: np.sum(dd.jacobian(np.sin, mode=m, max_bytes=1)(y)))(x)
+
+
+def test_what_a_recording_holds_is_counted_once() -> None:
+    def f(x: Any) -> Any:
+        y = x * np.ones(20_000)
+        for _ in range(50):
+            y = np.sin(y)
+        return np.sum(y)
+
+    tape, _ = record(f, np.float64(0.5))
+    assert Program(tape).bytes == pytest.approx(51 * 160_000, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_complex_steps_in_short_precision(dtype: Any) -> None:
+    x = np.array([0.5, 1.5], dtype)
+    for f in (lambda x: x * x, lambda x: x * dtype(1e-4), np.exp):
+        found, expected = dd.jacobian(f, mode="complex-step")(x), dd.jacobian(f)(x.astype(float))
+        np.testing.assert_allclose(
+            found, expected, rtol=4 * float(np.finfo(np.float32 if dtype == np.float32 else dtype).eps)
+        )

@@ -289,3 +289,75 @@ def test_a_derivative_that_is_meant_is_not_held_against_differences_where_the_ar
     flat.defvjp(lambda x: (flat(x), None), lambda _, g: (np.clip(g, -1, 1),))
     f = lambda x: np.sum(flat(x)) * (2.0 if np.array_equal(x, X) else 1.0)  # noqa: E731
     np.testing.assert_array_equal(dd.grad(f)(X), np.ones(2))
+
+
+def test_what_a_run_that_failed_looked_up_is_not_taken_for_anothers() -> None:
+    cache, fail = {1.0: 1.0}, [True]
+
+    def f(x: Any) -> Any:
+        if x in cache:
+            if fail[0]:
+                raise ValueError(x)
+            return cache[x] + x
+        return x**3 + x
+
+    with pytest.raises(ValueError, match="1"):
+        dd.grad(f)(1.0)
+    assert dd.grad(f)(2.0) == 13
+    fail[0] = False
+    for _ in range(2):
+        with pytest.raises(DerivativeMismatch):
+            dd.grad(f)(1.0)
+
+
+def test_what_one_closure_keeps_right_another_may_not() -> None:
+    def made(g: Any) -> Any:
+        cache: dict[Any, Any] = {}
+
+        def f(x: Any) -> Any:
+            if x not in cache:
+                cache[x] = g(x)
+            return cache[x] + x
+
+        return f
+
+    class Kept:
+        def __init__(self, g: Any) -> None:
+            self.last: Any = None
+            self.g = g
+
+        def __call__(self, x: Any) -> Any:
+            if self.last is None or self.last[0] != x:
+                self.last = x, self.g(x)
+            return self.last[1] + x
+
+    for make in (made, Kept):
+        constant, cube = make(lambda x: 5.0), make(lambda x: x**3)
+        constant(1.25), cube(1.25)
+        assert dd.grad(constant)(1.25) == 1
+        assert dd.grad(constant)(1.25) == 1
+        with pytest.raises(DerivativeMismatch):
+            dd.grad(cube)(1.25)
+
+
+def test_a_constant_is_told_while_another_thread_differentiates() -> None:
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            dd.grad(np.sin)(0.3)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for _ in range(20):
+            with pytest.warns(NoDerivativeWarning):
+                dd.grad(lambda x: float(np.sign(x)) * 2.0)(1.0)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_nothing_is_held_against_differences_of_nothing() -> None:
+    assert dd.jacobian(lambda x: (), check=True)(X) == ()
+    assert dd.jacobian(lambda x: (), mode="complex-step")(X) == ()

@@ -107,3 +107,12 @@ def test_an_object_of_another_library_that_holds_them_is_named() -> None:
         for kept in (objects, lambda x: x, lambda x: [x]):
             with pytest.raises(ForeignError, match=r"in scipy.signal.chirp: .*\(its argument 't'\)"):
                 dd.jacobian(lambda x, m=make, k=kept: chirp(m(k(x)), 1, 2, 3), capture="never")(X)
+
+
+def test_the_users_own_errors_are_theirs() -> None:
+    def f(x: Any) -> Any:
+        raise ValueError("Matrix is singular")
+
+    for operator in (dd.jacobian, dd.jacfwd, dd.grad):
+        with pytest.raises(ValueError, match=r"^Matrix is singular$"):
+            operator(f)(X)

@@ -72,7 +72,7 @@ def test_a_worker_computes_what_this_process_does(options: Any) -> None:
 
 
 def test_blocks_that_would_not_fit_together_are_carried_here() -> None:
-    J = spread(wave, mode="reverse", max_bytes=6000)
+    J = spread(wave, mode="reverse", max_bytes=5000)
     np.testing.assert_array_equal(J(X), dd.jacobian(wave, mode="reverse")(X))
     assert calls(J) == 0
 

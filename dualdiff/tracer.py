@@ -38,7 +38,9 @@ from dualdiff.values import (
     DeclinedError,
     Traced,
     bind,
+    decided,
     is_number,
+    is_replayed,
     native,
     note_equal,
     number,
@@ -230,10 +232,10 @@ class Tracer(Leaving):
         return f"Traced({raw(self)!r})"
 
     def __str__(self) -> str:
-        return str(raw(self))
+        return str(decided(self) if is_replayed(self) else raw(self))
 
     def __format__(self, spec: str) -> str:
-        return format(raw(self), spec)
+        return format(decided(self) if is_replayed(self) else raw(self), spec)
 
     def __hash__(self) -> int:
         """Hash a number by its value, as NumPy does, so that dictionaries and sets find it; the value leaves as by ``bool``."""

@@ -293,9 +293,9 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
         except RunAgain as e:
             first = first or e.args[0]
             continue
-        # Inside another operator, that one checks.
-        if captures.anything and not captures.checked and NOTES.get() is None:
-            _check(problem, found[of_values])
+        if not captures.checked and NOTES.get() is None:  # inside another operator, that one checks
+            if captures.anything or (problem.check is not False and _may_hide(problem.function)):
+                _check(problem, found[of_values])
             captures.checked = True
         if first is not None:
             captures.tell(first)
@@ -306,12 +306,18 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
     )
 
 
+def _may_hide(f: Any) -> bool:
+    """Whether a function may do something else for differentiated values without anybody's noticing."""
+    return look.asks_for_types(f) or look.catches_errors(f)
+
+
 def _plain_values(problem: Any) -> list[Any] | None:
     """Return the values of a function on plain copies of its inputs, with nothing captured; None if it cannot say."""
     call = copy.copy(problem.call)  # which remembers of the last run what its results look like
     with suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [np.asarray(v) for v in call([np.copy(raw(x))[()] for x in problem.inputs])]
+        plain = map(raw, problem.inputs)
+        return [np.asarray(v) for v in call([x if type(x) is float else np.copy(x)[()] for x in plain])]
     return None
 
 
@@ -325,6 +331,12 @@ def _check(problem: Any, values: Sequence[Any]) -> None:
     if again is None or len(again) != len(plain) or not all(map(_agree, again, plain)):
         return
     name = getattr(problem.function, "__name__", "the function")
+    if not problem.captures.anything:
+        raise CaptureError(
+            f"{name} returns {plain} for plain numbers and {values} for differentiated ones, so its derivative is not to be trusted: "
+            "it asks for their type, or catches an error that a differentiated one raised. Write isinstance(x, (float, np.ndarray)) "
+            "for type(x) and hasattr, and NumPy's functions for what raises."
+        )
     raise CaptureError(
         f"{name} returns {plain} with plain NumPy and {values} while its modules are captured, so its derivative is not to be "
         "trusted. Write what it does with np.zeros_like(x), np.stack and NumPy's functions of the argument itself, and pass "

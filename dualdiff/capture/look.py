@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dis import opname
+from dis import opmap, opname
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -96,6 +96,37 @@ def code_names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from code_names(constant)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code, and those of functions written inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _catches(code: CodeType) -> bool:
+    """Whether a code has a handler of errors: more of them than its ``with`` statements have."""
+    operations = code.co_code[::2]
+    return operations.count(opmap["PUSH_EXC_INFO"]) > operations.count(opmap["WITH_EXCEPT_START"])
+
+
+_ABOUT_TYPES = frozenset(
+    [
+        "type",
+        "hasattr",
+        "issubclass",
+        "Iterable",
+        "Iterator",
+        "Sized",
+        "Container",
+        "Collection",
+        "Sequence",
+        "Hashable",
+    ]
+)
+"""Names by which code asks what a value is, and may be told something else of a differentiated one."""
 
 
 def _stores(code: CodeType) -> bool:
@@ -224,4 +255,31 @@ def calling_solvers(f: Any) -> list[FunctionType]:
     return found
 
 
-__all__ = ["calling_solvers", "code_names", "contents", "function_of", "is_foreign", "makes_arrays", "variables"]
+def catches_errors(f: Any) -> bool:
+    """Whether a function, or one that it reaches, catches errors: then what is computed may hang on whether there was one."""
+    return any(_catches(code) for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
+
+
+def asks_for_types(f: Any) -> bool:
+    """Whether a function, or one that it reaches, asks what a value is, but by ``isinstance`` of numbers and arrays."""
+    return any(not _ABOUT_TYPES.isdisjoint(code_names(g.__code__)) for g in _reached(f, _by_names, MOST_NAMED))
+
+
+def takes_any_names(f: Any) -> bool:
+    """Whether a function takes arguments by names of the caller's, whose order it sees."""
+    function = function_of(f)
+    return function is None or bool(function.__code__.co_flags & 8)
+
+
+__all__ = [
+    "asks_for_types",
+    "calling_solvers",
+    "catches_errors",
+    "code_names",
+    "contents",
+    "function_of",
+    "is_foreign",
+    "makes_arrays",
+    "takes_any_names",
+    "variables",
+]

@@ -15,7 +15,7 @@ import numpy as np
 
 from dualdiff.capture.active import any_active
 from dualdiff.errors import UnsupportedFunctionError, where
-from dualdiff.values import TRACED, raw
+from dualdiff.values import TRACED, decided, is_replayed, raw
 
 
 def _number(x: Any) -> Any:
@@ -75,6 +75,13 @@ _OF_MATH: dict[str, Any] = {
 _DECISIONS = ("ceil", "floor", "trunc", "isfinite", "isinf", "isnan", "isclose")
 """What is constant but for jumps: the plain value decides."""
 _OF_SEQUENCES = ("dist", "fsum", "prod", "sumprod")
+_INSIDE: dict[Any, Callable[[Any], Any]] = {
+    **dict.fromkeys((math.log, math.log2, math.log10), lambda x: np.greater(x, 0)),
+    math.log1p: lambda x: np.greater(x, -1),
+    math.atanh: lambda x: np.less(np.abs(x), 1),
+    math.acosh: lambda x: np.greater_equal(x, 1),
+}
+"""Functions that raise outside of their domain, where the formulas of their derivatives are finite."""
 _OF_CMATH: dict[str, Any] = {
     "acos": np.arccos, "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan, "atanh": np.arctanh,
     "cos": np.cos, "cosh": np.cosh, "exp": np.exp, "log": _log, "log10": np.log10, "sin": np.sin, "sinh": np.sinh,
@@ -102,6 +109,10 @@ def _traced(
         if not any_active(args, kwargs):
             return real(*args, **kwargs)
         real(*[_plain(a) for a in args], **{k: _plain(v) for k, v in kwargs.items()})
+        if real in _INSIDE:
+            for a in args:
+                if is_replayed(a):
+                    decided(_INSIDE[real](a))  # a program that is run outside of the domain does not raise there
         return function(*map(prepare, args), **kwargs)
 
     return call

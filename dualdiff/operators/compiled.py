@@ -6,6 +6,7 @@ import functools
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
 from time import perf_counter
@@ -17,6 +18,8 @@ import numpy as np
 from dualdiff import matrices
 from dualdiff.agreement import agree, is_amplified
 from dualdiff.capture import Captured, asked, captured_runs, captures_of
+from dualdiff.capture.look import catches_errors, takes_any_names
+from dualdiff.capture.watching import watched
 from dualdiff.compiled.entrance import ALWAYS, Fixed, Watched, is_calm
 from dualdiff.compiled.flat import ChangedError, flat
 from dualdiff.compiled.gate import Entered, Gate
@@ -68,6 +71,11 @@ class _Known:
 
     variants: list[_Variant]
     given_up: str | None = None
+    errors: int = 0  # how often an error was caught in a recording, so that it was none
+
+
+class _CaughtError(Exception):
+    """Inside the engine: a function caught an error while it was recorded."""
 
 
 class Compiled(Gate):
@@ -295,13 +303,20 @@ class Compiled(Gate):
         if found:
             self._give_up(known, "; ".join(found))
             return result, None
-        if any(type(x) is np.ndarray and not _same(x, y) for x, y in zip(inputs, before, strict=True)):
+        now = _signature(args, kwargs)
+        if type(now) is not tuple or now[0] != key or not all(_same(x, y) for x, y in zip(now[1], before, strict=True)):
             self._give_up(known, "it writes into an argument, which a program would not do")
             return result, None
         try:
             variant = self._record(inputs, args, kwargs, matrices.flatten(result)[0])
+        except _CaughtError as caught:  # where there is none it does something else, which no step of a recording tells
+            known.errors += 1
+            if known.errors == VARIANTS:
+                self._give_up(known, f"it catches errors ({caught}), and does something else where there is none")
+            return result, None
         except Exception as error:
-            self._give_up(known, f"it cannot be recorded ({type(error).__name__}: {str(error).splitlines()[0]})")
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._give_up(known, f"it cannot be recorded ({said})")
             return result, None
         if variant is None:  # the point, not the function, is in the way
             return result, None
@@ -367,11 +382,15 @@ class Compiled(Gate):
         def once() -> tuple[Any, list[Any]]:
             nonlocal tape
             tape = Recording()
-            try:
-                return tape, run_user(problem, tape, [tape.add_input(x) for x in inputs], tidied)
-            finally:
-                tape.close()
+            errors.clear()
+            with watched(errors) if catches else nullcontext():
+                try:
+                    return tape, run_user(problem, tape, [tape.add_input(x) for x in inputs], tidied)
+                finally:
+                    tape.close()
 
+        errors: list[type[BaseException]] = []
+        catches = catches_errors(self.f)
         problem = Problem(call, inputs, self.f, captures_of(self.f), check=False, inner=True)
         token = NOTES.set([])
         try:
@@ -380,9 +399,13 @@ class Compiled(Gate):
             NOTES.reset(token)
         if tape.careful:
             return None
+        if errors:
+            raise _CaughtError(errors[-1].__name__)
         slots = [Slot(v.mark) if type(v) in TRACED and v.run is tape else v for v in values]
         program = program_of(tape, inputs, slots, expected)
-        return _Variant(program, results[0], one_by_one(args, kwargs, program), keywords=tuple(sorted(kwargs)))
+        by_name = len(kwargs) < 2 or not takes_any_names(self.f)
+        given = one_by_one(args, kwargs, program) if by_name else None
+        return _Variant(program, results[0], given, keywords=tuple(sorted(kwargs)))
 
     # -- asking ------------------------------------------------------------------------------------
     def explain(self, *args: Any, **kwargs: Any) -> ProgramReport:
@@ -452,7 +475,7 @@ class Compiled(Gate):
         reason = known.given_up if known is not None else None
         raise InputError(
             f"{getattr(self.f, '__name__', 'the function')} has no program for these arguments: "
-            f"{reason or 'its result is not finite here, and is computed by the function itself'}"
+            f"{reason or 'its result is not finite here, or it catches an error, and is computed by the function itself'}"
         )
 
 
@@ -570,9 +593,12 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
         else:
             break
     else:
-        return (*key, *names), [*args, *[kwargs[name] for name in names]]
+        return (*key, *kwargs), [*args, *[kwargs[name] for name in names]]
     leaves, build = flatten((args, kwargs))
-    key, inputs = [build], []
+    key, inputs = (
+        [build, _orders((args, kwargs))],
+        [],
+    )  # the orders of keys stand apart: structures that differ in them are equal
     for x in leaves:
         if type(x) in TRACED:
             return None
@@ -586,6 +612,13 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list
         else:
             return type(x).__name__
     return tuple(key), inputs
+
+
+def _orders(x: Any) -> Any:
+    """Return the keys of the dictionaries in a structure in their order, which a function may see."""
+    if isinstance(x, dict):
+        return (tuple(x), *map(_orders, x.values()))
+    return tuple(map(_orders, x)) if isinstance(x, (tuple, list)) else ()
 
 
 def one_by_one(args: Any, kwargs: Any, program: Program) -> list[Form | Fixed] | None:

@@ -81,6 +81,15 @@ def _numbered(build: Callable[[list[Any]], Any], count: int) -> Any:
     return build(list(range(count)))
 
 
+def _in_order(x: Any, orders: Any) -> Any:
+    """Return a structure with the keys of its dictionaries in their order."""
+    if isinstance(x, dict):
+        return {key: _in_order(x[key], below) for key, below in zip(orders[0], orders[1:], strict=True)} if x else x
+    if type(x) in (tuple, list):
+        return type(x)([_in_order(part, below) for part, below in zip(x, orders, strict=True)])
+    return x
+
+
 def _result_of(build: Any, count: int) -> Any:
     """Return the structure of a result, with numbers at its leaves; sparse matrices are made of theirs."""
     makers = getattr(build, "makers", None)
@@ -104,13 +113,14 @@ def _known_by_name(x: Any) -> Any:
 def _of_key(key: tuple[Any, ...]) -> tuple[tuple[Any, Any], tuple[Leaf, ...]]:
     """Return the arguments that a program is kept by, with numbers at their leaves, and what the leaves are."""
     if key and callable(key[0]) and not isinstance(key[0], type):
-        args, kwargs = _numbered(key[0], len(key) - 1)
-        leaves = key[1:]
+        leaves = key[2:]
+        args, kwargs = _in_order(_numbered(key[0], len(leaves)), key[1])
     else:
         names = [part for part in key if isinstance(part, str)]
         leaves = key[: len(key) - len(names)]
         count = len(leaves) - len(names)
-        args, kwargs = tuple(range(count)), dict(zip(names, range(count, len(leaves)), strict=True))
+        places = dict(zip(sorted(names), range(count, len(leaves)), strict=True))
+        args, kwargs = tuple(range(count)), {name: places[name] for name in names}
     return (args, kwargs), tuple([_leaf_of(part) for part in leaves])
 
 
@@ -239,7 +249,9 @@ class LoadedProgram(Gate):
                 known.variants = [variant, *[v for v in known.variants if v is not variant]]
             variant.calls += 1
             if places is None and variant.calls == 2:  # the first one looked at every step
-                variant.arguments, variant.keywords = one_by_one(args, kwargs, variant.program), tuple(sorted(kwargs))
+                variant.keywords = tuple(sorted(kwargs))
+                if len(kwargs) < 2 or not self._takes_any_names():
+                    variant.arguments = one_by_one(args, kwargs, variant.program)
             self._choose(variant, inputs, outputs)
             if variant.seen:
                 self._let_in(variant)
@@ -322,6 +334,11 @@ class LoadedProgram(Gate):
             + (", and others" if len(self._entries) > 4 else "")
         )
 
+    def _takes_any_names(self) -> bool:
+        """Whether the function took arguments by names of its caller's, whose order it saw."""
+        signature = self._saved.signature
+        return signature is None or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+
     def _defaults(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the defaults of some parameters, of those that have one in the file."""
         parameters = {} if self._saved.signature is None else self._saved.signature.parameters
@@ -377,8 +394,11 @@ def _reason(program: Program, error: Exception, inputs: Sequence[Any]) -> str:
     return f"{made} in {said(check.place)} is not {_short(check.then)}, as it was"
 
 
-def _matches(template: Any, given: Any, leaves: Sequence[Leaf], found: dict[int, _Given]) -> bool:
-    """Whether arguments have the structure that programs are for, with the same leaves; note what stands for each."""
+def _matches(template: Any, given: Any, leaves: Sequence[Leaf], found: dict[int, _Given], inside: bool = False) -> bool:
+    """Whether arguments have the structure that programs are for, with the same leaves; note what stands for each.
+
+    The order of the arguments, by name, does not count; that of keys inside one does.
+    """
     if type(template) is int:
         if type(given) is not _Given or not _same_leaf(leaves[template], _leaf(given.value)):
             return False
@@ -388,11 +408,12 @@ def _matches(template: Any, given: Any, leaves: Sequence[Leaf], found: dict[int,
         if not is_dataclass(given) or type(given).__name__ != template.name:
             return False
         template, given = template.fields, {f.name: getattr(given, f.name) for f in fields(given)}
+        inside = False
     if type(template) is dict:
         return (
             type(given) is dict
-            and given.keys() == template.keys()
-            and all(_matches(part, given[key], leaves, found) for key, part in template.items())
+            and (list(given) == list(template) if inside else given.keys() == template.keys())
+            and all(_matches(part, given[key], leaves, found, True) for key, part in template.items())
         )
     if isinstance(template, (tuple, list)):
         alike = type(given) is type(template) or (
@@ -402,7 +423,7 @@ def _matches(template: Any, given: Any, leaves: Sequence[Leaf], found: dict[int,
         return (
             alike
             and len(given) == len(template)
-            and all(_matches(a, b, leaves, found) for a, b in zip(template, given, strict=True))
+            and all(_matches(a, b, leaves, found, True) for a, b in zip(template, given, strict=True))
         )
     return template is None and given is None
 

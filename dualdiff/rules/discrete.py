@@ -93,7 +93,7 @@ _lexsort_row = Discrete("np.lexsort", lambda *keys, axis: np.lexsort(keys, axis)
 
 @composite(np.lexsort, status="discrete")
 def _lexsort(keys: Any, axis: int = -1) -> Any:
-    return bind(_lexsort_row, tuple(keys), {"axis": axis})
+    return bind(_lexsort_row, tuple([operand(key) for key in keys]), {"axis": axis})
 
 
 @composite(np.nonzero, status="discrete")

@@ -274,6 +274,8 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
     rows = as_shape(x, (size_of(outer), shape_of(x)[-1]))
     found = [operand(func1d(rows[i], *args, **kwargs)) for i in range(size_of(outer))]
+    dtype = dtype_of(found[0])  # NumPy makes room for such as the first is, and puts the others there
+    found = [y if dtype_of(y) == dtype or dtype.kind not in "biuf" else y.astype(dtype) for y in found]
     out = as_shape(stacked(found), outer + shape_of(found[0]))
     at = axis_of(axis, len(shape_of(arr))) + len(shape_of(arr))
     rank = len(shape_of(found[0]))

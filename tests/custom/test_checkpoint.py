@@ -70,7 +70,7 @@ def test_it_runs_again_in_the_sweep_and_not_before() -> None:
         runs.append(type(x))
         return np.sin(x)
 
-    y, pullback = dd.vjp(f, X)
+    y, pullback = dd.vjp(f, X, check=False)
     assert len(runs) == 1
     assert runs[0] is np.ndarray
     pullback(np.ones_like(y))

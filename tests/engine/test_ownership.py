@@ -22,6 +22,7 @@ from dualdiff.rules.indexing import setitem
 from dualdiff.tangents import Map, Terms, scattered, store
 from dualdiff.tape import record
 from dualdiff.testing.strategies import Program, programs
+from dualdiff.values import TRACED
 from tests import test_theorems
 from tests.rules import test_indexing
 
@@ -293,7 +294,7 @@ class Keeping:
         self.pairs: list[tuple[Callable[[], Any], Any]] = []
 
     def __call__(self, a: Any) -> Any:
-        if type(a) is np.ndarray and a.ndim:
+        if not isinstance(a, tuple(TRACED)) and isinstance(a, np.ndarray) and a.ndim:
             self.pairs.append((self.keep(a), a.copy()))
         return a
 

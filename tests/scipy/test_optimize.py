@@ -47,7 +47,7 @@ class Counted:
         self.f, self.plain, self.traced = f, 0, 0
 
     def __call__(self, *args):
-        if any(type(a) in dd.values.TRACED for a in args):
+        if any(isinstance(a, tuple(dd.values.TRACED)) for a in args):
             self.traced += 1
         else:
             self.plain += 1

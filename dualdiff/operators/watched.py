@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType, ModuleType
@@ -78,7 +78,13 @@ def _inside(
     kind = type(value)
     if not depth:
         return
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (set, dict)) and len(value) <= most:  # which entries there are, and in which order
+        kept = _Kept(partial(frozenset if isinstance(value, set) else tuple, value))
+        yield Watched(kept, None, kept.value)
+    if isinstance(value, tuple):
+        for entry in value if len(value) <= most else ():
+            yield from _inside(entry, names, wrappers, depth - 1, most // len(value))
+    elif isinstance(value, (dict, list)):
         if len(value) <= most:
             yield Watched(partial(len, value), None, len(value))
             for key in value if isinstance(value, dict) else range(len(value)):
@@ -106,6 +112,20 @@ def _attributes(owner: Any, names: set[str], wrappers: tuple[type, ...], depth: 
         in_it = type(own) is dict and name in own
         yield Watched(own, name, value) if in_it else Watched(partial(_attribute, owner, name), None, value)
         yield from _inside(value, names, wrappers, depth - 1)
+
+
+class _Kept:
+    """What is read now: the same object as long as it is equal."""
+
+    __slots__ = ("read", "value")
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self.read = read
+        self.value = read()
+
+    def __call__(self) -> Any:
+        now = self.read()
+        return self.value if now == self.value else now
 
 
 def _found(holder: Any, key: Any) -> Any:

@@ -245,3 +245,17 @@ def test_keys_have_an_order_in_files_too() -> None:
             assert loaded(*given[0], **given[1]) == f(*given[0], **given[1])
         with pytest.raises(NoProgramError):
             loaded(*other[0], **other[1])
+
+
+def test_sets_lists_in_tuples_and_the_order_of_keys_are_compared_at_every_call() -> None:
+    some, pair, table = {1.0, 2.0}, (1.0, [2.0]), {"a": 1.0, "b": 2.0}
+    for f, change in (
+        (lambda x: x * sum(some), lambda: some.add(5.0)),
+        (lambda x: x * pair[1][0], lambda: pair[1].__setitem__(0, 5.0)),
+        (lambda x: x * next(iter(table.values())), lambda: table.update(a=table.pop("a"))),
+    ):
+        program = dd.compile(dd.grad(f))
+        for _ in range(3):
+            assert program(2.0) == dd.grad(f)(2.0)
+        change()
+        assert program(2.0) == dd.grad(f)(2.0)

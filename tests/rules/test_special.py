@@ -247,6 +247,27 @@ def test_sums_of_exponentials_at_infinity(jac: Any) -> None:
     assert f(np.array([1.0, 2.0]), b=np.array([1.0, 0.0])) == 1
 
 
+@nested
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["plain", "with its sign"])
+def test_a_weight_of_zero_in_a_sum_of_exponentials_has_its_slope(outer: Any, inner: Any, sign: float) -> None:
+    def f(v: Any) -> Any:
+        if sign > 0:
+            return DROP_INS[special.logsumexp](v[:2], b=v[2:])
+        return DROP_INS[special.logsumexp](v[:2], b=-v[2:], return_sign=True)[0]
+
+    share = np.exp([1.0, 2.0]) / (3 * np.exp(2.0))  # by the weights
+    v = np.array([1.0, 2.0, 0.0, 3.0])
+    np.testing.assert_allclose(inner(f)(v), [0, 1, *share], rtol=1e-14)
+    np.testing.assert_allclose(dd.compile(inner(f))(v), [0, 1, *share], rtol=1e-14)
+    second = np.zeros((4, 4))
+    second[2:, 2:] = -np.outer(share, share)
+    second[0, 2] = second[2, 0] = share[0]
+    second[1, 2] = second[2, 1] = -share[0]
+    np.testing.assert_allclose(outer(inner(f))(v), second, rtol=1e-14, atol=1e-16)
+    # what a weight of 0 stands before has no part in the value, however large
+    assert inner(lambda a: DROP_INS[special.logsumexp](a, b=v[2:]))(np.array([1e3, 2.0])).tolist() == [0, 1]
+
+
 # -- several results -----------------------------------------------------------------------------------
 
 

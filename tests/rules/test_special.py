@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import mpmath as mp
@@ -196,9 +197,43 @@ def test_products_with_a_logarithm_at_zero(jac: Any) -> None:
         assert np.isnan(jac(jac(lambda y: special.xlogy(0.0, y)))(0.0))
 
 
-@modes
-def test_a_binomial_coefficient_that_is_zero_has_slopes(jac: Any) -> None:
-    assert jac(lambda v: special.binom(v[0], v[1]))(np.array([3.0, 4.0])) == pytest.approx([1 / 4, -1 / 4], rel=1e-14)
+def _twin(f: Any, at: Sequence[float]) -> list[float]:
+    """Return the derivatives by the first and second of two operands, and the second ones, of a function of mpmath's."""
+    with mp.workdps(50):
+        point, h = [mp.mpf(x) for x in at], mp.mpf(10) ** -12
+        return [float(mp.diff(f, point, n, h=h)) for n in ((1, 0), (0, 1), (2, 0), (1, 1), (1, 1), (0, 2))]
+
+
+_BINOMIAL: Any = (special.binom, lambda n, k: mp.gamma(n + 1) * mp.rgamma(k + 1) * mp.rgamma(n - k + 1))
+_RISING: Any = (special.poch, lambda z, m: mp.gamma(z + m) * mp.rgamma(z))
+
+
+@pytest.mark.parametrize(
+    ("of", "at"),
+    [
+        *[(_BINOMIAL, p) for p in ((1, 2), (3, 5), (1, 3), (0, 2), (3, 40), (50, 60), (200, 210), (2.5, 4.5))],
+        *[(_BINOMIAL, p) for p in ((-1.5, 0.5), (3, -1), (0, -1), (3.5, -2), (0, 1), (3, 4 - 1e-9))],
+        *[(_RISING, p) for p in ((-2, 3), (0, 2), (-2, 1.5), (0, 0.5))],
+    ],
+)
+def test_products_of_gamma_functions_have_slopes_where_they_are_zero(of: Any, at: tuple[float, float]) -> None:
+    f, twin = of
+    x = np.array(at, float)
+    first, second = dd.jacfwd(lambda v: f(*v)), dd.hessian(lambda v: f(*v))
+    true = _twin(twin, at)
+    assert [*first(x), *second(x).ravel()] == pytest.approx(true, rel=1e-11, abs=1e-14 * np.abs(true).max())
+    assert [*dd.jacrev(lambda v: f(*v))(x)] == pytest.approx(true[:2], rel=1e-11, abs=1e-14)
+
+
+@nested
+def test_quotients_of_two_poles_of_gamma_have_slopes(outer: Any, inner: Any) -> None:
+    for f, first, second in (
+        (lambda a: special.beta(a, 1.0), -1 / 4, -1 / 4),  # 1/a
+        (lambda a: special.beta(3.0, a - 1), -11 / 18, -85 / 54),  # 2/(b(b+1)(b+2)), b = -3
+        (lambda z: special.poch(z, 2.0), -3.0, 2.0),  # z(z+1)
+    ):
+        assert (inner(f)(-2.0), outer(inner(f))(-2.0)) == pytest.approx((first, second), rel=1e-13)
+    assert not np.isfinite(outer(inner(lambda v: special.beta(v[0], v[1])))(np.array([-2.0, 1.0]))[0, 1])
 
 
 @modes

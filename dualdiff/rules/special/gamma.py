@@ -80,18 +80,39 @@ def reciprocal_gamma_slope(y: Any, x: Any) -> Any:
 
 
 row("rgamma", "z", lambda y, x: reciprocal_gamma_slope(y, x), domain=POSITIVE)
+
+
+def _is_pole(x: Any) -> Any:
+    return np.logical_and(np.less_equal(x, 0), np.equal(x, np.floor(x)))
+
+
+def psi_difference(x: Any, y: Any) -> Any:
+    """Return ψ(x)-ψ(y); where both have poles, the limit as x and y move together, and their cotangents cancel."""
+    both = np.logical_and(_is_pole(x), _is_pole(y))
+    return special.psi(np.where(both, 1 - x, x)) - special.psi(np.where(both, 1 - y, y))
+
+
+def _rising_slope(y: Any, z: Any, m: Any) -> Any:
+    """Return the partial by z of Γ(z+m)/Γ(z), also where it is 0 because Γ has a pole in the denominator alone."""
+    top = z + m
+    zero = np.logical_and(_is_pole(z), np.logical_not(_is_pole(top)))
+    above, below = np.where(zero, top, 1.0), np.where(zero, z, 1.0)
+    at_zero = y * special.psi(above) + special.gamma(above) * reciprocal_gamma_slope(None, below)
+    return np.where(zero, at_zero, y * psi_difference(np.where(zero, 1.0, top), np.where(zero, 1.0, z)))
+
+
 row(
     "poch",
     "z m",
-    lambda y, z, m: y * (special.psi(z + m) - special.psi(z)),
+    lambda y, z, m: _rising_slope(y, z, m),
     lambda y, z, m: y * special.psi(z + m),
     domain=(POSITIVE, POSITIVE),
 )
 row(
     "beta",
     "a b",
-    lambda y, a, b: y * (special.psi(a) - special.psi(a + b)),
-    lambda y, a, b: y * (special.psi(b) - special.psi(a + b)),
+    lambda y, a, b: y * psi_difference(a, a + b),
+    lambda y, a, b: y * psi_difference(b, a + b),
     domain=(POSITIVE, POSITIVE),
 )
 row(
@@ -103,18 +124,23 @@ row(
 )
 
 
+def _reflected(x: Any, y: Any, factor: Any) -> tuple[Any, Any]:
+    """Return y ψ(x) as two terms, y ψ(x or 1-x) and another one, where y contains 1/Γ(x) and ``factor`` Γ(1-x) in its place.
+
+    Left of 1/2 that is y ψ(1-x) - factor cos πx, which is smooth at the poles of ψ: y is factor sin(πx)/π.
+    """
+    left = np.less(x, 0.5)
+    turn = math.pi * (x - 2 * np.rint(x / 2))
+    return y * special.psi(np.where(left, 1 - x, x)), np.where(left, factor * np.cos(turn), 0.0)
+
+
 def binomial_slopes(y: Any, n: Any, k: Any) -> tuple[Any, Any]:
-    """Return the partials of n over k; where the coefficient is 0 because n-k is a negative integer, their limits."""
+    """Return the partials of n over k, Γ(n+1)/(Γ(k+1)Γ(n-k+1)), also where it is 0 because Γ has a pole in the denominator."""
     rest = n - k + 1
-    pole = np.logical_and(np.less_equal(rest, 0), np.equal(rest, np.floor(rest)))
-    regular = np.where(pole, 1.0, rest)
-    psi = special.psi(regular)
-    slope = special.gamma(n + 1) * special.rgamma(k + 1) * reciprocal_gamma_slope(None, np.where(pole, rest, 1.0))
-    at = special.psi(np.where(pole, 1.0, k + 1))
-    return (
-        np.where(pole, slope, y * (special.psi(n + 1) - psi)),
-        np.where(pole, -slope, y * (psi - at)),
-    )
+    above, below = np.less(rest, 0.5), np.less(k, -0.5)
+    by_rest, more = _reflected(rest, y, special.beta(np.where(above, n + 1, 1.0), np.where(above, k - n, 1.0)))
+    by_k, again = _reflected(k + 1, y, special.beta(np.where(below, n + 1, 1.0), np.where(below, -k, 1.0)))
+    return y * special.psi(n + 1) - by_rest + more, by_rest - by_k - more + again
 
 
 row(

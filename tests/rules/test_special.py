@@ -236,6 +236,48 @@ def test_quotients_of_two_poles_of_gamma_have_slopes(outer: Any, inner: Any) -> 
     assert not np.isfinite(outer(inner(lambda v: special.beta(v[0], v[1])))(np.array([-2.0, 1.0]))[0, 1])
 
 
+@nested
+@pytest.mark.parametrize("phi", [np.pi / 2, -np.pi / 2, 1.5 * np.pi, 0.7])
+def test_elliptic_integrals_have_symmetric_second_derivatives_also_at_quarter_turns(
+    outer: Any, inner: Any, phi: float
+) -> None:
+    for f, twin, power in ((special.ellipeinc, mp.ellipe, -0.5), (special.ellipkinc, mp.ellipf, 0.5)):
+        second = outer(inner(lambda v, f=f: f(v[0], v[1])))(np.array([phi, 0.5]))
+        mixed = power * np.sin(phi) ** 2 * (1 - 0.5 * np.sin(phi) ** 2) ** (-power - 1)
+        with mp.workdps(40):
+            by_m = float(mp.diff(twin, (mp.mpf(phi), 0.5), (0, 2), h=mp.mpf(10) ** -12))
+        assert [second[0, 1], second[1, 0], second[1, 1]] == pytest.approx([mixed, mixed, by_m], rel=1e-13)
+
+
+@modes
+def test_elliptic_integrals_are_steep_without_bound_where_they_are(jac: Any) -> None:
+    for f, at, slope in (
+        (special.elliprd, (0.0, 2.0, 1.0), -np.inf),
+        (special.elliprj, (0.0, 1.0, 2.0, 3.0), -np.inf),
+        (special.elliprc, (0.0, 1.0), -np.inf),
+        (special.elliprg, (0.0, 0.0, 1.0), np.inf),
+    ):
+        assert jac(lambda x, f=f, at=at: f(x, *at[1:]))(at[0]) == slope
+    assert jac(jac(special.ellipe))(1.0) == -np.inf
+    assert jac(jac(lambda x: special.elliprf(x, 1.0, 1.0)))(0.0) == np.inf
+
+
+@nested
+def test_carlsons_integrals_with_operands_of_zero_and_left_of_it(outer: Any, inner: Any) -> None:
+    r = np.arctanh(1 / np.sqrt(3)) / np.sqrt(3)  # R_C(1, -2)
+    for f, at, first, second in (
+        (lambda z: special.elliprg(0.0, 0.0, z), 1.0, 1 / 4, -1 / 8),  # √z/2
+        (lambda x: special.elliprg(x, 1.0, 1.0), 0.0, np.pi / 8, -np.inf),
+        (lambda p: special.elliprj(0.0, 1.0, 1.0, p), 1.0, -9 * np.pi / 16, None),
+        (lambda x: special.elliprc(x, -2.0), 1.0, (1 - r) / 6, None),
+        (lambda y: special.elliprc(1.0, y), -2.0, r / 4 + (1 - r) / 12, None),
+        (lambda x: special.elliprd(x, 2.0, 1.0), 1e-100, -1.5e50 / np.sqrt(2), None),
+    ):
+        assert inner(f)(at) == pytest.approx(first, rel=1e-13)
+        if second is not None:
+            assert outer(inner(f))(at) == pytest.approx(second, rel=1e-13)
+
+
 @modes
 def test_a_logarithm_that_scipy_uses_itself(jac: Any) -> None:
     log1mexp = getattr(special._ufuncs, "_log1mexp", None)

@@ -86,7 +86,7 @@ def power_integral(halves: tuple[int, ...]) -> Elementwise:
         more = (*halves[:k], halves[k] + 2, *halves[k + 1 :])
         return lambda _y, *operands: -0.5 * halves[k] * power_integral(more)(*operands)
 
-    return Elementwise("scipy.special, Carlson's integral", _integral_value(halves), *map(by, range(len(halves))))
+    return Elementwise(f"scipy.special.elliprd, powers {halves}", _integral_value(halves), *map(by, range(len(halves))))
 
 
 def _rd_partial(p: Any, q: Any, z: Any) -> Any:

@@ -130,7 +130,7 @@ WITHOUT_TWIN = {
     "a value that is not there": "its partial is NaN, which tests/scipy/test_distributions.py holds",
     **{
         f"np.{n}, derivative": "in a partial: its own is a second derivative"
-        for n in "tanh arcsin arccosh arctanh".split()
+        for n in ("tanh", "arcsin", "arccosh", "arctanh")
     },
 }
 # fmt: off

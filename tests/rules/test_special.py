@@ -157,6 +157,24 @@ def test_functions_that_scipy_writes_as_objects_are_exchanged_in_plain_code(jac:
         jac(lambda x: special.legendre_p_all(2, x))(0.3)
 
 
+@nested
+def test_spherical_harmonics_have_second_derivatives_at_the_pole(outer: Any, inner: Any) -> None:
+    harmonic = getattr(special, "sph_harm_y", None)  # since SciPy 1.15
+    if harmonic is None:
+        pytest.skip("SciPy has none of them")
+    f = DROP_INS[harmonic]
+    for n, m, second in (
+        (1, 0, -np.sqrt(3 / np.pi) / 2),  # of √(3/4π) cos θ
+        (1, 1, 0.0),
+        (2, 2, np.sqrt(15 / np.pi / 2) / 2),  # of √(15/32π) sin²θ
+        (3, 2, np.sqrt(105 / np.pi / 2) / 2),  # of √(105/32π) sin²θ cos θ
+        (3, 3, 0.0),
+    ):
+        found = outer(inner(lambda t, n=n, m=m: np.real(f(n, m, t, 0.0))))(np.array([0.0, 1e-4]))
+        assert [found[0, 0, 0], found[1, 1, 1]] == pytest.approx([second, second], rel=1e-6, abs=5e-4)
+        assert found[0, 0, 0] == pytest.approx(second, rel=1e-14)
+
+
 # -- special points ------------------------------------------------------------------------------------
 
 

@@ -420,8 +420,20 @@ def _on_the_line(y: Any, slope: Any, n: Any, m: Any, x: Any) -> Any:
 
 
 def _on_the_sphere(y: Any, slope: Any, n: Any, m: Any, x: Any) -> Any:
-    s = np.sin(x)
-    return -(np.cos(x) / s) * slope - (n * (n + 1) - np.square(m / s)) * y
+    pole = np.equal(np.sin(x), 0)
+    away = np.where(pole, 1.0, x)
+    s = np.sin(away)
+    regular = -(np.cos(away) / s) * slope - (n * (n + 1) - np.square(m / s)) * y
+    return np.where(pole, _at_the_pole(n, m, np.where(pole, x, 0.0)), regular)
+
+
+_at_the_pole = Elementwise(
+    "scipy.special.sph_legendre_p, second derivative at a pole",
+    lambda n, m, x: special.sph_legendre_p(n, m, x, diff_n=2)[2],
+    0,
+    0,
+    lambda y, _n, _m, _x: y * np.nan,  # no further one is known there
+)
 
 
 def _up_to(diff_n: int, name: str, n: Any, m: Any, x: Any, **settings: Any) -> Any:

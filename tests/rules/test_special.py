@@ -175,6 +175,25 @@ def test_spherical_harmonics_have_second_derivatives_at_the_pole(outer: Any, inn
         assert found[0, 0, 0] == pytest.approx(second, rel=1e-14)
 
 
+@nested
+def test_incomplete_gamma_functions_have_second_derivatives_at_zero(outer: Any, inner: Any) -> None:
+    for f, scale in (
+        (special.gammainc, 1.0),
+        (special.gammaincc, -1.0),
+        (lambda a, x: special.gdtr(1.0, a, x), 1.0),
+        (lambda a, x: special.chdtr(2 * a, 2 * x), 1.0),
+    ):
+        hessian = outer(inner(lambda v, f=f: f(v[0], v[1])))
+        for a, curvature in ((1.0, -1.0), (1.5, np.inf), (2.0, 1.0), (3.0, 0.0)):  # of x^(a-1) e^-x / Γ(a)
+            found, mixed = scale * hessian(np.array([a, 0.0])), -np.inf if a == 1 else 0
+            assert found.tolist() == [[0, mixed], [mixed, curvature]]
+    with mp.workdps(40):
+        third = mp.diff(lambda a, x: mp.gammainc(a, 0, x, regularized=True), (2, 1), (1, 2), h=mp.mpf(10) ** -10)
+    assert inner(lambda a: outer(lambda x: inner(lambda y: special.gammainc(a, y))(x))(1.0))(2.0) == pytest.approx(
+        float(third), rel=1e-13
+    )
+
+
 # -- special points ------------------------------------------------------------------------------------
 
 

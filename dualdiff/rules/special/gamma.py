@@ -124,23 +124,24 @@ row(
 )
 
 
-def _reflected(x: Any, y: Any, factor: Any) -> tuple[Any, Any]:
-    """Return y ψ(x) as two terms, y ψ(x or 1-x) and another one, where y contains 1/Γ(x) and ``factor`` Γ(1-x) in its place.
+def _reflected(x: Any, y: Any, top: Any) -> tuple[Any, Any]:
+    """Return y ψ(x) as two terms, where y contains 1/Γ(x), and Γ(top)Γ(1-x)/Γ(top+1-x) instead of it with a sine.
 
-    Left of 1/2 that is y ψ(1-x) - factor cos πx, which is smooth at the poles of ψ: y is factor sin(πx)/π.
+    Left of 1/2 they are y ψ(1-x) and a beta function times a cosine, which are smooth at the poles of ψ, where y is 0.
     """
     left = np.less(x, 0.5)
+    if type(left) in (np.ndarray, np.bool_) and not np.any(left):
+        return y * special.psi(x), 0.0
+    factor = special.beta(np.where(left, top, 1.0), np.where(left, 1 - x, 1.0))
     turn = math.pi * (x - 2 * np.rint(x / 2))
-    return y * special.psi(np.where(left, 1 - x, x)), np.where(left, factor * np.cos(turn), 0.0)
+    return y * special.psi(np.where(left, 1 - x, x)), np.where(left, -factor * np.cos(turn), 0.0)
 
 
 def binomial_slopes(y: Any, n: Any, k: Any) -> tuple[Any, Any]:
     """Return the partials of n over k, Γ(n+1)/(Γ(k+1)Γ(n-k+1)), also where it is 0 because Γ has a pole in the denominator."""
-    rest = n - k + 1
-    above, below = np.less(rest, 0.5), np.less(k, -0.5)
-    by_rest, more = _reflected(rest, y, special.beta(np.where(above, n + 1, 1.0), np.where(above, k - n, 1.0)))
-    by_k, again = _reflected(k + 1, y, special.beta(np.where(below, n + 1, 1.0), np.where(below, -k, 1.0)))
-    return y * special.psi(n + 1) - by_rest + more, by_rest - by_k - more + again
+    by_rest, more = _reflected(n - k + 1, y, n + 1)
+    by_k, again = _reflected(k + 1, y, n + 1)
+    return y * special.psi(n + 1) - by_rest - more, by_rest + more - by_k - again
 
 
 row(

@@ -156,14 +156,31 @@ _ONE = complex(1, -0.0)
 """What a complex number is added to without losing the sign of its zero, which says on which side of a cut it lies."""
 
 
-def _cathetus(x: Any) -> Any:
+def _cathetus_value(x: Any) -> Any:
     """Return √(1-x²), without cancelling near ±1 and, for complex numbers, without overflow and on the right branch."""
     return np.sqrt(-(x - 1)) * np.sqrt(x + _ONE) if _is_complex(x) else np.sqrt((1 - x) * (1 + x))
 
 
-def _one_over_circle(x: Any) -> Any:
+def _leg_value(x: Any) -> Any:
+    """Return √(x²-1) likewise."""
+    return np.sqrt(x - 1) * np.sqrt(x + (_ONE if _is_complex(x) else 1))
+
+
+def _one_over_circle_value(x: Any) -> Any:
     """Return 1 / (1-x²) likewise."""
     return np.reciprocal(1 - x) * np.reciprocal(1 + x) if _is_complex(x) else np.reciprocal((1 - x) * (1 + x))
+
+
+# Rows of their own: at ±1 the slope of a product with a factor of 0 would be 0·∞, that of the whole is infinite in both modes.
+_cathetus = Elementwise("np.arcsin, derivative", _cathetus_value, lambda c, x: -x / c, singular=True, domain=UNIT)
+_leg = Elementwise("np.arccosh, derivative", _leg_value, lambda c, x: x / c, singular=True, domain=ABOVE_ONE)
+_one_over_circle = Elementwise(
+    "np.arctanh, derivative", _one_over_circle_value, lambda q, x: 2 * x * (q * q), singular=True, domain=UNIT
+)
+_cathetus.lower = lambda x: x.made("sqrt", (1 - x) * (1 + x))
+_leg.lower = lambda x: x.made("sqrt", x - 1) * x.made("sqrt", x + 1)
+_one_over_circle.lower = lambda x: 1 / ((1 - x) * (1 + x))
+_cathetus.on_objects = _leg.on_objects = _one_over_circle.on_objects = True
 
 
 CLOSE = 1e-3
@@ -231,7 +248,7 @@ arctan = elementwise(
 arcsinh = elementwise(np.arcsinh, _arcsinh_slope, singular=True, domain=REAL)
 arccosh = elementwise(
     np.arccosh,
-    lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + (_ONE if _is_complex(x) else 1))),
+    lambda _y, x: 1 / _leg(x),
     singular=True,
     domain=ABOVE_ONE,
 )

@@ -209,6 +209,21 @@ def test_sinc_at_zero_to_every_order(outer: Any, inner: Any) -> None:
 
 
 @nested
+def test_both_modes_find_infinite_second_derivatives_at_the_ends_of_arc_functions(outer: Any, inner: Any) -> None:
+    for f, at, sign in ((np.arcsin, 1.0, 1), (np.arccos, 1.0, -1), (np.arctanh, 1.0, 1), (np.arccosh, 1.0, -1)):
+        with np.errstate(divide="ignore"):
+            assert outer(inner(f))(at) == sign * np.inf
+    for f, second in (
+        (np.arcsin, 0.6 / 0.8**3),
+        (np.arccos, -0.6 / 0.8**3),
+        (np.arctanh, 1.2 / 0.64**2),
+        (lambda x: np.arccosh(x + 0.65), -1.25 / 0.75**3),
+    ):
+        for found in (outer(inner(f)), dd.compile(outer(inner(f)))):
+            assert found(0.6) == pytest.approx(second, rel=1e-14)
+
+
+@nested
 def test_bessel_at_zero(outer: Any, inner: Any) -> None:
     assert inner(np.i0)(0.0) == 0
     assert outer(inner(np.i0))(0.0) == 0.5

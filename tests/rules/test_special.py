@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import mpmath as mp
@@ -156,6 +157,43 @@ def test_functions_that_scipy_writes_as_objects_are_exchanged_in_plain_code(jac:
         jac(lambda x: special.legendre_p_all(2, x))(0.3)
 
 
+@nested
+def test_spherical_harmonics_have_second_derivatives_at_the_pole(outer: Any, inner: Any) -> None:
+    harmonic = getattr(special, "sph_harm_y", None)  # since SciPy 1.15
+    if harmonic is None:
+        pytest.skip("SciPy has none of them")
+    f = DROP_INS[harmonic]
+    for n, m, second in (
+        (1, 0, -np.sqrt(3 / np.pi) / 2),  # of √(3/4π) cos θ
+        (1, 1, 0.0),
+        (2, 2, np.sqrt(15 / np.pi / 2) / 2),  # of √(15/32π) sin²θ
+        (3, 2, np.sqrt(105 / np.pi / 2) / 2),  # of √(105/32π) sin²θ cos θ
+        (3, 3, 0.0),
+    ):
+        found = outer(inner(lambda t, n=n, m=m: np.real(f(n, m, t, 0.0))))(np.array([0.0, 1e-4]))
+        assert [found[0, 0, 0], found[1, 1, 1]] == pytest.approx([second, second], rel=1e-6, abs=5e-4)
+        assert found[0, 0, 0] == pytest.approx(second, rel=1e-14)
+
+
+@nested
+def test_incomplete_gamma_functions_have_second_derivatives_at_zero(outer: Any, inner: Any) -> None:
+    for f, scale in (
+        (special.gammainc, 1.0),
+        (special.gammaincc, -1.0),
+        (lambda a, x: special.gdtr(1.0, a, x), 1.0),
+        (lambda a, x: special.chdtr(2 * a, 2 * x), 1.0),
+    ):
+        hessian = outer(inner(lambda v, f=f: f(v[0], v[1])))
+        for a, curvature in ((1.0, -1.0), (1.5, np.inf), (2.0, 1.0), (3.0, 0.0)):  # of x^(a-1) e^-x / Γ(a)
+            found, mixed = scale * hessian(np.array([a, 0.0])), -np.inf if a == 1 else 0
+            assert found.tolist() == [[0, mixed], [mixed, curvature]]
+    with mp.workdps(40):
+        third = mp.diff(lambda a, x: mp.gammainc(a, 0, x, regularized=True), (2, 1), (1, 2), h=mp.mpf(10) ** -10)
+    assert inner(lambda a: outer(lambda x: inner(lambda y: special.gammainc(a, y))(x))(1.0))(2.0) == pytest.approx(
+        float(third), rel=1e-13
+    )
+
+
 # -- special points ------------------------------------------------------------------------------------
 
 
@@ -196,9 +234,85 @@ def test_products_with_a_logarithm_at_zero(jac: Any) -> None:
         assert np.isnan(jac(jac(lambda y: special.xlogy(0.0, y)))(0.0))
 
 
+def _twin(f: Any, at: Sequence[float]) -> list[float]:
+    """Return the derivatives by the first and second of two operands, and the second ones, of a function of mpmath's."""
+    with mp.workdps(50):
+        point, h = [mp.mpf(x) for x in at], mp.mpf(10) ** -12
+        return [float(mp.diff(f, point, n, h=h)) for n in ((1, 0), (0, 1), (2, 0), (1, 1), (1, 1), (0, 2))]
+
+
+_BINOMIAL: Any = (special.binom, lambda n, k: mp.gamma(n + 1) * mp.rgamma(k + 1) * mp.rgamma(n - k + 1))
+_RISING: Any = (special.poch, lambda z, m: mp.gamma(z + m) * mp.rgamma(z))
+
+
+@pytest.mark.parametrize(
+    ("of", "at"),
+    [
+        *[(_BINOMIAL, p) for p in ((1, 2), (3, 5), (1, 3), (0, 2), (3, 40), (50, 60), (200, 210), (2.5, 4.5))],
+        *[(_BINOMIAL, p) for p in ((-1.5, 0.5), (3, -1), (0, -1), (3.5, -2), (0, 1), (3, 4 - 1e-9))],
+        *[(_RISING, p) for p in ((-2, 3), (0, 2), (-2, 1.5), (0, 0.5))],
+    ],
+)
+def test_products_of_gamma_functions_have_slopes_where_they_are_zero(of: Any, at: tuple[float, float]) -> None:
+    f, twin = of
+    x = np.array(at, float)
+    first, second = dd.jacfwd(lambda v: f(*v)), dd.hessian(lambda v: f(*v))
+    true = _twin(twin, at)
+    assert [*first(x), *second(x).ravel()] == pytest.approx(true, rel=1e-11, abs=1e-14 * np.abs(true).max())
+    assert [*dd.jacrev(lambda v: f(*v))(x)] == pytest.approx(true[:2], rel=1e-11, abs=1e-14)
+
+
+@nested
+def test_quotients_of_two_poles_of_gamma_have_slopes(outer: Any, inner: Any) -> None:
+    for f, first, second in (
+        (lambda a: special.beta(a, 1.0), -1 / 4, -1 / 4),  # 1/a
+        (lambda a: special.beta(3.0, a - 1), -11 / 18, -85 / 54),  # 2/(b(b+1)(b+2)), b = -3
+        (lambda z: special.poch(z, 2.0), -3.0, 2.0),  # z(z+1)
+    ):
+        assert (inner(f)(-2.0), outer(inner(f))(-2.0)) == pytest.approx((first, second), rel=1e-13)
+    assert not np.isfinite(outer(inner(lambda v: special.beta(v[0], v[1])))(np.array([-2.0, 1.0]))[0, 1])
+
+
+@nested
+@pytest.mark.parametrize("phi", [np.pi / 2, -np.pi / 2, 1.5 * np.pi, 0.7])
+def test_elliptic_integrals_have_symmetric_second_derivatives_also_at_quarter_turns(
+    outer: Any, inner: Any, phi: float
+) -> None:
+    for f, twin, power in ((special.ellipeinc, mp.ellipe, -0.5), (special.ellipkinc, mp.ellipf, 0.5)):
+        second = outer(inner(lambda v, f=f: f(v[0], v[1])))(np.array([phi, 0.5]))
+        mixed = power * np.sin(phi) ** 2 * (1 - 0.5 * np.sin(phi) ** 2) ** (-power - 1)
+        with mp.workdps(40):
+            by_m = float(mp.diff(twin, (mp.mpf(phi), 0.5), (0, 2), h=mp.mpf(10) ** -12))
+        assert [second[0, 1], second[1, 0], second[1, 1]] == pytest.approx([mixed, mixed, by_m], rel=1e-13)
+
+
 @modes
-def test_a_binomial_coefficient_that_is_zero_has_slopes(jac: Any) -> None:
-    assert jac(lambda v: special.binom(v[0], v[1]))(np.array([3.0, 4.0])) == pytest.approx([1 / 4, -1 / 4], rel=1e-14)
+def test_elliptic_integrals_are_steep_without_bound_where_they_are(jac: Any) -> None:
+    for f, at, slope in (
+        (special.elliprd, (0.0, 2.0, 1.0), -np.inf),
+        (special.elliprj, (0.0, 1.0, 2.0, 3.0), -np.inf),
+        (special.elliprc, (0.0, 1.0), -np.inf),
+        (special.elliprg, (0.0, 0.0, 1.0), np.inf),
+    ):
+        assert jac(lambda x, f=f, at=at: f(x, *at[1:]))(at[0]) == slope
+    assert jac(jac(special.ellipe))(1.0) == -np.inf
+    assert jac(jac(lambda x: special.elliprf(x, 1.0, 1.0)))(0.0) == np.inf
+
+
+@nested
+def test_carlsons_integrals_with_operands_of_zero_and_left_of_it(outer: Any, inner: Any) -> None:
+    r = np.arctanh(1 / np.sqrt(3)) / np.sqrt(3)  # R_C(1, -2)
+    for f, at, first, second in (
+        (lambda z: special.elliprg(0.0, 0.0, z), 1.0, 1 / 4, -1 / 8),  # √z/2
+        (lambda x: special.elliprg(x, 1.0, 1.0), 0.0, np.pi / 8, -np.inf),
+        (lambda p: special.elliprj(0.0, 1.0, 1.0, p), 1.0, -9 * np.pi / 16, None),
+        (lambda x: special.elliprc(x, -2.0), 1.0, (1 - r) / 6, None),
+        (lambda y: special.elliprc(1.0, y), -2.0, r / 4 + (1 - r) / 12, None),
+        (lambda x: special.elliprd(x, 2.0, 1.0), 1e-100, -1.5e50 / np.sqrt(2), None),
+    ):
+        assert inner(f)(at) == pytest.approx(first, rel=1e-13)
+        if second is not None:
+            assert outer(inner(f))(at) == pytest.approx(second, rel=1e-13)
 
 
 @modes
@@ -245,6 +359,27 @@ def test_sums_of_exponentials_at_infinity(jac: Any) -> None:
     assert jac(f)(np.array([np.inf, 1.0])).tolist() == [1, 0]
     assert jac(f)(np.array([1000.0, -1000.0])).tolist() == [1, 0]
     assert f(np.array([1.0, 2.0]), b=np.array([1.0, 0.0])) == 1
+
+
+@nested
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["plain", "with its sign"])
+def test_a_weight_of_zero_in_a_sum_of_exponentials_has_its_slope(outer: Any, inner: Any, sign: float) -> None:
+    def f(v: Any) -> Any:
+        if sign > 0:
+            return DROP_INS[special.logsumexp](v[:2], b=v[2:])
+        return DROP_INS[special.logsumexp](v[:2], b=-v[2:], return_sign=True)[0]
+
+    share = np.exp([1.0, 2.0]) / (3 * np.exp(2.0))  # by the weights
+    v = np.array([1.0, 2.0, 0.0, 3.0])
+    np.testing.assert_allclose(inner(f)(v), [0, 1, *share], rtol=1e-14)
+    np.testing.assert_allclose(dd.compile(inner(f))(v), [0, 1, *share], rtol=1e-14)
+    second = np.zeros((4, 4))
+    second[2:, 2:] = -np.outer(share, share)
+    second[0, 2] = second[2, 0] = share[0]
+    second[1, 2] = second[2, 1] = -share[0]
+    np.testing.assert_allclose(outer(inner(f))(v), second, rtol=1e-14, atol=1e-16)
+    # what a weight of 0 stands before has no part in the value, however large
+    assert inner(lambda a: DROP_INS[special.logsumexp](a, b=v[2:]))(np.array([1e3, 2.0])).tolist() == [0, 1]
 
 
 # -- several results -----------------------------------------------------------------------------------

@@ -101,6 +101,17 @@ def _log_sum_pull(sweep: Sweep, g: Any, out: Any, a: Any, *, axis: Any, keepdims
 
 
 _log_sum = General("scipy.special.logsumexp", _log_sum_value, _log_sum_push, _log_sum_pull, joins=along_axes)
+
+
+def _weighted_value(b: Any, a: Any) -> Any:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(np.equal(b, 0), 0, b * np.exp(a))
+
+
+_weighted = Elementwise(
+    "scipy.special.logsumexp", _weighted_value, lambda _y, _b, a: np.exp(a), lambda y, _b, _a: y, singular=True
+)
+"""The product of a weight and an exponential, of which nothing is left where the weight is 0; its slope by the weight is."""
 _top = Discrete("scipy.special.logsumexp", lambda a, *, axis: np.max(np.real(a), axis=axis, keepdims=True))
 
 
@@ -113,12 +124,11 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
             return np.reshape(a, (1,) if keepdims else ())[...] if keepdims else a * 1
         return bind(_log_sum, (a,), axes_of(axis, len(shape_of(a)), bool(keepdims)))
     b = 1.0 if b is None else operand(b)
-    a, b = a + 0 * np.where(np.isfinite(b), b, 0), b + np.zeros(shape_of(a))
+    a, b = a + 0 * np.where(np.isfinite(b), b, 0), b + np.zeros(shape_of(a), dtype_of(a))
     axes = axes_of(axis, len(shape_of(a)), True)["axis"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        a = np.where(np.equal(b, 0), -np.inf, a)
-        top = _finite(bind(_top, (a,), {"axis": axes}))
-        total = np.sum(b * np.exp(a - top), axis=axes, keepdims=True)
+        top = _finite(bind(_top, (np.where(np.equal(b, 0), -np.inf, a),), {"axis": axes}))
+        total = np.sum(_weighted(b, a - top), axis=axes, keepdims=True)
         sign = np.sign(total)
         y = np.log(np.abs(total)) + top if return_sign else np.log(total) + top
     if not keepdims:
@@ -410,8 +420,20 @@ def _on_the_line(y: Any, slope: Any, n: Any, m: Any, x: Any) -> Any:
 
 
 def _on_the_sphere(y: Any, slope: Any, n: Any, m: Any, x: Any) -> Any:
-    s = np.sin(x)
-    return -(np.cos(x) / s) * slope - (n * (n + 1) - np.square(m / s)) * y
+    pole = np.equal(np.sin(x), 0)
+    away = np.where(pole, 1.0, x)
+    s = np.sin(away)
+    regular = -(np.cos(away) / s) * slope - (n * (n + 1) - np.square(m / s)) * y
+    return np.where(pole, _at_the_pole(n, m, np.where(pole, x, 0.0)), regular)
+
+
+_at_the_pole = Elementwise(
+    "scipy.special.sph_legendre_p, second derivative at a pole",
+    lambda n, m, x: special.sph_legendre_p(n, m, x, diff_n=2)[2],
+    0,
+    0,
+    lambda y, _n, _m, _x: y * np.nan,  # no further one is known there
+)
 
 
 def _up_to(diff_n: int, name: str, n: Any, m: Any, x: Any, **settings: Any) -> Any:

@@ -80,18 +80,39 @@ def reciprocal_gamma_slope(y: Any, x: Any) -> Any:
 
 
 row("rgamma", "z", lambda y, x: reciprocal_gamma_slope(y, x), domain=POSITIVE)
+
+
+def _is_pole(x: Any) -> Any:
+    return np.logical_and(np.less_equal(x, 0), np.equal(x, np.floor(x)))
+
+
+def psi_difference(x: Any, y: Any) -> Any:
+    """Return ψ(x)-ψ(y); where both have poles, the limit as x and y move together, and their cotangents cancel."""
+    both = np.logical_and(_is_pole(x), _is_pole(y))
+    return special.psi(np.where(both, 1 - x, x)) - special.psi(np.where(both, 1 - y, y))
+
+
+def _rising_slope(y: Any, z: Any, m: Any) -> Any:
+    """Return the partial by z of Γ(z+m)/Γ(z), also where it is 0 because Γ has a pole in the denominator alone."""
+    top = z + m
+    zero = np.logical_and(_is_pole(z), np.logical_not(_is_pole(top)))
+    above, below = np.where(zero, top, 1.0), np.where(zero, z, 1.0)
+    at_zero = y * special.psi(above) + special.gamma(above) * reciprocal_gamma_slope(None, below)
+    return np.where(zero, at_zero, y * psi_difference(np.where(zero, 1.0, top), np.where(zero, 1.0, z)))
+
+
 row(
     "poch",
     "z m",
-    lambda y, z, m: y * (special.psi(z + m) - special.psi(z)),
+    lambda y, z, m: _rising_slope(y, z, m),
     lambda y, z, m: y * special.psi(z + m),
     domain=(POSITIVE, POSITIVE),
 )
 row(
     "beta",
     "a b",
-    lambda y, a, b: y * (special.psi(a) - special.psi(a + b)),
-    lambda y, a, b: y * (special.psi(b) - special.psi(a + b)),
+    lambda y, a, b: y * psi_difference(a, a + b),
+    lambda y, a, b: y * psi_difference(b, a + b),
     domain=(POSITIVE, POSITIVE),
 )
 row(
@@ -103,18 +124,24 @@ row(
 )
 
 
+def _reflected(x: Any, y: Any, top: Any) -> tuple[Any, Any]:
+    """Return y ψ(x) as two terms, where y contains 1/Γ(x), and Γ(top)Γ(1-x)/Γ(top+1-x) instead of it with a sine.
+
+    Left of 1/2 they are y ψ(1-x) and a beta function times a cosine, which are smooth at the poles of ψ, where y is 0.
+    """
+    left = np.less(x, 0.5)
+    if type(left) in (np.ndarray, np.bool_) and not np.any(left):
+        return y * special.psi(x), 0.0
+    factor = special.beta(np.where(left, top, 1.0), np.where(left, 1 - x, 1.0))
+    turn = math.pi * (x - 2 * np.rint(x / 2))
+    return y * special.psi(np.where(left, 1 - x, x)), np.where(left, -factor * np.cos(turn), 0.0)
+
+
 def binomial_slopes(y: Any, n: Any, k: Any) -> tuple[Any, Any]:
-    """Return the partials of n over k; where the coefficient is 0 because n-k is a negative integer, their limits."""
-    rest = n - k + 1
-    pole = np.logical_and(np.less_equal(rest, 0), np.equal(rest, np.floor(rest)))
-    regular = np.where(pole, 1.0, rest)
-    psi = special.psi(regular)
-    slope = special.gamma(n + 1) * special.rgamma(k + 1) * reciprocal_gamma_slope(None, np.where(pole, rest, 1.0))
-    at = special.psi(np.where(pole, 1.0, k + 1))
-    return (
-        np.where(pole, slope, y * (special.psi(n + 1) - psi)),
-        np.where(pole, -slope, y * (psi - at)),
-    )
+    """Return the partials of n over k, Γ(n+1)/(Γ(k+1)Γ(n-k+1)), also where it is 0 because Γ has a pole in the denominator."""
+    by_rest, more = _reflected(n - k + 1, y, n + 1)
+    by_k, again = _reflected(k + 1, y, n + 1)
+    return y * special.psi(n + 1) - by_rest - more, by_rest + more - by_k - again
 
 
 row(

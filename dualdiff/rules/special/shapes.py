@@ -18,9 +18,11 @@ from scipy import special
 
 from dualdiff.kinds import Elementwise
 from dualdiff.kinds.base import family
+from dualdiff.rules.elementwise import cast
 from dualdiff.rules.special.densities import beta_density, f_density, gamma_density, t_density
 from dualdiff.rules.special.rows import named
 from dualdiff.rules.special.series import weak
+from dualdiff.shapes import dtype_of
 
 _NODES, _WEIGHTS = (0.5 * v for v in np.polynomial.legendre.leggauss(64))
 _NODES = _NODES + 0.5
@@ -148,6 +150,54 @@ def _is_order(n: Any) -> bool:
     return type(n) is int and n > 0
 
 
+def _is_count(n: Any) -> bool:
+    return type(n) is int and n >= 0
+
+
+def _density_value(n: int) -> Callable[..., Any]:
+    def compute(a: Any, x: Any) -> Any:
+        zero = np.equal(x, 0)
+        away = np.where(zero, 1.0, x)
+        with np.errstate(all="ignore"):
+            y = gamma_density(a, away)
+            if n:
+                y = y * _moments(n, 0, _gamma_cumulants(a, np.log(away)))
+            if not np.any(zero):
+                return y
+            # at 0 the limits of x^(a-1) (log x)^n / Γ(a)
+            sign = special.rgamma(a)
+            steep = np.where(np.equal(sign, 0), np.nan if n else 0.0, np.copysign(np.inf, (-1) ** n * sign))
+        if not n:
+            steep = np.where(np.equal(a, 1), 1.0, steep)
+        steep = cast(np.where(np.greater(a, 1), 0.0, steep), dtype_of(y), copy=False)
+        return np.where(zero, steep, y)[()]
+
+    return compute
+
+
+@family("gamma density by its shape", _is_count)
+def gamma_density_by_shape(n: int) -> Elementwise:
+    """Return the row of the n-th derivative by a of the density f = x^(a-1) e^-x / Γ(a), whose slope is f(a-1, x) - f(a, x)."""
+
+    def by_x(_y: Any, a: Any, x: Any) -> Any:
+        zero = np.equal(x, 0)
+        at, away = np.where(zero, x, 1.0), np.where(zero, 1.0, x)
+        here = gamma_density_by_shape(n)
+        regular = here(a, away)
+        slope = (a - 1) * regular
+        if n:
+            slope = slope + n * gamma_density_by_shape(n - 1)(a, away)
+        return np.where(zero, here(a - 1, at) - here(a, at), slope / away - regular)
+
+    return Elementwise(
+        f"scipy.special.gammainc, derivative {n} by a of its density",
+        _density_value(n),
+        lambda _y, a, x: gamma_density_by_shape(n + 1)(a, x),
+        by_x,
+        singular=True,
+    )
+
+
 @family("incomplete gamma function by its shape", _is_order)
 def gamma_by_shape(n: int) -> Elementwise:
     """Return the row of ∂ⁿP(a, x)/∂aⁿ."""
@@ -155,7 +205,7 @@ def gamma_by_shape(n: int) -> Elementwise:
         f"scipy.special.gammainc, derivative {n} by a",
         _gamma_value(n),
         lambda _y, a, x: gamma_by_shape(n + 1)(a, x),
-        lambda _y, a, x: gamma_density(a, x) * _moments(n, 0, _gamma_cumulants(a, np.log(x))),
+        lambda _y, a, x: gamma_density_by_shape(n)(a, x),
     )
 
 
@@ -326,6 +376,7 @@ __all__ = [
     "f_slope_above",
     "f_slope_below",
     "gamma_by_shape",
+    "gamma_density_by_shape",
     "gamma_slope",
     "student_slope",
 ]

@@ -53,6 +53,7 @@ from dualdiff.rules.special.shapes import (
     beta_slope_b,
     f_slope_above,
     f_slope_below,
+    gamma_density_by_shape,
     gamma_slope,
     student_slope,
 )
@@ -65,7 +66,7 @@ row(
     "gammainc",
     "a x",
     lambda _y, a, x: gamma_slope(a, x),
-    lambda _y, a, x: gamma_density(a, x),
+    lambda _y, a, x: gamma_density_by_shape(0)(a, x),
     singular=True,
     domain=(POSITIVE, POSITIVE),
 )
@@ -73,7 +74,7 @@ row(
     "gammaincc",
     "a x",
     lambda _y, a, x: -gamma_slope(a, x),
-    lambda _y, a, x: -gamma_density(a, x),
+    lambda _y, a, x: -gamma_density_by_shape(0)(a, x),
     singular=True,
     domain=(POSITIVE, POSITIVE),
 )
@@ -90,9 +91,9 @@ for _name, _sign in (("gdtr", 1), ("gdtrc", -1)):
     row(
         _name,
         "a b x",
-        lambda _y, a, b, x, *, sign=_sign: sign * x * gamma_density(b, a * x),
+        lambda _y, a, b, x, *, sign=_sign: sign * x * gamma_density_by_shape(0)(b, a * x),
         lambda _y, a, b, x, *, sign=_sign: sign * gamma_slope(b, a * x),
-        lambda _y, a, b, x, *, sign=_sign: sign * a * gamma_density(b, a * x),
+        lambda _y, a, b, x, *, sign=_sign: sign * a * gamma_density_by_shape(0)(b, a * x),
         singular=True,
         domain=(POSITIVE, POSITIVE, POSITIVE),
     )
@@ -133,7 +134,7 @@ row(
     "chdtr",
     "v x",
     lambda _y, v, x: _chi_by_degrees(v, x),
-    lambda _y, v, x: chi_square_density(v, x),
+    lambda _y, v, x: 0.5 * gamma_density_by_shape(0)(0.5 * v, 0.5 * x),
     singular=True,
     domain=(POSITIVE, POSITIVE),
 )
@@ -141,7 +142,7 @@ row(
     "chdtrc",
     "v x",
     lambda _y, v, x: -_chi_by_degrees(v, x),
-    lambda _y, v, x: -chi_square_density(v, x),
+    lambda _y, v, x: -0.5 * gamma_density_by_shape(0)(0.5 * v, 0.5 * x),
     singular=True,
     domain=(POSITIVE, POSITIVE),
 )

@@ -189,6 +189,29 @@ def moment(self: Any, order: Any, *args: Any, **kwds: Any) -> Any:
     return where_absent(found, _is_infinite, (*shapes, loc, scale))
 
 
+_expect = CONTINUOUS.expect
+
+
+@ROOM.method(CONTINUOUS, "expect", facts=REAL, around=True)
+def expect(
+    self: Any,
+    func: Any = None,
+    args: Any = (),
+    loc: Any = 0,
+    scale: Any = 1,
+    lb: Any = None,
+    ub: Any = None,
+    conditional: Any = False,
+    **kwds: Any,
+) -> Any:
+    """An expectation, as :meth:`scipy.stats.rv_continuous.expect`; an end of the support at 0 does not move with the scale."""
+    lb, ub = [
+        loc if given is None and not is_active(end) and np.all(np.equal(end, 0)) else given
+        for given, end in zip((lb, ub), self._get_support(*args), strict=True)
+    ]
+    return _expect(self, func, args, loc, scale, lb, ub, conditional, **kwds)
+
+
 @ROOM.method(EITHER, "entropy", facts=REAL)
 def entropy(self: Any, *args: Any, **kwds: Any) -> Any:
     """The entropy, entry by entry of the parameters: a distribution's own loop over them was made where nothing was captured."""

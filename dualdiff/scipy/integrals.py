@@ -7,7 +7,7 @@ row of this kind again, and is differentiated as often as one likes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -195,7 +195,7 @@ def _one_by_one(integrand: Integrand, a: float, b: float, parameters: Sequence[A
         if len(more) > 1:  # a message
             _check(integrand, error, max(options["epsabs"], options["epsrel"] * abs(y)), more[1])
         found.append(y)
-    return np.array(found)
+    return _finite(integrand, np.array(found), integrand.answers[0][0], known.found.values())
 
 
 def _look_for_jumps(integrand: Integrand, parameters: Sequence[Any], nodes: Any, points: Points | None) -> None:
@@ -320,7 +320,7 @@ def _together(integrand: Integrand, a: float, b: float, parameters: Sequence[Any
     if not info.success:
         size = float(np.max(np.abs(y), initial=0.0)) if options["norm"] == "max" else float(np.linalg.norm(y))
         _check(integrand, error, max(options["epsabs"], options["epsrel"] * size), info.message)
-    return y
+    return _finite(integrand, y, integrand.answers[0][0], known.found.values())
 
 
 def _by_levels(integrand: Integrand, a: float, b: float, parameters: Sequence[Any]) -> Any:
@@ -328,14 +328,14 @@ def _by_levels(integrand: Integrand, a: float, b: float, parameters: Sequence[An
     options, value = integrand.options, integrand.on(parameters)
     known: dict[float, Any] = {}
 
-    def at(t: float) -> Any:
+    def at(t: float) -> Any:  # of NumPy's numbers, as SciPy's are, which an end may be among
         if t not in known:
             known[t] = raw(value(t))
         return known[t]
 
     def entry(i: int) -> Any:
         return scipy.integrate.tanhsinh(
-            lambda t: np.reshape([at(float(one))[i] for one in np.ravel(t)], np.shape(t)), a, b, **options
+            lambda t: np.reshape([at(one)[i] for one in np.ravel(t)], np.shape(t)), a, b, **options
         )
 
     if not integrand.by:
@@ -353,7 +353,7 @@ def _by_levels(integrand: Integrand, a: float, b: float, parameters: Sequence[An
             allowed = max(options["atol"] or 0.0, rtol * abs(answer.integral))
             _check(integrand, answer.error, allowed, f"status {answer.status}", "atol=, rtol= and maxlevel=")
         found.append(answer.integral)
-    return np.array(found)
+    return _finite(integrand, np.array(found), integrand.answers[0].integral, known.values())
 
 
 _ENGINES = {"quad_vec": _together, "tanhsinh": _by_levels}
@@ -361,8 +361,10 @@ _MORE = "epsabs= and epsrel=, raise limit=, or give the places where it is diffi
 
 
 def _check(integrand: Integrand, error: float, allowed: float, message: str, more: str = _MORE) -> None:
+    text = " ".join(str(message).split())
+    if "divergent" in text:  # whatever the estimate of the error, which extrapolation makes
+        raise _diverges(integrand, error, allowed)
     if not error <= allowed:
-        text = " ".join(str(message).split())
         raise InaccurateIntegralError(
             f"{where()}: the value of scipy.integrate.{integrand.rule} is found, but the integral of its derivative is not: its error is "
             f"{error:.2g} where the tolerances allow {allowed:.2g} ({text}). Allow more with {more}.",
@@ -371,21 +373,90 @@ def _check(integrand: Integrand, error: float, allowed: float, message: str, mor
         )
 
 
+def _finite(integrand: Integrand, found: Any, value: Any, points: Iterable[Any]) -> Any:
+    """Return integrals of derivatives; raise if one diverges of a function that has an integral."""
+    if not np.all(np.isfinite(found)) and np.all(np.isfinite(value)):
+        somewhere = np.any([np.isfinite(y) for y in points], axis=0)
+        if np.any(somewhere & ~np.isfinite(found)):
+            raise _diverges(integrand)
+    return found
+
+
+def _diverges(integrand: Integrand, error: float = math.inf, allowed: float = math.nan) -> InaccurateIntegralError:
+    return InaccurateIntegralError(
+        f"{where()}: the value of scipy.integrate.{integrand.rule} is found, but the integral of its derivative is probably divergent, or "
+        "converges too slowly. Where the integrand is singular at a place that moves, substitute such that it does not, and integrate "
+        "each side of it by itself: quad(lambda u: p*f(p*u), 0, 1) for quad(f, 0, p).",
+        error,
+        allowed,
+    )
+
+
 # --------------------------------------------------------------------------------------------------
 # the row
 
 
-def _edge(integrand: Integrand, k: int, args: Sequence[Any]) -> Any:
-    """Return what the integral grows by when its lower or upper end moves; None at infinity, where nothing is left."""
+LIMITS = (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10)
+"""How near to an end, of what it is apart from the other one, a limit is looked for."""
+
+
+def _edge(integrand: Integrand, k: int, args: Sequence[Any], out: Any) -> Any:
+    """Return what the integral grows by when its lower or upper end moves; None at infinity, where nothing is left.
+
+    That is the limit of the integrand there. Quadrature touches no end, so that it may have no value, or one that rounding spoils.
+    """
     t, other, *parameters = args[k], args[1 - k], *args[2:]
-    if math.isinf(float(raw(t))):
+    end, far = float(raw(t)), float(raw(other))
+    if math.isinf(end):
         return None
-    _look_beside(integrand, float(raw(t)), float(raw(other)), [raw(p) for p in parameters])
-    y = integrand.on(parameters)(t)
+    plain = [raw(p) for p in parameters]
+    beside = _inside(end, far) - end
+    if np.all(np.isfinite(raw(out))) and beside and not np.all(np.isfinite(_tried(integrand, plain, end))):
+        t = t + _nearest(integrand, plain, end, beside)
+        end = float(raw(t))
+    _look_beside(integrand, end, far, plain)
+    return _weighed(integrand, t, integrand.on(parameters)(t))
+
+
+def _weighed(integrand: Integrand, t: Any, y: Any) -> Any:
+    """Return a value of the integrand with the weight of the quadrature."""
     kind, at = integrand.options.get("weight"), integrand.options.get("wvar")
     if kind in ("cos", "sin"):
         return y * (np.cos if kind == "cos" else np.sin)(at * t)
     return y / (t - at) if kind == "cauchy" else y
+
+
+def _tried(integrand: Integrand, parameters: Sequence[Any], t: float) -> Any:
+    """Return the values at a point in plain numbers, NaN where Python's arithmetic raises."""
+    with np.errstate(all="ignore"):
+        try:
+            return np.asarray(raw(_weighed(integrand, t, integrand.on(parameters)(t))))
+        except (ArithmeticError, ValueError):
+            return np.full(1, np.nan)
+
+
+def _nearest(integrand: Integrand, parameters: Sequence[Any], end: float, beside: float) -> float:
+    """Return a step from an end to where the integrand is its limit there; raise if it has none."""
+    smallest = 4 * math.ulp(end) / abs(beside)
+    steps = [beside * max(part, smallest * 4**i) for i, part in enumerate(LIMITS)]
+    tried = [(step, _tried(integrand, parameters, end + step)) for step in steps]
+    there = [(step, y) for step, y in tried if np.all(np.isfinite(y))]
+    if len(there) > 1:
+        step, limit = there[0]
+        size = np.abs(limit) + np.abs(_tried(integrand, parameters, end + beside))
+        if np.all([np.abs(y - limit) <= 1e-6 * size for _, y in there[1:]]):
+            return step
+    raise _without_limit(integrand, end)
+
+
+def _without_limit(integrand: Integrand, end: float) -> InaccurateIntegralError:
+    what = "its derivative" if integrand.by else "its value"
+    return InaccurateIntegralError(
+        f"{where()}: the integrand given to scipy.integrate.{integrand.rule} is singular at the limit {end:.6g}, which is being "
+        f"differentiated: {what} there is a term of the derivative of the integral, and is not finite. Integrate between limits that do "
+        "not move: t = a + (b - a)*u turns it into quad(lambda u: (b - a)*f(a + (b - a)*u), 0, 1).",
+        math.inf,
+    )
 
 
 def side_by_side(tangents: Sequence[Any], parameters: Sequence[Any], lead: tuple[int, ...]) -> Any:
@@ -414,12 +485,13 @@ class _Integral(General):
 
     def _pushed(self, sweep: Sweep, ts: Any, out: Any, *args: Any, integrand: Integrand) -> Any:
         total: Any = 0.0
-        if any(t is not None for t in ts[2:]):
-            total = side_by_side(ts[2:], args[2:], sweep.lead) @ self._jacobian(ts[2:], args, integrand, out).T
         for k, (t, sign) in enumerate(zip(ts[:2], (-1, 1))):
-            edge = None if t is None else _edge(integrand, k, args)
+            stays = t is None or (type(t) not in TRACED and not np.any(t))
+            edge = None if stays else _edge(integrand, k, args, out)
             if edge is not None:
                 total = total + sign * t[..., None] * edge
+        if any(t is not None for t in ts[2:]):
+            total = total + side_by_side(ts[2:], args[2:], sweep.lead) @ self._jacobian(ts[2:], args, integrand, out).T
         return total
 
     def pull(
@@ -429,7 +501,7 @@ class _Integral(General):
         on = [i is not None and i >= 0 for i in ins]
         found: list[Any] = [None] * len(ins)
         for k, sign in ((0, -1), (1, 1)):
-            edge = _edge(integrand, k, args) if on[k] else None
+            edge = _edge(integrand, k, args, out) if on[k] else None
             if edge is not None:
                 found[k] = sign * np.sum(g * edge, axis=-1)
         if any(on[2:]):

@@ -152,3 +152,16 @@ def test_noncentral_distributions_in_all_their_parameters(make: Any, p: list[flo
         return np.stack([make.logpdf(x, *given), make.cdf(x, *given), make.sf(x, *given), make.var(*given)])
 
     check(f, x, np.array(p), directions=1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.filterwarnings("ignore")
+def test_expectations_and_entropies_over_a_support_at_whose_end_the_integrand_has_no_value(mode: Any) -> None:
+    near = [st.kappa4.entropy(0.13 + h, 0.2) for h in (-1e-4, 1e-4)]
+    cases: dict[Any, Any] = {
+        lambda v: st.expon.expect(lambda x: np.log(x), scale=10 * v, epsabs=1e-4, epsrel=1e-4): 1 / 0.13,
+        lambda v: st.beta.expect(args=(v, 2.0)): 2 / 2.13**2,
+        lambda v: st.kappa4.entropy(v, 0.2): (near[1] - near[0]) / 2e-4,
+    }
+    for f, wanted in cases.items():
+        assert np.isclose(dd.jacobian(f, mode=mode)(0.13), wanted, rtol=1e-3)

@@ -144,6 +144,43 @@ def test_where_pieces_meet_a_slope_is_the_mean_of_those_beside_it() -> None:
         assert np.allclose(dd.jacobian(lambda t: s(t))(X), np.diag(s(X, 1)))
 
 
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_point_that_moves_with_its_breakpoint_has_no_part_of_the_other_piece(mode: Any) -> None:
+    surface = np.outer(Y, Y)
+    through = [  # what goes through the points, wherever they lie
+        lambda x: ip.make_interp_spline(x, Y, k=1)(x),
+        lambda x: ip.PPoly(np.stack([np.diff(Y) / np.diff(x), Y[:-1]]), x)(x),
+        lambda x: ip.BPoly(np.stack([Y[:-1], Y[1:]]), x)(x),
+        lambda x: ip.interp1d(x, Y, fill_value="extrapolate")(x),
+        lambda x: ip.interpn((x,), Y, x[:, None]),
+        lambda x: ip.RectBivariateSpline(x, x, surface, kx=1, ky=1)(x, x),
+    ]
+    for f in through:
+        assert np.allclose(dd.jacobian(f, mode=mode)(X), 0.0, atol=1e-12)
+    for make, order in (
+        (ip.CubicSpline, 2),
+        (ip.PchipInterpolator, 1),
+    ):  # the slope is the piece's own at its beginning
+        found = dd.jacobian(lambda x, make=make, order=order: make(x, Y)(x[:-1], order), mode=mode)(X)
+        wanted = dd.jacobian(lambda x, make=make, order=order: make(x, Y).derivative(order).c[-1], mode=mode)(X)
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_the_pieces_of_a_spline_are_those_to_the_right_of_its_knots(mode: Any) -> None:
+    def spline(v: Any) -> Any:
+        return ip.make_interp_spline(v[:8], Y)(v[8:])
+
+    v = np.r_[X, INSIDE]
+    wanted = dd.jacobian(spline, mode=mode)(v)
+    for made in (ip.make_interp_spline, ip.splrep):
+        with dd.kinks("raise"):
+            found = dd.jacobian(lambda v, made=made: ip.PPoly.from_spline(made(v[:8], Y))(v[8:]), mode=mode)(v)
+        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8)
+    plain = dd.jacobian(lambda v: ip.PPoly.from_spline(ip.splrep(v, Y))(INSIDE), mode=mode)(X)
+    np.testing.assert_allclose(plain, wanted[:, :8], rtol=1e-8, atol=1e-8)
+
+
 def test_what_is_made_is_of_scipys_class() -> None:
     def f(y: Any) -> Any:
         s, b = ip.CubicSpline(X, y), ip.make_interp_spline(X, y)
@@ -238,6 +275,20 @@ def test_fitpacks_functions() -> None:
         return joined(*found, ip.splev(t, smooth))
 
     agrees(f, X, Y, T)
+
+
+def test_outside_a_curve_is_what_scipy_says_for_every_extrapolation_and_derivative() -> None:
+    at = np.array([X[0] - 0.5, 1.7, X[-1] + 0.3])
+
+    def f(x: Any, y: Any, t: Any) -> Any:
+        tck, curve = ip.splrep(x, y), ip.InterpolatedUnivariateSpline(x, y)
+        orders = [(der, ext) for der in range(4) for ext in (0, 1, 3)]
+        return joined(*[(ip.splev(t, tck, der, ext), curve(t, der, ext)) for der, ext in orders])
+
+    np.testing.assert_allclose(dd.value_and_jacobian(f)(X, Y, at)[0], f(X, Y, at), rtol=1e-10, atol=1e-10)
+    agrees(f, X, Y, at)
+    with pytest.raises(ValueError, match="Extrapolation mode 3 is not supported"):  # as SciPy's own
+        dd.grad(lambda q: ip.splev(q, ip.make_interp_spline(X, Y), ext=3))(1.0)
 
 
 def test_fitted_splines_in_one_and_two_variables() -> None:
@@ -446,11 +497,11 @@ def test_fits_that_choose_by_the_data_say_what_to_write(call: Any, says: str) ->
 
 def test_a_piecewise_polynomial_that_carries_a_derivative_is_named_where_it_is_not_taken() -> None:
     def f(c: Any) -> Any:
-        return ip.PPoly.from_spline(ip.PPoly(c, X[:3]))
+        return ip.BSpline.from_power_basis(ip.PPoly(c, X[:3]))
 
     with pytest.raises(
         ForeignError,
-        match=r"test_interpolate.py, line \d+, in scipy.interpolate.PPoly.from_spline: .*\(its argument 'tck'\)",
+        match=r"test_interpolate.py, line \d+, in scipy.interpolate.BSpline.from_power_basis: .*\(its argument 'pp'\)",
     ):
         dd.jacobian(f, capture="always")(Y[:4].reshape(2, 2))
 

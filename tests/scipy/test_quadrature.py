@@ -251,6 +251,42 @@ def test_a_derivative_that_cannot_be_integrated_raises_with_both_numbers() -> No
     assert raised.value.error > raised.value.allowed
 
 
+SINGULAR = {
+    "a pole at the limit": lambda p: si.quad(lambda t: 1 / np.sqrt(p - t), 0, p)[0],
+    "a logarithm at the limit": lambda p: si.quad(lambda t: np.log(p - t), 0, p)[0],
+    "a power of Python's numbers": lambda p: si.quad(lambda t: (p - t) ** -0.25, 0, p)[0],
+    "a pole at the lower limit, in tanhsinh": lambda p: si.tanhsinh(lambda t: (t - p) ** -0.25, p, 3.0).integral,
+    "a pole at the limit, in quad_vec": lambda p: si.quad_vec(lambda t: np.log(abs(p - t) + 0 * t), 0.1, p)[0],
+    "a pole inside": lambda p: si.quad(lambda t: np.log(np.abs(t - p)), 0, 3)[0],
+}
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("name", SINGULAR)
+@pytest.mark.filterwarnings("ignore")
+def test_a_term_that_diverges_is_no_answer(name: str, mode: Any) -> None:
+    with pytest.raises(InaccurateIntegralError, match=r"singular at the limit|probably divergent"):
+        dd.jacobian(SINGULAR[name], mode=mode)(1.3)
+
+
+LIMITS: dict[str, tuple[Any, float]] = {  # with the derivative at 1.3
+    "the substitution that the error names": (lambda p: si.quad(lambda u: p / np.sqrt(p - p * u), 0, 1)[0], 1.3**-0.5),
+    "a logarithm by the scale": (lambda p: si.quad(lambda u: p * np.log(p * u), 0, 1)[0], math.log(1.3)),
+    "a limit without a value": (lambda p: si.quad(lambda t: np.sin(t - p) / (t - p), p, 3)[0], -math.sin(1.7) / 1.7),
+    "a singularity at the other limit": (lambda p: si.quad(lambda t: 1 / np.sqrt(t), 0, p)[0], 1.3**-0.5),
+    "an integrand that is 0 at the limit": (lambda p: si.quad(lambda t: np.sqrt(p - t), 0, p)[0], 1.3**0.5),
+}
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.filterwarnings("ignore")
+def test_an_integrand_counts_at_a_limit_as_beside_it(mode: Any) -> None:
+    for f, wanted in LIMITS.values():
+        assert math.isclose(dd.jacobian(f, mode=mode)(1.3), wanted, rel_tol=1e-6)
+    still = lambda p: si.quad(lambda t: p * np.log(t), 0 * p, 1)[0]  # noqa: E731
+    assert math.isclose(dd.jacobian(still, mode="forward")(1.3), -1.0, rel_tol=1e-9)  # what does not move has no term
+
+
 REFUSED = {
     "complex parameters": (
         lambda p: complex_parameter(p),

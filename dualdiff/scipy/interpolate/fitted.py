@@ -123,7 +123,7 @@ def splev(x: Any, tck: Any, der: int = 0, ext: int = 0) -> Any:
             raise ValueError(
                 "Calling splev() with BSpline objects with c.ndim > 1 is not allowed. Use BSpline.__call__(x) instead."
             )
-        if ext not in (0, 1, 2, 3):
+        if ext != 0:
             raise ValueError(f"Extrapolation mode {ext} is not supported by BSpline.")
         tck = tck.t, tck.c, tck.k
     t, c, k = tck
@@ -139,7 +139,7 @@ def splev(x: Any, tck: Any, der: int = 0, ext: int = 0) -> Any:
     outside = (points < first) | (points > last)
     if ext == 2 and fixed(np.any(outside)):
         raise ValueError("Invalid input data")
-    if ext == 3:
+    if ext == 3 and der == 0:  # a derivative is that of the outermost polynomials
         points = np.where(points < first, first, np.where(points > last, last, points))
     out = spline_values(t, c, k, points, der, True)
     if ext == 1:

@@ -83,8 +83,15 @@ def _linear(grid: Any, values: Any, xi: Any) -> Any:
             other = [*own[:k], before, *own[k + 1 :]]
             slopes = [_slopes(grid, values, xi, chosen, k) for chosen in (own, other)]
             there = kinked(xi[:, k], grid[k][here], *slopes)
-            found = meeting(found, lambda x, other=other: at(x, other) - at(x, own), xi, there)
+            found = meeting(
+                found, lambda x, other=other: at(x, other) - at(x, own), xi, _onto(xi, k, grid[k][here]), there
+            )
     return found
+
+
+def _onto(xi: Any, axis: int, places: Any) -> Any:
+    """Return points with other coordinates along an axis."""
+    return np.where(np.arange(shape_of(xi)[1]) == axis, places[:, None], xi)
 
 
 def _slopes(grid: Any, values: Any, xi: Any, cells: list[Any], axis: int) -> Any:
@@ -130,7 +137,8 @@ def tensor(t: Any, c: Any, k: Any, xi: Any, nu: Any) -> Any:
         if np.any(before != here[d]):
             other = [*here[:d], before, *here[d + 1 :]]
             there = bind(joint, (np.where(before != here[d], xi[:, d] - knots[here[d]], 1.0),), {})
-            found = meeting(found, lambda x, other=other: at(x, other) - at(x, here), xi, there)
+            places = _onto(xi, d, knots[here[d]])
+            found = meeting(found, lambda x, other=other: at(x, other) - at(x, here), xi, places, there)
     return found
 
 

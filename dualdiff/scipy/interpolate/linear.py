@@ -29,7 +29,7 @@ def _joined(x: Any, y: Any, points: Any) -> Any:
         held = stop_gradient(x), stop_gradient(y)
         slopes = [(held[1][i] - held[1][i - 1]) / column(held[0][i] - held[0][i - 1], 2) for i in (behind, here)]
         there = kinked(points, x[here], *slopes)
-        value = meeting(value, lambda p: line(p, x, y, behind) - line(p, x, y, here), points, there)
+        value = meeting(value, lambda p: line(p, x, y, behind) - line(p, x, y, here), points, x[here], there)
     return value
 
 

@@ -66,11 +66,14 @@ def kinked(points: Any, places: Any, one: Any, other: Any) -> Any:
     return bind(joint, (np.where(differ, points - places, 1.0),), {})
 
 
-def meeting(value: Any, apart: Any, points: Any, there: Any) -> Any:
-    """Give a value, where two pieces meet, the mean of their slopes: ``apart(s)`` is how far the other piece is at s."""
+def meeting(value: Any, apart: Any, points: Any, places: Any, there: Any) -> Any:
+    """Give a value, where two pieces meet, the mean of their slopes by how points move from the places where they meet.
+
+    ``apart(s)`` is how far the other piece is at s. A point that moves with its place stays where it is on both pieces.
+    """
     if not fixed(np.any(there)):
         return value
-    mean = value + 0.5 * (apart(points) - apart(stop_gradient(points)))
+    mean = value + 0.5 * (apart(points) - apart(places))
     return np.where(column(there, len(shape_of(value))), mean, value)
 
 
@@ -147,7 +150,7 @@ def values(c: Any, x: Any, points: Any, nu: int, extrapolate: Any) -> Any:
 
         held, breaks, here = map(stop_gradient, (c, x, points))
         left, right = (_piece(held, here - breaks[i], i, nu + 1) for i in (before, at))
-        value = meeting(value, apart, points, kinked(points, x[at], left, right))
+        value = meeting(value, apart, points, x[at], kinked(points, x[at], left, right))
     outside = np.isnan(asked)
     if not extrapolate:
         outside = outside | (asked < ordered[0]) | (asked > ordered[-1])

@@ -7,6 +7,7 @@ coefficients, whose entries are such functions.
 
 from __future__ import annotations
 
+import math
 import operator
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import interpolate as scipy_interpolate
 
+from dualdiff.capture.active import is_active, plain_call
 from dualdiff.errors import UnsupportedFunctionError, where
 from dualdiff.operators import stop_gradient
 from dualdiff.rules.absent import missing
@@ -32,6 +34,7 @@ from dualdiff.scipy.interpolate.pieces import (
     itself,
     kinked,
     meeting,
+    pieces,
     real,
     wrapped,
 )
@@ -99,7 +102,7 @@ def spline_values(t: Any, c: Any, k: int, x: Any, nu: int, extrapolate: Any) -> 
 
         held, knots, here = map(stop_gradient, (c, t, x))
         left, right = (_sum(held, k, i, basis(knots, k, here, i, nu + 1)) for i in (before, at))
-        value = meeting(value, apart, x, kinked(x, t[at], left, right))
+        value = meeting(value, apart, x, t[at], kinked(x, t[at], left, right))
     outside = np.isnan(x) if extrapolate else np.isnan(x) | (x < t[k]) | (x > t[n])
     if not fixed(np.any(outside)):
         return value
@@ -246,6 +249,27 @@ def bspline(t: Any, c: Any, k: Any, extrapolate: Any = True, axis: int = 0) -> A
 
 ROOM.method(scipy_interpolate.BSpline, "__call__", facts=KINKS)(called)
 ROOM.method(scipy_interpolate.BSpline, "integrate")(integrate)
+
+
+_from_spline = scipy_interpolate.PPoly.from_spline
+
+
+@ROOM.method(scipy_interpolate.PPoly, "from_spline", always=True)
+def from_spline(kind: Any, tck: Any, extrapolate: Any = None) -> Any:
+    """``PPoly.from_spline``: Taylor's coefficients at every knot, of the piece that begins there."""
+    is_spline = isinstance(tck, scipy_interpolate.BSpline)
+    parts = (tck.t, tck.c, tck.k) if is_spline else tck
+    if not is_active(parts) or not isinstance(parts, (tuple, list)):
+        return plain_call(_from_spline, (tck, extrapolate), {})
+    t, c, k = real(parts[0]), inexact(parts[1]), parts[2]
+    if len(shape_of(c)) > 1:
+        raise ValueError("PPoly.from_spline takes splines with coefficients along one axis only.")
+    if extrapolate is None:
+        extrapolate = tck.extrapolate if is_spline else True
+    starts = t[:-1]
+    at = spline_places(t, k, starts)
+    taylor = [_sum(c, k, at, basis(t, k, starts, at, m)) / math.factorial(m) for m in range(k, -1, -1)]
+    return pieces(kind, np.stack(taylor), t, extrapolate)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ def _read(x: Any, coordinates: list[Any], order: int, mode: str, cval: Any, pref
                 points = [*moved[:k], p, *moved[k + 1 :]]
                 return at(points, k) - at(points)
 
-            found = meeting(found, apart, one, on)
+            found = meeting(found, apart, one, stop_gradient(one), on)
     return found if outside is None else np.where(outside, cval, found)
 
 
@@ -244,7 +244,7 @@ def _axis_by_axis(x: Any, coordinates: list[Any], order: int, mode: str, cval: A
         on = _lies_on_knots(p, order, n, mode)
         if on is not None:
             on_lines = np.reshape(on, (*(1,) * k, -1, *(1,) * (rank - k - 1)))
-            c = meeting(c, lambda q, at=at: at(q, True) - at(q), p, on_lines)
+            c = meeting(c, lambda q, at=at: at(q, True) - at(q), p, stop_gradient(p), on_lines)
     for outside in beyond:
         c = np.where(outside, cval, c)
     return c

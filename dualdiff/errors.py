@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_CALL = os.path.join(HERE, "operators", "calls.py")
+_RUNS = os.path.join(HERE, "operators", "calls.py"), os.path.join(HERE, "ways", "problem.py")
 _STAND_INS = os.path.join(HERE, "capture", "")
 _PROBLEMS = os.path.join(HERE, "lab", "problems", "")
 """Functions as users write them, though they lie in the house."""
@@ -535,7 +535,7 @@ def stumble(kind: str) -> Stumble | None:
     found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
-        if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
+        if name in _RUNS:  # what an operator or a rule runs is the function itself: who called either is not captured
             break
         whole = _is_replaced(frame)
         if whole or frame.f_code in _REACHED:

@@ -14,6 +14,7 @@ from dualdiff.capture.active import is_active
 from dualdiff.capture.names import drop_in, drop_in_class
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.rules.absent import where_nan
 from dualdiff.rules.special.series import log1p_over
 from dualdiff.scipy.room import Room
 from dualdiff.shapes import shape_of
@@ -140,7 +141,8 @@ def _distance(p: Any, u_values: Any, v_values: Any, u_weights: Any = None, v_wei
     every = np.sort(np.concatenate([u[0], v[0]]))
     places = decided(every)[:-1]
     apart = np.abs(_at_most(places, *u) - _at_most(places, *v))
-    return np.sum(apart**p * np.diff(every)) ** (1 / p) if p != 1 else np.sum(apart * np.diff(every))
+    found = np.sum(apart**p * np.diff(every)) ** (1 / p) if p != 1 else np.sum(apart * np.diff(every))
+    return where_nan(found, lambda: sum(np.sum(operand(a)) for a in (*u, *v) if is_active(a)))
 
 
 @ROOM.function("wasserstein_distance", facts=REAL)

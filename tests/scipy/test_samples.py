@@ -117,3 +117,7 @@ def test_data_that_scipy_answers_with_a_nan_of_its_own_are_refused(jac: Any) -> 
         jac(f)(np.array([1.5, np.nan, 2.0, 4.0]))
     omitted = jac(lambda x: st.sem(x, nan_policy="omit"))(np.array([1.5, np.nan, 2.0, 4.0]))
     np.testing.assert_allclose(omitted[[0, 2, 3]], jac(st.sem)(np.array([1.5, 2.0, 4.0])), rtol=1e-12)
+    hole = np.array([1.5, np.nan, 2.0, 4.0])
+    for distance in (st.wasserstein_distance, st.energy_distance):  # which take them for numbers
+        for found in (jac(lambda x, d=distance: d(x, X))(hole), jac(lambda x, d=distance: d(hole, x))(X)):
+            assert np.isnan(found).all()

@@ -408,8 +408,8 @@ def raised_by_user(error: BaseException) -> bool:
     return opname[tb.tb_frame.f_code.co_code[tb.tb_lasti]] == "RAISE_VARARGS"
 
 
-def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
-    """Return the user's line and the frame of the library function it called there, in which an error arose.
+def foreign_call(error: BaseException) -> tuple[str, list[FrameType]] | None:
+    """Return the user's line and the frames of the library function it called there, outermost first, in which an error arose.
 
     None if the user's own code raised it, or if this library stood in between: then it is about plain values.
     """
@@ -427,8 +427,8 @@ def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
         if not is_installed(name) and not is_numpy(name):
             if n + 1 == len(frames):
                 return None
-            entered = frames[n + 1][0]
-            return f"{line_of_file(name, line)}, in {public_name(entered)}", entered
+            entered = [f for f, _ in frames[n + 1 :]]
+            return f"{line_of_file(name, line)}, in {public_name(entered[0])}", entered
     return None
 
 

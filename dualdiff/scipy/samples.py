@@ -11,7 +11,7 @@ from scipy._lib import _util
 from scipy.stats import _stats_py
 
 from dualdiff.capture.active import is_active
-from dualdiff.capture.names import drop_in, drop_in_class
+from dualdiff.capture.names import drop_in, drop_in_class, drop_in_method
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.absent import where_nan
@@ -190,6 +190,19 @@ def _place(real: Any) -> Any:
     return at
 
 
+def _filled_by(kind: Any) -> Any:
+    """Return the change of entries where these are differentiated and the array is not: that of one which holds such entries."""
+    change = kind._op
+
+    def _op(self: Any, how: Any, inside: Any, outside: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_active(y) or is_active(self._x):
+            return change(self, how, inside, outside, y, *args, **kwargs)
+        holder = np.where(True, self._x, np.sum(operand(y)))
+        return change(kind(holder, self._idx), how, inside, outside, y, *args, **kwargs)
+
+    return _op
+
+
 def clip(x: Any, /, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Return what the standard's clip does, by NumPy's."""
     return np.clip(x, min, max, out=out)
@@ -220,6 +233,8 @@ for _name, _module in list(sys.modules.items()):
             if callable(_method):
                 replaced(_method)
                 serve(_method, "scipy's array_api_extra.at")
+        drop_in_method(_module.at, "_op", _filled_by(_module.at))
+        replaced(vars(_module.at)["_op"], _module.at)
 
 __all__ = [
     "ROOM",

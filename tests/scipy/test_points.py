@@ -144,5 +144,7 @@ def test_what_has_no_derivative_has_none_at_many_points(jac: Any) -> None:
         lambda p: quad(lambda x: special.eval_gegenbauer(2.5, p, x), 0.1, 0.7)[0],  # by p for whole degrees only
         lambda p: solve_ivp(lambda t, y: special.jv(p, t) + 0 * y, (0.0, 0.5), [0.0]).y[0, -1],
     ):
-        with pytest.raises(UnsupportedFunctionError, match=r"test_points.py, line \d+: scipy.special.* has no derivative by"):
+        with pytest.raises(
+            UnsupportedFunctionError, match=r"test_points.py, line \d+: scipy.special.* has no derivative by"
+        ):
             jac(f)(1.7)

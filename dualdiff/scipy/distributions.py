@@ -299,7 +299,7 @@ def _that_holds(x: Any, *others: Any) -> Any:
 SKEWED = 0.01
 """Down to this skew the derivative of Pearson's distribution by it has five digits; at a tenth of it two are left."""
 PEARSON, PARETO_LOGNORM = type(_continuous_distns.pearson3), type(getattr(_continuous_distns, "dpareto_lognorm", None))
-_pearson_parts, _pareto_lognorm = PEARSON._preprocess, getattr(PARETO_LOGNORM, "_logpdf", None)
+_pearson_parts, _pareto_lognorm = PEARSON._preprocess, getattr(PARETO_LOGNORM, "_logpdf", PEARSON._logpdf)
 
 
 @ROOM.method(PEARSON, "_preprocess", facts=REAL, around=True)

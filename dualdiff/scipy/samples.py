@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
 import numpy as np
 from scipy import special
 from scipy._lib import _util
-from scipy.stats import _stats_py
+from scipy.stats import _morestats, _stats_py
 
-from dualdiff.capture.active import is_active
+from dualdiff.capture.active import is_active, plain_call
 from dualdiff.capture.names import drop_in, drop_in_class, drop_in_method
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
+from dualdiff.operators.minima import argmin
 from dualdiff.register import REAL_ONLY, Facts
 from dualdiff.rules.absent import where_nan
 from dualdiff.rules.special.series import log1p_over
+from dualdiff.scipy.answers import at_value
 from dualdiff.scipy.room import Room
+from dualdiff.scipy.systems import uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.solvers import serve
 from dualdiff.values import decided, operand, raw
@@ -110,6 +114,39 @@ def yeojohnson_llf(lmb: Any, data: Any, *, axis: Any = 0, nan_policy: Any = "pro
     n = np.size(raw(x)) if axis is None else shape_of(x)[axis]
     logs = np.sum(np.sign(x) * np.log1p(np.abs(x)), axis=axis, keepdims=keepdims)
     return -0.5 * n * np.log(spread) + (lmb - 1) * logs
+
+
+_boxcox_normmax = _morestats.boxcox_normmax
+FAR = 1e-3
+"""How far from the optimum SciPy's search may have stopped."""
+
+
+@ROOM.function("boxcox_normmax", facts=REAL)
+def boxcox_normmax(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return the parameter that fits data best, as :func:`scipy.stats.boxcox_normmax` finds it, by the conditions that hold there."""
+    given = inspect.signature(_boxcox_normmax).bind(x, *args, **kwargs)
+    given.apply_defaults()
+    found = uncaptured(plain_call, _boxcox_normmax, (raw(operand(x)), *args), kwargs)
+    costs = {"pearsonr": _unlike_normal, "mle": lambda lmb, data: -boxcox_llf(lmb, data)}
+    names = ["pearsonr", "mle"] if given.arguments["method"] == "all" else [given.arguments["method"]]
+    best = [argmin(costs[name], start)(operand(x)) for name, start in zip(names, np.ravel(found).tolist(), strict=True)]
+    if not np.allclose(raw(operand(best)), found, rtol=FAR, atol=FAR):
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.stats.boxcox_normmax returns {found}, which is no optimum but what ymax= or the optimizer allows, and is "
+            "not differentiated. Give more of either, or freeze the data with dd.stop_gradient."
+        )
+    return at_value(found, np.stack(best) if np.shape(found) else best[0])
+
+
+def _unlike_normal(lmb: Any, data: Any) -> Any:
+    """Return what the correlation of transformed data with the normal distribution's order statistics (Filliben's) lacks of 1."""
+    n = shape_of(data)[0]
+    middle = (np.arange(1, n + 1) - 0.3175) / (n + 0.365)
+    middle[-1] = 0.5 ** (1 / n)
+    middle[0] = 1 - middle[-1]
+    normal, y = special.ndtri(middle), np.sort(special.boxcox(data, lmb))
+    normal, y = normal - np.mean(normal), y - np.mean(y)
+    return 1 - np.sum(normal * y) / np.sqrt(np.sum(normal**2) * np.sum(y**2))
 
 
 ROOM.refused("yeojohnson_normmax", FITTED + ".")
@@ -239,6 +276,7 @@ for _name, _module in list(sys.modules.items()):
 __all__ = [
     "ROOM",
     "boxcox_llf",
+    "boxcox_normmax",
     "energy_distance",
     "pmean",
     "wasserstein_distance",

@@ -144,3 +144,16 @@ def test_what_a_version_of_scipy_has_for_plain_arrays_only_is_refused_by_name_an
     with pytest.raises(ValueError, match="`alternative` must be"):  # wrong whatever the data are
         dd.grad(lambda x: st.ttest_ind(x, Y, alternative="no").statistic)(X)
     check(lambda x: st.cramervonmises(x, st.norm.cdf).statistic, X, directions=1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev])
+def test_a_transformation_that_is_fitted_follows_its_conditions(jac: Any) -> None:
+    slope = dd.grad(st.boxcox_llf)
+    best = st.boxcox(W)[1]
+    exact = -dd.jacobian(lambda x: slope(best, x))(W) / dd.grad(lambda b: slope(b, W))(best)
+    for f in (lambda x: st.boxcox(x)[1], lambda x: st.boxcox_normmax(x, method="all")[1]):
+        np.testing.assert_allclose(jac(f)(W), exact, rtol=1e-5)
+    ahead, behind = (st.boxcox_normmax(W + h * X) for h in (1e-3, -1e-3))
+    assert jac(st.boxcox_normmax)(W) @ X == pytest.approx((ahead - behind) / 2e-3, rel=1e-3)
+    with pytest.raises(UnsupportedFunctionError, match="no optimum"), pytest.warns(UserWarning, match="constrained"):
+        jac(lambda x: st.boxcox_normmax(x, method="mle", ymax=0.1))(W)

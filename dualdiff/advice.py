@@ -220,6 +220,16 @@ _SCIPY = {
     "interpolate.CubicSpline": _SPLINE, "interpolate.PchipInterpolator": _SPLINE, "interpolate.BSpline": _SPLINE,
     "interpolate.Akima1DInterpolator": _SPLINE,
 }  # fmt: skip
+_BY_AXIS = (
+    "Write the statistic for whole arrays, with the axis that it is given: "
+    "lambda a, b, axis: np.mean(a, axis=axis) - np.mean(b, axis=axis)"
+)
+_OF_SCIPY = {
+    "stats.permutation_test": _BY_AXIS, "stats.bootstrap": _BY_AXIS, "stats.monte_carlo_test": _BY_AXIS,
+    "stats.cramervonmises": "Pass the distribution function itself: scipy.stats.cramervonmises(x, scipy.stats.norm.cdf)",
+    "stats.ttest_ind": "Leave trim=, permutations= and method= out", "stats.pearsonr": "Leave method= out",
+}  # fmt: skip
+"""How functions of SciPy that are differentiated as they stand are to be called."""
 for _same in ("asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"):
     _NUMPY[_same] = _NUMPY["asarray"]
 _SERVED = ' ({name}, imported at the top of its module and with no capture="never", is differentiated as it stands)'
@@ -247,9 +257,10 @@ def instead(function: str) -> str | None:
             "array": _NUMPY["array"],
         }.get(name)
     if function.startswith("scipy."):
-        known = _SCIPY.get(function.removeprefix("scipy.").replace(".__init__", ""))
+        name = function.removeprefix("scipy.").replace(".__init__", "")
+        known = _SCIPY.get(name)
         if known is None:
-            return _SPARSE if function.startswith("scipy.sparse.") else None
+            return _OF_SCIPY.get(name, _SPARSE if function.startswith("scipy.sparse.") else None)
         return known + _SERVED.format(name=function.replace(".__init__", ""))
     if function.startswith("pandas."):
         return "pandas objects hold plain numbers: compute with the array itself, and keep labels beside it"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_CALL = os.path.join(HERE, "operators", "calls.py")
+_RUNS = os.path.join(HERE, "operators", "calls.py"), os.path.join(HERE, "ways", "problem.py")
 _INTEGRALS = os.path.join(HERE, "scipy", "integrals.py")
 _STAND_INS = os.path.join(HERE, "capture", "")
 _PROBLEMS = os.path.join(HERE, "lab", "problems", "")
@@ -409,8 +409,8 @@ def raised_by_user(error: BaseException) -> bool:
     return opname[tb.tb_frame.f_code.co_code[tb.tb_lasti]] == "RAISE_VARARGS"
 
 
-def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
-    """Return the user's line and the frame of the library function it called there, in which an error arose.
+def foreign_call(error: BaseException) -> tuple[str, list[FrameType]] | None:
+    """Return the user's line and the frames of the library function it called there, outermost first, in which an error arose.
 
     None if the user's own code raised it, or if this library stood in between: then it is about plain values.
     """
@@ -428,8 +428,8 @@ def foreign_call(error: BaseException) -> tuple[str, FrameType] | None:
         if not is_installed(name) and not is_numpy(name):
             if n + 1 == len(frames):
                 return None
-            entered = frames[n + 1][0]
-            return f"{line_of_file(name, line)}, in {public_name(entered)}", entered
+            entered = [f for f, _ in frames[n + 1 :]]
+            return f"{line_of_file(name, line)}, in {public_name(entered[0])}", entered
     return None
 
 
@@ -536,7 +536,7 @@ def stumble(kind: str) -> Stumble | None:
     found, inside = None, False
     while frame is not None:
         name = frame.f_code.co_filename
-        if name == _CALL:  # what an operator calls is the function itself: who called the operator is not captured
+        if name in _RUNS:  # what an operator or a rule runs is the function itself: who called either is not captured
             break
         if name == _INTEGRALS and found is not None and not inside:  # an integrand, which SciPy's code asks for points
             break

@@ -541,13 +541,16 @@ class Recording(Tape):
         The user's line where each of the guards was noted.
     careful : bool
         Whether a derivative was not finite, and was computed again by rules that hold at such points only.
+    pushed : bool
+        Whether what it holds is pushed through as it stands, so that it may hold nothing without a derivative.
     """
 
-    __slots__ = ("avals", "careful", "known_lines", "origins", "places")
+    __slots__ = ("avals", "careful", "known_lines", "origins", "places", "pushed")
     replayed = True
 
-    def __init__(self) -> None:
+    def __init__(self, pushed: bool = False) -> None:
         super().__init__(replayable=True, lines=True)
+        self.pushed = pushed
         self.origins: dict[tuple[int, int], Any] = {}
         self.places: list[Any] = []
         self.careful = False

@@ -108,10 +108,14 @@ def _lifted_object(x: Any, caught: list[Any], seen: frozenset[int], settled: boo
 def _is_of_a_library(kind: type) -> bool:
     """Whether objects of a class hold no differentiated value that a user put there."""
     root = kind.__module__.partition(".")[0]
+    if kind.__module__ == _OF_BOUNDS:
+        return False
     return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
 
 
 _LIBRARIES = frozenset(("builtins", "dualdiff", "matplotlib", "numpy", "optree", "pandas", "scipy"))
+_OF_BOUNDS = "scipy.optimize._constraints"
+"""The module of SciPy's bounds and constraints, which hold what their user gives them."""
 
 
 def lifted_tree(tree: Any, caught: list[Any], seen: frozenset[int] = frozenset(), settled: bool = False) -> Make:

@@ -310,6 +310,40 @@ def _stretched(x: Any, c: Any) -> Any:
 
 
 # --------------------------------------------------------------------------------------------------
+# distributions that fill an array made of some of what they are given
+
+
+def _that_holds(x: Any, *others: Any) -> Any:
+    """Return an array that may be filled with what depends on others, which it does not depend on itself."""
+    live = [a for a in others if is_active(a)]
+    return np.where(True, x, sum(live)) if live else x
+
+
+SKEWED = 0.01
+"""Down to this skew the derivative of Pearson's distribution by it has five digits; at a tenth of it two are left."""
+PEARSON, PARETO_LOGNORM = type(_continuous_distns.pearson3), type(getattr(_continuous_distns, "dpareto_lognorm", None))
+_pearson_parts, _pareto_lognorm = PEARSON._preprocess, getattr(PARETO_LOGNORM, "_logpdf", PEARSON._logpdf)
+
+
+@ROOM.method(PEARSON, "_preprocess", facts=REAL, around=True)
+def pearson_parts(self: Any, x: Any, skew: Any) -> Any:
+    """Return what Pearson's third distribution is made of, and first of all the array for it."""
+    if is_active(skew) and np.any(np.abs(decided(skew)) < SKEWED):
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.stats.pearson3 is not differentiated by a skew nearer to 0 than {SKEWED}, where its formula by the gamma "
+            "distribution loses the derivative to rounding. Begin beside it, or freeze the skew with dd.stop_gradient."
+        )
+    found, *parts = _pearson_parts(self, x, skew)
+    return _that_holds(found, x, skew), *parts
+
+
+@ROOM.method(PARETO_LOGNORM, "_logpdf", facts=REAL, around=True)
+def pareto_lognorm_log_density(self: Any, x: Any, *shapes: Any) -> Any:
+    """Return the logarithm of the density, which is added up in an array made of x and two of the shapes."""
+    return _pareto_lognorm(self, _that_holds(x, *shapes), *shapes)
+
+
+# --------------------------------------------------------------------------------------------------
 # counts of several kinds
 
 MULTINOMIAL = type(_multivariate.multinomial)

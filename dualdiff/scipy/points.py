@@ -240,7 +240,7 @@ def serves(inputs: Sequence[Any], live: Sequence[bool]) -> bool:
 
 
 def _once(problem: Problem) -> tuple[Any, list[Any]]:
-    tape = Recording()
+    tape = Recording(pushed=True)
     try:
         results = run_user(problem, tape, [tape.add_input(x) for x in problem.inputs], tidied)
     finally:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
 import numpy as np
 from scipy import special
 from scipy._lib import _util
-from scipy.stats import _stats_py
+from scipy.stats import _morestats, _stats_py
 
-from dualdiff.capture.active import is_active
-from dualdiff.capture.names import drop_in, drop_in_class
+from dualdiff.capture.active import is_active, plain_call
+from dualdiff.capture.names import drop_in, drop_in_class, drop_in_method
 from dualdiff.errors import UnsupportedFunctionError, replaced, where
+from dualdiff.operators.minima import argmin
 from dualdiff.register import REAL_ONLY, Facts
+from dualdiff.rules.absent import where_nan
 from dualdiff.rules.special.series import log1p_over
+from dualdiff.scipy.answers import at_value
 from dualdiff.scipy.room import Room
+from dualdiff.scipy.systems import uncaptured
 from dualdiff.shapes import shape_of
 from dualdiff.solvers import serve
 from dualdiff.values import decided, operand, raw
@@ -111,6 +116,39 @@ def yeojohnson_llf(lmb: Any, data: Any, *, axis: Any = 0, nan_policy: Any = "pro
     return -0.5 * n * np.log(spread) + (lmb - 1) * logs
 
 
+_boxcox_normmax = _morestats.boxcox_normmax
+FAR = 1e-3
+"""How far from the optimum SciPy's search may have stopped."""
+
+
+@ROOM.function("boxcox_normmax", facts=REAL)
+def boxcox_normmax(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return the parameter that fits data best, as :func:`scipy.stats.boxcox_normmax` finds it, by the conditions that hold there."""
+    given = inspect.signature(_boxcox_normmax).bind(x, *args, **kwargs)
+    given.apply_defaults()
+    found = uncaptured(plain_call, _boxcox_normmax, (raw(operand(x)), *args), kwargs)
+    costs = {"pearsonr": _unlike_normal, "mle": lambda lmb, data: -boxcox_llf(lmb, data)}
+    names = ["pearsonr", "mle"] if given.arguments["method"] == "all" else [given.arguments["method"]]
+    best = [argmin(costs[name], start)(operand(x)) for name, start in zip(names, np.ravel(found).tolist(), strict=True)]
+    if not np.allclose(raw(operand(best)), found, rtol=FAR, atol=FAR):
+        raise UnsupportedFunctionError(
+            f"{where()}: scipy.stats.boxcox_normmax returns {found}, which is no optimum but what ymax= or the optimizer allows, and is "
+            "not differentiated. Give more of either, or freeze the data with dd.stop_gradient."
+        )
+    return at_value(found, np.stack(best) if np.shape(found) else best[0])
+
+
+def _unlike_normal(lmb: Any, data: Any) -> Any:
+    """Return what the correlation of transformed data with the normal distribution's order statistics (Filliben's) lacks of 1."""
+    n = shape_of(data)[0]
+    middle = (np.arange(1, n + 1) - 0.3175) / (n + 0.365)
+    middle[-1] = 0.5 ** (1 / n)
+    middle[0] = 1 - middle[-1]
+    normal, y = special.ndtri(middle), np.sort(special.boxcox(data, lmb))
+    normal, y = normal - np.mean(normal), y - np.mean(y)
+    return 1 - np.sum(normal * y) / np.sqrt(np.sum(normal**2) * np.sum(y**2))
+
+
 ROOM.refused("yeojohnson_normmax", FITTED + ".")
 
 # --------------------------------------------------------------------------------------------------
@@ -140,7 +178,8 @@ def _distance(p: Any, u_values: Any, v_values: Any, u_weights: Any = None, v_wei
     every = np.sort(np.concatenate([u[0], v[0]]))
     places = decided(every)[:-1]
     apart = np.abs(_at_most(places, *u) - _at_most(places, *v))
-    return np.sum(apart**p * np.diff(every)) ** (1 / p) if p != 1 else np.sum(apart * np.diff(every))
+    found = np.sum(apart**p * np.diff(every)) ** (1 / p) if p != 1 else np.sum(apart * np.diff(every))
+    return where_nan(found, lambda: sum(np.sum(operand(a)) for a in (*u, *v) if is_active(a)))
 
 
 @ROOM.function("wasserstein_distance", facts=REAL)
@@ -188,6 +227,19 @@ def _place(real: Any) -> Any:
     return at
 
 
+def _filled_by(kind: Any) -> Any:
+    """Return the change of entries where these are differentiated and the array is not: that of one which holds such entries."""
+    change = kind._op
+
+    def _op(self: Any, how: Any, inside: Any, outside: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_active(y) or is_active(self._x):
+            return change(self, how, inside, outside, y, *args, **kwargs)
+        holder = np.where(True, self._x, np.sum(operand(y)))
+        return change(kind(holder, self._idx), how, inside, outside, y, *args, **kwargs)
+
+    return _op
+
+
 def clip(x: Any, /, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Return what the standard's clip does, by NumPy's."""
     return np.clip(x, min, max, out=out)
@@ -218,10 +270,13 @@ for _name, _module in list(sys.modules.items()):
             if callable(_method):
                 replaced(_method)
                 serve(_method, "scipy's array_api_extra.at")
+        drop_in_method(_module.at, "_op", _filled_by(_module.at))
+        replaced(vars(_module.at)["_op"], _module.at)
 
 __all__ = [
     "ROOM",
     "boxcox_llf",
+    "boxcox_normmax",
     "energy_distance",
     "pmean",
     "wasserstein_distance",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from types import FrameType
 
 from dualdiff.advice import LIBRARY, instead, traced_argument, written
 from dualdiff.errors import (
@@ -33,6 +35,9 @@ _OURS = re.compile(
 )
 """The names of the classes of differentiated values, by which errors of compiled code call their argument: bare, or in quotes."""
 
+_OUR_NUMPY = re.compile(r"(array library )?dualdiff\.numpy( arrays)?")
+"""The name of the library of arrays that SciPy takes differentiated values for."""
+
 
 def translated(e: Exception) -> Exception:
     """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
@@ -46,19 +51,18 @@ def translated(e: Exception) -> Exception:
             f"{line_of_traceback(e)}: scipy.sparse met an array of Python objects, with which it cannot compute. Its products with a "
             "constant matrix, S @ x, carry derivatives where x is a differentiated array; other functions of scipy.sparse do not."
         )
-    elif (
-        type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := traced_argument(call[1])) is not None
-    ):
-        fix = instead(public_name(call[1])) or LIBRARY
+    elif type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := _argument(call[1])) is not None:
+        entered = call[1][0]
+        fix = instead(public_name(entered)) or LIBRARY
         new = ForeignError(
             f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "
             f"which it does not take. {fix}. To freeze the argument on purpose: dd.stop_gradient(x)."
         )
         enter_rooms()
         if (
-            call[1].f_code in REPLACED and (user := call[1].f_back) is not None
+            entered.f_code in REPLACED and (user := entered.f_back) is not None
         ):  # as sosfilt, compiled below its first lines
-            owner = method_owner(call[1].f_code, next(iter(call[1].f_locals.values()), None))
+            owner = method_owner(entered.f_code, next(iter(entered.f_locals.values()), None))
             new.stumble = Stumble(user.f_globals, user.f_code, user.f_lasti, "array", () if owner is None else (owner,))
     elif type(e) in _FOREIGN and _OURS.search(str(e)) and (frame := users_frame(e)) is not None:
         here = written(*frame)
@@ -79,6 +83,16 @@ def translated(e: Exception) -> Exception:
     return new
 
 
+def _argument(frames: Sequence[FrameType]) -> str | None:
+    """Return the name of an argument that is differentiated: of the function, or below a decorator that has unpacked its arguments."""
+    for frame in frames:
+        name = traced_argument(frame)
+        if name is not None or frame.f_code.co_name == public_name(frames[0]).rpartition(".")[2]:
+            return name
+    return None
+
+
 def _told(e: Exception) -> str:
     """Return what an error of other code says, without the names of our classes."""
-    return f"{type(e).__name__}: {_OURS.sub('differentiated value', str(e)).rstrip('. ')}"
+    said = _OUR_NUMPY.sub("differentiated values", str(e))
+    return f"{type(e).__name__}: {_OURS.sub('differentiated value', said).rstrip('. ')}"

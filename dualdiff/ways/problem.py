@@ -6,8 +6,10 @@ unit seeds, directions side by side, the zeros of outputs that depend on nothing
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
+from contextvars import Token
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +24,7 @@ from dualdiff.errors import (
     NOTES,
     DegenerateDirectionError,
     DerivativeError,
+    ForeignError,
     InputError,
     NoDerivativeWarning,
     forgive,
@@ -49,6 +52,7 @@ from dualdiff.values import (
     alive,
     native,
     packed,
+    raw,
 )
 from dualdiff.ways.examination import check_strict, examine, is_suspicious
 from dualdiff.ways.foreign import translated
@@ -111,6 +115,9 @@ def run_user(
         failed = e
     except Exception as e:
         failed = e if notes or raised_by_user(e) else translated(e)
+        if type(failed) is ForeignError and token.old_value in (None, Token.MISSING) and _is_plain(problem, e):
+            failed = e
+            notes.clear()
     finally:
         NOTES.reset(token)
     if notes:
@@ -141,6 +148,18 @@ def run_user(
             outer.append(failed)
         raise failed
     return found  # type: ignore[return-value]
+
+
+def _is_plain(problem: Problem, error: Exception) -> bool:
+    """Whether a function raises an error on plain values as well, as of an argument that is wrong whatever it is given."""
+    call = copy.copy(problem.call)  # which remembers of the last run what its results look like
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call([np.copy(raw(x))[()] for x in problem.inputs])
+    except Exception as e:
+        return type(e) is type(error) and str(e) == str(error)
+    return False
 
 
 def warn_of_nothing(problem: Problem, run: Any, found: Sequence[Any]) -> None:

@@ -165,3 +165,19 @@ def test_expectations_and_entropies_over_a_support_at_whose_end_the_integrand_ha
     }
     for f, wanted in cases.items():
         assert np.isclose(dd.jacobian(f, mode=mode)(0.13), wanted, rtol=1e-3)
+
+
+def test_distributions_that_fill_an_array_made_of_some_parameters() -> None:
+    def f(p: Any) -> Any:
+        d = st.pearson3(p[0], p[1], p[2])
+        x = np.array([-0.7, 0.4, 1.9])
+        return np.concatenate([d.pdf(x), d.logpdf(x), d.cdf(x), d.sf(x), d.ppf([0.2, 0.9])])
+
+    for skew in (0.5, -0.5):
+        check(f, np.array([skew, 0.1, 1.1]), directions=1, rtol=1e-6)
+    check(lambda m: st.pearson3.cdf(0.3, np.array([0.0, 0.5, -0.5]), m), 0.1, directions=1)
+    for near in (0.0, 1e-3):
+        with pytest.raises(UnsupportedFunctionError, match="skew nearer to 0"):
+            dd.grad(lambda s: st.pearson3.cdf(0.3, s))(near)
+    if hasattr(st, "dpareto_lognorm"):
+        check(lambda m: st.dpareto_lognorm.pdf(1.2, m, 1.1, 2.0, 3.0), 0.5, directions=1)

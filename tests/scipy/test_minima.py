@@ -116,6 +116,11 @@ CALLS: dict[str, tuple[str, Any, float]] = {
         for m in ("L-BFGS-B", "TNC", "Nelder-Mead", "SLSQP", "trust-constr")
     },
     "Bounds": ("box", minimum(bounds=so.Bounds(0, 1)), 1e-5),
+    "Bounds that move": (
+        "roof",
+        lambda p: so.minimize(cost, START, (p,), bounds=so.Bounds(-9, np.array([9, 9, p[0]]))).x,
+        1e-5,
+    ),
     "a bound that is differentiated": (
         "roof",
         lambda p: so.minimize(cost, START, (p,), bounds=[(None, 9), (None, 9), (None, p[0])]).x,
@@ -249,6 +254,10 @@ def test_minima_of_one_variable(f: Any) -> None:
 
 def test_the_end_of_an_interval() -> None:
     assert dd.grad(lambda p: so.minimize_scalar(quartic, bounds=(0, p), args=(5.0,)).x)(1.3) == 1.0
+    fit = dd.jacobian(lambda p: so.least_squares(lambda z: z - 9.0, np.zeros(3), bounds=so.Bounds(-1, p)).x)
+    np.testing.assert_allclose(fit(P), np.eye(3))
+    program = dd.jacobian(lambda p: so.milp(-np.arange(1.0, 4), bounds=so.Bounds(-1, p)).x)
+    np.testing.assert_allclose(program(P), np.eye(3))
     assert dd.grad(lambda p: so.fminbound(quartic, 0, 1.3, (p,)))(5.0) == 0.0
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 
 import dualdiff as dd
-from dualdiff.errors import SingularSolutionError
+from dualdiff.errors import SingularSolutionError, UnsupportedFunctionError
 from dualdiff.scipy import integrals, points
 from dualdiff.scipy.points import Points
 from dualdiff.scipy.systems import Given
@@ -134,3 +135,16 @@ def test_one_equation_for_one_unknown() -> None:
     np.testing.assert_allclose(dd.jacfwd(dd.jacrev(root))(P), dd.jacrev(dd.jacfwd(root))(P), rtol=1e-10)
     with pytest.raises(SingularSolutionError):
         dd.grad(lambda p: brentq(lambda x: (x - p) ** 3, -1.0, 3.0))(1.0)
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev])
+def test_what_has_no_derivative_has_none_at_many_points(jac: Any) -> None:
+    for f in (
+        lambda p: quad(lambda x: special.jv(p, x), 0.1, 0.7)[0],
+        lambda p: quad(lambda x: special.eval_gegenbauer(2.5, p, x), 0.1, 0.7)[0],  # by p for whole degrees only
+        lambda p: solve_ivp(lambda t, y: special.jv(p, t) + 0 * y, (0.0, 0.5), [0.0]).y[0, -1],
+    ):
+        with pytest.raises(
+            UnsupportedFunctionError, match=r"test_points.py, line \d+: scipy.special.* has no derivative by"
+        ):
+            jac(f)(1.7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import scipy.stats as st
 
 import dualdiff as dd
-from dualdiff.errors import UnsupportedFunctionError
+from dualdiff.errors import ForeignError, UnsupportedFunctionError
 from dualdiff.testing import check
 from tests.versions import SCIPY
 
@@ -117,3 +118,42 @@ def test_data_that_scipy_answers_with_a_nan_of_its_own_are_refused(jac: Any) -> 
         jac(f)(np.array([1.5, np.nan, 2.0, 4.0]))
     omitted = jac(lambda x: st.sem(x, nan_policy="omit"))(np.array([1.5, np.nan, 2.0, 4.0]))
     np.testing.assert_allclose(omitted[[0, 2, 3]], jac(st.sem)(np.array([1.5, 2.0, 4.0])), rtol=1e-12)
+    hole = np.array([1.5, np.nan, 2.0, 4.0])
+    for distance in (st.wasserstein_distance, st.energy_distance):  # which take them for numbers
+        for found in (jac(lambda x, d=distance: d(x, X))(hole), jac(lambda x, d=distance: d(hole, x))(X)):
+            assert np.isnan(found).all()
+
+
+@pytest.mark.filterwarnings("ignore::dualdiff.errors.CaptureWarning")
+def test_what_a_version_of_scipy_has_for_plain_arrays_only_is_refused_by_name_and_says_what_to_write() -> None:
+    said = {
+        "ttest_ind.*Leave trim=": lambda x: st.ttest_ind(x, Y, trim=0.2).statistic,
+        "shapiro: .* which it does not take": lambda x: st.shapiro(x).statistic,
+        "cramervonmises.*Pass the distribution function": lambda x: st.cramervonmises(x, "norm").statistic,
+        "permutation_test.*with the axis": lambda x: (
+            st.permutation_test((x, Y), lambda a, b: np.mean(a) - np.mean(b), vectorized=False, n_resamples=9).statistic
+        ),
+    }
+    for text, f in said.items():
+        try:
+            dd.grad(f)(X)
+        except ForeignError as e:
+            assert re.match(rf"test_samples.py, line \d+, in scipy.stats.{text}", str(e))  # noqa: PT017  (others differentiate it)
+        else:
+            check(f, X, directions=1, rtol=1e-6)
+    with pytest.raises(ValueError, match="`alternative` must be"):  # wrong whatever the data are
+        dd.grad(lambda x: st.ttest_ind(x, Y, alternative="no").statistic)(X)
+    check(lambda x: st.cramervonmises(x, st.norm.cdf).statistic, X, directions=1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("jac", [dd.jacfwd, dd.jacrev])
+def test_a_transformation_that_is_fitted_follows_its_conditions(jac: Any) -> None:
+    slope = dd.grad(st.boxcox_llf)
+    best = st.boxcox(W)[1]
+    exact = -dd.jacobian(lambda x: slope(best, x))(W) / dd.grad(lambda b: slope(b, W))(best)
+    for f in (lambda x: st.boxcox(x)[1], lambda x: st.boxcox_normmax(x, method="all")[1]):
+        np.testing.assert_allclose(jac(f)(W), exact, rtol=1e-5)
+    ahead, behind = (st.boxcox_normmax(W + h * X) for h in (1e-3, -1e-3))
+    assert jac(st.boxcox_normmax)(W) @ X == pytest.approx((ahead - behind) / 2e-3, rel=1e-3)
+    with pytest.raises(UnsupportedFunctionError, match="no optimum"), pytest.warns(UserWarning, match="constrained"):
+        jac(lambda x: st.boxcox_normmax(x, method="mle", ymax=0.1))(W)

@@ -213,6 +213,8 @@ def test_an_expectation_is_an_integral_inside_scipy() -> None:
     m, s = 0.3, 1.2  # E x³ = m³ + 3 m s²
     found = dd.grad(lambda p: st.norm(p[0], p[1]).expect(lambda x: x**3))(np.array([m, s]))
     assert np.allclose(found, [3 * m * m + 3 * s * s, 6 * m * s], rtol=1e-9)
+    for jac in (dd.jacfwd, dd.jacrev):  # of many points, for which the integrand becomes a program in the backward pass
+        assert np.allclose(jac(lambda p: st.norm(p[0], p[1]).expect(lambda x: x**2))(np.array([1.2, 0.7])), [2.4, 1.4])
 
 
 def test_a_covariance_of_many_scales_keeps_scipys_value() -> None:

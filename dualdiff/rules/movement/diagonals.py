@@ -42,6 +42,7 @@ _last_diagonal = Diagonal("np.diagonal", _diagonal)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    a = operand(a)
     n = len(shape_of(a))
     if n < 2:
         raise ValueError("diag requires an array of at least two dimensions")

@@ -65,6 +65,7 @@ def as_array(x: Any) -> Any:
 
 @composite(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
+    a = operand(a)
     shape = shape_of(a)
     if axis is None:
         left = tuple([s for s in shape if s != 1])

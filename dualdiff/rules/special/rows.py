@@ -168,7 +168,7 @@ def _guarded(
 
 def is_differentiated(x: Any) -> bool:
     """Whether a value depends on the input in a way that has a derivative: what a program only records does not."""
-    return type(x) in TRACED and not x._may_leave() and not is_recorded(x)
+    return type(x) in TRACED and not x._may_leave() and (not is_recorded(x) or x.run.pushed)
 
 
 def piecewise_constant(*names: str) -> None:

@@ -52,3 +52,9 @@ def test_complex_movements_pull_without_conjugation() -> None:
     z = np.array([1 + 2j, 3 - 1j])
     _, pullback = dd.vjp(lambda z: np.concatenate([np.roll(z, 1), z[:1]]), z)
     np.testing.assert_array_equal(pullback(np.array([1j, 2, 3]))[0], [2 + 3, 1j])
+
+
+def test_a_list_of_arrays_is_the_array_that_they_make() -> None:
+    for f in (lambda x: np.squeeze([x, 2 * x]), lambda x: np.diagonal([x, 2 * x])):
+        assert modes_agree(lambda x, f=f: np.ravel(f(x)), [1.0, 3.0]).shape == (np.size(f(np.ones(2))), 2)
+        np.testing.assert_array_equal(dd.vjp(f, np.array([1.0, 3.0]))[0], f(np.array([1.0, 3.0])))

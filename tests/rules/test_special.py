@@ -273,17 +273,15 @@ def test_quotients_of_two_poles_of_gamma_have_slopes(outer: Any, inner: Any) -> 
     assert not np.isfinite(outer(inner(lambda v: special.beta(v[0], v[1])))(np.array([-2.0, 1.0]))[0, 1])
 
 
-@nested
-@pytest.mark.parametrize("phi", [np.pi / 2, -np.pi / 2, 1.5 * np.pi, 0.7])
-def test_elliptic_integrals_have_symmetric_second_derivatives_also_at_quarter_turns(
-    outer: Any, inner: Any, phi: float
-) -> None:
+@pytest.mark.parametrize("phi", [np.pi / 2, -np.pi / 2, 1.5 * np.pi])
+def test_elliptic_integrals_have_symmetric_second_derivatives_at_quarter_turns(phi: float) -> None:
     for f, twin, power in ((special.ellipeinc, mp.ellipe, -0.5), (special.ellipkinc, mp.ellipf, 0.5)):
-        second = outer(inner(lambda v, f=f: f(v[0], v[1])))(np.array([phi, 0.5]))
         mixed = power * np.sin(phi) ** 2 * (1 - 0.5 * np.sin(phi) ** 2) ** (-power - 1)
-        with mp.workdps(40):
-            by_m = float(mp.diff(twin, (mp.mpf(phi), 0.5), (0, 2), h=mp.mpf(10) ** -12))
-        assert [second[0, 1], second[1, 0], second[1, 1]] == pytest.approx([mixed, mixed, by_m], rel=1e-13)
+        with mp.workdps(30):
+            by_m = float(mp.diff(twin, (mp.mpf(phi), 0.5), (0, 2), h=mp.mpf(10) ** -8))
+        for outer, inner in ((o, i) for o in MODES for i in MODES):
+            second = outer(inner(lambda v, f=f: f(v[0], v[1])))(np.array([phi, 0.5]))
+            assert [second[0, 1], second[1, 0], second[1, 1]] == pytest.approx([mixed, mixed, by_m], rel=1e-13)
 
 
 @modes

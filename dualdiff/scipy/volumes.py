@@ -198,6 +198,19 @@ def _side(integrand: Density, k: int, i: int, args: Sequence[Any]) -> Any:
     return bind(volume_, (a[others], b[others], *parameters, at), {"integrand": face})
 
 
+def _grown(integrand: Density, k: int, i: int, args: Sequence[Any], out: Any) -> Any:
+    """Return what :func:`_side` does; raise if that is no number although the integral is one."""
+    side = _side(integrand, k, i, args)
+    if side is not None and np.all(np.isfinite(raw(out))) and not np.all(np.isfinite(raw(side))):
+        raise InaccurateIntegralError(
+            f"{where()}: the integrand given to scipy.integrate.cubature has no finite value at the limit {float(raw(args[k][i])):.6g} of "
+            f"variable {i}, which is being differentiated, and that value is a term of the derivative of the integral. Integrate between "
+            "limits that do not move: x = a + (b - a)*u, with u from 0 to 1.",
+            math.inf,
+        )
+    return side
+
+
 def _beside(f: Callable[[Any], Any], at: Any, i: int, xs: Any) -> Any:
     """Return the function at points of a side."""
     column = np.broadcast_to(at, (shape_of(xs)[0], 1))
@@ -217,9 +230,11 @@ class _Volume(General):
             total = total + side_by_side(ts[2:], args[2:], sweep.lead) @ self._jacobian(on, args, integrand, out).T
         for k, sign in ((0, -1), (1, 1)):
             for i in range(shape_of(args[k])[0]) if ts[k] is not None else ():
-                side = _side(integrand, k, i, args)
+                t = ts[k][..., i, None]
+                stays = type(t) not in TRACED and not np.any(t)
+                side = None if stays else _grown(integrand, k, i, args, out)
                 if side is not None:
-                    total = total + sign * ts[k][..., i, None] * side
+                    total = total + sign * t * side
         return total
 
     def pull(
@@ -230,7 +245,7 @@ class _Volume(General):
         found: list[Any] = [None] * len(ins)
         for k, sign in ((0, -1), (1, 1)):
             if on[k]:
-                sides = [_side(integrand, k, i, args) for i in range(shape_of(args[k])[0])]
+                sides = [_grown(integrand, k, i, args, out) for i in range(shape_of(args[k])[0])]
                 none = np.zeros(sweep.lead)
                 found[k] = np.stack([none if s is None else sign * np.sum(g * s, axis=-1) for s in sides], axis=-1)
         if any(on[2:]):

@@ -121,14 +121,11 @@ FAR = 1e-3
 """How far from the optimum SciPy's search may have stopped."""
 
 
-@ROOM.function("boxcox_normmax", facts=REAL)
-def boxcox_normmax(x: Any, *args: Any, **kwargs: Any) -> Any:
+def boxcox_normmax(x: Any, brack: Any = None, method: Any = "pearsonr", optimizer: Any = None, **options: Any) -> Any:
     """Return the parameter that fits data best, as :func:`scipy.stats.boxcox_normmax` finds it, by the conditions that hold there."""
-    given = inspect.signature(_boxcox_normmax).bind(x, *args, **kwargs)
-    given.apply_defaults()
-    found = uncaptured(plain_call, _boxcox_normmax, (raw(operand(x)), *args), kwargs)
+    found = uncaptured(plain_call, _boxcox_normmax, (raw(operand(x)), brack, method, optimizer), options)
     costs = {"pearsonr": _unlike_normal, "mle": lambda lmb, data: -boxcox_llf(lmb, data)}
-    names = ["pearsonr", "mle"] if given.arguments["method"] == "all" else [given.arguments["method"]]
+    names = ["pearsonr", "mle"] if method == "all" else [method]
     best = [argmin(costs[name], start)(operand(x)) for name, start in zip(names, np.ravel(found).tolist(), strict=True)]
     if not np.allclose(raw(operand(best)), found, rtol=FAR, atol=FAR):
         raise UnsupportedFunctionError(
@@ -136,6 +133,10 @@ def boxcox_normmax(x: Any, *args: Any, **kwargs: Any) -> Any:
             "not differentiated. Give more of either, or freeze the data with dd.stop_gradient."
         )
     return at_value(found, np.stack(best) if np.shape(found) else best[0])
+
+
+boxcox_normmax.__signature__ = inspect.signature(_boxcox_normmax)  # type: ignore[attr-defined]
+ROOM.function("boxcox_normmax", facts=REAL)(boxcox_normmax)
 
 
 def _unlike_normal(lmb: Any, data: Any) -> Any:

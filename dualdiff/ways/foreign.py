@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from dualdiff.advice import LIBRARY, instead, traced_argument, written
@@ -39,8 +39,11 @@ _OUR_NUMPY = re.compile(r"(array library )?dualdiff\.numpy( arrays)?")
 """The name of the library of arrays that SciPy takes differentiated values for."""
 
 
-def translated(e: Exception) -> Exception:
-    """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is."""
+def translated(e: Exception, is_plain: Callable[[], bool]) -> Exception:
+    """Return an error of other code that met a traced value as one of ours, with the user's line; any other as it is.
+
+    ``is_plain`` says whether plain values raise it as well. A decorator lets options pass that are wrong whatever they come with.
+    """
     if isinstance(e, AttributeError) and "'NotImplementedType'" in str(e):  # how pandas says it
         new: Exception = TracedAssignmentError(
             f"{line_of_traceback(e)}: this stores a value that is being differentiated in a pandas object (s -= x), which "
@@ -53,6 +56,8 @@ def translated(e: Exception) -> Exception:
         )
     elif type(e) in _FOREIGN and (call := foreign_call(e)) is not None and (name := _argument(call[1])) is not None:
         entered = call[1][0]
+        if traced_argument(entered) is None and is_plain():
+            return e
         fix = instead(public_name(entered)) or LIBRARY
         new = ForeignError(
             f"{call[0]}: {_told(e)}. The function was given a value that is being differentiated (its argument {name!r}), "

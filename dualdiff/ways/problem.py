@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextvars import Token
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from dualdiff.errors import (
     NOTES,
     DegenerateDirectionError,
     DerivativeError,
-    ForeignError,
     InputError,
     NoDerivativeWarning,
     forgive,
@@ -114,10 +113,8 @@ def run_user(
     except DerivativeError as e:
         failed = e
     except Exception as e:
-        failed = e if notes or raised_by_user(e) else translated(e)
-        if type(failed) is ForeignError and token.old_value in (None, Token.MISSING) and _is_plain(problem, e):
-            failed = e
-            notes.clear()
+        outermost = token.old_value in (None, Token.MISSING)
+        failed = e if notes or raised_by_user(e) else translated(e, partial(_is_plain, problem, e, outermost))
     finally:
         NOTES.reset(token)
     if notes:
@@ -150,8 +147,13 @@ def run_user(
     return found  # type: ignore[return-value]
 
 
-def _is_plain(problem: Problem, error: Exception) -> bool:
-    """Whether a function raises an error on plain values as well, as of an argument that is wrong whatever it is given."""
+def _is_plain(problem: Problem, error: Exception, outermost: bool) -> bool:
+    """Whether a function raises an error on plain values as well, as of an argument that is wrong whatever it is given.
+
+    That is known of the ``outermost`` function: one inside another operator may close over differentiated values.
+    """
+    if not outermost:
+        return False
     call = copy.copy(problem.call)  # which remembers of the last run what its results look like
     try:
         with warnings.catch_warnings():

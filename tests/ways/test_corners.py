@@ -407,3 +407,18 @@ def test_complex_steps_in_short_precision(dtype: Any) -> None:
         np.testing.assert_allclose(
             found, expected, rtol=4 * float(np.finfo(np.float32 if dtype == np.float32 else dtype).eps)
         )
+
+
+def test_a_way_that_does_not_fit_is_neither_compared_with_nor_timed() -> None:
+    def f(x: Any) -> Any:
+        y = x[0] * np.ones(1000)
+        for _ in range(60):
+            y = np.sin(y) * x[1]
+        return np.sum(y) * x[2:]
+
+    said = dd.jacobian(f, max_bytes=200_000).explain(np.ones(8) / 2, measure=True)
+    assert said.chosen == "forward"
+    reverse = next(w for w in said.ways if w.name == "reverse")
+    assert reverse.bytes > 200_000
+    assert reverse.measured is None
+    assert "reverse" not in said.reason

@@ -188,6 +188,14 @@ DROP_INS: list[DropIn] = [
         extrapolate=False,
     ),
     of(
+        vars(ip.PPoly)["from_spline"],
+        C,
+        given={"tck": None},
+        places=0,
+        called=lambda c, tck=None, **o: ip.PPoly.from_spline(ip.BSpline(T, c, 3), **o)(AT),
+        extrapolate=False,
+    ),
+    of(
         vars(ip.PPoly)["from_bernstein_basis"],
         PIECES,
         X,

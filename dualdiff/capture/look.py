@@ -107,9 +107,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _catches(code: CodeType) -> bool:
-    """Whether a code has a handler of errors: more of them than its ``with`` statements have."""
-    operations = code.co_code[::2]
-    return operations.count(opmap["PUSH_EXC_INFO"]) > operations.count(opmap["WITH_EXCEPT_START"])
+    """Whether a code has a handler of errors; a ``with`` statement may be one (``contextlib.suppress``)."""
+    return opmap["PUSH_EXC_INFO"] in code.co_code[::2]
 
 
 _ABOUT_TYPES = frozenset(

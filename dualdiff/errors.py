@@ -15,7 +15,6 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _RUNS = os.path.join(HERE, "operators", "calls.py"), os.path.join(HERE, "ways", "problem.py")
-_INTEGRALS = os.path.join(HERE, "scipy", "integrals.py")
 _STAND_INS = os.path.join(HERE, "capture", "")
 _PROBLEMS = os.path.join(HERE, "lab", "problems", "")
 """Functions as users write them, though they lie in the house."""
@@ -537,8 +536,6 @@ def stumble(kind: str) -> Stumble | None:
     while frame is not None:
         name = frame.f_code.co_filename
         if name in _RUNS:  # what an operator or a rule runs is the function itself: who called either is not captured
-            break
-        if name == _INTEGRALS and found is not None and not inside:  # an integrand, which SciPy's code asks for points
             break
         whole = _is_replaced(frame)
         if whole or frame.f_code in _REACHED:

@@ -294,7 +294,7 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
             first = first or e.args[0]
             continue
         if not captures.checked and NOTES.get() is None:  # inside another operator, that one checks
-            if captures.anything or (problem.check is not False and _may_hide(problem.function)):
+            if captures.anything or (problem.check is not False and look.may_differ(problem.function)):
                 _check(problem, found[of_values])
             captures.checked = True
         if first is not None:
@@ -304,11 +304,6 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
         f"{where()}: the function was run {MOST_RUNS} times, and each run took a differentiated value for a plain one in another "
         "module. Name the modules that use NumPy: dd.capture(f, modules=[…])."
     )
-
-
-def _may_hide(f: Any) -> bool:
-    """Whether a function may do something else for differentiated values without anybody's noticing."""
-    return look.asks_for_types(f) or look.catches_errors(f)
 
 
 def _plain_values(problem: Any) -> list[Any] | None:

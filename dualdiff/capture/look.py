@@ -92,10 +92,8 @@ def _call_of(kind: type) -> Any:
 
 def code_names(code: CodeType) -> Iterator[str]:
     """Yield the names that a function's code uses, those of functions written inside it included."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from code_names(constant)
+    for inner in _codes(code):
+        yield from inner.co_names
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -259,9 +257,13 @@ def catches_errors(f: Any) -> bool:
     return any(_catches(code) for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
 
 
-def asks_for_types(f: Any) -> bool:
-    """Whether a function, or one that it reaches, asks what a value is, but by ``isinstance`` of numbers and arrays."""
-    return any(not _ABOUT_TYPES.isdisjoint(code_names(g.__code__)) for g in _reached(f, _by_names, MOST_NAMED))
+def may_differ(f: Any) -> bool:
+    """Whether a function, or one that it reaches, may do something else for differentiated values without a word.
+
+    It asks what a value is, but by ``isinstance`` of numbers and arrays; or it catches errors.
+    """
+    codes = (code for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
+    return any(_catches(code) or not _ABOUT_TYPES.isdisjoint(code.co_names) for code in codes)
 
 
 def takes_any_names(f: Any) -> bool:
@@ -271,7 +273,6 @@ def takes_any_names(f: Any) -> bool:
 
 
 __all__ = [
-    "asks_for_types",
     "calling_solvers",
     "catches_errors",
     "code_names",
@@ -279,6 +280,7 @@ __all__ = [
     "function_of",
     "is_foreign",
     "makes_arrays",
+    "may_differ",
     "takes_any_names",
     "variables",
 ]

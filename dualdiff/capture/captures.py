@@ -309,11 +309,15 @@ def captured_runs(problem: Any, once: Callable[[], tuple[Any, list[Any]]], of_va
 def _plain_values(problem: Any) -> list[Any] | None:
     """Return the values of a function on plain copies of its inputs, with nothing captured; None if it cannot say."""
     call = copy.copy(problem.call)  # which remembers of the last run what its results look like
-    with suppress(Exception), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain = map(raw, problem.inputs)
-        return [np.asarray(v) for v in call([x if type(x) is float else np.copy(x)[()] for x in plain])]
-    return None
+        try:
+            plain = map(raw, problem.inputs)
+            return [np.asarray(v) for v in call([x if type(x) is float else np.copy(x)[()] for x in plain])]
+        except CaptureError:  # an operator inside has looked, and found this
+            raise
+        except Exception:
+            return None
 
 
 def _check(problem: Any, values: Sequence[Any]) -> None:

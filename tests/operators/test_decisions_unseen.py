@@ -146,6 +146,24 @@ def test_a_value_that_is_another_one_where_it_is_differentiated_is_refused(f: Ca
             operator(f)(x)
 
 
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda f: dd.hessian(f),
+        lambda f: dd.jacobian(dd.grad(f)),
+        lambda f: dd.grad(lambda y: dd.grad(f)(y)[0]),
+        lambda f: dd.compile(dd.grad(f)),
+    ],
+    ids=["hessian", "jacobian of gradient", "inside a function", "compiled"],
+)
+def test_and_where_operators_stand_inside_one_another(operator: Any) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x**3) if type(x) is np.ndarray else np.sum(x)
+
+    with pytest.raises(CaptureError, match="for plain numbers"):
+        operator(f)(X)
+
+
 def test_asking_is_allowed_where_the_answer_is_the_same() -> None:
     def f(x: Any) -> Any:
         if isinstance(x, np.ndarray) and hasattr(x, "shape") and type(x.shape) is tuple:

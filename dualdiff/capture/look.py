@@ -104,9 +104,10 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _catches(code: CodeType) -> bool:
-    """Whether a code has a handler of errors; a ``with`` statement may be one (``contextlib.suppress``)."""
-    return opmap["PUSH_EXC_INFO"] in code.co_code[::2]
+def _handlers(code: CodeType, of_with: bool) -> int:
+    """Return how many handlers of errors a code has, those of its ``with`` statements among them or not."""
+    operations = code.co_code[::2]
+    return operations.count(opmap["PUSH_EXC_INFO"]) - (not of_with) * operations.count(opmap["WITH_EXCEPT_START"])
 
 
 _ABOUT_TYPES = frozenset(
@@ -121,9 +122,10 @@ _ABOUT_TYPES = frozenset(
         "Collection",
         "Sequence",
         "Hashable",
+        "suppress",
     ]
 )
-"""Names by which code asks what a value is, and may be told something else of a differentiated one."""
+"""Names by which code asks what a value is, and may be told something else of a differentiated one; or passes over an error."""
 
 
 def _stores(code: CodeType) -> bool:
@@ -253,8 +255,11 @@ def calling_solvers(f: Any) -> list[FunctionType]:
 
 
 def catches_errors(f: Any) -> bool:
-    """Whether a function, or one that it reaches, catches errors: then what is computed may hang on whether there was one."""
-    return any(_catches(code) for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
+    """Whether a function, or one that it reaches, may catch errors: then what is computed may hang on whether there was one.
+
+    A ``with`` statement may (``contextlib.suppress``).
+    """
+    return any(_handlers(code, True) for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
 
 
 def may_differ(f: Any) -> bool:
@@ -263,7 +268,7 @@ def may_differ(f: Any) -> bool:
     It asks what a value is, but by ``isinstance`` of numbers and arrays; or it catches errors.
     """
     codes = (code for g in _reached(f, _by_names, MOST_NAMED) for code in _codes(g.__code__))
-    return any(_catches(code) or not _ABOUT_TYPES.isdisjoint(code.co_names) for code in codes)
+    return any(_handlers(code, False) or not _ABOUT_TYPES.isdisjoint(code.co_names) for code in codes)
 
 
 def takes_any_names(f: Any) -> bool:

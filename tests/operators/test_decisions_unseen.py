@@ -119,6 +119,12 @@ def by_decimals(x: Any) -> Any:
         return x[1]
 
 
+def by_decimals_or_nothing(x: Any) -> Any:
+    with suppress(TypeError):
+        return float(decimal.Decimal(x[0])) ** 2 + x[1]
+    return x[1]
+
+
 def by_statistics(x: Any) -> Any:
     try:
         return statistics.mean(x) * 2
@@ -137,6 +143,7 @@ def by_statistics(x: Any) -> Any:
         (lambda t: t**2 if type(t) is float else t, 3.0),
         (lambda t: t**2 if hasattr(t, "shape") else t**3, 3.0),
         (by_decimals, X),
+        (by_decimals_or_nothing, X),
         (by_statistics, X),
     ],
 )
